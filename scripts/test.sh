@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Tests: formatting, lints, docs, unit and integration tests, doctests. Installs a software Vulkan driver if
+# there is none.
+set -eu
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+./scripts/driver.sh
+cargo fmt --all --check
+cargo clippy --all-targets --features cli -- -D warnings
+RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --features cli
+cargo test --features cli

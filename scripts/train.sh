@@ -1,0 +1,6 @@
+#!/usr/bin/env bash
+# Trains: installs a software Vulkan driver if there is none, builds the command, runs `wgrad train "$@"`.
+set -eu
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+"$root/scripts/driver.sh"
+exec cargo run --quiet --release --features cli --manifest-path "$root/Cargo.toml" -- train "$@"

@@ -1,0 +1,39 @@
+// Each activation as two functions of x and a parameter p: its value, and with `_backward` the error g times
+// its derivative at what the forward pass saved. One function of each is rendered.
+{% if function == "relu" %}
+fn relu(x: f32, p: f32) -> f32 { return select(x, 0.0, x <= 0.0); }
+fn relu_backward(g: f32, y: f32, p: f32) -> f32 { return select(g, 0.0, y <= 0.0); }
+{% elif function == "leaky_relu" %}
+fn leaky_relu(x: f32, p: f32) -> f32 { return select(x, p * x, x <= 0.0); }
+fn leaky_relu_backward(g: f32, x: f32, p: f32) -> f32 { return select(g, p * g, x <= 0.0); }
+{% elif function == "elu" %}
+fn elu(x: f32, p: f32) -> f32 { return select(x, p * expm1(min(x, 0.0)), x <= 0.0); }
+fn elu_backward(g: f32, x: f32, p: f32) -> f32 { return select(g, g * p * exp_bounded(min(x, 0.0)), x <= 0.0); }
+{% elif function == "gelu" %}
+fn gelu(x: f32, p: f32) -> f32 { return x * normal_cdf(x); }
+fn gelu_backward(g: f32, x: f32, p: f32) -> f32 {
+  return g * fma(x * 0.39894228, exp_bounded(-0.5 * min(x * x, 1e4)), normal_cdf(x));
+}
+{% elif function == "gelu_tanh" %}
+// 0.5 (1 + tanh(u)) = logistic(2 u), which keeps the left tail.
+fn gelu_tanh_argument(x: f32) -> f32 {
+  let c = clamp(x, -100.0, 100.0);
+  return 1.5957691 * c * fma(0.044715 * c, c, 1.0);
+}
+fn gelu_tanh(x: f32, p: f32) -> f32 { return x * logistic(gelu_tanh_argument(x)); }
+fn gelu_tanh_backward(g: f32, x: f32, p: f32) -> f32 {
+  let c = clamp(x, -100.0, 100.0);
+  let s = logistic(gelu_tanh_argument(x));
+  let slope = 1.5957691 * fma(0.134145 * c, c, 1.0);
+  return g * fma(c * slope, s * logistic(-gelu_tanh_argument(x)), s);
+}
+{% elif function == "sigmoid" %}
+fn sigmoid(x: f32, p: f32) -> f32 { return logistic(x); }
+fn sigmoid_backward(g: f32, y: f32, p: f32) -> f32 { return g * y * (1.0 - y); }
+{% elif function == "tanh" %}
+fn tanh_value(x: f32, p: f32) -> f32 { return tanh_exact(x); }
+fn tanh_value_backward(g: f32, y: f32, p: f32) -> f32 { return g * (1.0 - y) * (1.0 + y); }
+{% elif function == "scale" %}
+fn scale(x: f32, p: f32) -> f32 { return p * x; }
+fn scale_backward(g: f32, y: f32, p: f32) -> f32 { return p * g; }
+{% endif %}

@@ -1,0 +1,110 @@
+// conv2d: {{ "grad_input[n,c,y,x] = sum_k,r,s grad_output[n,k,(y+p-r*d)/s,..] weight[k,c,r,s]" if backward else "output[n,k,y,x] = bias[k] + sum_c,r,s input[n,c,y*s+r*d-p,..] weight[k,c,r,s]" }}
+//
+// Implicit GEMM, nothing is unrolled into memory: rows are the channels of the target, columns its pixels
+// over the whole batch, terms the taps (outer) and the channels of the source (inner). The place of a tap in
+// the source is found once and serves all channels. An invocation computes {{ tm }} channels of 4
+// neighbouring pixels in registers; a workgroup is {{ lanes }} invocations along the pixels times
+// {{ row_tiles }} along the channels.
+{% if shuffle %}
+// Each lane loads the weights of one channel and the subgroup passes them round.
+{% endif %}
+{% if backward %}
+// The input gradient is the same sum with the roles of the channels swapped; a tap counts where
+// the stride divides.
+{% endif %}
+//
+// source (N, {{ source_channels }}, {{ source_h }}, {{ source_w }}), weight (K, C / G, R, S), bias (K), target (N, {{ target_channels }}, {{ target_h }}, {{ target_w }})
+{% include "common/group.wgsl" %}
+
+const ROWS = {{ rows }}u;         // target channels of a group
+const TERMS = {{ terms }}u;        // source channels of a group
+const TAPS_W = {{ kernel_w }}u;
+const TAPS = {{ kernel_h * kernel_w }}u;
+const COLUMNS = {{ columns }}u;
+const TILES_M = {{ tiles_m }}u;
+const TILES_N = {{ tiles_n }}u;
+const SOURCE_PLANE = {{ source_h * source_w }}u;
+const TARGET_PLANE = {{ target_h * target_w }}u;
+
+@group(0) @binding(0) var<storage, read> source: array<f32>;
+@group(0) @binding(1) var<storage, read> weight: array<f32>;
+{% if bias %}
+@group(0) @binding(2) var<storage, read> bias: array<f32>;
+{% endif %}
+@group(0) @binding({{ 3 if bias else 2 }}) var<storage, read_write> output: array<{{ "vec4<f32>" if out_vec4 else "f32" }}>;
+
+@compute @workgroup_size({{ lanes }}, {{ row_tiles }})
+fn conv2d(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
+  let group = flat_group(workgroup);
+  if (group >= GROUPS) { return; }
+  let block = group / (TILES_M * TILES_N); // the group of channels
+  let row = ((group / TILES_N) % TILES_M * {{ row_tiles }}u + lane.y) * {{ tm }}u;
+  let column = (group % TILES_N * {{ lanes }}u + lane.x) * 4u;
+  {% for q in range(4) %}
+  let pixel{{ q }} = min(column + {{ q }}u, COLUMNS - 1u);
+  let image{{ q }} = pixel{{ q }} / TARGET_PLANE;
+  let y{{ q }} = i32(pixel{{ q }} % TARGET_PLANE / {{ target_w }}u);
+  let x{{ q }} = i32(pixel{{ q }} % {{ target_w }}u);
+  let plane{{ q }} = (image{{ q }} * {{ source_channels }}u + block * TERMS) * SOURCE_PLANE;
+  {% endfor %}
+  {% if shuffle %}
+  {% for g in range(tm // lanes) %}
+  let w{{ g }} = block * {{ group_stride }}u + min(row + {{ g * lanes }}u + lane.x, ROWS - 1u) * {{ row_stride }}u;
+  {% endfor %}
+  {% else %}
+  {% for i in range(tm) %}
+  let w{{ i }} = block * {{ group_stride }}u + min(row + {{ i }}u, ROWS - 1u) * {{ row_stride }}u;
+  {% endfor %}
+  {% endif %}
+  {% for i in range(tm) %}
+  {% if bias %}
+  var s{{ i }} = vec4<f32>(bias[block * ROWS + min(row + {{ i }}u, ROWS - 1u)]);
+  {% else %}
+  var s{{ i }} = vec4<f32>();
+  {% endif %}
+  {% endfor %}
+  for (var tap = 0u; tap < TAPS; tap++) {
+    let r = i32(tap / TAPS_W) * {{ dilation_h }};
+    let s = i32(tap % TAPS_W) * {{ dilation_w }};
+    {% for q in range(4) %}
+    {% if backward %}
+    let up{{ q }} = y{{ q }} + {{ pad_top }} - r;
+    let left{{ q }} = x{{ q }} + {{ pad_left }} - s;
+    let sy{{ q }} = up{{ q }} / {{ stride_h }};
+    let sx{{ q }} = left{{ q }} / {{ stride_w }};
+    let whole{{ q }} = (up{{ q }} >= 0) & (left{{ q }} >= 0) & (sy{{ q }} * {{ stride_h }} == up{{ q }}) & (sx{{ q }} * {{ stride_w }} == left{{ q }});
+    {% else %}
+    let sy{{ q }} = y{{ q }} * {{ stride_h }} + r - {{ pad_top }};
+    let sx{{ q }} = x{{ q }} * {{ stride_w }} + s - {{ pad_left }};
+    {% endif %}
+    let ok{{ q }} = (u32(sy{{ q }}) < {{ source_h }}u) & (u32(sx{{ q }}) < {{ source_w }}u){{ " & whole" ~ q if backward else "" }};
+    let from{{ q }} = select(0u, plane{{ q }} + u32(sy{{ q }}) * {{ source_w }}u + u32(sx{{ q }}), ok{{ q }});
+    let step{{ q }} = select(0u, SOURCE_PLANE, ok{{ q }});
+    {% endfor %}
+    {% if terms >= 4 %}
+    for (var c = 0u; c < {{ terms // 4 * 4 }}u; c += 4u) {
+{% set count = 4 %}{% include "common/conv2d_terms.wgsl" %}
+    }
+    {% endif %}
+    {% if terms % 4 != 0 %}
+    for (var c = {{ terms // 4 * 4 }}u; c < TERMS; c++) {
+{% set count = 1 %}{% include "common/conv2d_terms.wgsl" %}
+    }
+    {% endif %}
+  }
+  {% for i in range(tm) %}
+  if (row + {{ i }}u < ROWS) {
+    let channel = block * ROWS + row + {{ i }}u;
+    {% if out_vec4 %}
+    let at = (image0 * {{ target_channels }}u + channel) * TARGET_PLANE + pixel0 % TARGET_PLANE;
+    if (column < COLUMNS) { output[at / 4u] = s{{ i }}; }
+    {% else %}
+    {% for q in range(4) %}
+    if (column + {{ q }}u < COLUMNS) {
+      output[(image{{ q }} * {{ target_channels }}u + channel) * TARGET_PLANE + pixel{{ q }} % TARGET_PLANE] = s{{ i }}[{{ q }}];
+    }
+    {% endfor %}
+    {% endif %}
+  }
+  {% endfor %}
+}

@@ -1,0 +1,128 @@
+// matmul: output[z,m,n] = bias[n] + sum_k a[z,m,k] b[z,k,n]
+//
+// An invocation computes {{ tm }} rows of 4 neighbouring columns in registers; a workgroup is {{ lanes }}
+// invocations along the columns times {{ row_tiles }} along the rows. Four terms are added a turn.
+{% if shuffle %}
+// Each lane loads four terms of one row of a and the subgroup passes them round: on a CPU adapter a shuffle
+// from a fixed lane is free while every load is a loop over the lanes.
+{% else %}
+// Each lane loads its rows of a itself; lanes of one row read the same address.
+{% endif %}
+//
+// a ({{ "Z, K, M" if trans_a else "Z, M, K" }}), b ({{ "Z, N, K" if trans_b else "Z, K, N" }}), bias (N), output (Z, M, N)
+{% include "common/group.wgsl" %}
+
+const M = {{ m }}u;
+const N = {{ n }}u;
+const K = {{ k }}u;
+const TILES_M = {{ tiles_m }}u;
+const TILES_N = {{ tiles_n }}u;
+
+@group(0) @binding(0) var<storage, read> a: array<{{ "vec4<f32>" if a_vec4 else "f32" }}>;
+@group(0) @binding(1) var<storage, read> b: array<{{ "vec4<f32>" if b_vec4 else "f32" }}>;
+{% if bias %}
+@group(0) @binding(2) var<storage, read> bias: array<f32>;
+{% endif %}
+@group(0) @binding({{ 3 if bias else 2 }}) var<storage, read_write> output: array<{{ "vec4<f32>" if out_vec4 else "f32" }}>;
+
+{% macro a_at(row, k) %}{% if trans_a %}a[a_base + ({{ k }}) * M + {{ row }}]{% else %}a[a_base + {{ row }} * K + {{ k }}]{% endif %}{% endmacro %}
+{% macro b_at(k, q) %}{% if trans_b %}b[b_base + n{{ q }} * K + {{ k }}]{% else %}b[b_base + ({{ k }}) * N + n{{ q }}]{% endif %}{% endmacro %}
+{% macro a_four(row) %}{% if a_vec4 %}a[(a_base + {{ row }} * K + k) / 4u]{% else %}vec4<f32>({{ a_at(row, "k") }}, {{ a_at(row, "k + 1u") }}, {{ a_at(row, "k + 2u") }}, {{ a_at(row, "k + 3u") }}){% endif %}{% endmacro %}
+@compute @workgroup_size({{ lanes }}, {{ row_tiles }})
+fn matmul(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
+  let group = flat_group(workgroup);
+  if (group >= GROUPS) { return; }
+  let z = group / (TILES_M * TILES_N);
+  let row = ((group / TILES_N) % TILES_M * {{ row_tiles }}u + lane.y) * {{ tm }}u;
+  let column = (group % TILES_N * {{ lanes }}u + lane.x) * 4u;
+  let a_base = {% for d in batch %}(z / {{ d.div }}u % {{ d.size }}u) * {{ d.a }}u + {% endfor %}0u;
+  let b_base = {% for d in batch %}(z / {{ d.div }}u % {{ d.size }}u) * {{ d.b }}u + {% endfor %}0u;
+  {% for q in range(4) %}
+  let n{{ q }} = min(column + {{ q }}u, N - 1u);
+  {% endfor %}
+  {% if shuffle %}
+  {% for g in range(tm // lanes) %}
+  let row_a{{ g }} = min(row + {{ g * lanes }}u + lane.x, M - 1u);
+  {% endfor %}
+  {% else %}
+  {% for i in range(tm) %}
+  let row_a{{ i }} = min(row + {{ i }}u, M - 1u);
+  {% endfor %}
+  {% endif %}
+  {% for i in range(tm) %}
+  var s{{ i }} = vec4<f32>();
+  {% endfor %}
+  for (var k = 0u; k < {{ k // 4 * 4 }}u; k += 4u) {
+    {% if b_vec4 and trans_b %}
+    {% for q in range(4) %}
+    let w{{ q }} = b[(b_base + n{{ q }} * K + k) / 4u];
+    {% endfor %}
+    {% for j in range(4) %}
+    let b{{ j }} = vec4<f32>(w0[{{ j }}], w1[{{ j }}], w2[{{ j }}], w3[{{ j }}]);
+    {% endfor %}
+    {% elif b_vec4 %}
+    {% for j in range(4) %}
+    let b{{ j }} = b[(b_base + (k + {{ j }}u) * N + min(column, N - 4u)) / 4u];
+    {% endfor %}
+    {% else %}
+    {% for j in range(4) %}
+    {% set at = "k + " ~ j ~ "u" %}
+    let b{{ j }} = vec4<f32>({{ b_at(at, 0) }}, {{ b_at(at, 1) }}, {{ b_at(at, 2) }}, {{ b_at(at, 3) }});
+    {% endfor %}
+    {% endif %}
+    {% if shuffle %}
+    {% for g in range(tm // lanes) %}
+    let held{{ g }} = {{ a_four("row_a" ~ g) }};
+    {% endfor %}
+    {% endif %}
+    {% for i in range(tm) %}
+    {% if shuffle %}
+    let a{{ i }} = subgroupShuffle(held{{ i // lanes }}, {{ i % lanes }}u);
+    {% else %}
+    let a{{ i }} = {{ a_four("row_a" ~ i) }};
+    {% endif %}
+    {% for j in range(4) %}
+    s{{ i }} = fma(vec4<f32>(a{{ i }}[{{ j }}]), b{{ j }}, s{{ i }});
+    {% endfor %}
+    {% endfor %}
+  }
+  {% if k % 4 != 0 %}
+  for (var k = {{ k // 4 * 4 }}u; k < K; k++) {
+    {% if b_vec4 %}
+    let b0 = b[(b_base + k * N + min(column, N - 4u)) / 4u];
+    {% else %}
+    let b0 = vec4<f32>({{ b_at("k", 0) }}, {{ b_at("k", 1) }}, {{ b_at("k", 2) }}, {{ b_at("k", 3) }});
+    {% endif %}
+    {% if shuffle %}
+    {% for g in range(tm // lanes) %}
+    let held{{ g }} = {{ a_at("row_a" ~ g, "k") }};
+    {% endfor %}
+    {% endif %}
+    {% for i in range(tm) %}
+    {% if shuffle %}
+    s{{ i }} = fma(vec4<f32>(subgroupShuffle(held{{ i // lanes }}, {{ i % lanes }}u)), b0, s{{ i }});
+    {% else %}
+    s{{ i }} = fma(vec4<f32>({{ a_at("row_a" ~ i, "k") }}), b0, s{{ i }});
+    {% endif %}
+    {% endfor %}
+  }
+  {% endif %}
+  {% if bias %}
+  let added = vec4<f32>(bias[n0], bias[n1], bias[n2], bias[n3]);
+  {% else %}
+  let added = vec4<f32>();
+  {% endif %}
+  {% for i in range(tm) %}
+  if (row + {{ i }}u < M) {
+    let sum = s{{ i }} + added;
+    let at = (z * M + row + {{ i }}u) * N + column;
+    {% if out_vec4 %}
+    if (column < N) { output[at / 4u] = sum; }
+    {% else %}
+    {% for q in range(4) %}
+    if (column + {{ q }}u < N) { output[at + {{ q }}u] = sum[{{ q }}]; }
+    {% endfor %}
+    {% endif %}
+  }
+  {% endfor %}
+}

@@ -1,0 +1,32 @@
+// softmax: output[o,l,i] = {{ "input[o,l,i] - log(sum_m exp(input[o,m,i]))" if log else "exp(input[o,l,i]) / sum_m exp(input[o,m,i])" }}
+//
+// A workgroup of {{ lanes }} computes one row of length L: lane l takes every {{ lanes }}th element, a tree in
+// workgroup memory joins them. The maximum is subtracted first, so finite input gives finite output.
+//
+// input and output ({{ outer }}, L = {{ length }}, {{ inner }})
+{% include "common/group.wgsl" %}
+{% include "common/row.wgsl" %}
+
+@group(0) @binding(0) var<storage, read> input: array<f32>;
+@group(0) @binding(1) var<storage, read_write> output: array<f32>;
+
+@compute @workgroup_size({{ lanes }})
+fn softmax(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
+  let row = flat_group(workgroup);
+  if (row >= GROUPS) { return; }
+  let base = row_base(row);
+  var highest = input[base];
+  for (var l = lane.x; l < LENGTH; l += LANES) { highest = max(highest, input[base + l * INNER]); }
+  highest = join_max(lane.x, highest);
+  var part = 0.0;
+  for (var l = lane.x; l < LENGTH; l += LANES) { part += exp(max(input[base + l * INNER] - highest, -87.0)); }
+  let total = join_sum(lane.x, part);
+{% if log %}
+  let shift = log(total);
+  for (var l = lane.x; l < LENGTH; l += LANES) { output[base + l * INNER] = (input[base + l * INNER] - highest) - shift; }
+{% else %}
+  for (var l = lane.x; l < LENGTH; l += LANES) {
+    output[base + l * INNER] = exp(max(input[base + l * INNER] - highest, -87.0)) / total;
+  }
+{% endif %}
+}

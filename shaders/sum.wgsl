@@ -1,0 +1,41 @@
+// sum: output[o] = sum over the summed dimensions of input
+//
+// Output o and term t each have their own dimensions and strides in the input. A workgroup of {{ lanes }} adds
+{% if parts > 1 %}
+// one of {{ parts }} runs of terms of one output into partials[part, o]; a second pass adds the runs in order:
+{% else %}
+// the terms of one output:
+{% endif %}
+// lane l takes terms l, l + {{ lanes }}, .., then a tree in workgroup memory adds the lanes. A fixed order.
+//
+// input (strided), output ({{ outputs }}), {{ terms }} terms each
+{% include "common/group.wgsl" %}
+
+const TERMS = {{ terms }}u;
+const OUTPUTS = {{ outputs }}u;
+
+@group(0) @binding(0) var<storage, read> input: array<f32>;
+@group(0) @binding(1) var<storage, read_write> output: array<f32>;
+
+var<workgroup> lanes: array<f32, {{ lanes }}>;
+
+@compute @workgroup_size({{ lanes }})
+fn sum(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
+  let group = flat_group(workgroup);
+  if (group >= GROUPS) { return; }
+  let o = group % OUTPUTS;
+  let part = group / OUTPUTS;
+  let base = {% for d in kept %}(o / {{ d.div }}u % {{ d.size }}u) * {{ d.stride }}u + {% endfor %}0u;
+  let last = min((part + 1u) * {{ terms_per_part }}u, TERMS);
+  var total = 0.0;
+  for (var t = part * {{ terms_per_part }}u + lane.x; t < last; t += {{ lanes }}u) {
+    total += input[base{% for d in summed %} + (t / {{ d.div }}u % {{ d.size }}u) * {{ d.stride }}u{% endfor %}];
+  }
+  lanes[lane.x] = total;
+  workgroupBarrier();
+{% for step in tree %}
+  if (lane.x < {{ step }}u) { lanes[lane.x] += lanes[lane.x + {{ step }}u]; }
+  workgroupBarrier();
+{% endfor %}
+  if (lane.x == 0u) { output[{{ first_part }}u * OUTPUTS + group] = lanes[0]; }
+}

@@ -1,0 +1,307 @@
+//! Devices: which adapters there are, and which one to use.
+
+use super::gpu::Gpu;
+use crate::error::{Error, Result};
+use crate::kernels::Limits;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// A graphics interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Backend {
+    /// Vulkan: Linux, Windows, Android.
+    Vulkan,
+    /// Metal: macOS, iOS.
+    Metal,
+    /// Direct3D 12: Windows.
+    Dx12,
+    /// OpenGL and OpenGL ES.
+    Gl,
+}
+
+impl Backend {
+    const ALL: [Backend; 4] = [Backend::Vulkan, Backend::Metal, Backend::Dx12, Backend::Gl];
+
+    fn wgpu(self) -> wgpu::Backends {
+        match self {
+            Backend::Vulkan => wgpu::Backends::VULKAN,
+            Backend::Metal => wgpu::Backends::METAL,
+            Backend::Dx12 => wgpu::Backends::DX12,
+            Backend::Gl => wgpu::Backends::GL,
+        }
+    }
+}
+
+impl fmt::Display for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Backend::Vulkan => "vulkan",
+            Backend::Metal => "metal",
+            Backend::Dx12 => "dx12",
+            Backend::Gl => "gl",
+        })
+    }
+}
+
+impl FromStr for Backend {
+    type Err = Error;
+    fn from_str(name: &str) -> Result<Self> {
+        let found = Self::ALL.into_iter().find(|b| b.to_string() == name.to_ascii_lowercase());
+        found.ok_or_else(|| Error::argument("backend", "vulkan, metal, dx12 or gl", name))
+    }
+}
+
+/// What an adapter is and can do.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AdapterReport {
+    /// Its place in the list, as [`Device::open`] takes it.
+    pub index: usize,
+    /// The card's name.
+    pub name: String,
+    /// The graphics interface.
+    pub backend: Backend,
+    /// `discrete`, `integrated`, `virtual`, `software` or `other`.
+    pub kind: String,
+    /// The driver and its version.
+    pub driver: String,
+    /// Name and value of the limits that matter to kernels.
+    pub limits: Vec<(String, String)>,
+    /// Name and presence of the features that matter to kernels.
+    pub features: Vec<(String, bool)>,
+}
+
+struct Found {
+    adapter: wgpu::Adapter,
+    backend: Backend,
+}
+
+/// Every adapter of every backend (or of one), in a fixed order: backends as in [`Backend`], each in the
+/// driver's order. The index of an adapter in the full list is what `--device` takes.
+fn find(instance_of: &[Backend]) -> Vec<Found> {
+    let mut all = Vec::new();
+    for &backend in instance_of {
+        let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+        descriptor.backends = backend.wgpu();
+        descriptor.flags = wgpu::InstanceFlags::empty();
+        let instance = wgpu::Instance::new(descriptor);
+        let adapters = pollster::block_on(instance.enumerate_adapters(backend.wgpu()));
+        all.extend(adapters.into_iter().map(|adapter| Found { adapter, backend }));
+    }
+    all
+}
+
+fn kind(info: &wgpu::AdapterInfo) -> &'static str {
+    match info.device_type {
+        wgpu::DeviceType::DiscreteGpu => "discrete",
+        wgpu::DeviceType::IntegratedGpu => "integrated",
+        wgpu::DeviceType::VirtualGpu => "virtual",
+        wgpu::DeviceType::Cpu => "software",
+        wgpu::DeviceType::Other => "other",
+    }
+}
+
+/// Smaller is better.
+fn rank(info: &wgpu::AdapterInfo) -> u32 {
+    match info.device_type {
+        wgpu::DeviceType::DiscreteGpu => 0,
+        wgpu::DeviceType::IntegratedGpu => 1,
+        wgpu::DeviceType::VirtualGpu => 2,
+        wgpu::DeviceType::Other => 3,
+        wgpu::DeviceType::Cpu => 4,
+    }
+}
+
+/// Kernels need compute shaders with six storage buffers and workgroups of 64.
+fn usable(adapter: &wgpu::Adapter) -> bool {
+    let limits = adapter.limits();
+    limits.max_compute_invocations_per_workgroup >= 64 && limits.max_storage_buffers_per_shader_stage >= 7
+}
+
+/// The size of a subgroup where shuffles exist and every subgroup has it.
+fn subgroup_size(adapter: &wgpu::Adapter) -> Option<u32> {
+    let info = adapter.get_info();
+    let fixed = info.subgroup_min_size == info.subgroup_max_size;
+    (fixed && adapter.features().contains(wgpu::Features::SUBGROUP)).then_some(info.subgroup_min_size)
+}
+
+fn report(index: usize, found: &Found) -> AdapterReport {
+    let (info, limits, features) = (found.adapter.get_info(), found.adapter.limits(), found.adapter.features());
+    let mib = |bytes: u64| format!("{} MiB", bytes >> 20);
+    let subgroups = match (info.subgroup_min_size, info.subgroup_max_size) {
+        (a, b) if a == b => a.to_string(),
+        (a, b) => format!("{a} to {b}"),
+    };
+    AdapterReport {
+        index,
+        name: info.name.clone(),
+        backend: found.backend,
+        kind: kind(&info).into(),
+        driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
+        limits: [
+            ("largest buffer", mib(limits.max_buffer_size)),
+            ("largest binding", mib(limits.max_storage_buffer_binding_size as u64)),
+            ("storage buffers a shader", limits.max_storage_buffers_per_shader_stage.to_string()),
+            ("workgroup memory", format!("{} KiB", limits.max_compute_workgroup_storage_size >> 10)),
+            ("invocations a workgroup", limits.max_compute_invocations_per_workgroup.to_string()),
+            ("workgroups a dimension", limits.max_compute_workgroups_per_dimension.to_string()),
+            ("subgroup size", subgroups),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .to_vec(),
+        features: [
+            ("subgroups", wgpu::Features::SUBGROUP),
+            ("f16", wgpu::Features::SHADER_F16),
+            ("timestamps", wgpu::Features::TIMESTAMP_QUERY),
+            ("cooperative matrix", wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX),
+        ]
+        .map(|(name, feature)| (name.to_owned(), features.contains(feature)))
+        .to_vec(),
+    }
+}
+
+/// Every adapter, or every adapter of one backend. Indices count over all backends.
+pub fn adapters(backend: Option<Backend>) -> Vec<AdapterReport> {
+    let all = find(&Backend::ALL);
+    let reports = all.iter().enumerate().map(|(index, found)| report(index, found));
+    reports.filter(|r| backend.is_none_or(|b| b == r.backend)).collect()
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Kind {
+    Cpu { notice: Option<String> },
+    Gpu(Arc<Gpu>),
+}
+
+/// Where programs run: an adapter, or the CPU reference. Clones are handles to the same device.
+#[derive(Debug, Clone)]
+pub struct Device(pub(super) Kind);
+
+/// How to get an adapter where there is none.
+const NO_ADAPTER: &str = "no usable GPU adapter; on Debian or Ubuntu `apt-get install mesa-vulkan-drivers` gives \
+     a software one, elsewhere install your card's driver";
+
+impl Device {
+    /// The best adapter: discrete before integrated before software, Vulkan, Metal or DX12 before OpenGL.
+    /// With no adapter at all, the CPU reference; [`Device::notice`] then says so.
+    ///
+    /// # Errors
+    /// When the adapter refuses to open.
+    pub fn auto() -> Result<Self> {
+        Self::open(None, None)
+    }
+
+    /// The CPU reference: exact, slow, everywhere.
+    pub fn cpu() -> Self {
+        Self(Kind::Cpu { notice: None })
+    }
+
+    /// A device by backend, and by its index in [`adapters`] or part of its name; `cpu` is the reference
+    /// and `auto` the best adapter.
+    ///
+    /// # Errors
+    /// When what was asked for is not there.
+    pub fn open(backend: Option<Backend>, device: Option<&str>) -> Result<Self> {
+        Self::open_with(backend, device, false)
+    }
+
+    /// As [`Device::open`]; with `checked`, shaders are compiled with wgpu's bounds checks, to rule out or
+    /// find accesses out of bounds. Slower by up to a factor of two.
+    ///
+    /// # Errors
+    /// As [`Device::open`].
+    pub fn open_with(backend: Option<Backend>, device: Option<&str>, checked: bool) -> Result<Self> {
+        let device = device.filter(|d| !d.eq_ignore_ascii_case("auto"));
+        if device.is_some_and(|d| d.eq_ignore_ascii_case("cpu")) {
+            let got = |b: Backend| Error::device("no backend with the device cpu", b.to_string());
+            return backend.map_or_else(|| Ok(Self::cpu()), |b| Err(got(b)));
+        }
+        // Only an index counts over all backends; otherwise the one asked for is enough.
+        let by_index = device.and_then(|d| d.parse::<usize>().ok());
+        let all = match (by_index, backend) {
+            (None, Some(backend)) => find(&[backend]),
+            (None, None) | (Some(_), _) => find(&Backend::ALL),
+        };
+        match choose(&all, backend, device, by_index)? {
+            Some(found) => Self::from_adapter(found, checked),
+            None => Ok(Self(Kind::Cpu { notice: Some(format!("{NO_ADAPTER}; running on the CPU reference, slowly")) })),
+        }
+    }
+
+    fn from_adapter(found: &Found, checked: bool) -> Result<Self> {
+        let info = found.adapter.get_info();
+        let name = format!("{}, {}, {}", info.name, kind(&info), found.backend);
+        let limits = found.adapter.limits();
+        let kernel_limits = Limits {
+            max_binding_bytes: (limits.max_storage_buffer_binding_size as u64).min(1 << 31),
+            max_buffer_bytes: limits.max_buffer_size,
+            offset_alignment: u64::from(limits.min_storage_buffer_offset_alignment),
+            max_workgroups: limits.max_compute_workgroups_per_dimension,
+            subgroup_size: subgroup_size(&found.adapter),
+        };
+        Ok(Self(Kind::Gpu(Arc::new(Gpu::open(&found.adapter, name, kernel_limits, checked)?))))
+    }
+
+    /// Name, kind and backend.
+    pub fn describe(&self) -> String {
+        match &self.0 {
+            Kind::Cpu { .. } => "CPU reference".into(),
+            Kind::Gpu(gpu) => gpu.name().to_owned(),
+        }
+    }
+
+    /// Whether this is the CPU reference.
+    pub fn is_cpu(&self) -> bool {
+        matches!(self.0, Kind::Cpu { .. })
+    }
+
+    /// What a user should be told: that no adapter was found, and how to get a driver.
+    pub fn notice(&self) -> Option<&str> {
+        match &self.0 {
+            Kind::Cpu { notice } => notice.as_deref(),
+            Kind::Gpu(_) => None,
+        }
+    }
+
+    /// What kernels may assume; of the CPU reference, WebGPU's guaranteed limits.
+    pub fn limits(&self) -> Limits {
+        match &self.0 {
+            Kind::Cpu { .. } => Limits::default(),
+            Kind::Gpu(gpu) => gpu.limits().clone(),
+        }
+    }
+}
+
+/// The adapter asked for, or the best; `None` when nothing was asked for and there is none.
+fn choose<'a>(
+    all: &'a [Found],
+    backend: Option<Backend>,
+    device: Option<&str>,
+    index: Option<usize>,
+) -> Result<Option<&'a Found>> {
+    let name = |f: &Found| f.adapter.get_info().name;
+    let list = || match all.len() {
+        0 => NO_ADAPTER.to_owned(),
+        _ => all.iter().enumerate().map(|(i, f)| format!("{i}: {} ({})", name(f), f.backend)).collect::<Vec<_>>().join(", "),
+    };
+    let named = |f: &Found, wanted: &str| name(f).to_lowercase().contains(&wanted.to_lowercase());
+    let best = all
+        .iter()
+        .enumerate()
+        .filter(|(_, f)| backend.is_none_or(|b| b == f.backend))
+        .filter(|(i, f)| index.map_or_else(|| device.is_none_or(|d| named(f, d)), |wanted| wanted == *i))
+        .filter(|(i, f)| index == Some(*i) || usable(&f.adapter))
+        .min_by_key(|(_, f)| (rank(&f.adapter.get_info()), f.backend == Backend::Gl));
+    match (best, backend, device) {
+        (Some((_, found)), _, _) if usable(&found.adapter) => Ok(Some(found)),
+        (Some((_, found)), _, _) => {
+            Err(Error::device("compute shaders with 7 storage buffers and workgroups of 64", name(found)))
+        }
+        (None, None, None) => Ok(None),
+        (None, backend, device) => {
+            let wanted = [device.map(|d| format!("'{d}'")), backend.map(|b| format!("backend {b}"))];
+            let wanted = wanted.into_iter().flatten().collect::<Vec<_>>().join(" of ");
+            Err(Error::device(format!("an adapter {wanted}"), list()))
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! A compiled program: given inputs, runs; its outputs can be read.
+
+use super::parameters::{Store, lock};
+use super::program::Program;
+use super::readback::Pending;
+use crate::error::{Error, Mismatch, Result};
+use crate::graph::{Graph, Tensor, ValueId};
+use crate::plan::{Memory, Plan};
+use crate::reference::{Array, Interpreter};
+use crate::tensor::{HostTensor, TensorType};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+#[derive(Debug)]
+enum Runner {
+    Gpu(Box<Program>),
+    Reference {
+        interpreter: Interpreter,
+        store: Arc<Mutex<Store>>,
+        inputs: HashMap<String, Array>,
+        outputs: HashMap<ValueId, Array>,
+        plan: Option<Plan>,
+    },
+}
+
+/// A program compiled by [`super::Parameters::compile`].
+#[derive(Debug)]
+pub struct Executable {
+    graph: Graph,
+    runner: Runner,
+}
+
+impl Executable {
+    pub(super) fn gpu(graph: Graph, program: Program) -> Self {
+        Self { graph, runner: Runner::Gpu(Box::new(program)) }
+    }
+
+    pub(super) fn reference(
+        graph: Graph,
+        interpreter: Interpreter,
+        store: Arc<Mutex<Store>>,
+        plan: Option<Plan>,
+    ) -> Self {
+        let (inputs, outputs) = (HashMap::new(), HashMap::new());
+        Self { graph, runner: Runner::Reference { interpreter, store, inputs, outputs, plan } }
+    }
+
+    /// Runs the program once: writes `inputs`, then one submit. Does not wait for the result; when the
+    /// device is several runs behind, waits for the oldest. Inputs not given keep their last value, zeros
+    /// before the first.
+    ///
+    /// # Errors
+    /// When a tensor is not an input of this program's graph, a value has another type, or the device failed.
+    pub fn run(&mut self, inputs: &[(&Tensor, &HostTensor)]) -> Result<()> {
+        for (tensor, value) in inputs {
+            self.graph.owns("run", &[tensor])?;
+            if tensor.ty() != value.ty() {
+                let mismatch = Mismatch::new(tensor.ty().to_string(), value.ty().to_string());
+                return Err(Error::op("input", &tensor.name().unwrap_or_default(), mismatch));
+            }
+        }
+        let names: Vec<String> = inputs.iter().map(|(tensor, _)| tensor.name().unwrap_or_default()).collect();
+        match &mut self.runner {
+            Runner::Gpu(program) => {
+                for (name, (_, value)) in names.iter().zip(inputs) {
+                    if let Some(input) = program.plan.inputs.iter().find(|i| i.name == *name) {
+                        program.gpu.queue.write_buffer(&program.buffers[input.buffer], 0, value.as_bytes());
+                    } else if !self.graph.has_input(name) {
+                        return Err(not_an_input(name));
+                    }
+                }
+                program.run()
+            }
+            Runner::Reference { interpreter, store, inputs: held, outputs, plan: _ } => {
+                for (name, (_, value)) in names.into_iter().zip(inputs) {
+                    if !self.graph.has_input(&name) {
+                        return Err(not_an_input(&name));
+                    }
+                    held.insert(name, Array::from_host(value));
+                }
+                for (name, ty) in self.graph.inputs() {
+                    held.entry(name).or_insert_with(|| Array::zeros(&ty));
+                }
+                *outputs = interpreter.run(held, &mut lock(store).host)?;
+                Ok(())
+            }
+        }
+    }
+
+    /// An output of the last run; waits for it.
+    ///
+    /// # Errors
+    /// When the tensor is not an output of this program, or the device failed.
+    pub fn read(&self, output: &Tensor) -> Result<HostTensor> {
+        self.read_async(output)?.wait()
+    }
+
+    /// An output of the last run, on its way.
+    ///
+    /// # Errors
+    /// As [`Executable::read`].
+    pub fn read_async(&self, output: &Tensor) -> Result<Pending> {
+        self.graph.owns("read", &[output])?;
+        match &self.runner {
+            Runner::Gpu(program) => {
+                let found = program.plan.outputs.iter().find(|o| o.value == output.id());
+                let found = found.ok_or_else(|| not_an_output(output))?;
+                Pending::start(&program.gpu, &program.buffers[found.buffer], found.ty.clone())
+            }
+            Runner::Reference { outputs, .. } => {
+                let found = outputs.get(&output.id()).ok_or_else(|| not_an_output(output))?;
+                found.to_host().map(Pending::ready)
+            }
+        }
+    }
+
+    /// The plan; `None` on the CPU reference where a device could not hold the program.
+    pub fn plan(&self) -> Option<&Plan> {
+        match &self.runner {
+            Runner::Gpu(program) => Some(&program.plan),
+            Runner::Reference { plan, .. } => plan.as_ref(),
+        }
+    }
+
+    /// The device memory the program holds, known before its first run.
+    pub fn memory(&self) -> Memory {
+        self.plan().map(|plan| plan.memory).unwrap_or_default()
+    }
+
+    /// Fills all memory that holds neither inputs nor states with copies of one word. Tests poison it with
+    /// NaN, so that what a kernel forgets to write shows.
+    pub fn fill_scratch(&mut self, word: u32) {
+        match &mut self.runner {
+            Runner::Gpu(program) => program.fill_slots(word),
+            Runner::Reference { outputs, .. } => outputs.clear(),
+        }
+    }
+}
+
+fn not_an_input(name: &str) -> Error {
+    Error::op("run", name, Mismatch::new("an input of the graph", "another tensor"))
+}
+
+fn not_an_output(output: &Tensor) -> Error {
+    let got = format!("value %{} ({}) before a run or not compiled in", output.id(), output.ty());
+    Error::op("read", "", Mismatch::new("an output named when the program was compiled, after a run", got))
+}
+
+impl Graph {
+    /// The named inputs and their types.
+    pub(super) fn inputs(&self) -> Vec<(String, TensorType)> {
+        use crate::ops::Op;
+        self.with(|data| {
+            let input = |op: &Op| {
+                if let Op::Input { name, ty } = op { Some((name.clone(), ty.clone())) } else { None }
+            };
+            data.nodes.iter().filter_map(|n| input(&n.op)).collect()
+        })
+    }
+
+    fn has_input(&self, name: &str) -> bool {
+        self.inputs().iter().any(|(n, _)| n == name)
+    }
+}

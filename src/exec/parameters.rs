@@ -1,0 +1,213 @@
+//! The states of programs: parameters, optimizer memory and counters, on the device, by name.
+
+use super::device::{Device, Kind};
+use super::executable::Executable;
+use super::gpu::Gpu;
+use super::program::Program;
+use super::readback::Pending;
+use super::weights;
+use crate::dtype::DType;
+use crate::error::{Error, Result};
+use crate::graph::{Graph, Tensor};
+use crate::ops::{Init, Op, Role};
+use crate::plan::{self, BufferKind};
+use crate::reference::{Array, Interpreter, Precision};
+use crate::tensor::{HostTensor, TensorType};
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+#[derive(Debug)]
+struct State {
+    ty: TensorType,
+    role: Role,
+    /// Of a GPU; the CPU reference keeps its values in [`Store::host`].
+    buffer: Option<wgpu::Buffer>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Store {
+    states: BTreeMap<String, State>,
+    pub(super) host: HashMap<String, Array>,
+}
+
+/// States kept on a device, by name, shared by all programs compiled over them: training, evaluation at
+/// another batch size, prediction. Clones are handles to the same states.
+#[derive(Debug, Clone)]
+pub struct Parameters {
+    device: Device,
+    seed: u64,
+    store: Arc<Mutex<Store>>,
+}
+
+pub(super) fn lock(store: &Mutex<Store>) -> MutexGuard<'_, Store> {
+    store.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Parameters {
+    /// No states yet; programs bring them. First values depend on the seed and the names alone.
+    pub fn new(device: &Device, seed: u64) -> Self {
+        Self { device: device.clone(), seed, store: Arc::default() }
+    }
+
+    /// The device they are on.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// Builds a program that computes `outputs` and writes the graph's updates: plans it, compiles its
+    /// kernels, makes its buffers. States it names first are initialised, known ones shared.
+    ///
+    /// # Errors
+    /// When an output is of another graph, a known state has another type, or the device cannot do it.
+    pub fn compile(&self, graph: &Graph, outputs: &[&Tensor]) -> Result<Executable> {
+        graph.owns("compile", outputs)?;
+        let ids: Vec<_> = outputs.iter().map(|t| t.id()).collect();
+        let data = graph.with(Clone::clone);
+        let plan = plan::plan(&data, &ids, &self.device.limits());
+        match &self.device.0 {
+            Kind::Cpu { .. } => {
+                let needed = data.reachable(&ids);
+                for (node, _) in data.nodes.iter().zip(needed).filter(|(_, needed)| *needed) {
+                    if let Op::State { name, ty, init, role } = &node.op {
+                        self.declare(name, ty, *init, *role)?;
+                    }
+                }
+                let interpreter = Interpreter::new(data, &ids, Precision::F32);
+                // The reference has no device limits; its plan only serves to be looked at.
+                Ok(Executable::reference(graph.clone(), interpreter, self.store.clone(), plan.ok()))
+            }
+            Kind::Gpu(gpu) => {
+                let plan = plan?;
+                for state in &plan.states {
+                    self.declare(&state.named.name, &state.named.ty, state.init, state.role)?;
+                }
+                let store = lock(&self.store);
+                let shared = |kind: &BufferKind| match kind {
+                    BufferKind::State(name) => store.states.get(name).and_then(|s| s.buffer.clone()),
+                    BufferKind::Input(_) | BufferKind::Constant(_) | BufferKind::Slot => None,
+                };
+                let program = Program::build(gpu, plan, shared)?;
+                Ok(Executable::gpu(graph.clone(), program))
+            }
+        }
+    }
+
+    fn declare(&self, name: &str, ty: &TensorType, init: Init, role: Role) -> Result<()> {
+        if let Some(known) = lock(&self.store).states.get(name) {
+            let (expected, got) = (known.ty.to_string(), ty.to_string());
+            return if known.ty == *ty { Ok(()) } else { Err(Error::argument(name, expected, got)) };
+        }
+        let values = init.values(name, self.seed, ty.shape.elements());
+        let value = match ty.dtype {
+            DType::F32 => HostTensor::from_f32(ty.shape.clone(), values)?,
+            DType::U32 => HostTensor::from_u32(ty.shape.clone(), values.iter().map(|&v| v as u32).collect())?,
+        };
+        let buffer = match &self.device.0 {
+            Kind::Cpu { .. } => None,
+            Kind::Gpu(gpu) => Some(gpu.buffer(name, ty.bytes().next_multiple_of(16))),
+        };
+        lock(&self.store).states.insert(name.to_owned(), State { ty: ty.clone(), role, buffer });
+        self.set(name, &value)
+    }
+
+    /// The names of all states of a role, sorted.
+    pub fn names(&self, role: Role) -> Vec<String> {
+        let store = lock(&self.store);
+        store.states.iter().filter(|(_, s)| s.role == role).map(|(name, _)| name.clone()).collect()
+    }
+
+    /// The type of a state.
+    ///
+    /// # Errors
+    /// When no program has named it.
+    pub fn ty(&self, name: &str) -> Result<TensorType> {
+        lock(&self.store).states.get(name).map(|s| s.ty.clone()).ok_or_else(|| self.unknown(name))
+    }
+
+    fn unknown(&self, name: &str) -> Error {
+        let known: Vec<String> = lock(&self.store).states.keys().cloned().collect();
+        Error::argument("state", format!("one of {}", known.join(", ")), name)
+    }
+
+    fn gpu_buffer(&self, gpu: &Arc<Gpu>, name: &str) -> Result<(wgpu::Buffer, TensorType)> {
+        gpu.check()?;
+        let found = lock(&self.store).states.get(name).and_then(|s| Some((s.buffer.clone()?, s.ty.clone())));
+        found.ok_or_else(|| self.unknown(name))
+    }
+
+    /// The value of a state; waits for the device.
+    ///
+    /// # Errors
+    /// When there is no such state or the device failed.
+    pub fn get(&self, name: &str) -> Result<HostTensor> {
+        self.get_async(name)?.wait()
+    }
+
+    /// The value of a state as it is after all runs so far, on its way.
+    ///
+    /// # Errors
+    /// As [`Parameters::get`].
+    pub fn get_async(&self, name: &str) -> Result<Pending> {
+        match &self.device.0 {
+            Kind::Cpu { .. } => {
+                let value = lock(&self.store).host.get(name).map(Array::to_host);
+                value.unwrap_or_else(|| Err(self.unknown(name))).map(Pending::ready)
+            }
+            Kind::Gpu(gpu) => {
+                let (buffer, ty) = self.gpu_buffer(gpu, name)?;
+                Pending::start(gpu, &buffer, ty)
+            }
+        }
+    }
+
+    /// Gives a state a new value, seen by all later runs.
+    ///
+    /// # Errors
+    /// When there is no such state or the value has another type.
+    pub fn set(&self, name: &str, value: &HostTensor) -> Result<()> {
+        let ty = self.ty(name)?;
+        if ty != value.ty() {
+            return Err(Error::argument(name, ty.to_string(), value.ty().to_string()));
+        }
+        match &self.device.0 {
+            Kind::Cpu { .. } => {
+                lock(&self.store).host.insert(name.to_owned(), Array::from_host(value));
+            }
+            Kind::Gpu(gpu) => {
+                gpu.queue.write_buffer(&self.gpu_buffer(gpu, name)?.0, 0, value.as_bytes());
+            }
+        }
+        Ok(())
+    }
+
+    /// What is saved with the model: parameters and buffers.
+    fn saved(&self) -> Vec<String> {
+        let mut names = self.names(Role::Parameter);
+        names.extend(self.names(Role::Buffer));
+        names.sort();
+        names
+    }
+
+    /// Writes parameters and buffers as safetensors under their names, whole or not at all.
+    ///
+    /// # Errors
+    /// When the device failed or the file cannot be written.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let tensors = self.saved().into_iter().map(|name| self.get(&name).map(|value| (name, value)));
+        weights::save(path, &tensors.collect::<Result<Vec<_>>>()?)
+    }
+
+    /// Reads parameters and buffers from safetensors: exactly those there are, with their types. On an error
+    /// nothing is changed.
+    ///
+    /// # Errors
+    /// When the file is missing, is no safetensors file, or holds other tensors.
+    pub fn load(&self, path: &Path) -> Result<()> {
+        let wanted = self.saved().into_iter().map(|name| self.ty(&name).map(|ty| (name, ty)));
+        for (name, value) in weights::load(path, &wanted.collect::<Result<Vec<_>>>()?)? {
+            self.set(&name, &value)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,124 @@
+//! A plan made real on one GPU: pipelines, buffers and bind groups, built once and replayed.
+
+use super::gpu::Gpu;
+use crate::error::Result;
+use crate::plan::{BufferId, BufferKind, Dispatch, Plan, Step};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// Runs that may be under way before the host waits: enough to keep the device busy, few enough that the
+/// inputs waiting in memory stay few.
+const IN_FLIGHT: usize = 3;
+
+#[derive(Debug)]
+enum Command {
+    Dispatch { pipeline: wgpu::ComputePipeline, bind_group: wgpu::BindGroup, grid: [u32; 2] },
+    Copy { from: BufferId, to: BufferId, bytes: u64 },
+}
+
+/// A plan, its pipelines, buffers and bind groups.
+#[derive(Debug)]
+pub(super) struct Program {
+    pub(super) gpu: Arc<Gpu>,
+    pub(super) plan: Plan,
+    pub(super) buffers: Vec<wgpu::Buffer>,
+    commands: Vec<Command>,
+    in_flight: VecDeque<wgpu::SubmissionIndex>,
+}
+
+impl Program {
+    /// `shared` gives the buffers that exist already: those of states.
+    pub(super) fn build(
+        gpu: &Arc<Gpu>,
+        plan: Plan,
+        shared: impl Fn(&BufferKind) -> Option<wgpu::Buffer>,
+    ) -> Result<Self> {
+        let pipelines = gpu.pipelines(&plan.kernels)?;
+        let make = |b: &crate::plan::BufferPlan| {
+            let label = match &b.kind {
+                BufferKind::Input(name) | BufferKind::State(name) => name,
+                BufferKind::Constant(_) => "constant",
+                BufferKind::Slot => "slot",
+            };
+            let buffer = shared(&b.kind).unwrap_or_else(|| gpu.buffer(label, b.bytes));
+            if let BufferKind::Constant(value) = b.kind {
+                gpu.queue.write_buffer(&buffer, 0, &value.to_le_bytes());
+            }
+            buffer
+        };
+        let buffers: Vec<wgpu::Buffer> = plan.buffers.iter().map(make).collect();
+        gpu.check()?;
+        let command = |step: &Step| match step {
+            Step::Copy { from, to, bytes } => Command::Copy { from: *from, to: *to, bytes: *bytes },
+            Step::Dispatch(d) => {
+                let pipeline = pipelines[d.kernel].clone();
+                let bind_group = bind(gpu, &pipeline, &buffers, d);
+                Command::Dispatch { pipeline, bind_group, grid: d.grid }
+            }
+        };
+        let commands = plan.steps.iter().map(command).collect();
+        gpu.check()?;
+        Ok(Self { gpu: gpu.clone(), plan, buffers, commands, in_flight: VecDeque::new() })
+    }
+
+    /// Encodes all steps and submits them once.
+    pub(super) fn run(&mut self) -> Result<()> {
+        if self.in_flight.len() >= IN_FLIGHT {
+            let oldest = self.in_flight.pop_front();
+            self.gpu.wait(oldest)?;
+        }
+        let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        let mut commands = self.commands.iter().peekable();
+        while let Some(command) = commands.next() {
+            match command {
+                Command::Copy { from, to, bytes } => {
+                    encoder.copy_buffer_to_buffer(&self.buffers[*from], 0, &self.buffers[*to], 0, *bytes);
+                }
+                Command::Dispatch { .. } => {
+                    let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+                    let mut current = Some(command);
+                    while let Some(Command::Dispatch { pipeline, bind_group, grid }) = current {
+                        pass.set_pipeline(pipeline);
+                        pass.set_bind_group(0, bind_group, &[]);
+                        pass.dispatch_workgroups(grid[0], grid[1], 1);
+                        current = commands.next_if(|c| matches!(c, Command::Dispatch { .. }));
+                    }
+                }
+            }
+        }
+        self.in_flight.push_back(self.gpu.queue.submit([encoder.finish()]));
+        self.gpu.check()
+    }
+
+    /// Fills every slot with copies of one word.
+    pub(super) fn fill_slots(&self, word: u32) {
+        for (plan, buffer) in self.plan.buffers.iter().zip(&self.buffers) {
+            if plan.kind == BufferKind::Slot {
+                let bytes: Vec<u8> = word.to_le_bytes().repeat((plan.bytes / 4) as usize);
+                self.gpu.queue.write_buffer(buffer, 0, &bytes);
+            }
+        }
+    }
+}
+
+fn bind(
+    gpu: &Gpu,
+    pipeline: &wgpu::ComputePipeline,
+    buffers: &[wgpu::Buffer],
+    dispatch: &Dispatch,
+) -> wgpu::BindGroup {
+    let entry = |(number, bound): (usize, &crate::plan::Bound)| wgpu::BindGroupEntry {
+        binding: number as u32,
+        resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+            buffer: &buffers[bound.buffer],
+            offset: bound.offset,
+            size: wgpu::BufferSize::new(bound.bytes),
+        }),
+    };
+    let entries: Vec<_> = dispatch.bindings.iter().enumerate().map(entry).collect();
+    gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+        label: Some(dispatch.op),
+        layout: &pipeline.get_bind_group_layout(0),
+        entries: &entries,
+    })
+}

@@ -1,0 +1,104 @@
+//! Reading results back, now or later.
+
+use super::gpu::Gpu;
+use crate::error::{Error, Result};
+use crate::tensor::{HostTensor, TensorType};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
+
+/// A tensor on its way to the host.
+#[derive(Debug)]
+pub struct Pending(State);
+
+#[derive(Debug)]
+enum State {
+    Ready(HostTensor),
+    Mapping(Mapping),
+    Taken,
+}
+
+#[derive(Debug)]
+struct Mapping {
+    gpu: Arc<Gpu>,
+    staging: wgpu::Buffer,
+    mapped: Receiver<Result<(), wgpu::BufferAsyncError>>,
+    ty: TensorType,
+}
+
+impl Pending {
+    pub(super) fn ready(tensor: HostTensor) -> Self {
+        Self(State::Ready(tensor))
+    }
+
+    /// Copies the tensor out of `buffer` as it is after all work submitted so far.
+    pub(super) fn start(gpu: &Arc<Gpu>, buffer: &wgpu::Buffer, ty: TensorType) -> Result<Self> {
+        let staging = gpu.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("readback"),
+            size: ty.bytes(),
+            usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
+            mapped_at_creation: false,
+        });
+        let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, ty.bytes());
+        gpu.queue.submit([encoder.finish()]);
+        let (sender, mapped) = channel();
+        // The receiver may be gone: the result was not wanted any more.
+        staging.map_async(wgpu::MapMode::Read, .., move |result| drop(sender.send(result)));
+        gpu.check()?;
+        Ok(Self(State::Mapping(Mapping { gpu: gpu.clone(), staging, mapped, ty })))
+    }
+
+    /// The tensor if it has arrived; `None` if not yet, or if it was taken before.
+    ///
+    /// # Errors
+    /// When the device failed.
+    pub fn try_get(&mut self) -> Result<Option<HostTensor>> {
+        match std::mem::replace(&mut self.0, State::Taken) {
+            State::Ready(tensor) => Ok(Some(tensor)),
+            State::Taken => Ok(None),
+            State::Mapping(mapping) => {
+                let polled = mapping.gpu.device.poll(wgpu::PollType::Poll);
+                polled.map_err(|e| Error::device("a readback", e.to_string()))?;
+                match mapping.mapped.try_recv() {
+                    Ok(result) => mapping.take(result).map(Some),
+                    Err(TryRecvError::Empty) => {
+                        self.0 = State::Mapping(mapping);
+                        Ok(None)
+                    }
+                    Err(TryRecvError::Disconnected) => Err(mapping.failed()),
+                }
+            }
+        }
+    }
+
+    /// Waits for the tensor.
+    ///
+    /// # Errors
+    /// When the device failed, or the tensor was taken before.
+    pub fn wait(self) -> Result<HostTensor> {
+        match self.0 {
+            State::Ready(tensor) => Ok(tensor),
+            State::Taken => Err(Error::device("a readback", "one that was taken before")),
+            State::Mapping(mapping) => {
+                mapping.gpu.wait(None)?;
+                match mapping.mapped.recv() {
+                    Ok(result) => mapping.take(result),
+                    Err(_) => Err(mapping.failed()),
+                }
+            }
+        }
+    }
+}
+
+impl Mapping {
+    fn take(self, result: Result<(), wgpu::BufferAsyncError>) -> Result<HostTensor> {
+        result.map_err(|_| self.failed())?;
+        self.gpu.check()?;
+        let view = self.staging.get_mapped_range(..).map_err(|e| Error::device("a readback", e.to_string()))?;
+        HostTensor::from_bytes(&self.ty, &view)
+    }
+
+    fn failed(&self) -> Error {
+        self.gpu.check().err().unwrap_or_else(|| Error::device("a readback", "a mapping that failed"))
+    }
+}

@@ -1,0 +1,249 @@
+//! The static graph: nodes are ops, values are typed, every shape is checked while it is built.
+
+mod autodiff;
+mod dump;
+mod tensor;
+
+pub use autodiff::{Flow, gradients, gradients_from};
+pub use tensor::Tensor;
+
+use crate::error::{Error, Mismatch, Result};
+use crate::ops::{Init, Op, Role};
+use crate::shape::Shape;
+use crate::tensor::TensorType;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// The index of a node in [`GraphData::nodes`]; nodes are in topological order.
+pub type NodeId = usize;
+/// The index of a value in [`GraphData::values`].
+pub type ValueId = usize;
+
+/// One op, applied.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Node {
+    /// What it computes.
+    pub op: Op,
+    /// What it reads.
+    pub inputs: Vec<ValueId>,
+    /// What it writes.
+    pub outputs: Vec<ValueId>,
+    /// The layer it belongs to, such as `features.0`; may be empty.
+    pub label: String,
+}
+
+/// One result of a node.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Value {
+    /// The node that computes it.
+    pub node: NodeId,
+    /// Shape and element type.
+    pub ty: TensorType,
+}
+
+/// The graph as plain data, for the passes that read it.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct GraphData {
+    /// In topological order.
+    pub nodes: Vec<Node>,
+    /// In the order of the nodes.
+    pub values: Vec<Value>,
+    /// `(state, new value)`: what the end of a step writes into the states.
+    pub updates: Vec<(ValueId, ValueId)>,
+}
+
+impl GraphData {
+    /// The type of a value.
+    pub fn ty(&self, value: ValueId) -> &TensorType {
+        &self.values[value].ty
+    }
+
+    /// The node that computes a value.
+    pub fn producer(&self, value: ValueId) -> &Node {
+        &self.nodes[self.values[value].node]
+    }
+
+    /// For each node, whether `outputs` or an update needs it.
+    pub fn reachable(&self, outputs: &[ValueId]) -> Vec<bool> {
+        let mut needed = vec![false; self.nodes.len()];
+        let roots = outputs.iter().copied().chain(self.updates.iter().flat_map(|&(s, v)| [s, v]));
+        for value in roots {
+            needed[self.values[value].node] = true;
+        }
+        for id in (0..self.nodes.len()).rev() {
+            if needed[id] {
+                for &input in &self.nodes[id].inputs {
+                    needed[self.values[input].node] = true;
+                }
+            }
+        }
+        needed
+    }
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    data: GraphData,
+    scope: Vec<String>,
+}
+
+/// A static graph. Clones are handles to the same graph.
+#[derive(Debug, Clone, Default)]
+pub struct Graph(Rc<RefCell<Inner>>);
+
+impl Graph {
+    /// An empty graph.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A value given anew before each run, `f32`.
+    ///
+    /// # Errors
+    /// When the shape is empty or too large, or the name is taken by a value of another type.
+    pub fn input(&self, name: &str, shape: impl Into<Shape>) -> Result<Tensor> {
+        self.leaf(Op::Input { name: name.into(), ty: TensorType::f32(shape) })
+    }
+
+    /// A value given anew before each run, `u32`: class labels, indices.
+    ///
+    /// # Errors
+    /// As [`Graph::input`].
+    pub fn input_u32(&self, name: &str, shape: impl Into<Shape>) -> Result<Tensor> {
+        self.leaf(Op::Input { name: name.into(), ty: TensorType::u32(shape) })
+    }
+
+    /// A trainable parameter, stored under its PyTorch state-dict key.
+    ///
+    /// Asking for the same name again gives the same parameter, so weights can be shared.
+    ///
+    /// # Errors
+    /// When the shape is empty or too large, or the name is taken by a value of another type.
+    pub fn parameter(&self, name: &str, shape: impl Into<Shape>, init: Init) -> Result<Tensor> {
+        self.leaf(Op::State { name: name.into(), ty: TensorType::f32(shape), init, role: Role::Parameter })
+    }
+
+    /// A value kept on the device from run to run, written by [`Graph::assign`].
+    ///
+    /// # Errors
+    /// As [`Graph::parameter`].
+    pub fn state(&self, name: &str, ty: TensorType, init: Init, role: Role) -> Result<Tensor> {
+        self.leaf(Op::State { name: name.into(), ty, init, role })
+    }
+
+    /// A scalar known now.
+    ///
+    /// # Errors
+    /// None today.
+    pub fn scalar(&self, value: f32) -> Result<Tensor> {
+        self.leaf(Op::Constant { value })
+    }
+
+    fn leaf(&self, op: Op) -> Result<Tensor> {
+        let name = op.leaf_name().map(str::to_owned);
+        let same = self.with(|data| {
+            data.nodes.iter().position(|n| name.is_some() && n.op.leaf_name() == name.as_deref())
+        });
+        let Some(node) = same else { return self.apply(op, &[]).map(|mut out| out.remove(0)) };
+        self.with(|data| {
+            let (value, ty) = (data.nodes[node].outputs[0], op.leaf_type());
+            let held = data.ty(value);
+            let mismatch = Mismatch::new(held.to_string(), ty.to_string());
+            if *held == ty && op.name() == data.nodes[node].op.name() {
+                Ok(self.handle(value))
+            } else {
+                Err(Error::op(op.name(), name.as_deref().unwrap_or(""), mismatch))
+            }
+        })
+    }
+
+    /// At the end of each run, `state` takes the value of `new`. All reads in the run see the old value.
+    ///
+    /// # Errors
+    /// When `state` is not a state, is assigned twice, or the types differ.
+    pub fn assign(&self, state: &Tensor, new: &Tensor) -> Result<()> {
+        self.owns("assign", &[state, new])?;
+        let fail = |expected: &str, got: String| {
+            Err(Error::op("assign", &self.with(|d| d.producer(state.value).label.clone()), Mismatch::new(expected, got)))
+        };
+        if !self.with(|d| matches!(d.producer(state.value).op, Op::State { .. })) {
+            return fail("a parameter or state", self.with(|d| d.producer(state.value).op.name().to_owned()));
+        }
+        if state.ty() != new.ty() {
+            return fail(&state.ty().to_string(), new.ty().to_string());
+        }
+        if self.with(|d| d.updates.iter().any(|u| u.0 == state.value)) {
+            return fail("one assignment to a state", "a second one".into());
+        }
+        self.0.borrow_mut().data.updates.push((state.value, new.value));
+        Ok(())
+    }
+
+    /// Runs `build` with `label` appended (after a dot) to the label of every node it adds.
+    pub fn scoped<T>(&self, label: &str, build: impl FnOnce() -> T) -> T {
+        self.0.borrow_mut().scope.push(label.to_owned());
+        let result = build();
+        self.0.borrow_mut().scope.pop();
+        result
+    }
+
+    /// The current scope, and `name` appended to it: the key of a parameter of this layer.
+    pub fn scoped_name(&self, name: &str) -> String {
+        let scope = self.scope();
+        if scope.is_empty() { name.to_owned() } else { format!("{scope}.{name}") }
+    }
+
+    fn scope(&self) -> String {
+        let inner = self.0.borrow();
+        inner.scope.iter().filter(|s| !s.is_empty()).map(String::as_str).collect::<Vec<_>>().join(".")
+    }
+
+    /// Reads the graph's data.
+    pub fn with<T>(&self, read: impl FnOnce(&GraphData) -> T) -> T {
+        read(&self.0.borrow().data)
+    }
+
+    /// The trainable parameters, in the order they were declared.
+    pub fn parameters(&self) -> Vec<Tensor> {
+        self.with(|data| {
+            let trainable = |n: &&Node| matches!(n.op, Op::State { role: Role::Parameter, .. });
+            data.nodes.iter().filter(trainable).map(|n| self.handle(n.outputs[0])).collect()
+        })
+    }
+
+    /// Adds a node and gives its outputs. The tensor methods are the readable form of this.
+    ///
+    /// # Errors
+    /// When an input is of another graph, or the op does not accept the inputs.
+    pub fn apply(&self, op: Op, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
+        self.owns(op.name(), inputs)?;
+        let label = op.leaf_name().map_or_else(|| self.scope(), str::to_owned);
+        let types: Vec<TensorType> = inputs.iter().map(|t| t.ty()).collect();
+        let refs: Vec<&TensorType> = types.iter().collect();
+        let fail = |m| Error::op(op.name(), &label, m);
+        let outputs = op.infer(&refs).map_err(fail)?;
+        for ty in &outputs {
+            ty.shape.check().map_err(fail)?;
+        }
+        let mut inner = self.0.borrow_mut();
+        let data = &mut inner.data;
+        let (node, first) = (data.nodes.len(), data.values.len());
+        let ids: Vec<ValueId> = (first..first + outputs.len()).collect();
+        data.values.extend(outputs.into_iter().map(|ty| Value { node, ty }));
+        let inputs = inputs.iter().map(|t| t.value).collect();
+        data.nodes.push(Node { op, inputs, outputs: ids.clone(), label });
+        drop(inner);
+        Ok(ids.into_iter().map(|value| self.handle(value)).collect())
+    }
+
+    fn handle(&self, value: ValueId) -> Tensor {
+        Tensor { graph: self.clone(), value }
+    }
+
+    pub(crate) fn owns(&self, op: &str, tensors: &[&Tensor]) -> Result<()> {
+        if tensors.iter().all(|t| Rc::ptr_eq(&t.graph.0, &self.0)) {
+            return Ok(());
+        }
+        Err(Error::op(op, &self.scope(), Mismatch::new("tensors of one graph", "tensors of two graphs")))
+    }
+}

@@ -1,0 +1,313 @@
+//! The symbolic tensor: a handle to a value of a graph, with the ops as methods.
+
+use super::{Graph, ValueId};
+use crate::error::Result;
+use crate::ops::{
+    AvgPool2d, Binary, Conv2d, CrossEntropy, MaxPool2d, Op, Reduction, Softmax, Unary, conv2d, cross_entropy,
+    matmul, reshape, softmax, sum,
+};
+use crate::shape::Shape;
+use crate::tensor::TensorType;
+
+/// A value of a [`Graph`]; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Tensor {
+    pub(crate) graph: Graph,
+    pub(crate) value: ValueId,
+}
+
+impl Tensor {
+    /// The graph it belongs to.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// Its place in the graph.
+    pub fn id(&self) -> ValueId {
+        self.value
+    }
+
+    /// Shape and element type.
+    pub fn ty(&self) -> TensorType {
+        self.graph.with(|data| data.ty(self.value).clone())
+    }
+
+    /// Sizes, outermost first.
+    pub fn shape(&self) -> Shape {
+        self.ty().shape
+    }
+
+    /// The name of the input, parameter or state this is, if it is one.
+    pub fn name(&self) -> Option<String> {
+        self.graph.with(|data| data.producer(self.value).op.leaf_name().map(str::to_owned))
+    }
+
+    /// The gradient of this scalar with respect to each of `wrt`.
+    ///
+    /// # Errors
+    /// As [`super::gradients`].
+    pub fn gradients(&self, wrt: &[&Tensor]) -> Result<Vec<Tensor>> {
+        super::gradients(self, wrt)
+    }
+
+    /// The gradient of `sum(self * grad_output)` with respect to each of `wrt`.
+    ///
+    /// # Errors
+    /// As [`super::gradients_from`].
+    pub fn gradients_from(&self, grad_output: &Tensor, wrt: &[&Tensor]) -> Result<Vec<Tensor>> {
+        super::gradients_from(self, grad_output, wrt)
+    }
+
+    fn one(&self, op: Op, inputs: &[&Tensor]) -> Result<Tensor> {
+        self.graph.apply(op, inputs).map(|mut out| out.remove(0))
+    }
+
+    /// Cross-correlation of `self (N, C, H, W)` with `weight (K, C / groups, R, S)`, plus `bias (K)`:
+    /// `(N, K, OH, OW)`. What the field calls convolution: the kernel is not flipped.
+    ///
+    /// # Errors
+    /// When the shapes do not fit.
+    #[doc(alias = "convolution")]
+    pub fn conv2d(&self, weight: &Tensor, bias: Option<&Tensor>, options: Conv2d) -> Result<Tensor> {
+        conv2d::build(self, weight, bias, options)
+    }
+
+    /// The maximum over each window of `self (N, C, H, W)`; ties take the first tap.
+    ///
+    /// # Errors
+    /// When a window has no tap inside the input.
+    pub fn max_pool2d(&self, options: MaxPool2d) -> Result<Tensor> {
+        self.one(Op::MaxPool2d(options), &[self])
+    }
+
+    /// The maximum over each window and the index `h * W + w` it came from.
+    ///
+    /// # Errors
+    /// As [`Tensor::max_pool2d`].
+    pub fn max_pool2d_with_indices(&self, options: MaxPool2d) -> Result<(Tensor, Tensor)> {
+        let mut outputs = self.graph.apply(Op::MaxPool2d(options), &[self])?;
+        let indices = outputs.remove(1);
+        Ok((outputs.remove(0), indices))
+    }
+
+    /// The mean over each window of `self (N, C, H, W)`.
+    ///
+    /// # Errors
+    /// When the window does not fit.
+    pub fn avg_pool2d(&self, options: AvgPool2d) -> Result<Tensor> {
+        self.one(Op::AvgPool2d(options), &[self])
+    }
+
+    /// An element-wise function of one tensor.
+    ///
+    /// # Errors
+    /// When the tensor is not `f32`.
+    pub fn unary(&self, function: Unary) -> Result<Tensor> {
+        self.one(Op::Unary(function), &[self])
+    }
+
+    /// `max(x, 0)`; its derivative at 0 is 0.
+    ///
+    /// # Errors
+    /// When the tensor is not `f32`.
+    pub fn relu(&self) -> Result<Tensor> {
+        self.unary(Unary::Relu)
+    }
+
+    /// `x` where `x > 0`, else `negative_slope * x` (PyTorch's default slope is 0.01).
+    ///
+    /// # Errors
+    /// When the tensor is not `f32`.
+    pub fn leaky_relu(&self, negative_slope: f32) -> Result<Tensor> {
+        self.unary(Unary::LeakyRelu { negative_slope })
+    }
+
+    /// `x` where `x > 0`, else `alpha * (exp(x) - 1)` (PyTorch's default alpha is 1).
+    ///
+    /// # Errors
+    /// When the tensor is not `f32`.
+    pub fn elu(&self, alpha: f32) -> Result<Tensor> {
+        self.unary(Unary::Elu { alpha })
+    }
+
+    /// `x * Phi(x)` with the normal distribution's cumulative function, through `erf`.
+    ///
+    /// # Errors
+    /// When the tensor is not `f32`.
+    pub fn gelu(&self) -> Result<Tensor> {
+        self.unary(Unary::Gelu)
+    }
+
+    /// The `tanh` approximation of GELU.
+    ///
+    /// # Errors
+    /// When the tensor is not `f32`.
+    pub fn gelu_tanh(&self) -> Result<Tensor> {
+        self.unary(Unary::GeluTanh)
+    }
+
+    /// `1 / (1 + exp(-x))`.
+    ///
+    /// # Errors
+    /// When the tensor is not `f32`.
+    pub fn sigmoid(&self) -> Result<Tensor> {
+        self.unary(Unary::Sigmoid)
+    }
+
+    /// The hyperbolic tangent.
+    ///
+    /// # Errors
+    /// When the tensor is not `f32`.
+    pub fn tanh(&self) -> Result<Tensor> {
+        self.unary(Unary::Tanh)
+    }
+
+    /// `factor * x`.
+    ///
+    /// # Errors
+    /// When the tensor is not `f32`.
+    pub fn scale(&self, factor: f32) -> Result<Tensor> {
+        self.unary(Unary::Scale { factor })
+    }
+
+    /// `self + other`, broadcast by NumPy's rule.
+    ///
+    /// # Errors
+    /// When the shapes do not broadcast.
+    pub fn add(&self, other: &Tensor) -> Result<Tensor> {
+        self.one(Op::Binary(Binary::Add), &[self, other])
+    }
+
+    /// `self - other`, broadcast by NumPy's rule.
+    ///
+    /// # Errors
+    /// When the shapes do not broadcast.
+    pub fn sub(&self, other: &Tensor) -> Result<Tensor> {
+        self.one(Op::Binary(Binary::Sub), &[self, other])
+    }
+
+    /// `self * other`, broadcast by NumPy's rule.
+    ///
+    /// # Errors
+    /// When the shapes do not broadcast.
+    pub fn mul(&self, other: &Tensor) -> Result<Tensor> {
+        self.one(Op::Binary(Binary::Mul), &[self, other])
+    }
+
+    /// `self / other`, broadcast by NumPy's rule.
+    ///
+    /// # Errors
+    /// When the shapes do not broadcast.
+    pub fn div(&self, other: &Tensor) -> Result<Tensor> {
+        self.one(Op::Binary(Binary::Div), &[self, other])
+    }
+
+    /// 1 where two `u32` tensors of one shape agree, else 0.
+    ///
+    /// # Errors
+    /// When the shapes differ or an operand is not `u32`.
+    pub fn equal(&self, other: &Tensor) -> Result<Tensor> {
+        self.one(Op::Equal, &[self, other])
+    }
+
+    /// The matrix product `(.., M, K) x (.., K, N)`; leading dimensions broadcast as in PyTorch.
+    ///
+    /// # Errors
+    /// When the shapes do not fit.
+    pub fn matmul(&self, other: &Tensor) -> Result<Tensor> {
+        matmul::build(self, other)
+    }
+
+    /// `self (.., in) x weight (out, in)^T + bias (out)`: `(.., out)`.
+    ///
+    /// # Errors
+    /// When the shapes do not fit.
+    pub fn linear(&self, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+        matmul::build_linear(self, weight, bias)
+    }
+
+    /// The same elements under another shape.
+    ///
+    /// # Errors
+    /// When the numbers of elements differ.
+    pub fn reshape(&self, shape: impl Into<Shape>) -> Result<Tensor> {
+        self.one(Op::Reshape { shape: shape.into() }, &[self])
+    }
+
+    /// All dimensions from `start_dim` on as one; `flatten(1)` keeps the batch.
+    ///
+    /// # Errors
+    /// When there is no such dimension.
+    pub fn flatten(&self, start_dim: usize) -> Result<Tensor> {
+        reshape::flatten(self, start_dim)
+    }
+
+    /// Repeats the elements along stretched and new leading dimensions.
+    ///
+    /// # Errors
+    /// When the shape does not broadcast to `shape`.
+    #[doc(alias = "expand")]
+    pub fn broadcast_to(&self, shape: impl Into<Shape>) -> Result<Tensor> {
+        let shape = shape.into();
+        if self.shape() == shape {
+            return Ok(self.clone());
+        }
+        self.one(Op::BroadcastTo { shape }, &[self])
+    }
+
+    /// The sum over `dims`; with `keepdim` they stay with size 1.
+    ///
+    /// # Errors
+    /// When a dimension does not exist or is named twice.
+    pub fn sum(&self, dims: &[usize], keepdim: bool) -> Result<Tensor> {
+        sum::build(self, dims, keepdim)
+    }
+
+    /// The mean of all elements, a scalar.
+    ///
+    /// # Errors
+    /// When the tensor is not `f32`.
+    pub fn mean(&self) -> Result<Tensor> {
+        let shape = self.shape();
+        let dims: Vec<usize> = (0..shape.len()).collect();
+        self.sum(&dims, false)?.scale(1.0 / shape.elements() as f32)
+    }
+
+    /// `exp(x) / sum(exp(x))` along `dim`.
+    ///
+    /// # Errors
+    /// When there is no such dimension.
+    pub fn softmax(&self, dim: usize) -> Result<Tensor> {
+        softmax::build(self, Softmax { dim, log: false })
+    }
+
+    /// `x - log(sum(exp(x)))` along `dim`.
+    ///
+    /// # Errors
+    /// When there is no such dimension.
+    pub fn log_softmax(&self, dim: usize) -> Result<Tensor> {
+        softmax::build(self, Softmax { dim, log: true })
+    }
+
+    /// The index of the largest element along `dim`, the first of equals; the dimension is dropped.
+    ///
+    /// # Errors
+    /// When there is no such dimension.
+    pub fn argmax(&self, dim: usize) -> Result<Tensor> {
+        self.one(Op::Argmax { dim }, &[self])
+    }
+
+    /// The cross entropy of logits `self (N, C, ..)` with class indices `target (N, ..)`, reduced to a
+    /// scalar or left as `(N, ..)`.
+    ///
+    /// # Errors
+    /// When the shapes do not fit or an option is out of range.
+    pub fn cross_entropy(
+        &self,
+        target: &Tensor,
+        options: CrossEntropy,
+        reduction: Reduction,
+    ) -> Result<Tensor> {
+        cross_entropy::build(self, target, options, reduction)
+    }
+}

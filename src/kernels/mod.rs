@@ -1,0 +1,232 @@
+//! The Rust twin of each shader: which text, which bindings, which grid, for one op of given shapes.
+//!
+//! Kernels are data. Shapes are constants of the generated WGSL, so that divisions become multiplications
+//! and loops unroll; a pipeline is compiled once for each distinct text.
+
+mod argmax;
+mod binary;
+mod broadcast_to;
+mod conv2d;
+mod cross_entropy;
+mod matmul;
+mod optimizer;
+mod partials;
+mod pool2d;
+mod softmax;
+mod sum;
+mod template;
+mod tile;
+mod unary;
+
+pub use template::sources;
+
+use crate::error::Mismatch;
+use crate::ops::Op;
+use crate::tensor::TensorType;
+use minijinja::Value;
+
+/// What a kernel may assume about the device.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Limits {
+    /// The largest range of a buffer that can be bound, in bytes.
+    pub max_binding_bytes: u64,
+    /// The largest buffer, in bytes.
+    pub max_buffer_bytes: u64,
+    /// Offsets of bindings are multiples of this.
+    pub offset_alignment: u64,
+    /// Workgroups along one dimension of a grid.
+    pub max_workgroups: u32,
+    /// The subgroup size, where shuffles are available and all subgroups have this one size.
+    pub subgroup_size: Option<u32>,
+}
+
+impl Default for Limits {
+    /// WebGPU's guaranteed limits.
+    fn default() -> Self {
+        Self {
+            max_binding_bytes: 128 << 20,
+            max_buffer_bytes: 256 << 20,
+            offset_alignment: 256,
+            max_workgroups: 65535,
+            subgroup_size: None,
+        }
+    }
+}
+
+/// A shader ready to be compiled.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Kernel {
+    /// The entry point, the stem of the shader's file.
+    pub name: &'static str,
+    /// The generated text.
+    pub wgsl: String,
+}
+
+/// The tensor a binding points at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Operand {
+    /// The node's input of this position.
+    Input(usize),
+    /// The node's output of this position.
+    Output(usize),
+    /// A scratch buffer of the lowering.
+    Workspace(usize),
+}
+
+/// How a kernel uses a binding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Access {
+    /// `var<storage, read>`.
+    Read,
+    /// `var<storage, read_write>`.
+    Write,
+}
+
+/// One binding; its number is its place in the list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Binding {
+    /// The tensor.
+    pub operand: Operand,
+    /// Read or written.
+    pub access: Access,
+    /// Offset and length in bytes; the whole tensor when absent.
+    pub range: Option<(u64, u64)>,
+}
+
+impl Binding {
+    fn read(operand: Operand) -> Self {
+        Self { operand, access: Access::Read, range: None }
+    }
+
+    fn write(operand: Operand) -> Self {
+        Self { operand, access: Access::Write, range: None }
+    }
+
+    fn range(self, offset: u64, bytes: u64) -> Self {
+        Self { range: Some((offset, bytes)), ..self }
+    }
+}
+
+/// One launch of a kernel.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Launch {
+    /// The shader.
+    pub kernel: Kernel,
+    /// Its bindings, in order.
+    pub bindings: Vec<Binding>,
+    /// Workgroups along x and y.
+    pub grid: [u32; 2],
+    /// The variant and why it was chosen.
+    pub why: String,
+}
+
+/// What one node becomes.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Lowering {
+    /// In order.
+    pub launches: Vec<Launch>,
+    /// Scratch buffers, in bytes.
+    pub workspaces: Vec<u64>,
+    /// `(output, input)`: the kernel updates this input where it lies; it is bound as the output.
+    pub in_place: Vec<(usize, usize)>,
+}
+
+impl Lowering {
+    fn single(launch: Launch) -> Self {
+        Self { launches: vec![launch], ..Self::default() }
+    }
+}
+
+/// Builds a launch of `groups` workgroups of the shader `name`. The grid is folded into two dimensions;
+/// the shader finds its flat workgroup number with `common/group.wgsl`.
+fn launch(
+    limits: &Limits,
+    name: &'static str,
+    groups: usize,
+    bindings: Vec<Binding>,
+    why: impl Into<String>,
+    values: Value,
+) -> Result<Launch, Mismatch> {
+    let most = limits.max_workgroups as usize;
+    let x = groups.min(most);
+    let y = groups.div_ceil(x.max(1));
+    Mismatch::check(y <= most, format!("at most {most}x{most} workgroups"), groups.to_string())?;
+    let wgsl = template::render(name, groups, x, values)?;
+    Ok(Launch { kernel: Kernel { name, wgsl }, bindings, grid: [x as u32, y as u32], why: why.into() })
+}
+
+/// The kernels of one node. An op that only renames memory (reshape) and leaves have none.
+///
+/// # Errors
+/// When a tensor is larger than the device can bind and the op cannot be split.
+pub fn lower(
+    op: &Op,
+    inputs: &[&TensorType],
+    outputs: &[&TensorType],
+    limits: &Limits,
+) -> Result<Lowering, Mismatch> {
+    let lowering = match op {
+        Op::Input { .. } | Op::State { .. } | Op::Constant { .. } | Op::Reshape { .. } => Lowering::default(),
+        Op::Conv2d(o) => conv2d::forward(o, inputs, limits)?,
+        Op::Conv2dBackwardInput { options, input } => conv2d::backward_input(options, input, inputs, limits)?,
+        Op::Conv2dBackwardWeight { options, weight } => conv2d::backward_weight(options, weight, inputs, limits)?,
+        Op::MaxPool2d(o) => pool2d::max(o, inputs, limits)?,
+        Op::MaxPool2dBackward { options, input } => pool2d::max_backward(options, input, limits)?,
+        Op::AvgPool2d(o) => pool2d::avg(o, inputs, limits)?,
+        Op::AvgPool2dBackward { options, input } => pool2d::avg_backward(options, input, limits)?,
+        Op::Unary(f) => unary::forward(f, inputs, limits)?,
+        Op::UnaryBackward(f) => unary::backward(f, inputs, limits)?,
+        Op::Binary(f) => binary::forward(f, inputs, outputs, limits)?,
+        Op::Equal => binary::equal(inputs, limits)?,
+        Op::MatMul(o) => matmul::forward(o, inputs, limits)?,
+        Op::BroadcastTo { shape } => broadcast_to::forward(shape, inputs, limits)?,
+        Op::Sum { dims } => sum::forward(dims, inputs, outputs, limits)?,
+        Op::Argmax { dim } => argmax::forward(*dim, inputs, limits)?,
+        Op::Softmax(s) => softmax::forward(s, inputs, limits)?,
+        Op::SoftmaxBackward(s) => softmax::backward(s, inputs, limits)?,
+        Op::CrossEntropy(o) => cross_entropy::forward(o, inputs, limits)?,
+        Op::CrossEntropyBackward(o) => cross_entropy::backward(o, inputs, limits)?,
+        Op::Sgd(o) => optimizer::sgd(o, inputs, limits)?,
+        Op::Adam(o) => optimizer::adam(o, inputs, limits)?,
+        Op::Increment => optimizer::increment(inputs, limits)?,
+    };
+    check_bindings(&lowering, inputs, outputs, limits)?;
+    Ok(lowering)
+}
+
+/// Every bound range must fit the device.
+fn check_bindings(
+    lowering: &Lowering,
+    inputs: &[&TensorType],
+    outputs: &[&TensorType],
+    limits: &Limits,
+) -> Result<(), Mismatch> {
+    for binding in lowering.launches.iter().flat_map(|l| &l.bindings) {
+        let whole = match binding.operand {
+            Operand::Input(i) => inputs[i].bytes(),
+            Operand::Output(i) => outputs[i].bytes(),
+            Operand::Workspace(i) => lowering.workspaces[i],
+        };
+        let bytes = binding.range.map_or(whole, |(_, bytes)| bytes);
+        let most = limits.max_binding_bytes;
+        let expected = format!("at most {most} bytes in a binding of this device");
+        Mismatch::check(bytes <= most, expected, format!("{bytes} bytes"))?;
+    }
+    Ok(())
+}
+
+/// Splits `items` of `bytes` each into runs that fit a binding and begin at aligned offsets:
+/// `(first, count)`. `bytes` lists the size of one item in each tensor that is split.
+fn chunks(items: usize, bytes: &[u64], limits: &Limits) -> Result<Vec<(usize, usize)>, Mismatch> {
+    let largest = bytes.iter().copied().max().unwrap_or(0).max(1);
+    let fit = (limits.max_binding_bytes / largest).min(items as u64) as usize;
+    if fit == items {
+        return Ok(vec![(0, items)]);
+    }
+    let aligned = |n: usize| bytes.iter().all(|b| (b * n as u64).is_multiple_of(limits.offset_alignment));
+    let Some(step) = (1..=fit).rev().find(|&n| aligned(n)) else {
+        let expected = format!("items of at most {} bytes in a binding of this device", limits.max_binding_bytes);
+        return Err(Mismatch::new(expected, format!("{largest} bytes")));
+    };
+    Ok((0..items).step_by(step).map(|first| (first, step.min(items - first))).collect())
+}

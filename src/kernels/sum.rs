@@ -1,0 +1,73 @@
+//! Sums over dimensions: `shaders/sum.wgsl`, in two passes where they are long.
+
+use super::{Binding, Limits, Lowering, Operand, chunks, launch, partials};
+use crate::error::Mismatch;
+use crate::shape::Shape;
+use crate::tensor::TensorType;
+use minijinja::{Value, context};
+
+/// Terms one workgroup adds at most.
+const LONGEST: usize = 8192;
+
+/// Sizes, divisors and input strides of the dimensions that pass `keep`, neighbours joined where they can be.
+fn axes(shape: &Shape, keep: impl Fn(usize) -> bool) -> (usize, Vec<Value>) {
+    let strides = shape.strides();
+    let mut merged: Vec<(usize, usize)> = Vec::new();
+    for d in (0..shape.len()).filter(|&d| keep(d) && shape[d] > 1) {
+        match merged.last_mut() {
+            Some((size, stride)) if *stride == shape[d] * strides[d] => (*size, *stride) = (*size * shape[d], strides[d]),
+            _ => merged.push((shape[d], strides[d])),
+        }
+    }
+    let mut count = 1;
+    let mut values: Vec<Value> = Vec::new();
+    for (size, stride) in merged.into_iter().rev() {
+        values.push(context! { size, stride, div => count });
+        count *= size;
+    }
+    (count, values)
+}
+
+pub(super) fn forward(
+    dims: &[usize],
+    inputs: &[&TensorType],
+    outputs: &[&TensorType],
+    limits: &Limits,
+) -> Result<Lowering, Mismatch> {
+    let shape = &inputs[0].shape;
+    let count = outputs[0].shape.elements();
+    // A tensor larger than a binding is split along its first dimension, which must then be summed.
+    let row = shape[1..].iter().product::<usize>() as u64 * 4;
+    let splittable = dims.first() == Some(&0);
+    let runs = if splittable { chunks(shape[0], &[row], limits)? } else { vec![(0, shape[0])] };
+    let mut lowering = Lowering::default();
+    let mut first_part = 0;
+    let whole = runs.len() == 1;
+    for (first, rows) in runs {
+        let mut run = shape.to_vec();
+        run[0] = rows;
+        let run = Shape::from(run);
+        let (outputs, kept) = axes(&run, |d| !dims.contains(&d));
+        let (terms, summed) = axes(&run, |d| dims.contains(&d));
+        let parts = terms.div_ceil(LONGEST);
+        let lanes = terms.div_ceil(parts).next_power_of_two().clamp(8, 64);
+        let tree: Vec<usize> = (0..lanes.ilog2()).rev().map(|b| 1 << b).collect();
+        let single = whole && parts == 1;
+        let values = context! {
+            outputs, kept, terms, summed, parts, lanes, tree, first_part,
+            terms_per_part => terms.div_ceil(parts),
+        };
+        let bytes = |rows: usize| rows as u64 * row;
+        let target = if single { Operand::Output(0) } else { Operand::Workspace(0) };
+        let bindings = vec![Binding::read(Operand::Input(0)).range(bytes(first), bytes(rows)), Binding::write(target)];
+        let why = format!("{lanes} lanes an output, {parts} parts");
+        lowering.launches.push(launch(limits, "sum", outputs * parts, bindings, why, values)?);
+        first_part += parts;
+        if single {
+            return Ok(lowering);
+        }
+    }
+    lowering.workspaces.push((first_part * count * 4) as u64);
+    lowering.launches.push(partials::sum(Operand::Workspace(0), first_part, count, limits)?);
+    Ok(lowering)
+}

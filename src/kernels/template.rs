@@ -1,0 +1,72 @@
+//! Fills the shapes of an op into the text of its shader.
+//!
+//! The files under `shaders/` are WGSL with Jinja's `{{ value }}`, `{% for %}` and `{% if %}`: naga never
+//! emits unrolled loops and drivers do not always unroll, so register tiles are unrolled here.
+
+use crate::error::Mismatch;
+use minijinja::{Environment, UndefinedBehavior, Value, context};
+use std::sync::OnceLock;
+
+const SOURCES: &[(&str, &str)] = &[
+    ("common/group.wgsl", include_str!("../../shaders/common/group.wgsl")),
+    ("common/math.wgsl", include_str!("../../shaders/common/math.wgsl")),
+    ("common/activations.wgsl", include_str!("../../shaders/common/activations.wgsl")),
+    ("common/avg_window.wgsl", include_str!("../../shaders/common/avg_window.wgsl")),
+    ("common/row.wgsl", include_str!("../../shaders/common/row.wgsl")),
+    ("common/conv2d_terms.wgsl", include_str!("../../shaders/common/conv2d_terms.wgsl")),
+    ("argmax.wgsl", include_str!("../../shaders/argmax.wgsl")),
+    ("adam.wgsl", include_str!("../../shaders/adam.wgsl")),
+    ("avg_pool2d.wgsl", include_str!("../../shaders/avg_pool2d.wgsl")),
+    ("avg_pool2d_backward.wgsl", include_str!("../../shaders/avg_pool2d_backward.wgsl")),
+    ("binary.wgsl", include_str!("../../shaders/binary.wgsl")),
+    ("broadcast_to.wgsl", include_str!("../../shaders/broadcast_to.wgsl")),
+    ("conv2d.wgsl", include_str!("../../shaders/conv2d.wgsl")),
+    ("conv2d_backward_weight.wgsl", include_str!("../../shaders/conv2d_backward_weight.wgsl")),
+    ("cross_entropy.wgsl", include_str!("../../shaders/cross_entropy.wgsl")),
+    ("cross_entropy_backward.wgsl", include_str!("../../shaders/cross_entropy_backward.wgsl")),
+    ("equal.wgsl", include_str!("../../shaders/equal.wgsl")),
+    ("increment.wgsl", include_str!("../../shaders/increment.wgsl")),
+    ("matmul.wgsl", include_str!("../../shaders/matmul.wgsl")),
+    ("max_pool2d.wgsl", include_str!("../../shaders/max_pool2d.wgsl")),
+    ("max_pool2d_backward.wgsl", include_str!("../../shaders/max_pool2d_backward.wgsl")),
+    ("sgd.wgsl", include_str!("../../shaders/sgd.wgsl")),
+    ("softmax.wgsl", include_str!("../../shaders/softmax.wgsl")),
+    ("softmax_backward.wgsl", include_str!("../../shaders/softmax_backward.wgsl")),
+    ("sum.wgsl", include_str!("../../shaders/sum.wgsl")),
+    ("sum_partials.wgsl", include_str!("../../shaders/sum_partials.wgsl")),
+    ("unary.wgsl", include_str!("../../shaders/unary.wgsl")),
+];
+
+/// The shader files, name and text, as they are compiled into the library.
+pub fn sources() -> &'static [(&'static str, &'static str)] {
+    SOURCES
+}
+
+fn environment() -> Result<&'static Environment<'static>, minijinja::Error> {
+    static ENVIRONMENT: OnceLock<Environment<'static>> = OnceLock::new();
+    if let Some(ready) = ENVIRONMENT.get() {
+        return Ok(ready);
+    }
+    let mut env = Environment::new();
+    env.set_undefined_behavior(UndefinedBehavior::Strict);
+    env.set_trim_blocks(true);
+    env.set_lstrip_blocks(true);
+    for (name, text) in SOURCES {
+        env.add_template(name, text)?;
+    }
+    Ok(ENVIRONMENT.get_or_init(|| env))
+}
+
+/// The text of shader `name`, run on `groups` workgroups of which `grid_x` lie along x.
+pub(super) fn render(name: &str, groups: usize, grid_x: usize, values: Value) -> Result<String, Mismatch> {
+    let text = || -> Result<String, minijinja::Error> {
+        let template = environment()?.get_template(&format!("{name}.wgsl"))?;
+        template.render(context! { groups, grid_x, ..values })
+    };
+    text().map_err(|e| Mismatch::new(format!("a shader template '{name}' that renders"), format!("{e:#}")))
+}
+
+/// A float as a WGSL literal that reads back as the same bits.
+pub(super) fn literal(value: f32) -> String {
+    format!("{value:?}f")
+}

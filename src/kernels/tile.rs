@@ -1,0 +1,57 @@
+//! Register tiles of matrix products and convolutions: how many rows an invocation computes.
+
+use super::Limits;
+
+/// Invocations along the columns of a workgroup, each with 4 columns.
+pub(super) const LANES: usize = 8;
+
+/// How a product is cut into register tiles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Tile {
+    /// Rows of an invocation.
+    pub(super) tm: usize,
+    /// Invocations along the rows of a workgroup.
+    pub(super) row_tiles: usize,
+    /// Invocations along the columns of a workgroup.
+    pub(super) lanes: usize,
+    /// Whether rows are passed round by subgroup shuffles.
+    pub(super) shuffle: bool,
+}
+
+/// Rows and the GFLOP/s one core of a CPU adapter reaches with them, measured on products of 1024.
+const SHUFFLE: [(usize, f64); 7] =
+    [(64, 42.0), (32, 36.0), (16, 29.0), (8, 21.0), (4, 6.0), (2, 4.0), (1, 2.0)];
+/// The same without shuffles, where more than 8 rows spill registers on GPUs.
+const PLAIN: [(usize, f64); 4] = [(8, 15.0), (4, 9.0), (2, 5.0), (1, 3.0)];
+
+impl Tile {
+    /// The tile that wastes least for `rows` rows.
+    pub(super) fn choose(rows: usize, limits: &Limits) -> Self {
+        let shuffles = limits.subgroup_size == Some(LANES as u32);
+        let candidates: &[(usize, f64)] = if shuffles { &SHUFFLE } else { &PLAIN };
+        let cost = |(tm, speed): &(usize, f64)| (rows.div_ceil(*tm) * tm) as f64 / speed;
+        let best = candidates.iter().min_by(|a, b| cost(a).total_cmp(&cost(b)));
+        let tm = best.map_or(1, |(tm, _)| *tm);
+        let shuffle = shuffles && tm >= LANES;
+        // A subgroup must be one row of the workgroup for shuffles; GPUs want at least 64 invocations.
+        let row_tiles = if shuffles { 1 } else { rows.div_ceil(tm).min(4) };
+        Self { tm, row_tiles, lanes: if shuffles { LANES } else { 64 / row_tiles.next_power_of_two() }, shuffle }
+    }
+
+    /// Workgroups along the rows.
+    pub(super) fn tiles_m(&self, rows: usize) -> usize {
+        rows.div_ceil(self.tm * self.row_tiles)
+    }
+
+    /// Workgroups along the columns.
+    pub(super) fn tiles_n(&self, columns: usize) -> usize {
+        columns.div_ceil(4 * self.lanes)
+    }
+
+    /// The choice in words.
+    pub(super) fn why(&self) -> String {
+        let Self { tm, row_tiles, lanes, shuffle } = self;
+        let how = if *shuffle { "subgroup shuffles, subgroups of 8" } else { "no shuffles" };
+        format!("register tile {tm}x4, workgroup {lanes}x{row_tiles}, {how}")
+    }
+}

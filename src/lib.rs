@@ -1,0 +1,22 @@
+//! placeholder
+mod dtype;
+mod error;
+pub mod exec;
+mod files;
+pub mod graph;
+pub mod kernels;
+pub mod ops;
+pub mod plan;
+mod random;
+pub mod reference;
+pub mod shape;
+mod tensor;
+
+pub use dtype::DType;
+pub use error::{Error, Mismatch, Result};
+pub use exec::{AdapterReport, Backend, Device, Executable, Parameters, Pending, adapters};
+pub use files::write_atomically;
+pub use graph::{Graph, Tensor};
+pub use plan::{Memory, Plan};
+pub use shape::Shape;
+pub use tensor::{HostTensor, TensorType};

@@ -1,0 +1,340 @@
+//! The ops: attributes, shape inference, gradient rules and costs, one file a family.
+
+mod argmax;
+mod avg_pool2d;
+mod binary;
+mod broadcast_to;
+pub(crate) mod conv2d;
+pub(crate) mod cross_entropy;
+mod leaf;
+pub(crate) mod matmul;
+mod max_pool2d;
+mod optimizer;
+pub(crate) mod reshape;
+pub(crate) mod softmax;
+pub(crate) mod sum;
+mod unary;
+
+pub use avg_pool2d::AvgPool2d;
+pub use binary::Binary;
+pub use conv2d::{Conv2d, ConvGeometry};
+pub use cross_entropy::{CrossEntropy, Reduction};
+pub use leaf::{Init, Role};
+pub use matmul::{MatMul, MatMulGeometry};
+pub use max_pool2d::MaxPool2d;
+pub use optimizer::{AdamStep, SgdStep};
+pub use softmax::Softmax;
+pub use unary::{Saved, Unary};
+
+use crate::error::{Mismatch, Result};
+use crate::graph::{Flow, Tensor};
+use crate::shape::Shape;
+use crate::tensor::TensorType;
+
+/// What a node computes. Backward passes are ops like any other.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Op {
+    /// A value given before each run.
+    Input {
+        /// Its name.
+        name: String,
+        /// Its type.
+        ty: TensorType,
+    },
+    /// A value kept from run to run: parameters, optimizer state, counters.
+    State {
+        /// Its state-dict key.
+        name: String,
+        /// Its type.
+        ty: TensorType,
+        /// Its first value.
+        init: Init,
+        /// What it is for.
+        role: Role,
+    },
+    /// A scalar known when the graph is built.
+    Constant {
+        /// Its value.
+        value: f32,
+    },
+    /// `input (N, C, H, W), weight (K, C / groups, R, S), [bias (K)]` to `(N, K, OH, OW)`.
+    Conv2d(Conv2d),
+    /// `grad_output (N, K, OH, OW), weight` to `grad_input (N, C, H, W)`.
+    Conv2dBackwardInput {
+        /// The forward op's attributes.
+        options: Conv2d,
+        /// The forward op's input shape.
+        input: Shape,
+    },
+    /// `grad_output (N, K, OH, OW), input (N, C, H, W)` to `grad_weight (K, C / groups, R, S)`.
+    Conv2dBackwardWeight {
+        /// The forward op's attributes.
+        options: Conv2d,
+        /// The forward op's weight shape.
+        weight: Shape,
+    },
+    /// `(N, C, H, W)` to the maxima `(N, C, OH, OW)` and their indices in the plane, `u32`.
+    MaxPool2d(MaxPool2d),
+    /// `grad_output, indices` to `grad_input (N, C, H, W)`.
+    MaxPool2dBackward {
+        /// The forward op's attributes.
+        options: MaxPool2d,
+        /// The forward op's input shape.
+        input: Shape,
+    },
+    /// `(N, C, H, W)` to `(N, C, OH, OW)`.
+    AvgPool2d(AvgPool2d),
+    /// `grad_output` to `grad_input (N, C, H, W)`.
+    AvgPool2dBackward {
+        /// The forward op's attributes.
+        options: AvgPool2d,
+        /// The forward op's input shape.
+        input: Shape,
+    },
+    /// An element-wise function.
+    Unary(Unary),
+    /// `grad_output, saved` to `grad_input`; [`Unary::saved`] says what is saved.
+    UnaryBackward(Unary),
+    /// An element-wise function of two tensors, broadcast.
+    Binary(Binary),
+    /// `u32, u32` of one shape to `f32` 1 or 0.
+    Equal,
+    /// `a (.., M, K), b (.., K, N), [bias (N)]` to `(.., M, N)`.
+    MatMul(MatMul),
+    /// The same elements under another shape.
+    Reshape {
+        /// The new shape.
+        shape: Shape,
+    },
+    /// Elements repeated along stretched dimensions.
+    BroadcastTo {
+        /// The new shape.
+        shape: Shape,
+    },
+    /// The sum over dimensions, which are dropped.
+    Sum {
+        /// Ascending, each once.
+        dims: Vec<usize>,
+    },
+    /// The index of the maximum along a dimension, which is dropped.
+    Argmax {
+        /// The dimension.
+        dim: usize,
+    },
+    /// Softmax or its logarithm along a dimension.
+    Softmax(Softmax),
+    /// `grad_output, output` to `grad_input`.
+    SoftmaxBackward(Softmax),
+    /// `logits (N, C, ..), target (N, ..)` to `loss`, `logsumexp` and `counted`, each `(N, ..)`.
+    CrossEntropy(CrossEntropy),
+    /// `grad_loss (N, ..), logits, target, logsumexp` to `grad_logits`.
+    CrossEntropyBackward(CrossEntropy),
+    /// `param, grad, lr, [momentum_buffer]` to their new values.
+    Sgd(SgdStep),
+    /// `param, grad, lr, step, exp_avg, exp_avg_sq` to the new `param, exp_avg, exp_avg_sq`.
+    Adam(AdamStep),
+    /// `u32` to one more.
+    Increment,
+}
+
+impl Op {
+    /// The op's name, PyTorch's where it has one.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Op::Input { .. } => "input",
+            Op::State { .. } => "state",
+            Op::Constant { .. } => "constant",
+            Op::Conv2d(_) => "conv2d",
+            Op::Conv2dBackwardInput { .. } => "conv2d_backward_input",
+            Op::Conv2dBackwardWeight { .. } => "conv2d_backward_weight",
+            Op::MaxPool2d(_) => "max_pool2d",
+            Op::MaxPool2dBackward { .. } => "max_pool2d_backward",
+            Op::AvgPool2d(_) => "avg_pool2d",
+            Op::AvgPool2dBackward { .. } => "avg_pool2d_backward",
+            Op::Unary(f) => f.name(),
+            Op::UnaryBackward(f) => f.backward_name(),
+            Op::Binary(f) => f.name(),
+            Op::Equal => "equal",
+            Op::MatMul(_) => "matmul",
+            Op::Reshape { .. } => "reshape",
+            Op::BroadcastTo { .. } => "broadcast_to",
+            Op::Sum { .. } => "sum",
+            Op::Argmax { .. } => "argmax",
+            Op::Softmax(s) => s.name(),
+            Op::SoftmaxBackward(s) => s.backward_name(),
+            Op::CrossEntropy(_) => "cross_entropy",
+            Op::CrossEntropyBackward(_) => "cross_entropy_backward",
+            Op::Sgd(_) => "sgd",
+            Op::Adam(_) => "adam",
+            Op::Increment => "increment",
+        }
+    }
+
+    /// The types of the outputs, or why the inputs are refused.
+    pub fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
+        match self {
+            Op::Input { ty, .. } => leaf::infer(ty),
+            Op::State { ty, .. } => leaf::infer(ty),
+            Op::Constant { .. } => Ok(vec![TensorType::f32([])]),
+            Op::Conv2d(o) => conv2d::infer(o, inputs),
+            Op::Conv2dBackwardInput { options, input } => conv2d::infer_backward_input(options, input, inputs),
+            Op::Conv2dBackwardWeight { options, weight } => {
+                conv2d::infer_backward_weight(options, weight, inputs)
+            }
+            Op::MaxPool2d(o) => max_pool2d::infer(o, inputs),
+            Op::MaxPool2dBackward { options, input } => max_pool2d::infer_backward(options, input, inputs),
+            Op::AvgPool2d(o) => avg_pool2d::infer(o, inputs),
+            Op::AvgPool2dBackward { options, input } => avg_pool2d::infer_backward(options, input, inputs),
+            Op::Unary(f) => unary::infer(f, inputs),
+            Op::UnaryBackward(f) => unary::infer_backward(f, inputs),
+            Op::Binary(_) => binary::infer(inputs),
+            Op::Equal => binary::infer_equal(inputs),
+            Op::MatMul(o) => matmul::infer(o, inputs),
+            Op::Reshape { shape } => reshape::infer(shape, inputs),
+            Op::BroadcastTo { shape } => broadcast_to::infer(shape, inputs),
+            Op::Sum { dims } => sum::infer(dims, inputs),
+            Op::Argmax { dim } => argmax::infer(*dim, inputs),
+            Op::Softmax(s) => softmax::infer(s, inputs),
+            Op::SoftmaxBackward(s) => softmax::infer_backward(s, inputs),
+            Op::CrossEntropy(o) => cross_entropy::infer(o, inputs),
+            Op::CrossEntropyBackward(o) => cross_entropy::infer_backward(o, inputs),
+            Op::Sgd(o) => optimizer::infer_sgd(o, inputs),
+            Op::Adam(o) => optimizer::infer_adam(o, inputs),
+            Op::Increment => optimizer::infer_increment(inputs),
+        }
+    }
+
+    /// The gradients of the inputs that need one, as new nodes.
+    pub(crate) fn gradient(&self, flow: &Flow<'_>) -> Result<Vec<Option<Tensor>>> {
+        match self {
+            Op::Input { .. } => Ok(vec![]),
+            Op::State { .. } => Ok(vec![]),
+            Op::Constant { .. } => Ok(vec![]),
+            Op::Conv2d(o) => conv2d::gradient(o, flow),
+            Op::Conv2dBackwardInput { options, .. } => conv2d::gradient_backward_input(options, flow),
+            Op::Conv2dBackwardWeight { options, .. } => conv2d::gradient_backward_weight(options, flow),
+            Op::MaxPool2d(o) => max_pool2d::gradient(o, flow),
+            Op::MaxPool2dBackward { .. } => no_gradient(self, flow),
+            Op::AvgPool2d(o) => avg_pool2d::gradient(o, flow),
+            Op::AvgPool2dBackward { options, .. } => avg_pool2d::gradient_backward(options, flow),
+            Op::Unary(f) => unary::gradient(f, flow),
+            Op::UnaryBackward(_) => no_gradient(self, flow),
+            Op::Binary(f) => binary::gradient(f, flow),
+            Op::Equal => Ok(vec![None, None]),
+            Op::MatMul(o) => matmul::gradient(o, flow),
+            Op::Reshape { .. } => reshape::gradient(flow),
+            Op::BroadcastTo { .. } => broadcast_to::gradient(flow),
+            Op::Sum { dims } => sum::gradient(dims, flow),
+            Op::Argmax { .. } => Ok(vec![None]),
+            Op::Softmax(s) => softmax::gradient(s, flow),
+            Op::SoftmaxBackward(_) => no_gradient(self, flow),
+            Op::CrossEntropy(o) => cross_entropy::gradient(o, flow),
+            Op::CrossEntropyBackward(_) => no_gradient(self, flow),
+            Op::Sgd(_) => no_gradient(self, flow),
+            Op::Adam(_) => no_gradient(self, flow),
+            Op::Increment => Ok(vec![None]),
+        }
+    }
+
+    /// Floating-point operations: a multiply-add is two, anything else is one an element touched.
+    pub fn flops(&self, inputs: &[&TensorType], outputs: &[&TensorType]) -> u64 {
+        let elements = |ty: Option<&&TensorType>| ty.map_or(0, |t| t.shape.elements() as u64);
+        let (read, written) = (elements(inputs.first()), elements(outputs.first()));
+        match self {
+            Op::Input { .. } | Op::State { .. } | Op::Constant { .. } | Op::Reshape { .. } => 0,
+            Op::BroadcastTo { .. } => 0,
+            Op::Conv2d(_) => conv2d::flops(written, inputs[1]),
+            Op::Conv2dBackwardInput { .. } => conv2d::flops(read, inputs[1]),
+            Op::Conv2dBackwardWeight { .. } => conv2d::flops(read, outputs[0]),
+            Op::MaxPool2d(o) => written * (o.kernel_size.h * o.kernel_size.w) as u64,
+            Op::AvgPool2d(o) => written * (o.kernel_size.h * o.kernel_size.w) as u64,
+            Op::MaxPool2dBackward { .. } | Op::AvgPool2dBackward { .. } => read.max(written),
+            Op::MatMul(o) => matmul::flops(o, inputs, written),
+            Op::Unary(_) | Op::UnaryBackward(_) | Op::Binary(_) | Op::Equal | Op::Increment => written,
+            Op::Sum { .. } | Op::Argmax { .. } => read,
+            Op::Softmax(_) | Op::SoftmaxBackward(_) => 4 * read,
+            Op::CrossEntropy(_) => 4 * read,
+            Op::CrossEntropyBackward(_) => 4 * written,
+            Op::Sgd(_) => 4 * written,
+            Op::Adam(_) => 12 * written,
+        }
+    }
+
+    /// The name of an input, parameter or state.
+    pub fn leaf_name(&self) -> Option<&str> {
+        if let Op::Input { name, .. } | Op::State { name, .. } = self { Some(name) } else { None }
+    }
+
+    /// The type of a leaf; a constant is a scalar, as is anything else by convention.
+    pub(crate) fn leaf_type(&self) -> TensorType {
+        if let Op::Input { ty, .. } | Op::State { ty, .. } = self { ty.clone() } else { TensorType::f32([]) }
+    }
+
+    /// The attributes as text, empty when there are none.
+    pub fn attributes(&self) -> String {
+        match self {
+            Op::Input { name, .. } => format!("'{name}'"),
+            Op::State { name, role, .. } => format!("'{name}' {role}"),
+            Op::Constant { value } => value.to_string(),
+            Op::Conv2d(o) => o.to_string(),
+            Op::Conv2dBackwardInput { options, .. } => options.to_string(),
+            Op::Conv2dBackwardWeight { options, .. } => options.to_string(),
+            Op::MaxPool2d(o) => o.to_string(),
+            Op::MaxPool2dBackward { options, .. } => options.to_string(),
+            Op::AvgPool2d(o) => o.to_string(),
+            Op::AvgPool2dBackward { options, .. } => options.to_string(),
+            Op::Unary(f) => f.attributes(),
+            Op::UnaryBackward(f) => f.attributes(),
+            Op::MatMul(o) => o.to_string(),
+            Op::Sum { dims } => format!("dims {dims:?}"),
+            Op::Argmax { dim } => format!("dim {dim}"),
+            Op::Softmax(s) => format!("dim {}", s.dim),
+            Op::SoftmaxBackward(s) => format!("dim {}", s.dim),
+            Op::CrossEntropy(o) => o.to_string(),
+            Op::CrossEntropyBackward(o) => o.to_string(),
+            Op::Sgd(o) => format!("{o:?}"),
+            Op::Adam(o) => format!("{o:?}"),
+            Op::Binary(_) | Op::Equal | Op::Reshape { .. } | Op::BroadcastTo { .. } | Op::Increment => {
+                String::new()
+            }
+        }
+    }
+}
+
+fn no_gradient(op: &Op, flow: &Flow<'_>) -> Result<Vec<Option<Tensor>>> {
+    if !flow.wanted.contains(&true) {
+        return Ok(vec![None; flow.inputs.len()]);
+    }
+    let mismatch = Mismatch::new("an op with a gradient", format!("a second derivative of {}", op.name()));
+    Err(crate::Error::op("gradient", op.name(), mismatch))
+}
+
+/// The only input, which must be `f32`.
+fn only_f32<'a>(inputs: &[&'a TensorType]) -> Result<&'a TensorType, Mismatch> {
+    let [x] = f32s(inputs)?;
+    Ok(x)
+}
+
+/// Exactly `N` inputs, all `f32`.
+fn f32s<'a, const N: usize>(inputs: &[&'a TensorType]) -> Result<[&'a TensorType; N], Mismatch> {
+    let exact = count::<N>(inputs)?;
+    for ty in exact {
+        Mismatch::check(ty.dtype == crate::DType::F32, "f32 inputs", ty.to_string())?;
+    }
+    Ok(exact)
+}
+
+/// Exactly `N` inputs.
+fn count<'a, const N: usize>(inputs: &[&'a TensorType]) -> Result<[&'a TensorType; N], Mismatch> {
+    inputs.try_into().map_err(|_| Mismatch::new(format!("{N} inputs"), inputs.len().to_string()))
+}
+
+/// The sizes of a tensor of rank `N`, `what` in words.
+fn dims<const N: usize>(ty: &TensorType, what: &str) -> Result<[usize; N], Mismatch> {
+    ty.shape[..].try_into().map_err(|_| Mismatch::new(what, ty.to_string()))
+}
+
+/// That two types agree.
+fn same(what: &str, expected: &TensorType, got: &TensorType) -> Result<(), Mismatch> {
+    Mismatch::check(expected == got, format!("{what} of {expected}"), got.to_string())
+}

@@ -1,0 +1,131 @@
+//! Element-wise functions of one tensor: activations and scaling.
+
+use super::{Op, f32s, only_f32, same};
+use crate::error::{Mismatch, Result};
+use crate::graph::{Flow, Tensor};
+use crate::tensor::TensorType;
+
+/// An element-wise function. At kinks the derivative is PyTorch's.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Unary {
+    /// `max(x, 0)`; derivative 0 at 0.
+    Relu,
+    /// `x` for `x > 0`, else `negative_slope * x`; derivative `negative_slope` at 0.
+    LeakyRelu {
+        /// Slope for negative inputs.
+        negative_slope: f32,
+    },
+    /// `x` for `x > 0`, else `alpha * expm1(x)`; derivative `alpha` at 0.
+    Elu {
+        /// Minus the limit at minus infinity.
+        alpha: f32,
+    },
+    /// `x * Phi(x)`, exact.
+    Gelu,
+    /// `0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))`.
+    GeluTanh,
+    /// `1 / (1 + exp(-x))`.
+    Sigmoid,
+    /// The hyperbolic tangent.
+    Tanh,
+    /// `factor * x`.
+    Scale {
+        /// The factor.
+        factor: f32,
+    },
+}
+
+/// What the backward pass of a [`Unary`] reads besides the error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Saved {
+    /// The function's input.
+    Input,
+    /// The function's output, so that the input's memory can be used again.
+    Output,
+}
+
+impl Unary {
+    /// PyTorch's name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Unary::Relu => "relu",
+            Unary::LeakyRelu { .. } => "leaky_relu",
+            Unary::Elu { .. } => "elu",
+            Unary::Gelu => "gelu",
+            Unary::GeluTanh => "gelu_tanh",
+            Unary::Sigmoid => "sigmoid",
+            Unary::Tanh => "tanh",
+            Unary::Scale { .. } => "scale",
+        }
+    }
+
+    pub(super) fn backward_name(&self) -> &'static str {
+        match self {
+            Unary::Relu => "relu_backward",
+            Unary::LeakyRelu { .. } => "leaky_relu_backward",
+            Unary::Elu { .. } => "elu_backward",
+            Unary::Gelu => "gelu_backward",
+            Unary::GeluTanh => "gelu_tanh_backward",
+            Unary::Sigmoid => "sigmoid_backward",
+            Unary::Tanh => "tanh_backward",
+            Unary::Scale { .. } => "scale_backward",
+        }
+    }
+
+    /// The one number the function takes, 0 where it takes none.
+    pub fn parameter(&self) -> f32 {
+        match *self {
+            Unary::LeakyRelu { negative_slope } => negative_slope,
+            Unary::Elu { alpha } => alpha,
+            Unary::Scale { factor } => factor,
+            Unary::Relu | Unary::Gelu | Unary::GeluTanh | Unary::Sigmoid | Unary::Tanh => 0.0,
+        }
+    }
+
+    /// What the backward pass reads.
+    pub fn saved(&self) -> Saved {
+        match self {
+            Unary::Relu | Unary::Sigmoid | Unary::Tanh => Saved::Output,
+            Unary::LeakyRelu { .. } | Unary::Elu { .. } | Unary::Gelu | Unary::GeluTanh => Saved::Input,
+            Unary::Scale { .. } => Saved::Input,
+        }
+    }
+
+    pub(super) fn attributes(&self) -> String {
+        match self {
+            Unary::LeakyRelu { negative_slope } => format!("negative_slope {negative_slope}"),
+            Unary::Elu { alpha } => format!("alpha {alpha}"),
+            Unary::Scale { factor } => format!("factor {factor}"),
+            Unary::Relu | Unary::Gelu | Unary::GeluTanh | Unary::Sigmoid | Unary::Tanh => String::new(),
+        }
+    }
+}
+
+pub(super) fn infer(function: &Unary, inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
+    let p = function.parameter();
+    Mismatch::check(p.is_finite(), format!("a finite parameter of {}", function.name()), p.to_string())?;
+    Ok(vec![only_f32(inputs)?.clone()])
+}
+
+pub(super) fn infer_backward(function: &Unary, inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
+    infer(function, &inputs[..inputs.len().min(1)])?;
+    let [grad, saved] = f32s(inputs)?;
+    same("saved tensor", grad, saved)?;
+    Ok(vec![grad.clone()])
+}
+
+/// `grad * f'(x)`, one node.
+pub(super) fn gradient(function: &Unary, flow: &Flow<'_>) -> Result<Vec<Option<Tensor>>> {
+    let grad = flow.grad(function.name())?;
+    let rule = || {
+        if let Unary::Scale { factor } = *function {
+            return grad.scale(factor);
+        }
+        let saved = match function.saved() {
+            Saved::Input => &flow.inputs[0],
+            Saved::Output => &flow.outputs[0],
+        };
+        grad.graph().apply(Op::UnaryBackward(*function), &[grad, saved]).map(|mut out| out.remove(0))
+    };
+    Ok(vec![flow.wants(0, rule)?])
+}

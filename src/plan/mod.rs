@@ -1,0 +1,205 @@
+//! The plan: a graph turned into dispatches, buffers and their lifetimes, as plain data.
+//!
+//! Everything is decided here, once: which kernel, which grid, which buffer holds which value when. The
+//! executor only replays it.
+
+mod build;
+mod memory;
+
+pub use build::plan;
+
+use crate::graph::ValueId;
+use crate::kernels::Kernel;
+use crate::ops::{Init, Role};
+use crate::tensor::TensorType;
+use std::fmt;
+
+/// The index of a buffer in [`Plan::buffers`].
+pub type BufferId = usize;
+
+/// What a buffer holds.
+#[derive(Debug, Clone, PartialEq)]
+pub enum BufferKind {
+    /// A named input, written before each run.
+    Input(String),
+    /// A named state, shared by all programs over the same parameters.
+    State(String),
+    /// A scalar, written once.
+    Constant(f32),
+    /// Activations, gradients and scratch that take turns.
+    Slot,
+}
+
+/// One device buffer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BufferPlan {
+    /// Its size, a multiple of 16.
+    pub bytes: u64,
+    /// What it holds.
+    pub kind: BufferKind,
+}
+
+/// A range of a buffer, bound to a kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bound {
+    /// The buffer.
+    pub buffer: BufferId,
+    /// First byte.
+    pub offset: u64,
+    /// Length in bytes, a multiple of 16.
+    pub bytes: u64,
+    /// Whether the kernel writes it.
+    pub write: bool,
+}
+
+/// One launch of a kernel.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dispatch {
+    /// The index of the kernel in [`Plan::kernels`].
+    pub kernel: usize,
+    /// Its bindings, in order.
+    pub bindings: Vec<Bound>,
+    /// Workgroups along x and y.
+    pub grid: [u32; 2],
+    /// The op it belongs to.
+    pub op: &'static str,
+    /// The layer it belongs to.
+    pub label: String,
+    /// The variant and why it was chosen.
+    pub why: String,
+    /// Floating-point operations of the whole op; 0 for all but its first launch.
+    pub flops: u64,
+}
+
+/// One step of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// A kernel.
+    Dispatch(Dispatch),
+    /// A copy from the start of one buffer to the start of another.
+    Copy {
+        /// Source.
+        from: BufferId,
+        /// Destination.
+        to: BufferId,
+        /// Length.
+        bytes: u64,
+    },
+}
+
+/// A named tensor and the buffer that holds it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Named {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub ty: TensorType,
+    /// Its buffer.
+    pub buffer: BufferId,
+}
+
+/// A state, and how it begins.
+#[derive(Debug, Clone, PartialEq)]
+pub struct State {
+    /// Name, type and buffer.
+    pub named: Named,
+    /// Its first value.
+    pub init: Init,
+    /// What it is for.
+    pub role: Role,
+}
+
+/// A requested output.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Output {
+    /// The value in the graph.
+    pub value: ValueId,
+    /// Its type.
+    pub ty: TensorType,
+    /// Its buffer.
+    pub buffer: BufferId,
+}
+
+/// Device memory of a program in bytes, known before its first run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Memory {
+    /// Parameters and buffers of the model.
+    pub parameters: u64,
+    /// Optimizer state and counters.
+    pub states: u64,
+    /// Inputs.
+    pub inputs: u64,
+    /// Activations, gradients and scratch, after reuse.
+    pub activations: u64,
+    /// The same without reuse.
+    pub activations_without_reuse: u64,
+    /// All that the program holds at once.
+    pub peak: u64,
+}
+
+impl fmt::Display for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+        write!(
+            f,
+            "peak {:.1} MiB (parameters {:.1}, states {:.1}, inputs {:.1}, activations {:.1}; {:.1} without reuse)",
+            mib(self.peak),
+            mib(self.parameters),
+            mib(self.states),
+            mib(self.inputs),
+            mib(self.activations),
+            mib(self.activations_without_reuse)
+        )
+    }
+}
+
+/// A graph, planned.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Plan {
+    /// Every buffer.
+    pub buffers: Vec<BufferPlan>,
+    /// Every distinct kernel.
+    pub kernels: Vec<Kernel>,
+    /// What a run does, in order.
+    pub steps: Vec<Step>,
+    /// What a run is given.
+    pub inputs: Vec<Named>,
+    /// What it keeps.
+    pub states: Vec<State>,
+    /// What it gives.
+    pub outputs: Vec<Output>,
+    /// What it holds.
+    pub memory: Memory,
+}
+
+impl fmt::Display for Plan {
+    /// One line a step: number, op, layer, kernel, grid, bytes bound, operations, and why this variant.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, step) in self.steps.iter().enumerate() {
+            match step {
+                Step::Dispatch(d) => {
+                    let bytes: u64 = d.bindings.iter().map(|b| b.bytes).sum();
+                    let buffers: Vec<_> =
+                        d.bindings.iter().map(|b| format!("{}{}", if b.write { "=" } else { "" }, b.buffer)).collect();
+                    writeln!(
+                        f,
+                        "{number:3} {:24} {:26} {}x{} groups, {:.2} MB, {:.1} MFLOP, buffers {}; {}",
+                        d.op,
+                        d.label,
+                        d.grid[0],
+                        d.grid[1],
+                        bytes as f64 / 1e6,
+                        d.flops as f64 / 1e6,
+                        buffers.join(" "),
+                        d.why
+                    )?;
+                }
+                Step::Copy { from, to, bytes } => {
+                    writeln!(f, "{number:3} {:24} {:26} buffer {from} to {to}, {bytes} B", "copy", "")?;
+                }
+            }
+        }
+        let slots = self.buffers.iter().filter(|b| b.kind == BufferKind::Slot).count();
+        writeln!(f, "{} kernels, {slots} slots, {}", self.kernels.len(), self.memory)
+    }
+}

@@ -1,0 +1,21 @@
+//! Positions of maxima, the first of equals.
+
+use super::Array;
+use super::softmax::{element, sizes};
+use crate::error::Mismatch;
+
+pub(super) fn forward(dim: usize, inputs: &[&Array]) -> Result<Vec<f64>, Mismatch> {
+    let [outer, length, inner] = sizes(&inputs[0].ty.shape, dim)?;
+    let mut output = Vec::with_capacity(outer * inner);
+    for row in 0..outer * inner {
+        let mut best = 0;
+        for l in 1..length {
+            let value = |l| inputs[0].data[element(row, l, length, inner)];
+            if value(l) > value(best) {
+                best = l;
+            }
+        }
+        output.push(best as f64);
+    }
+    Ok(output)
+}

@@ -1,0 +1,61 @@
+//! Element-wise functions of one tensor and their derivatives.
+
+use super::Array;
+use super::erf::erfc;
+use crate::ops::Unary;
+
+const SQRT_2_OVER_PI: f64 = 0.797_884_560_802_865_4;
+const INV_SQRT_2_PI: f64 = 0.398_942_280_401_432_7;
+
+fn logistic(x: f64) -> f64 {
+    let e = (-x.abs()).exp();
+    if x < 0.0 { e / (1.0 + e) } else { 1.0 / (1.0 + e) }
+}
+
+/// The normal distribution's cumulative function.
+fn cdf(x: f64) -> f64 {
+    0.5 * erfc(-x / std::f64::consts::SQRT_2)
+}
+
+fn gelu_tanh_argument(x: f64) -> f64 {
+    SQRT_2_OVER_PI * (x + 0.044715 * x * x * x)
+}
+
+fn value(function: &Unary, x: f64) -> f64 {
+    match *function {
+        Unary::Relu => x.max(0.0),
+        Unary::LeakyRelu { negative_slope } => if x > 0.0 { x } else { f64::from(negative_slope) * x },
+        Unary::Elu { alpha } => if x > 0.0 { x } else { f64::from(alpha) * x.exp_m1() },
+        Unary::Gelu => x * cdf(x),
+        Unary::GeluTanh => x * logistic(2.0 * gelu_tanh_argument(x)),
+        Unary::Sigmoid => logistic(x),
+        Unary::Tanh => x.tanh(),
+        Unary::Scale { factor } => f64::from(factor) * x,
+    }
+}
+
+/// The derivative at what is saved: the output `s` of relu, sigmoid and tanh, the input `s` of the others.
+fn derivative(function: &Unary, s: f64) -> f64 {
+    match *function {
+        Unary::Relu => if s > 0.0 { 1.0 } else { 0.0 },
+        Unary::LeakyRelu { negative_slope } => if s > 0.0 { 1.0 } else { f64::from(negative_slope) },
+        Unary::Elu { alpha } => if s > 0.0 { 1.0 } else { f64::from(alpha) * s.exp() },
+        Unary::Gelu => cdf(s) + s * INV_SQRT_2_PI * (-0.5 * s * s).exp(),
+        Unary::GeluTanh => {
+            let t = logistic(2.0 * gelu_tanh_argument(s));
+            let slope = 2.0 * SQRT_2_OVER_PI * (1.0 + 3.0 * 0.044715 * s * s);
+            t + s * slope * t * logistic(-2.0 * gelu_tanh_argument(s))
+        }
+        Unary::Sigmoid => s * (1.0 - s),
+        Unary::Tanh => 1.0 - s * s,
+        Unary::Scale { factor } => f64::from(factor),
+    }
+}
+
+pub(super) fn forward(function: &Unary, inputs: &[&Array]) -> Vec<f64> {
+    inputs[0].data.iter().map(|&x| value(function, x)).collect()
+}
+
+pub(super) fn backward(function: &Unary, inputs: &[&Array]) -> Vec<f64> {
+    inputs[0].data.iter().zip(&inputs[1].data).map(|(g, &s)| g * derivative(function, s)).collect()
+}

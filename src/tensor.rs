@@ -1,0 +1,149 @@
+//! Tensors in host memory.
+
+use crate::dtype::DType;
+use crate::error::{Error, Mismatch, Result};
+use crate::shape::Shape;
+use std::fmt;
+
+/// The shape and element type of a value.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct TensorType {
+    /// Sizes, outermost first.
+    pub shape: Shape,
+    /// Element type.
+    pub dtype: DType,
+}
+
+impl TensorType {
+    /// An `f32` tensor of this shape.
+    pub fn f32(shape: impl Into<Shape>) -> Self {
+        Self { shape: shape.into(), dtype: DType::F32 }
+    }
+
+    /// A `u32` tensor of this shape.
+    pub fn u32(shape: impl Into<Shape>) -> Self {
+        Self { shape: shape.into(), dtype: DType::U32 }
+    }
+
+    /// Bytes in memory.
+    pub fn bytes(&self) -> u64 {
+        self.shape.elements() as u64 * self.dtype.size() as u64
+    }
+}
+
+impl fmt::Display for TensorType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.dtype, self.shape)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Data {
+    F32(Vec<f32>),
+    U32(Vec<u32>),
+}
+
+/// A dense row-major tensor in host memory.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HostTensor {
+    shape: Shape,
+    data: Data,
+}
+
+impl HostTensor {
+    /// An `f32` tensor; `values` in row-major order.
+    ///
+    /// # Errors
+    /// When the number of values is not that of the shape.
+    pub fn from_f32(shape: impl Into<Shape>, values: Vec<f32>) -> Result<Self> {
+        let shape = count(shape.into(), values.len())?;
+        Ok(Self { shape, data: Data::F32(values) })
+    }
+
+    /// A `u32` tensor; `values` in row-major order.
+    ///
+    /// # Errors
+    /// When the number of values is not that of the shape.
+    pub fn from_u32(shape: impl Into<Shape>, values: Vec<u32>) -> Result<Self> {
+        let shape = count(shape.into(), values.len())?;
+        Ok(Self { shape, data: Data::U32(values) })
+    }
+
+    /// A tensor from its little-endian bytes.
+    ///
+    /// # Errors
+    /// When the number of bytes is not that of the type.
+    pub fn from_bytes(ty: &TensorType, bytes: &[u8]) -> Result<Self> {
+        let words = bytes.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+        match ty.dtype {
+            DType::F32 => Self::from_f32(ty.shape.clone(), words.map(f32::from_bits).collect()),
+            DType::U32 => Self::from_u32(ty.shape.clone(), words.collect()),
+        }
+    }
+
+    /// All zeros.
+    pub fn zeros(ty: &TensorType) -> Self {
+        let n = ty.shape.elements();
+        let data = match ty.dtype {
+            DType::F32 => Data::F32(vec![0.0; n]),
+            DType::U32 => Data::U32(vec![0; n]),
+        };
+        Self { shape: ty.shape.clone(), data }
+    }
+
+    /// Sizes, outermost first.
+    pub fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    /// Shape and element type.
+    pub fn ty(&self) -> TensorType {
+        let dtype = match self.data {
+            Data::F32(_) => DType::F32,
+            Data::U32(_) => DType::U32,
+        };
+        TensorType { shape: self.shape.clone(), dtype }
+    }
+
+    /// The values of an `f32` tensor.
+    ///
+    /// # Errors
+    /// When the tensor is not `f32`.
+    pub fn as_f32(&self) -> Result<&[f32]> {
+        match &self.data {
+            Data::F32(v) => Ok(v),
+            Data::U32(_) => Err(wrong_type("f32", self)),
+        }
+    }
+
+    /// The values of a `u32` tensor.
+    ///
+    /// # Errors
+    /// When the tensor is not `u32`.
+    pub fn as_u32(&self) -> Result<&[u32]> {
+        match &self.data {
+            Data::U32(v) => Ok(v),
+            Data::F32(_) => Err(wrong_type("u32", self)),
+        }
+    }
+
+    /// The elements as they lie in device memory.
+    pub fn as_bytes(&self) -> &[u8] {
+        match &self.data {
+            Data::F32(v) => bytemuck::cast_slice(v),
+            Data::U32(v) => bytemuck::cast_slice(v),
+        }
+    }
+}
+
+fn count(shape: Shape, values: usize) -> Result<Shape> {
+    let expected = format!("{} values for shape {shape}", shape.elements());
+    match Mismatch::check(shape.elements() == values, expected, format!("{values}")) {
+        Ok(()) => Ok(shape),
+        Err(m) => Err(Error::op("host tensor", "", m)),
+    }
+}
+
+fn wrong_type(expected: &str, tensor: &HostTensor) -> Error {
+    Error::op("host tensor", "", Mismatch::new(expected, tensor.ty().to_string()))
+}
