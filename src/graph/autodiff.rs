@@ -3,7 +3,6 @@
 use super::{Graph, Tensor, ValueId};
 use crate::dtype::DType;
 use crate::error::{Error, Mismatch, Result};
-use crate::ops::{Init, Role};
 use std::collections::HashMap;
 
 /// The gradients of the scalar `loss` with respect to each of `wrt`, as new tensors of the same graph.
@@ -117,10 +116,5 @@ impl Graph {
         let result = build();
         self.0.borrow_mut().scope = outer;
         result
-    }
-
-    /// A state of a training step that is neither saved with the model nor trained.
-    pub(crate) fn scratch_state(&self, name: &str, like: &Tensor) -> Result<Tensor> {
-        self.state(name, like.ty(), Init::Zeros, Role::Optimizer)
     }
 }

@@ -47,6 +47,8 @@ pub struct Case {
     pub inputs: Vec<(Tensor, HostTensor)>,
     pub outputs: Vec<(String, Tensor)>,
     pub bound: Bound,
+    /// The bound of the gradients, where it is another one.
+    pub gradient_bound: Option<Bound>,
     /// Too large for the slower runs.
     pub huge: bool,
 }
@@ -54,7 +56,7 @@ pub struct Case {
 impl Case {
     pub fn new(name: impl Into<String>, bound: Bound) -> Self {
         let (inputs, outputs) = (Vec::new(), Vec::new());
-        Self { name: name.into(), graph: Graph::new(), inputs, outputs, bound, huge: false }
+        Self { name: name.into(), graph: Graph::new(), inputs, outputs, bound, gradient_bound: None, huge: false }
     }
 
     /// An input with data.
@@ -89,6 +91,11 @@ impl Case {
         for (_, held) in self.inputs.iter_mut().filter(|(t, _)| t.id() == tensor.id()) {
             *held = value.clone();
         }
+    }
+
+    /// The bound of output `name`.
+    pub fn bound_of(&self, name: &str) -> Bound {
+        self.gradient_bound.filter(|_| name.starts_with("grad_")).unwrap_or(self.bound)
     }
 
     /// Checks an output.

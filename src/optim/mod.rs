@@ -1,0 +1,158 @@
+//! Optimizers: they add the backward pass and the update of every parameter to a graph. State and learning
+//! rate stay on the device.
+
+use crate::error::{Error, Result};
+use crate::graph::{Graph, Tensor};
+use crate::ops::{AdamStep, Init, Op, Role, SgdStep};
+use crate::tensor::TensorType;
+
+/// The name of the state that holds the learning rate, an `f32` scalar: set it with
+/// [`crate::Parameters::set`] for a schedule.
+pub const LEARNING_RATE: &str = "optimizer.lr";
+/// The name of the state that counts steps, a `u32` scalar.
+pub const STEP: &str = "optimizer.step";
+
+/// Something that can update parameters.
+pub trait Optimizer {
+    /// Adds to the graph of `loss`: the gradients of all its parameters and their update.
+    ///
+    /// # Errors
+    /// When the loss is no scalar, an op has no gradient, or an option is out of range.
+    fn minimize(&self, loss: &Tensor) -> Result<()>;
+}
+
+fn learning_rate(graph: &Graph, lr: f32) -> Result<Tensor> {
+    if !(lr.is_finite() && lr >= 0.0) {
+        return Err(Error::argument("lr", "a finite number of at least 0", lr.to_string()));
+    }
+    graph.state(LEARNING_RATE, TensorType::f32([]), Init::Constant(lr), Role::Optimizer)
+}
+
+/// A state of a parameter, of its type, zero at first.
+fn memory(parameter: &Tensor, name: &str) -> Result<Tensor> {
+    let key = format!("{}.{name}", parameter.name().unwrap_or_default());
+    parameter.graph().state(&key, parameter.ty(), Init::Zeros, Role::Optimizer)
+}
+
+/// Stochastic gradient descent, PyTorch's `SGD`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sgd {
+    /// Learning rate.
+    pub lr: f32,
+    /// Momentum, Nesterov and weight decay.
+    pub step: SgdStep,
+}
+
+impl Sgd {
+    /// Without momentum or weight decay.
+    pub fn new(lr: f32) -> Self {
+        Self { lr, step: SgdStep::default() }
+    }
+
+    /// Sets the momentum.
+    #[must_use]
+    pub fn momentum(mut self, momentum: f32) -> Self {
+        self.step.momentum = momentum;
+        self
+    }
+
+    /// Sets whether the momentum is Nesterov's.
+    #[must_use]
+    pub fn nesterov(mut self, nesterov: bool) -> Self {
+        self.step.nesterov = nesterov;
+        self
+    }
+
+    /// Sets the L2 penalty.
+    #[must_use]
+    pub fn weight_decay(mut self, weight_decay: f32) -> Self {
+        self.step.weight_decay = weight_decay;
+        self
+    }
+}
+
+impl Optimizer for Sgd {
+    fn minimize(&self, loss: &Tensor) -> Result<()> {
+        let graph = loss.graph();
+        let lr = learning_rate(graph, self.lr)?;
+        for (parameter, grad) in with_gradients(loss)? {
+            let mut inputs = vec![&parameter, &grad, &lr];
+            let velocity = memory(&parameter, "momentum_buffer");
+            let velocity = if self.step.momentum == 0.0 { None } else { Some(velocity?) };
+            inputs.extend(&velocity);
+            let new = graph.apply(Op::Sgd(self.step), &inputs)?;
+            for (state, new) in [Some(parameter.clone()), velocity.clone()].iter().flatten().zip(&new) {
+                graph.assign(state, new)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Adam and AdamW, as PyTorch's.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Adam {
+    /// Learning rate.
+    pub lr: f32,
+    /// Betas, epsilon and weight decay.
+    pub step: AdamStep,
+}
+
+impl Adam {
+    /// PyTorch's defaults: betas 0.9 and 0.999, epsilon 1e-8, no weight decay.
+    pub fn new(lr: f32) -> Self {
+        Self { lr, step: AdamStep::default() }
+    }
+
+    /// AdamW with PyTorch's defaults: the same and decoupled weight decay 0.01.
+    #[doc(alias = "AdamW")]
+    pub fn decoupled(lr: f32) -> Self {
+        Self { lr, step: AdamStep { weight_decay: 0.01, decoupled: true, ..AdamStep::default() } }
+    }
+
+    /// Sets the decay of the two averages.
+    #[must_use]
+    pub fn betas(mut self, first: f64, second: f64) -> Self {
+        self.step.betas = (first, second);
+        self
+    }
+
+    /// Sets what is added to the root.
+    #[must_use]
+    pub fn eps(mut self, eps: f32) -> Self {
+        self.step.eps = eps;
+        self
+    }
+
+    /// Sets the weight decay.
+    #[must_use]
+    pub fn weight_decay(mut self, weight_decay: f32) -> Self {
+        self.step.weight_decay = weight_decay;
+        self
+    }
+}
+
+impl Optimizer for Adam {
+    fn minimize(&self, loss: &Tensor) -> Result<()> {
+        let graph = loss.graph();
+        let lr = learning_rate(graph, self.lr)?;
+        let count = graph.state(STEP, TensorType::u32([]), Init::Zeros, Role::Optimizer)?;
+        let step = graph.apply(Op::Increment, &[&count])?.remove(0);
+        graph.assign(&count, &step)?;
+        for (parameter, grad) in with_gradients(loss)? {
+            let (m, v) = (memory(&parameter, "exp_avg")?, memory(&parameter, "exp_avg_sq")?);
+            let new = graph.apply(Op::Adam(self.step), &[&parameter, &grad, &lr, &step, &m, &v])?;
+            for (state, new) in [&parameter, &m, &v].into_iter().zip(&new) {
+                graph.assign(state, new)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Every parameter of the graph with the gradient of the loss.
+fn with_gradients(loss: &Tensor) -> Result<Vec<(Tensor, Tensor)>> {
+    let parameters = loss.graph().parameters();
+    let gradients = loss.gradients(&parameters.iter().collect::<Vec<_>>())?;
+    Ok(parameters.into_iter().zip(gradients).collect())
+}
