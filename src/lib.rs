@@ -1,4 +1,11 @@
-//! placeholder
+//! A GPU compute engine on wgpu that trains convolutional and recurrent networks on any GPU.
+//!
+//! ```text
+//! nn, optim, data, train  ->  graph + ops  ->  plan  ->  exec (wgpu)
+//!                                   |            |
+//!                              reference      kernels + shaders
+//! ```
+pub mod data;
 mod dtype;
 mod error;
 pub mod exec;

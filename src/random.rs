@@ -22,7 +22,9 @@ impl Rng {
     /// The stream of a seed and a name, so that numbers do not depend on the order in which they are drawn.
     pub fn named(seed: u64, name: &str) -> Self {
         // FNV-1a.
-        let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325, |h: u64, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
+        let hash = name
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325, |h: u64, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
         Self::new(mix(seed) ^ hash)
     }
 

@@ -82,7 +82,9 @@ fn check(family: &str, cases: Vec<Case>, checked: bool) {
             }
         };
         for (number, (name, _)) in case.outputs.iter().enumerate() {
-            if let Some((index, got, expected, count)) = compare(&got[number], &expected[number], case.bound_of(name)) {
+            if let Some((index, got, expected, count)) =
+                compare(&got[number], &expected[number], case.bound_of(name))
+            {
                 let of = case.outputs[number].1.shape();
                 failures.push(format!(
                     "{} on {}: {name} {of} at {index}: got {got:e}, expected {expected:e}, {count} wrong",

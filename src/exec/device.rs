@@ -126,7 +126,8 @@ fn subgroup_size(adapter: &wgpu::Adapter) -> Option<u32> {
 }
 
 fn report(index: usize, found: &Found) -> AdapterReport {
-    let (info, limits, features) = (found.adapter.get_info(), found.adapter.limits(), found.adapter.features());
+    let (info, limits, features) =
+        (found.adapter.get_info(), found.adapter.limits(), found.adapter.features());
     let mib = |bytes: u64| format!("{} MiB", bytes >> 20);
     let subgroups = match (info.subgroup_min_size, info.subgroup_max_size) {
         (a, b) if a == b => a.to_string(),
@@ -178,7 +179,7 @@ pub(super) enum Kind {
 pub struct Device(pub(super) Kind);
 
 /// How to get an adapter where there is none.
-const NO_ADAPTER: &str = "no usable GPU adapter; on Debian or Ubuntu `apt-get install mesa-vulkan-drivers` gives \
+pub const NO_ADAPTER: &str = "no usable GPU adapter; on Debian or Ubuntu `apt-get install mesa-vulkan-drivers` gives \
      a software one, elsewhere install your card's driver";
 
 impl Device {
@@ -224,7 +225,9 @@ impl Device {
         };
         match choose(&all, backend, device, by_index)? {
             Some(found) => Self::from_adapter(found, checked),
-            None => Ok(Self(Kind::Cpu { notice: Some(format!("{NO_ADAPTER}; running on the CPU reference, slowly")) })),
+            None => Ok(Self(Kind::Cpu {
+                notice: Some(format!("{NO_ADAPTER}; running on the CPU reference, slowly")),
+            })),
         }
     }
 
@@ -282,7 +285,12 @@ fn choose<'a>(
     let name = |f: &Found| f.adapter.get_info().name;
     let list = || match all.len() {
         0 => NO_ADAPTER.to_owned(),
-        _ => all.iter().enumerate().map(|(i, f)| format!("{i}: {} ({})", name(f), f.backend)).collect::<Vec<_>>().join(", "),
+        _ => all
+            .iter()
+            .enumerate()
+            .map(|(i, f)| format!("{i}: {} ({})", name(f), f.backend))
+            .collect::<Vec<_>>()
+            .join(", "),
     };
     let named = |f: &Found, wanted: &str| name(f).to_lowercase().contains(&wanted.to_lowercase());
     let best = all

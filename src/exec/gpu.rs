@@ -23,7 +23,8 @@ impl Gpu {
     pub(super) fn open(adapter: &wgpu::Adapter, name: String, limits: Limits, checked: bool) -> Result<Self> {
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("wgrad"),
-            required_features: adapter.features() & (wgpu::Features::SUBGROUP | wgpu::Features::TIMESTAMP_QUERY),
+            required_features: adapter.features()
+                & (wgpu::Features::SUBGROUP | wgpu::Features::TIMESTAMP_QUERY),
             required_limits: adapter.limits(),
             experimental_features: wgpu::ExperimentalFeatures::default(),
             memory_hints: wgpu::MemoryHints::Performance,
@@ -86,7 +87,8 @@ impl Gpu {
         let share = missing.len().div_ceil(threads).max(1);
         let compiled: Vec<wgpu::ComputePipeline> = thread::scope(|scope| {
             let compile = |part: &[&Kernel]| part.iter().map(|k| self.compile(k)).collect::<Vec<_>>();
-            let workers: Vec<_> = missing.chunks(share).map(|part| scope.spawn(move || compile(part))).collect();
+            let workers: Vec<_> =
+                missing.chunks(share).map(|part| scope.spawn(move || compile(part))).collect();
             workers.into_iter().filter_map(|worker| worker.join().ok()).flatten().collect()
         });
         self.check()?;

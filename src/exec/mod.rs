@@ -9,7 +9,7 @@ mod program;
 mod readback;
 mod weights;
 
-pub use device::{AdapterReport, Backend, Device, adapters};
+pub use device::{AdapterReport, Backend, Device, NO_ADAPTER, adapters};
 pub use executable::Executable;
 pub use parameters::Parameters;
 pub use readback::Pending;

@@ -94,7 +94,8 @@ impl Mapping {
     fn take(self, result: Result<(), wgpu::BufferAsyncError>) -> Result<HostTensor> {
         result.map_err(|_| self.failed())?;
         self.gpu.check()?;
-        let view = self.staging.get_mapped_range(..).map_err(|e| Error::device("a readback", e.to_string()))?;
+        let view =
+            self.staging.get_mapped_range(..).map_err(|e| Error::device("a readback", e.to_string()))?;
         HostTensor::from_bytes(&self.ty, &view)
     }
 

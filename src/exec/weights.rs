@@ -15,7 +15,8 @@ fn dtype(ty: DType) -> Dtype {
 }
 
 pub(super) fn save(path: &Path, tensors: &[(String, HostTensor)]) -> Result<()> {
-    let bad = |e: safetensors::SafeTensorError| Error::file(path, "tensors that can be written", e.to_string());
+    let bad =
+        |e: safetensors::SafeTensorError| Error::file(path, "tensors that can be written", e.to_string());
     let views = tensors.iter().map(|(name, tensor)| {
         let ty = tensor.ty();
         TensorView::new(dtype(ty.dtype), ty.shape.to_vec(), tensor.as_bytes()).map(|view| (name, view))
@@ -27,11 +28,16 @@ pub(super) fn save(path: &Path, tensors: &[(String, HostTensor)]) -> Result<()> 
 /// The tensors `wanted`, when the file holds exactly these.
 pub(super) fn load(path: &Path, wanted: &[(String, TensorType)]) -> Result<Vec<(String, HostTensor)>> {
     let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
-    let file = SafeTensors::deserialize(&bytes)
-        .map_err(|e| Error::file(path, "a safetensors file", format!("{} bytes that are not one: {e}", bytes.len())))?;
+    let file = SafeTensors::deserialize(&bytes).map_err(|e| {
+        Error::file(path, "a safetensors file", format!("{} bytes that are not one: {e}", bytes.len()))
+    })?;
     if let Some(extra) = file.names().into_iter().find(|name| wanted.iter().all(|(w, _)| w != name)) {
         let keys: Vec<_> = wanted.iter().map(|(name, _)| name.as_str()).collect();
-        return Err(Error::file(path, format!("the keys {}", keys.join(", ")), format!("the key {extra} too")));
+        return Err(Error::file(
+            path,
+            format!("the keys {}", keys.join(", ")),
+            format!("the key {extra} too"),
+        ));
     }
     let read = |(name, ty): &(String, TensorType)| {
         let view = file.tensor(name).map_err(|_| {

@@ -164,7 +164,11 @@ impl Graph {
     pub fn assign(&self, state: &Tensor, new: &Tensor) -> Result<()> {
         self.owns("assign", &[state, new])?;
         let fail = |expected: &str, got: String| {
-            Err(Error::op("assign", &self.with(|d| d.producer(state.value).label.clone()), Mismatch::new(expected, got)))
+            Err(Error::op(
+                "assign",
+                &self.with(|d| d.producer(state.value).label.clone()),
+                Mismatch::new(expected, got),
+            ))
         };
         if !self.with(|d| matches!(d.producer(state.value).op, Op::State { .. })) {
             return fail("a parameter or state", self.with(|d| d.producer(state.value).op.name().to_owned()));

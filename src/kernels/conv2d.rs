@@ -8,7 +8,11 @@ use crate::shape::Shape;
 use crate::tensor::TensorType;
 use minijinja::{Value, context};
 
-pub(super) fn forward(options: &Conv2d, inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Mismatch> {
+pub(super) fn forward(
+    options: &Conv2d,
+    inputs: &[&TensorType],
+    limits: &Limits,
+) -> Result<Lowering, Mismatch> {
     let geometry = ConvGeometry::new(options, &inputs[0].shape, &inputs[1].shape)?;
     build(&geometry, false, inputs.len() == 3, limits)
 }
@@ -47,10 +51,12 @@ fn build(g: &ConvGeometry, backward: bool, bias: bool, limits: &Limits) -> Resul
     let (source_channels, source_h, source_w, target_channels, target_h, target_w) =
         if backward { backward_image } else { forward_image };
     // (rows, terms, stride of a row in the weight, stride of a term)
-    let (rows, terms, row_stride, term_stride) = if backward { (c, k, taps, c * taps) } else { (k, c, c * taps, taps) };
+    let (rows, terms, row_stride, term_stride) =
+        if backward { (c, k, taps, c * taps) } else { (k, c, c * taps, taps) };
     let tile = Tile::choose(rows, limits);
     let bytes = |channels: usize, h: usize, w: usize| (channels * h * w * 4) as u64;
-    let (source, target) = (bytes(source_channels, source_h, source_w), bytes(target_channels, target_h, target_w));
+    let (source, target) =
+        (bytes(source_channels, source_h, source_w), bytes(target_channels, target_h, target_w));
     let part = |(first, images): (usize, usize)| -> Result<Launch, Mismatch> {
         let columns = images * target_h * target_w;
         let (tiles_m, tiles_n) = (tile.tiles_m(rows), tile.tiles_n(columns));
@@ -66,7 +72,8 @@ fn build(g: &ConvGeometry, backward: bool, bias: bool, limits: &Limits) -> Resul
             ..window(g)
         };
         let run = |b: Binding, image: u64| b.range(first as u64 * image, images as u64 * image);
-        let mut bindings = vec![run(Binding::read(Operand::Input(0)), source), Binding::read(Operand::Input(1))];
+        let mut bindings =
+            vec![run(Binding::read(Operand::Input(0)), source), Binding::read(Operand::Input(1))];
         bindings.extend(bias.then(|| Binding::read(Operand::Input(2))));
         bindings.push(run(Binding::write(Operand::Output(0)), target));
         launch(limits, "conv2d", groups * tiles_m * tiles_n, bindings, tile.why(), values)

@@ -18,7 +18,11 @@ fn options(options: &CrossEntropy, classes: usize) -> Value {
     }
 }
 
-pub(super) fn forward(o: &CrossEntropy, inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Mismatch> {
+pub(super) fn forward(
+    o: &CrossEntropy,
+    inputs: &[&TensorType],
+    limits: &Limits,
+) -> Result<Lowering, Mismatch> {
     let sizes = axis(&inputs[0].shape, 1)?;
     let mut bindings = vec![Binding::read(Operand::Input(0)), Binding::read(Operand::Input(1))];
     bindings.extend((0..3).map(|i| Binding::write(Operand::Output(i))));
@@ -27,11 +31,16 @@ pub(super) fn forward(o: &CrossEntropy, inputs: &[&TensorType], limits: &Limits)
     launch(limits, "cross_entropy", groups, bindings, "a row a workgroup", values).map(Lowering::single)
 }
 
-pub(super) fn backward(o: &CrossEntropy, inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Mismatch> {
+pub(super) fn backward(
+    o: &CrossEntropy,
+    inputs: &[&TensorType],
+    limits: &Limits,
+) -> Result<Lowering, Mismatch> {
     let sizes = axis(&inputs[1].shape, 1)?;
     let mut bindings: Vec<_> = (0..4).map(|i| Binding::read(Operand::Input(i))).collect();
     bindings.push(Binding::write(Operand::Output(0)));
     let values = context! { ..options(o, sizes[1]), ..row(sizes) };
     let groups = inputs[1].shape.elements().div_ceil(64);
-    launch(limits, "cross_entropy_backward", groups, bindings, "a logit an invocation", values).map(Lowering::single)
+    launch(limits, "cross_entropy_backward", groups, bindings, "a logit an invocation", values)
+        .map(Lowering::single)
 }

@@ -20,7 +20,11 @@ fn batch(geometry: &MatMulGeometry, a: &Shape, b: &Shape) -> Vec<Value> {
     dims.map(|((size, div), (a, b))| context! { size, div, a, b }).collect()
 }
 
-pub(super) fn forward(options: &MatMul, inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Mismatch> {
+pub(super) fn forward(
+    options: &MatMul,
+    inputs: &[&TensorType],
+    limits: &Limits,
+) -> Result<Lowering, Mismatch> {
     let (a, b) = (&inputs[0].shape, &inputs[1].shape);
     let geometry = MatMulGeometry::new(options, a, b)?;
     let MatMulGeometry { m, k, n, .. } = geometry;

@@ -169,7 +169,9 @@ pub fn lower(
         Op::Input { .. } | Op::State { .. } | Op::Constant { .. } | Op::Reshape { .. } => Lowering::default(),
         Op::Conv2d(o) => conv2d::forward(o, inputs, limits)?,
         Op::Conv2dBackwardInput { options, input } => conv2d::backward_input(options, input, inputs, limits)?,
-        Op::Conv2dBackwardWeight { options, weight } => conv2d::backward_weight(options, weight, inputs, limits)?,
+        Op::Conv2dBackwardWeight { options, weight } => {
+            conv2d::backward_weight(options, weight, inputs, limits)?
+        }
         Op::MaxPool2d(o) => pool2d::max(o, inputs, limits)?,
         Op::MaxPool2dBackward { options, input } => pool2d::max_backward(options, input, limits)?,
         Op::AvgPool2d(o) => pool2d::avg(o, inputs, limits)?,
@@ -225,7 +227,8 @@ fn chunks(items: usize, bytes: &[u64], limits: &Limits) -> Result<Vec<(usize, us
     }
     let aligned = |n: usize| bytes.iter().all(|b| (b * n as u64).is_multiple_of(limits.offset_alignment));
     let Some(step) = (1..=fit).rev().find(|&n| aligned(n)) else {
-        let expected = format!("items of at most {} bytes in a binding of this device", limits.max_binding_bytes);
+        let expected =
+            format!("items of at most {} bytes in a binding of this device", limits.max_binding_bytes);
         return Err(Mismatch::new(expected, format!("{largest} bytes")));
     };
     Ok((0..items).step_by(step).map(|first| (first, step.min(items - first))).collect())

@@ -18,14 +18,18 @@ fn in_place(
 ) -> Result<Lowering, Mismatch> {
     let vec4s = inputs[0].shape.elements().div_ceil(4);
     let values = context! { vec4s, ..values };
-    let launch = launch(limits, name, vec4s.div_ceil(64), bindings, "in place, a vec4 an invocation", values)?;
+    let launch =
+        launch(limits, name, vec4s.div_ceil(64), bindings, "in place, a vec4 an invocation", values)?;
     Ok(Lowering { in_place: updated.to_vec(), ..Lowering::single(launch) })
 }
 
 pub(super) fn sgd(o: &SgdStep, inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Mismatch> {
     let momentum = o.momentum != 0.0;
-    let mut bindings =
-        vec![Binding::write(Operand::Output(0)), Binding::read(Operand::Input(1)), Binding::read(Operand::Input(2))];
+    let mut bindings = vec![
+        Binding::write(Operand::Output(0)),
+        Binding::read(Operand::Input(1)),
+        Binding::read(Operand::Input(2)),
+    ];
     let mut updated = vec![(0, 0)];
     if momentum {
         bindings.push(Binding::write(Operand::Output(1)));
@@ -72,6 +76,7 @@ pub(super) fn adam(o: &AdamStep, inputs: &[&TensorType], limits: &Limits) -> Res
 pub(super) fn increment(inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Mismatch> {
     let elements = inputs[0].shape.elements();
     let bindings = vec![Binding::write(Operand::Output(0))];
-    let launch = launch(limits, "increment", elements.div_ceil(64), bindings, "in place", context! { elements })?;
+    let launch =
+        launch(limits, "increment", elements.div_ceil(64), bindings, "in place", context! { elements })?;
     Ok(Lowering { in_place: vec![(0, 0)], ..Lowering::single(launch) })
 }

@@ -51,7 +51,14 @@ impl Pool {
             };
             let bindings = bindings.iter().map(run).collect();
             let values = context! { planes, ..context! { ..values.clone(), ..self.values.clone() } };
-            launch(limits, name, (planes * per_plane).div_ceil(64), bindings, "an element an invocation", values)
+            launch(
+                limits,
+                name,
+                (planes * per_plane).div_ceil(64),
+                bindings,
+                "an element an invocation",
+                values,
+            )
         };
         let launches = chunks(self.planes, &bytes, limits)?.into_iter().map(part);
         Ok(Lowering { launches: launches.collect::<Result<_, _>>()?, ..Lowering::default() })
@@ -79,7 +86,11 @@ pub(super) fn max(
     pool.lower("max_pool2d", pool.output, &bindings, context! { inside, unroll }, limits)
 }
 
-pub(super) fn max_backward(options: &MaxPool2d, input: &Shape, limits: &Limits) -> Result<Lowering, Mismatch> {
+pub(super) fn max_backward(
+    options: &MaxPool2d,
+    input: &Shape,
+    limits: &Limits,
+) -> Result<Lowering, Mismatch> {
     let windows = options.windows(input[2], input[3]);
     let pool = Pool::new(input, windows)?;
     let single = windows.iter().all(|w| w.before == 0 && w.extent() <= w.stride);
@@ -91,7 +102,11 @@ pub(super) fn max_backward(options: &MaxPool2d, input: &Shape, limits: &Limits) 
     pool.lower("max_pool2d_backward", pool.input, &bindings, context! { single }, limits)
 }
 
-pub(super) fn avg(options: &AvgPool2d, inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Mismatch> {
+pub(super) fn avg(
+    options: &AvgPool2d,
+    inputs: &[&TensorType],
+    limits: &Limits,
+) -> Result<Lowering, Mismatch> {
     let shape = &inputs[0].shape;
     let pool = Pool::new(shape, options.windows(shape[2], shape[3]))?;
     let bindings =
@@ -100,7 +115,11 @@ pub(super) fn avg(options: &AvgPool2d, inputs: &[&TensorType], limits: &Limits) 
     pool.lower("avg_pool2d", pool.output, &bindings, values, limits)
 }
 
-pub(super) fn avg_backward(options: &AvgPool2d, input: &Shape, limits: &Limits) -> Result<Lowering, Mismatch> {
+pub(super) fn avg_backward(
+    options: &AvgPool2d,
+    input: &Shape,
+    limits: &Limits,
+) -> Result<Lowering, Mismatch> {
     let pool = Pool::new(input, options.windows(input[2], input[3]))?;
     let bindings =
         [(Binding::read(Operand::Input(0)), pool.output), (Binding::write(Operand::Output(0)), pool.input)];

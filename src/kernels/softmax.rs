@@ -13,11 +13,19 @@ pub(super) fn row([outer, length, inner]: [usize; 3]) -> Value {
     context! { outer, length, inner, lanes, tree }
 }
 
-pub(super) fn forward(options: &Softmax, inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Mismatch> {
+pub(super) fn forward(
+    options: &Softmax,
+    inputs: &[&TensorType],
+    limits: &Limits,
+) -> Result<Lowering, Mismatch> {
     build("softmax", options, inputs, limits)
 }
 
-pub(super) fn backward(options: &Softmax, inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Mismatch> {
+pub(super) fn backward(
+    options: &Softmax,
+    inputs: &[&TensorType],
+    limits: &Limits,
+) -> Result<Lowering, Mismatch> {
     build("softmax_backward", options, inputs, limits)
 }
 

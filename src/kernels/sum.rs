@@ -15,7 +15,9 @@ fn axes(shape: &Shape, keep: impl Fn(usize) -> bool) -> (usize, Vec<Value>) {
     let mut merged: Vec<(usize, usize)> = Vec::new();
     for d in (0..shape.len()).filter(|&d| keep(d) && shape[d] > 1) {
         match merged.last_mut() {
-            Some((size, stride)) if *stride == shape[d] * strides[d] => (*size, *stride) = (*size * shape[d], strides[d]),
+            Some((size, stride)) if *stride == shape[d] * strides[d] => {
+                (*size, *stride) = (*size * shape[d], strides[d])
+            }
             _ => merged.push((shape[d], strides[d])),
         }
     }
@@ -59,7 +61,8 @@ pub(super) fn forward(
         };
         let bytes = |rows: usize| rows as u64 * row;
         let target = if single { Operand::Output(0) } else { Operand::Workspace(0) };
-        let bindings = vec![Binding::read(Operand::Input(0)).range(bytes(first), bytes(rows)), Binding::write(target)];
+        let bindings =
+            vec![Binding::read(Operand::Input(0)).range(bytes(first), bytes(rows)), Binding::write(target)];
         let why = format!("{lanes} lanes an output, {parts} parts");
         lowering.launches.push(launch(limits, "sum", outputs * parts, bindings, why, values)?);
         first_part += parts;

@@ -35,7 +35,12 @@ impl Tile {
         let shuffle = shuffles && tm >= LANES;
         // A subgroup must be one row of the workgroup for shuffles; GPUs want at least 64 invocations.
         let row_tiles = if shuffles { 1 } else { rows.div_ceil(tm).min(4) };
-        Self { tm, row_tiles, lanes: if shuffles { LANES } else { 64 / row_tiles.next_power_of_two() }, shuffle }
+        Self {
+            tm,
+            row_tiles,
+            lanes: if shuffles { LANES } else { 64 / row_tiles.next_power_of_two() },
+            shuffle,
+        }
     }
 
     /// Workgroups along the rows.

@@ -1,6 +1,6 @@
 //! Whole networks, by name.
 
-use super::{Activation, AvgPool2d, Conv2d, Flatten, Linear, MaxPool2d, Module, Sequential};
+use super::{Activation, AvgPool2d, Conv2d, Flatten, Linear, MaxPool2d, Sequential};
 use crate::error::{Error, Result};
 use crate::ops::Unary;
 
@@ -83,7 +83,7 @@ fn mlp() -> Sequential {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Graph;
+    use crate::{Graph, nn::Module};
 
     fn keys(model: &Model) -> Vec<(String, Vec<usize>)> {
         let graph = Graph::new();

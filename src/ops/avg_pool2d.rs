@@ -28,7 +28,13 @@ impl AvgPool2d {
     /// A window of `kernel_size` that steps by its own size.
     pub fn new(kernel_size: impl Into<Pair>) -> Self {
         let kernel_size = kernel_size.into();
-        Self { kernel_size, stride: kernel_size, padding: 0.into(), ceil_mode: false, count_include_pad: true }
+        Self {
+            kernel_size,
+            stride: kernel_size,
+            padding: 0.into(),
+            ceil_mode: false,
+            count_include_pad: true,
+        }
     }
 
     /// Sets the stride.
@@ -58,8 +64,15 @@ impl AvgPool2d {
     /// The windows along height and width of an input `(h, w)`.
     pub(crate) fn windows(&self, h: usize, w: usize) -> [Window; 2] {
         let Self { kernel_size: k, stride, padding: p, ceil_mode: ceil, .. } = *self;
-        let window =
-            |input, kernel, stride, before, after| Window { input, kernel, stride, before, after, dilation: 1, ceil };
+        let window = |input, kernel, stride, before, after| Window {
+            input,
+            kernel,
+            stride,
+            before,
+            after,
+            dilation: 1,
+            ceil,
+        };
         [window(h, k.h, stride.h, p.top, p.bottom), window(w, k.w, stride.w, p.left, p.right)]
     }
 }

@@ -1,11 +1,11 @@
 //! Element-wise functions of two tensors, broadcast by NumPy's rule.
 
 use super::f32s;
+use crate::dtype::DType;
 use crate::error::{Mismatch, Result};
 use crate::graph::{Flow, Tensor};
 use crate::shape::Shape;
 use crate::tensor::TensorType;
-use crate::dtype::DType;
 
 /// An element-wise function of two tensors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -137,7 +137,11 @@ pub(crate) fn build(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, options:
 
 pub(super) fn infer(options: &Conv2d, inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
     let count = inputs.len();
-    Mismatch::check((2..=3).contains(&count), "input, weight and an optional bias", format!("{count} inputs"))?;
+    Mismatch::check(
+        (2..=3).contains(&count),
+        "input, weight and an optional bias",
+        format!("{count} inputs"),
+    )?;
     let [input, weight] = f32s(&inputs[..2])?;
     let geometry = ConvGeometry::new(options, &input.shape, &weight.shape)?;
     if let Some(&bias) = inputs.get(2) {

@@ -137,6 +137,9 @@ mod tests {
         near(Init::xavier_normal(&weight, 1.0), (2.0f64 / (fan_in + fan_out)).sqrt());
         near(Init::torch_weight(&weight), (1.0f64 / (3.0 * fan_in)).sqrt());
         near(Init::torch_bias(&weight), (1.0f64 / (3.0 * fan_in)).sqrt());
-        assert_eq!(Init::torch_weight(&weight).values("w", 7, 9)[..4], Init::torch_weight(&weight).values("w", 7, 4));
+        assert_eq!(
+            Init::torch_weight(&weight).values("w", 7, 9)[..4],
+            Init::torch_weight(&weight).values("w", 7, 4)
+        );
     }
 }

@@ -75,7 +75,10 @@ impl MaxPool2d {
 impl fmt::Display for MaxPool2d {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { kernel_size, stride, padding, dilation, ceil_mode } = self;
-        write!(f, "kernel {kernel_size} stride {stride} padding {padding} dilation {dilation} ceil {ceil_mode}")
+        write!(
+            f,
+            "kernel {kernel_size} stride {stride} padding {padding} dilation {dilation} ceil {ceil_mode}"
+        )
     }
 }
 
@@ -91,7 +94,8 @@ pub(super) fn check_padding(window: &Window, axis: &str) -> Result<(), Mismatch>
 fn check_taps(window: &Window, outputs: usize, axis: &str) -> Result<(), Mismatch> {
     let empty = (0..outputs).find(|&o| {
         let start = o * window.stride;
-        let inside = |t: usize| (window.before..window.before + window.input).contains(&(start + t * window.dilation));
+        let inside =
+            |t: usize| (window.before..window.before + window.input).contains(&(start + t * window.dilation));
         !(0..window.kernel).any(inside)
     });
     let expected = format!("a tap inside the input in every window along the {axis}");

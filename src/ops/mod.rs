@@ -177,7 +177,9 @@ impl Op {
             Op::State { ty, .. } => leaf::infer(ty),
             Op::Constant { .. } => Ok(vec![TensorType::f32([])]),
             Op::Conv2d(o) => conv2d::infer(o, inputs),
-            Op::Conv2dBackwardInput { options, input } => conv2d::infer_backward_input(options, input, inputs),
+            Op::Conv2dBackwardInput { options, input } => {
+                conv2d::infer_backward_input(options, input, inputs)
+            }
             Op::Conv2dBackwardWeight { options, weight } => {
                 conv2d::infer_backward_weight(options, weight, inputs)
             }

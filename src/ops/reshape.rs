@@ -24,7 +24,8 @@ pub(super) fn gradient(flow: &Flow<'_>) -> Result<Vec<Option<Tensor>>> {
 pub(crate) fn flatten(x: &Tensor, start_dim: usize) -> Result<Tensor> {
     let shape = x.shape();
     if start_dim >= shape.len() {
-        let mismatch = Mismatch::new(format!("start_dim below the rank {}", shape.len()), start_dim.to_string());
+        let mismatch =
+            Mismatch::new(format!("start_dim below the rank {}", shape.len()), start_dim.to_string());
         return Err(Error::op("flatten", &x.graph().scoped_name(""), mismatch));
     }
     let mut dims = shape[..start_dim].to_vec();

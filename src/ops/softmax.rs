@@ -53,7 +53,9 @@ pub(super) fn infer_backward(softmax: &Softmax, inputs: &[&TensorType]) -> Resul
 pub(super) fn gradient(softmax: &Softmax, flow: &Flow<'_>) -> Result<Vec<Option<Tensor>>> {
     let grad = flow.grad(softmax.name())?;
     let rule = || {
-        grad.graph().apply(Op::SoftmaxBackward(*softmax), &[grad, &flow.outputs[0]]).map(|mut out| out.remove(0))
+        grad.graph()
+            .apply(Op::SoftmaxBackward(*softmax), &[grad, &flow.outputs[0]])
+            .map(|mut out| out.remove(0))
     };
     Ok(vec![flow.wants(0, rule)?])
 }

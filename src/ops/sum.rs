@@ -10,7 +10,11 @@ pub(super) fn infer(dims: &[usize], inputs: &[&TensorType]) -> Result<Vec<Tensor
     let input = only_f32(inputs)?;
     let rank = input.shape.len();
     let valid = dims.iter().all(|&d| d < rank) && dims.windows(2).all(|w| w[0] < w[1]);
-    Mismatch::check(valid, format!("ascending dimensions below the rank {rank}, each once"), format!("{dims:?}"))?;
+    Mismatch::check(
+        valid,
+        format!("ascending dimensions below the rank {rank}, each once"),
+        format!("{dims:?}"),
+    )?;
     let kept = (0..rank).filter(|d| !dims.contains(d)).map(|d| input.shape[d]);
     Ok(vec![TensorType::f32(kept.collect::<Vec<_>>())])
 }

@@ -1,7 +1,7 @@
 //! Graph to plan: kernels for each needed node, in graph order, and buffers by liveness.
 
 use super::memory::{Slots, padded};
-use super::{BufferId, BufferKind, BufferPlan, Bound, Dispatch, Memory, Named, Output, Plan, State, Step};
+use super::{Bound, BufferId, BufferKind, BufferPlan, Dispatch, Memory, Named, Output, Plan, State, Step};
 use crate::error::{Error, Mismatch, Result};
 use crate::graph::{GraphData, Node, NodeId, ValueId};
 use crate::kernels::{Access, Kernel, Limits, Lowering, Operand, lower};
@@ -118,7 +118,8 @@ impl<'a> Builder<'a> {
     fn place_outputs(&mut self, id: NodeId, lowering: &Lowering) {
         let node = &self.graph.nodes[id];
         for (i, &output) in node.outputs.iter().enumerate() {
-            let source = lowering.in_place.iter().find(|(out, _)| *out == i).map(|&(_, input)| node.inputs[input]);
+            let source =
+                lowering.in_place.iter().find(|(out, _)| *out == i).map(|&(_, input)| node.inputs[input]);
             if let Some(state) = source.filter(|&s| self.may_overwrite(s, output, id)) {
                 self.buffer.insert(output, self.buffer[&self.root[state]]);
                 continue;
@@ -177,7 +178,8 @@ impl<'a> Builder<'a> {
     /// Frees the slots of values that node `id` was the last to use.
     fn release(&mut self, id: NodeId) {
         let node = &self.graph.nodes[id];
-        let mut roots: Vec<ValueId> = node.inputs.iter().chain(&node.outputs).map(|&v| self.root[v]).collect();
+        let mut roots: Vec<ValueId> =
+            node.inputs.iter().chain(&node.outputs).map(|&v| self.root[v]).collect();
         roots.sort_unstable();
         roots.dedup();
         for root in roots {
@@ -214,7 +216,8 @@ impl<'a> Builder<'a> {
         }
         let most = self.limits.max_buffer_bytes;
         if let Some(large) = self.plan.buffers.iter().find(|b| b.bytes > most) {
-            let mismatch = Mismatch::new(format!("buffers of at most {most} bytes"), format!("{} bytes", large.bytes));
+            let mismatch =
+                Mismatch::new(format!("buffers of at most {most} bytes"), format!("{} bytes", large.bytes));
             return Err(Error::op("plan", "", mismatch));
         }
         self.plan.memory = self.memory();

@@ -179,8 +179,11 @@ impl fmt::Display for Plan {
             match step {
                 Step::Dispatch(d) => {
                     let bytes: u64 = d.bindings.iter().map(|b| b.bytes).sum();
-                    let buffers: Vec<_> =
-                        d.bindings.iter().map(|b| format!("{}{}", if b.write { "=" } else { "" }, b.buffer)).collect();
+                    let buffers: Vec<_> = d
+                        .bindings
+                        .iter()
+                        .map(|b| format!("{}{}", if b.write { "=" } else { "" }, b.buffer))
+                        .collect();
                     writeln!(
                         f,
                         "{number:3} {:24} {:26} {}x{} groups, {:.2} MB, {:.1} MFLOP, buffers {}; {}",

@@ -8,7 +8,15 @@ use std::ops::Range;
 
 /// The rows inside the input of window `i`, and how many rows count in the divisor. PyTorch counts padding,
 /// but nothing beyond it.
-fn rows(i: usize, kernel: usize, stride: usize, input: usize, before: usize, after: usize, pad: bool) -> (Range<usize>, usize) {
+fn rows(
+    i: usize,
+    kernel: usize,
+    stride: usize,
+    input: usize,
+    before: usize,
+    after: usize,
+    pad: bool,
+) -> (Range<usize>, usize) {
     let start = i * stride;
     let end = (start + kernel).min(before + input + after);
     let inside = start.max(before) - before..end.min(before + input).max(before) - before;
@@ -17,7 +25,12 @@ fn rows(i: usize, kernel: usize, stride: usize, input: usize, before: usize, aft
 }
 
 /// Calls `window(o, rows, columns, divisor)` for each output of a plane.
-fn windows(o: &AvgPool2d, input: &Shape, output: &Shape, mut window: impl FnMut(usize, Range<usize>, Range<usize>, f64)) {
+fn windows(
+    o: &AvgPool2d,
+    input: &Shape,
+    output: &Shape,
+    mut window: impl FnMut(usize, Range<usize>, Range<usize>, f64),
+) {
     let (k, p, pad) = (o.kernel_size, o.padding, o.count_include_pad);
     for i in 0..output[2] {
         for j in 0..output[3] {

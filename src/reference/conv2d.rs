@@ -51,7 +51,11 @@ pub(super) fn forward(options: &Conv2d, inputs: &[&Array]) -> Result<Vec<f64>, M
 }
 
 /// `grad_input[n,c,y,x] = sum over the outputs and taps that read (y, x) of grad_output[n,k,i,j] weight[k,c,r,s]`.
-pub(super) fn backward_input(options: &Conv2d, input: &Shape, inputs: &[&Array]) -> Result<Vec<f64>, Mismatch> {
+pub(super) fn backward_input(
+    options: &Conv2d,
+    input: &Shape,
+    inputs: &[&Array],
+) -> Result<Vec<f64>, Mismatch> {
     let (grad, w) = (&inputs[0].data, &inputs[1].data);
     let g = ConvGeometry::new(options, input, &inputs[1].ty.shape)?;
     let (k_group, c_group) = (g.k / options.groups, g.c / options.groups);
@@ -75,7 +79,11 @@ pub(super) fn backward_input(options: &Conv2d, input: &Shape, inputs: &[&Array])
 }
 
 /// `grad_weight[k,c,r,s] = sum_n,i,j grad_output[n,k,i,j] input[n,c,i*s+r*d-p,..]`.
-pub(super) fn backward_weight(options: &Conv2d, weight: &Shape, inputs: &[&Array]) -> Result<Vec<f64>, Mismatch> {
+pub(super) fn backward_weight(
+    options: &Conv2d,
+    weight: &Shape,
+    inputs: &[&Array],
+) -> Result<Vec<f64>, Mismatch> {
     let (grad, x) = (&inputs[0].data, &inputs[1].data);
     let g = ConvGeometry::new(options, &inputs[1].ty.shape, weight)?;
     let (k_group, c_group) = (g.k / options.groups, g.c / options.groups);
@@ -88,7 +96,8 @@ pub(super) fn backward_weight(options: &Conv2d, weight: &Shape, inputs: &[&Array
             for (r, s) in taps(&g) {
                 lines(&g, r, s, |i, y, columns, shift| {
                     let (error, from) = (&plane[i * g.ow..][..g.ow], &image[y * g.w..][..g.w]);
-                    let products = columns.map(|j| error[j] * from[((j * g.options.stride.w) as i64 + shift) as usize]);
+                    let products =
+                        columns.map(|j| error[j] * from[((j * g.options.stride.w) as i64 + shift) as usize]);
                     kernel[r * g.s + s] += products.sum::<f64>();
                 });
             }

@@ -35,7 +35,9 @@ mod tests {
     #[test]
     fn known_values() {
         // Abramowitz and Stegun, table 7.1, and Wolfram's digits for the tails.
-        for (x, value) in [(0.5, 0.520_499_877_813_046_5), (1.0, 0.842_700_792_949_714_9), (2.0, 0.995_322_265_018_952_7)] {
+        for (x, value) in
+            [(0.5, 0.520_499_877_813_046_5), (1.0, 0.842_700_792_949_714_9), (2.0, 0.995_322_265_018_952_7)]
+        {
             assert!((erf(x) - value).abs() < 1e-15 && (erf(-x) + value).abs() < 1e-15);
         }
         for (x, value) in [(3.0, 2.209_049_699_858_544e-5), (5.0, 1.537_459_794_428_035e-12)] {

@@ -47,7 +47,8 @@ impl Interpreter {
                 Op::Input { name, ty } => vec![find(inputs, "input", name, ty)?],
                 Op::State { name, ty, .. } => vec![find(states, "state", name, ty)?],
                 op => {
-                    let missing = || Error::argument(op.name(), "inputs computed before it", "one that was not");
+                    let missing =
+                        || Error::argument(op.name(), "inputs computed before it", "one that was not");
                     let read = node.inputs.iter().map(|v| values.get(v).ok_or_else(missing));
                     eval(op, &read.collect::<Result<Vec<_>>>()?, self.precision)?
                 }
@@ -71,7 +72,9 @@ impl Interpreter {
 fn find(held: &HashMap<String, Array>, what: &str, name: &str, ty: &TensorType) -> Result<Array> {
     match held.get(name) {
         Some(value) if value.ty == *ty => Ok(value.clone()),
-        Some(value) => Err(Error::argument(&format!("{what} '{name}'"), ty.to_string(), value.ty.to_string())),
+        Some(value) => {
+            Err(Error::argument(&format!("{what} '{name}'"), ty.to_string(), value.ty.to_string()))
+        }
         None => Err(Error::argument(&format!("{what} '{name}'"), ty.to_string(), "nothing")),
     }
 }

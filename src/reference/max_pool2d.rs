@@ -18,7 +18,9 @@ pub(super) fn forward(o: &MaxPool2d, inputs: &[&Array], outputs: &[TensorType]) 
                     for b in 0..o.kernel_size.w {
                         let y = (i * o.stride.h + a * o.dilation.h).checked_sub(o.padding.top);
                         let x = (j * o.stride.w + b * o.dilation.w).checked_sub(o.padding.left);
-                        let (Some(y), Some(x)) = (y.filter(|&y| y < h), x.filter(|&x| x < w)) else { continue };
+                        let (Some(y), Some(x)) = (y.filter(|&y| y < h), x.filter(|&x| x < w)) else {
+                            continue;
+                        };
                         let value = image[y * w + x];
                         if best.is_none_or(|(most, _)| value > most) {
                             best = Some((value, y * w + x));

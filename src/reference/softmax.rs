@@ -28,7 +28,8 @@ fn rows(dim: usize, arrays: &[&Array], map: impl Fn(&[Vec<f64>]) -> Vec<f64>) ->
     let [outer, length, inner] = sizes(shape, dim)?;
     let mut output = vec![0.0; shape.elements()];
     for row in 0..outer * inner {
-        let read = |a: &&Array| (0..length).map(|l| a.data[element(row, l, length, inner)]).collect::<Vec<_>>();
+        let read =
+            |a: &&Array| (0..length).map(|l| a.data[element(row, l, length, inner)]).collect::<Vec<_>>();
         let result = map(&arrays.iter().map(read).collect::<Vec<_>>());
         for (l, value) in result.into_iter().enumerate() {
             output[element(row, l, length, inner)] = value;

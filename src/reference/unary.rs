@@ -24,8 +24,20 @@ fn gelu_tanh_argument(x: f64) -> f64 {
 fn value(function: &Unary, x: f64) -> f64 {
     match *function {
         Unary::Relu => x.max(0.0),
-        Unary::LeakyRelu { negative_slope } => if x > 0.0 { x } else { f64::from(negative_slope) * x },
-        Unary::Elu { alpha } => if x > 0.0 { x } else { f64::from(alpha) * x.exp_m1() },
+        Unary::LeakyRelu { negative_slope } => {
+            if x > 0.0 {
+                x
+            } else {
+                f64::from(negative_slope) * x
+            }
+        }
+        Unary::Elu { alpha } => {
+            if x > 0.0 {
+                x
+            } else {
+                f64::from(alpha) * x.exp_m1()
+            }
+        }
         Unary::Gelu => x * cdf(x),
         Unary::GeluTanh => x * logistic(2.0 * gelu_tanh_argument(x)),
         Unary::Sigmoid => logistic(x),
@@ -37,9 +49,27 @@ fn value(function: &Unary, x: f64) -> f64 {
 /// The derivative at what is saved: the output `s` of relu, sigmoid and tanh, the input `s` of the others.
 fn derivative(function: &Unary, s: f64) -> f64 {
     match *function {
-        Unary::Relu => if s > 0.0 { 1.0 } else { 0.0 },
-        Unary::LeakyRelu { negative_slope } => if s > 0.0 { 1.0 } else { f64::from(negative_slope) },
-        Unary::Elu { alpha } => if s > 0.0 { 1.0 } else { f64::from(alpha) * s.exp() },
+        Unary::Relu => {
+            if s > 0.0 {
+                1.0
+            } else {
+                0.0
+            }
+        }
+        Unary::LeakyRelu { negative_slope } => {
+            if s > 0.0 {
+                1.0
+            } else {
+                f64::from(negative_slope)
+            }
+        }
+        Unary::Elu { alpha } => {
+            if s > 0.0 {
+                1.0
+            } else {
+                f64::from(alpha) * s.exp()
+            }
+        }
         Unary::Gelu => cdf(s) + s * INV_SQRT_2_PI * (-0.5 * s * s).exp(),
         Unary::GeluTanh => {
             let t = logistic(2.0 * gelu_tanh_argument(s));

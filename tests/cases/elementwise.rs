@@ -30,12 +30,15 @@ pub fn cases() -> Vec<Case> {
                 let count = b.iter().product::<usize>();
                 case.set(&right, (0..count).map(|i| 1.0 + (i % 5) as f32 * 0.75).collect());
             }
-            let output = left.graph().apply(Op::Binary(function), &[&left, &right]).expect("shapes that broadcast");
+            let output =
+                left.graph().apply(Op::Binary(function), &[&left, &right]).expect("shapes that broadcast");
             case.output_and_gradients(&output[0], Fill::Integers(3)).expect("gradients");
             cases.push(case);
         }
     }
-    for (from, to) in [(&[][..], &[9][..]), (&[3, 1], &[3, 5]), (&[4], &[2, 3, 4]), (&[2, 1, 3, 1], &[2, 4, 3, 5])] {
+    for (from, to) in
+        [(&[][..], &[9][..]), (&[3, 1], &[3, 5]), (&[4], &[2, 3, 4]), (&[2, 1, 3, 1], &[2, 4, 3, 5])]
+    {
         let mut case = Case::new(format!("broadcast_to {from:?} {to:?}"), Bound::Exact);
         let input = case.input("input", from, Fill::Integers(9));
         let output = input.broadcast_to(to).expect("a shape that stretches");

@@ -56,7 +56,15 @@ pub struct Case {
 impl Case {
     pub fn new(name: impl Into<String>, bound: Bound) -> Self {
         let (inputs, outputs) = (Vec::new(), Vec::new());
-        Self { name: name.into(), graph: Graph::new(), inputs, outputs, bound, gradient_bound: None, huge: false }
+        Self {
+            name: name.into(),
+            graph: Graph::new(),
+            inputs,
+            outputs,
+            bound,
+            gradient_bound: None,
+            huge: false,
+        }
     }
 
     /// An input with data.

@@ -1,0 +1,61 @@
+//! `wgrad devices`, and the options with which every command chooses a device.
+
+use clap::Args;
+use wgrad::{AdapterReport, Backend, Device};
+
+/// Where to run.
+#[derive(Debug, Clone, Args)]
+pub struct DeviceArgs {
+    /// The adapter, by its index in `wgrad devices` or part of its name; `cpu` is the reference.
+    #[arg(long, value_name = "INDEX|NAME", default_value = "auto")]
+    pub device: String,
+    /// Only adapters of this backend: vulkan, metal, dx12 or gl.
+    #[arg(long)]
+    pub backend: Option<Backend>,
+}
+
+impl DeviceArgs {
+    /// Opens the device and says what was found, on standard error.
+    pub fn open(&self) -> anyhow::Result<Device> {
+        let device = Device::open(self.backend, Some(&self.device))?;
+        if let Some(notice) = device.notice() {
+            eprintln!("{notice}");
+        }
+        Ok(device)
+    }
+}
+
+/// `wgrad devices`.
+#[derive(Debug, Args)]
+pub struct DevicesArgs {
+    /// Only adapters of this backend: vulkan, metal, dx12 or gl.
+    #[arg(long)]
+    backend: Option<Backend>,
+}
+
+/// Prints every adapter with its limits and features.
+pub fn list(args: &DevicesArgs) -> anyhow::Result<()> {
+    let adapters = wgrad::adapters(args.backend);
+    for adapter in &adapters {
+        print(adapter);
+    }
+    if adapters.is_empty() {
+        println!("{}", wgrad::exec::NO_ADAPTER);
+    }
+    println!("cpu: the CPU reference, exact and slow (always there: --device cpu)");
+    Ok(())
+}
+
+fn print(adapter: &AdapterReport) {
+    println!("{}: {} ({}, {})", adapter.index, adapter.name, adapter.kind, adapter.backend);
+    println!("   driver                    {}", adapter.driver);
+    for (name, value) in &adapter.limits {
+        println!("   {name:25} {value}");
+    }
+    let has = |wanted: bool| {
+        let names: Vec<_> = adapter.features.iter().filter(|f| f.1 == wanted).map(|f| f.0.as_str()).collect();
+        if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+    };
+    println!("   {:25} {}", "features", has(true));
+    println!("   {:25} {}", "not available", has(false));
+}

@@ -1,0 +1,146 @@
+//! Datasets of labelled images, and batches of them.
+
+mod digits;
+mod idx;
+mod loader;
+
+pub use digits::digits;
+pub use idx::load_mnist;
+pub use loader::{Loader, Order};
+
+use crate::error::{Error, Result};
+use crate::tensor::HostTensor;
+
+/// MNIST's mean and standard deviation of pixels in `[0, 1]`, with which images are normalised.
+pub const MEAN: f32 = 0.1307;
+/// See [`MEAN`].
+pub const STD: f32 = 0.3081;
+
+/// Images of 8-bit pixels with class labels.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dataset {
+    pixels: Vec<u8>,
+    labels: Vec<u8>,
+    /// Channels, height and width.
+    shape: [usize; 3],
+    classes: usize,
+}
+
+/// Some images and their labels.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Batch {
+    /// `(N, C, H, W)`, normalised.
+    pub images: HostTensor,
+    /// `(N)`, `u32`.
+    pub labels: HostTensor,
+}
+
+impl Dataset {
+    /// Images of `shape` (channels, height, width), one after the other, and a label below `classes` for each.
+    ///
+    /// # Errors
+    /// When there are none, the counts differ, or a label is out of range.
+    pub fn new(pixels: Vec<u8>, labels: Vec<u8>, shape: [usize; 3], classes: usize) -> Result<Self> {
+        let size: usize = shape.iter().product();
+        if size == 0 || labels.is_empty() {
+            return Err(Error::argument(
+                "dataset",
+                "images and labels",
+                format!("{} labels of {shape:?}", labels.len()),
+            ));
+        }
+        if pixels.len() != labels.len().saturating_mul(size) {
+            let expected = format!("{} pixels for {} labels of {shape:?}", labels.len() * size, labels.len());
+            return Err(Error::argument("dataset", expected, pixels.len().to_string()));
+        }
+        if let Some(i) = labels.iter().position(|&l| usize::from(l) >= classes) {
+            let got = format!("{} at {i}", labels[i]);
+            return Err(Error::argument("dataset", format!("labels below {classes}"), got));
+        }
+        Ok(Self { pixels, labels, shape, classes })
+    }
+
+    /// The number of images.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there are none; never, for a dataset that could be made.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// Channels, height and width.
+    pub fn image_shape(&self) -> [usize; 3] {
+        self.shape
+    }
+
+    /// The number of classes.
+    pub fn classes(&self) -> usize {
+        self.classes
+    }
+
+    /// The labels.
+    pub fn labels(&self) -> &[u8] {
+        &self.labels
+    }
+
+    /// The pixels of image `index`, `None` behind the end.
+    pub fn image(&self, index: usize) -> Option<&[u8]> {
+        let size: usize = self.shape.iter().product();
+        self.pixels.get(index.checked_mul(size)?..)?.get(..size)
+    }
+
+    /// The images `indices` in this order, normalised to `(pixel / 255 - MEAN) / STD`, and their labels.
+    ///
+    /// # Errors
+    /// When an index is out of range or there is none.
+    pub fn batch(&self, indices: &[usize]) -> Result<Batch> {
+        let [c, h, w] = self.shape;
+        let mut pixels = Vec::with_capacity(indices.len() * c * h * w);
+        let mut labels = Vec::with_capacity(indices.len());
+        for &index in indices {
+            let expected = || format!("indices below {}", self.len());
+            let image =
+                self.image(index).ok_or_else(|| Error::argument("batch", expected(), index.to_string()))?;
+            pixels.extend(image.iter().map(|&p| normalise(f32::from(p))));
+            labels.push(u32::from(self.labels[index]));
+        }
+        let n = indices.len();
+        Ok(Batch {
+            images: HostTensor::from_f32([n, c, h, w], pixels)?,
+            labels: HostTensor::from_u32([n], labels)?,
+        })
+    }
+}
+
+/// A pixel of 0 to 255 as networks see it.
+pub fn normalise(pixel: f32) -> f32 {
+    (pixel / 255.0 - MEAN) / STD
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_is_refused_with_numbers() {
+        let refused = |pixels: usize, labels: Vec<u8>, part: &str| {
+            let error = Dataset::new(vec![0; pixels], labels, [1, 2, 2], 3).unwrap_err().to_string();
+            assert!(error.contains(part), "{error}");
+        };
+        refused(4, vec![], "images and labels");
+        refused(7, vec![0, 1], "8 pixels for 2 labels");
+        refused(8, vec![0, 3], "labels below 3, got 3 at 1");
+    }
+
+    #[test]
+    fn a_batch_is_normalised_and_in_order() {
+        let data = Dataset::new(vec![0, 255, 51], vec![0, 1, 2], [1, 1, 1], 3).unwrap();
+        let batch = data.batch(&[2, 0]).unwrap();
+        assert_eq!(batch.labels.as_u32().unwrap(), [2, 0]);
+        let images = batch.images.as_f32().unwrap();
+        assert!((images[0] - (0.2 - MEAN) / STD).abs() < 1e-6 && images[1] == -MEAN / STD);
+        assert!(data.batch(&[3]).is_err());
+    }
+}
