@@ -20,6 +20,7 @@ pub mod random;
 pub mod reference;
 pub mod shape;
 mod tensor;
+pub mod train;
 
 pub use dtype::DType;
 pub use error::{Error, Mismatch, Result};

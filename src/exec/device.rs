@@ -22,6 +22,7 @@ pub enum Backend {
 
 impl Backend {
     const ALL: [Backend; 4] = [Backend::Vulkan, Backend::Metal, Backend::Dx12, Backend::Gl];
+    const NATIVE: [Backend; 3] = [Backend::Vulkan, Backend::Metal, Backend::Dx12];
 
     fn wgpu(self) -> wgpu::Backends {
         match self {
@@ -141,7 +142,7 @@ fn report(index: usize, found: &Found) -> AdapterReport {
         driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
         limits: [
             ("largest buffer", mib(limits.max_buffer_size)),
-            ("largest binding", mib(limits.max_storage_buffer_binding_size as u64)),
+            ("largest binding", mib(limits.max_storage_buffer_binding_size)),
             ("storage buffers a shader", limits.max_storage_buffers_per_shader_stage.to_string()),
             ("workgroup memory", format!("{} KiB", limits.max_compute_workgroup_storage_size >> 10)),
             ("invocations a workgroup", limits.max_compute_invocations_per_workgroup.to_string()),
@@ -217,11 +218,16 @@ impl Device {
             let got = |b: Backend| Error::device("no backend with the device cpu", b.to_string());
             return backend.map_or_else(|| Ok(Self::cpu()), |b| Err(got(b)));
         }
-        // Only an index counts over all backends; otherwise the one asked for is enough.
         let by_index = device.and_then(|d| d.parse::<usize>().ok());
-        let all = match (by_index, backend) {
-            (None, Some(backend)) => find(&[backend]),
-            (None, None) | (Some(_), _) => find(&Backend::ALL),
+        let all = match (by_index, backend, device) {
+            (None, Some(backend), _) => find(&[backend]),
+            // The best adapter is never one of OpenGL where there is another, and OpenGL is slow to ask.
+            (None, None, None) => {
+                let native = find(&Backend::NATIVE);
+                if native.iter().any(|f| usable(&f.adapter)) { native } else { find(&[Backend::Gl]) }
+            }
+            // An index counts over all backends.
+            (_, _, _) => find(&Backend::ALL),
         };
         match choose(&all, backend, device, by_index)? {
             Some(found) => Self::from_adapter(found, checked),
@@ -236,7 +242,7 @@ impl Device {
         let name = format!("{}, {}, {}", info.name, kind(&info), found.backend);
         let limits = found.adapter.limits();
         let kernel_limits = Limits {
-            max_binding_bytes: (limits.max_storage_buffer_binding_size as u64).min(1 << 31),
+            max_binding_bytes: limits.max_storage_buffer_binding_size.min(1 << 31),
             max_buffer_bytes: limits.max_buffer_size,
             offset_alignment: u64::from(limits.min_storage_buffer_offset_alignment),
             max_workgroups: limits.max_compute_workgroups_per_dimension,

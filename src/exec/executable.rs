@@ -14,13 +14,18 @@ use std::sync::{Arc, Mutex};
 #[derive(Debug)]
 enum Runner {
     Gpu(Box<Program>),
-    Reference {
-        interpreter: Interpreter,
-        store: Arc<Mutex<Store>>,
-        inputs: HashMap<String, Array>,
-        outputs: HashMap<ValueId, Array>,
-        plan: Option<Plan>,
-    },
+    Reference(Box<Reference>),
+}
+
+/// A program on the CPU reference.
+#[derive(Debug)]
+struct Reference {
+    interpreter: Interpreter,
+    store: Arc<Mutex<Store>>,
+    inputs: HashMap<String, Array>,
+    outputs: HashMap<ValueId, Array>,
+    /// What a device of WebGPU's guaranteed limits would do; only to be looked at.
+    plan: Option<Plan>,
 }
 
 /// A program compiled by [`super::Parameters::compile`].
@@ -42,7 +47,10 @@ impl Executable {
         plan: Option<Plan>,
     ) -> Self {
         let (inputs, outputs) = (HashMap::new(), HashMap::new());
-        Self { graph, runner: Runner::Reference { interpreter, store, inputs, outputs, plan } }
+        Self {
+            graph,
+            runner: Runner::Reference(Box::new(Reference { interpreter, store, inputs, outputs, plan })),
+        }
     }
 
     /// Runs the program once: writes `inputs`, then one submit. Does not wait for the result; when the
@@ -71,7 +79,8 @@ impl Executable {
                 }
                 program.run()
             }
-            Runner::Reference { interpreter, store, inputs: held, outputs, plan: _ } => {
+            Runner::Reference(reference) => {
+                let Reference { interpreter, store, inputs: held, outputs, plan: _ } = reference.as_mut();
                 for (name, (_, value)) in names.into_iter().zip(inputs) {
                     if !self.graph.has_input(&name) {
                         return Err(not_an_input(&name));
@@ -107,8 +116,8 @@ impl Executable {
                 let found = found.ok_or_else(|| not_an_output(output))?;
                 Pending::start(&program.gpu, &program.buffers[found.buffer], found.ty.clone())
             }
-            Runner::Reference { outputs, .. } => {
-                let found = outputs.get(&output.id()).ok_or_else(|| not_an_output(output))?;
+            Runner::Reference(reference) => {
+                let found = reference.outputs.get(&output.id()).ok_or_else(|| not_an_output(output))?;
                 found.to_host().map(Pending::ready)
             }
         }
@@ -118,7 +127,7 @@ impl Executable {
     pub fn plan(&self) -> Option<&Plan> {
         match &self.runner {
             Runner::Gpu(program) => Some(&program.plan),
-            Runner::Reference { plan, .. } => plan.as_ref(),
+            Runner::Reference(reference) => reference.plan.as_ref(),
         }
     }
 
@@ -132,7 +141,7 @@ impl Executable {
     pub fn fill_scratch(&mut self, word: u32) {
         match &mut self.runner {
             Runner::Gpu(program) => program.fill_slots(word),
-            Runner::Reference { outputs, .. } => outputs.clear(),
+            Runner::Reference(reference) => reference.outputs.clear(),
         }
     }
 }

@@ -21,6 +21,12 @@ pub trait Optimizer {
     fn minimize(&self, loss: &Tensor) -> Result<()>;
 }
 
+impl<O: Optimizer + ?Sized> Optimizer for Box<O> {
+    fn minimize(&self, loss: &Tensor) -> Result<()> {
+        (**self).minimize(loss)
+    }
+}
+
 fn learning_rate(graph: &Graph, lr: f32) -> Result<Tensor> {
     if !(lr.is_finite() && lr >= 0.0) {
         return Err(Error::argument("lr", "a finite number of at least 0", lr.to_string()));

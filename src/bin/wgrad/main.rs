@@ -1,6 +1,13 @@
 //! The `wgrad` command.
 
+mod data;
 mod device;
+mod eval;
+mod image;
+mod plot;
+mod predict;
+mod run;
+mod train;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -15,12 +22,21 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Train a network on images and write a run folder.
+    Train(train::TrainArgs),
+    /// Evaluate a trained network on test images.
+    Eval(eval::EvalArgs),
+    /// Classify PNG images with a trained network.
+    Predict(predict::PredictArgs),
     /// List every adapter of every backend.
     Devices(device::DevicesArgs),
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
+        Command::Train(args) => train::run(&args),
+        Command::Eval(args) => eval::run(&args),
+        Command::Predict(args) => predict::run(&args),
         Command::Devices(args) => device::list(&args),
     };
     match result {

@@ -1,0 +1,111 @@
+//! Pictures of a run, as SVG.
+
+use anyhow::anyhow;
+use plotters::coord::Shift;
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+use wgrad::train::{Confusion, EpochReport};
+
+const TRAIN: RGBColor = RGBColor(31, 119, 180);
+const TEST: RGBColor = RGBColor(214, 96, 20);
+
+/// Plotters' errors know no lifetime of ours.
+fn lost(error: impl std::fmt::Display) -> anyhow::Error {
+    anyhow!("drawing a plot: {error}")
+}
+
+/// Loss and accuracy by epoch, side by side.
+pub fn history(reports: &[EpochReport]) -> anyhow::Result<String> {
+    let mut svg = String::new();
+    {
+        let root = SVGBackend::with_string(&mut svg, (960, 400)).into_drawing_area();
+        root.fill(&WHITE).map_err(lost)?;
+        let (left, right) = root.split_horizontally(480);
+        let of = |value: fn(&EpochReport) -> (f64, f64)| reports.iter().map(value).collect::<Vec<_>>();
+        panel(&left, "loss", &of(|r| (r.train.loss(), r.test.loss())))?;
+        panel(&right, "accuracy, %", &of(|r| (100.0 * r.train.accuracy(), 100.0 * r.test.accuracy())))?;
+        root.present().map_err(lost)?;
+    }
+    Ok(svg)
+}
+
+/// One panel: training and test value of each epoch.
+fn panel(
+    area: &DrawingArea<SVGBackend<'_>, Shift>,
+    title: &str,
+    values: &[(f64, f64)],
+) -> anyhow::Result<()> {
+    let all = || values.iter().flat_map(|&(a, b)| [a, b]);
+    let (low, high) = (all().fold(f64::INFINITY, f64::min), all().fold(f64::NEG_INFINITY, f64::max));
+    let margin = (0.08 * (high - low)).max(1e-3);
+    let epochs = 0.8..values.len() as f64 + 0.2;
+    let mut chart = ChartBuilder::on(area)
+        .caption(title, ("sans-serif", 20))
+        .margin(14)
+        .x_label_area_size(40)
+        .y_label_area_size(56)
+        .build_cartesian_2d(epochs, low - margin..high + margin)
+        .map_err(lost)?;
+    chart
+        .configure_mesh()
+        .x_labels(values.len().clamp(3, 12))
+        .x_label_formatter(&|x| if (x - x.round()).abs() < 1e-6 { format!("{x:.0}") } else { String::new() })
+        .x_desc("epoch")
+        .light_line_style(TRANSPARENT)
+        .draw()
+        .map_err(lost)?;
+    let curve =
+        |pick: fn(&(f64, f64)) -> f64| values.iter().enumerate().map(move |(i, v)| ((i + 1) as f64, pick(v)));
+    for (name, color, points) in
+        [("train", TRAIN, curve(|v| v.0).collect::<Vec<_>>()), ("test", TEST, curve(|v| v.1).collect())]
+    {
+        let line = LineSeries::new(points, color.stroke_width(2)).point_size(3);
+        let legend = move |(x, y)| PathElement::new([(x, y), (x + 18, y)], color.stroke_width(2));
+        chart.draw_series(line).map_err(lost)?.label(name).legend(legend);
+    }
+    let border = BLACK.mix(0.3);
+    chart.configure_series_labels().background_style(WHITE).border_style(border).draw().map_err(lost)
+}
+
+/// A square a pair of classes: rows are the true class, columns the predicted one, darkness the row's share.
+pub fn confusion(confusion: &Confusion) -> anyhow::Result<String> {
+    const CELL: i32 = 48;
+    const EDGE: i32 = 64;
+    let classes = confusion.classes() as i32;
+    let side = (EDGE + classes * CELL + 16) as u32;
+    let mut svg = String::new();
+    {
+        let root = SVGBackend::with_string(&mut svg, (side, side)).into_drawing_area();
+        root.fill(&WHITE).map_err(lost)?;
+        let text = |size: i32, color: &RGBColor| {
+            ("sans-serif", size).into_font().color(color).pos(Pos::new(HPos::Center, VPos::Center))
+        };
+        let label = |words: String, x: i32, y: i32, size: i32, color: &RGBColor| {
+            root.draw(&Text::new(words, (x, y), text(size, color))).map_err(lost)
+        };
+        label("predicted class".into(), EDGE + classes * CELL / 2, 16, 15, &BLACK)?;
+        let upright = text(15, &BLACK).transform(FontTransform::Rotate270);
+        root.draw(&Text::new("true class", (16, EDGE + classes * CELL / 2), upright)).map_err(lost)?;
+        for row in 0..classes {
+            label(row.to_string(), EDGE - 16, EDGE + row * CELL + CELL / 2, 15, &BLACK)?;
+            label(row.to_string(), EDGE + row * CELL + CELL / 2, EDGE - 16, 15, &BLACK)?;
+            let all = confusion.of_class(row as usize).max(1) as f64;
+            for column in 0..classes {
+                let count = confusion.count(row as usize, column as usize);
+                let share = count as f64 / all;
+                // The root makes single mistakes visible beside hundreds of hits.
+                let shade = |full: u8| (255.0 - (255.0 - f64::from(full)) * share.sqrt()) as u8;
+                let fill = RGBColor(shade(TRAIN.0), shade(TRAIN.1), shade(TRAIN.2));
+                let (x, y) = (EDGE + column * CELL, EDGE + row * CELL);
+                root.draw(&Rectangle::new([(x, y), (x + CELL - 1, y + CELL - 1)], fill.filled()))
+                    .map_err(lost)?;
+                if count > 0 {
+                    let ink = if share > 0.35 { WHITE } else { BLACK };
+                    label(count.to_string(), x + CELL / 2, y + CELL / 2, 14, &ink)?;
+                }
+            }
+        }
+        root.present().map_err(lost)?;
+    }
+    Ok(svg)
+}

@@ -1,0 +1,177 @@
+//! `wgrad train`.
+
+use crate::data::{DataArgs, Sets};
+use crate::device::DeviceArgs;
+use crate::plot;
+use crate::run::{self, RunFolder};
+use clap::{Args, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+use std::path::PathBuf;
+use std::time::Instant;
+use wgrad::nn::{self, Model};
+use wgrad::ops::Role;
+use wgrad::optim::{Adam, Optimizer, Sgd};
+use wgrad::train::{Confusion, EpochReport, Options, Trainer, to_csv};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum OptimizerName {
+    Sgd,
+    Adam,
+    Adamw,
+}
+
+/// `wgrad train`.
+#[derive(Debug, Args)]
+pub struct TrainArgs {
+    /// The network: simple-cnn, lenet or mlp.
+    #[arg(long, default_value = "simple-cnn")]
+    model: String,
+    /// Passes over the training images.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    epochs: u32,
+    /// Images a step.
+    #[arg(long, default_value_t = 64)]
+    batch_size: usize,
+    /// The rule by which weights change.
+    #[arg(long, value_enum, default_value = "adam")]
+    optimizer: OptimizerName,
+    /// Learning rate.
+    #[arg(long, default_value_t = 1e-3)]
+    lr: f32,
+    /// Momentum of sgd.
+    #[arg(long, default_value_t = 0.0)]
+    momentum: f32,
+    /// Nesterov's momentum instead of the plain one.
+    #[arg(long)]
+    nesterov: bool,
+    /// L2 penalty of sgd and adam, decoupled decay of adamw [default: 0; adamw 0.01].
+    #[arg(long)]
+    weight_decay: Option<f32>,
+    /// Of the first weights and of the order of the images.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    #[command(flatten)]
+    data: DataArgs,
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// The folder to write [default: a fresh one under runs/].
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+impl TrainArgs {
+    fn optimizer(&self) -> anyhow::Result<Box<dyn Optimizer>> {
+        let decay = self.weight_decay;
+        if self.optimizer != OptimizerName::Sgd && (self.momentum != 0.0 || self.nesterov) {
+            anyhow::bail!("--momentum and --nesterov: expected --optimizer sgd, got {:?}", self.optimizer);
+        }
+        Ok(match self.optimizer {
+            OptimizerName::Sgd => Box::new(
+                Sgd::new(self.lr)
+                    .momentum(self.momentum)
+                    .nesterov(self.nesterov)
+                    .weight_decay(decay.unwrap_or(0.0)),
+            ),
+            OptimizerName::Adam => Box::new(Adam::new(self.lr).weight_decay(decay.unwrap_or(0.0))),
+            OptimizerName::Adamw => Box::new(Adam::decoupled(self.lr).weight_decay(decay.unwrap_or(0.01))),
+        })
+    }
+
+    fn settings(&self, model: &Model, sets: &Sets, device: &str) -> serde_json::Value {
+        let optimizer = self.optimizer.to_possible_value().map(|v| v.get_name().to_owned());
+        let training = json!({
+            "epochs": self.epochs, "batch_size": self.batch_size, "optimizer": optimizer, "lr": decimal(self.lr),
+            "momentum": decimal(self.momentum), "nesterov": self.nesterov,
+            "weight_decay": self.weight_decay.map(decimal),
+            "seed": self.seed, "data": sets.about, "device": device,
+        });
+        run::settings(model, training)
+    }
+}
+
+/// Trains and writes the run folder.
+pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
+    let model = nn::model(&args.model)?;
+    let optimizer = args.optimizer()?;
+    let folder = RunFolder::plan(args.out.as_deref(), model.name)?;
+    let sets = args.data.load()?;
+    let device = args.device.open()?;
+    println!("device   {}", device.describe());
+    println!("data     {}", sets.about);
+    let options = Options { batch_size: args.batch_size, seed: args.seed };
+    let mut trainer = Trainer::new(&device, (model.build)(), optimizer, sets.train.image_shape(), options)?;
+    println!("model    {}: {}, {} parameters", model.name, model.about, count(&trainer)?);
+    println!("memory   {}", trainer.executable()?.memory());
+    folder.create(&args.settings(model, &sets, &device.describe()))?;
+    println!("run      {}", folder.path().display());
+    let (mut reports, mut confusion) = (Vec::new(), Confusion::new(0));
+    for epoch in 1..=args.epochs as usize {
+        let (report, mistaken) = one_epoch(&mut trainer, &sets, epoch, args.epochs)?;
+        println!("{}", line(&report, args.epochs));
+        reports.push(report);
+        confusion = mistaken;
+        trainer.parameters().save(&folder.weights())?;
+        folder.write("metrics.csv", &to_csv(&reports))?;
+    }
+    folder.write("history.svg", &plot::history(&reports)?)?;
+    folder.write("confusion.svg", &plot::confusion(&confusion)?)?;
+    println!(
+        "wrote metrics.csv, history.svg, confusion.svg and model.safetensors to {}",
+        folder.path().display()
+    );
+    Ok(())
+}
+
+/// The number as it was typed, without the digits that f32 adds in f64.
+fn decimal(value: f32) -> f64 {
+    value.to_string().parse().unwrap_or_else(|_| f64::from(value))
+}
+
+fn count(trainer: &Trainer) -> anyhow::Result<usize> {
+    let parameters = trainer.parameters();
+    let names = parameters.names(Role::Parameter);
+    let sizes = names.iter().map(|name| Ok(parameters.ty(name)?.shape.elements()));
+    sizes.sum()
+}
+
+fn one_epoch(
+    trainer: &mut Trainer,
+    sets: &Sets,
+    epoch: usize,
+    epochs: u32,
+) -> anyhow::Result<(EpochReport, Confusion)> {
+    let bar = ProgressBar::new(sets.train.len() as u64);
+    bar.set_style(ProgressStyle::with_template("{prefix} {bar:30} {percent:>3} % {msg}, {eta} left")?);
+    bar.set_prefix(format!("epoch {epoch}/{epochs}"));
+    let began = Instant::now();
+    let train = trainer.epoch(&sets.train, |now| {
+        let rate = now.images as f64 / began.elapsed().as_secs_f64();
+        bar.set_position(now.images as u64);
+        let (loss, accuracy) = (now.recent.loss(), 100.0 * now.recent.accuracy());
+        // Before the first look at the device's totals there is nothing to show.
+        let recent = if now.recent.images == 0 {
+            String::new()
+        } else {
+            format!("loss {loss:.4}, accuracy {accuracy:.1} %, ")
+        };
+        bar.set_message(format!("{recent}{rate:.0} images/s"));
+    });
+    bar.finish_and_clear();
+    let (train, seconds) = (train?, began.elapsed().as_secs_f64());
+    let test = trainer.evaluate(&sets.test)?;
+    Ok((EpochReport { epoch, train, test: test.totals, seconds }, test.confusion))
+}
+
+/// One line about an epoch.
+fn line(report: &EpochReport, epochs: u32) -> String {
+    let of = |totals: &wgrad::train::Totals| {
+        format!("loss {:.4} accuracy {:.2} %", totals.loss(), 100.0 * totals.accuracy())
+    };
+    let (train, test) = (of(&report.train), of(&report.test));
+    let EpochReport { epoch, seconds, .. } = report;
+    format!(
+        "epoch {epoch}/{epochs}  train {train}  test {test}  {seconds:.1} s, {:.0} images/s",
+        report.images_per_second()
+    )
+}
