@@ -7,7 +7,7 @@
 {% include "common/group.wgsl" %}
 {% include "common/math.wgsl" %}
 {% include "common/activations.wgsl" %}
-{% set f = "tanh_value" if function == "tanh" else function %}
+{% set f = function ~ "_value" if function in ["tanh", "sqrt"] else function %}
 
 const VEC4S = {{ vec4s }}u;
 const P = {{ parameter }};

@@ -111,7 +111,21 @@ macro_rules! families {
     };
 }
 
-families!(activations, conv2d, cross_entropy, elementwise, matmul, optimizer, pool2d, reduce, softmax);
+families!(
+    activations,
+    conv2d,
+    copy,
+    cross_entropy,
+    dropout,
+    elementwise,
+    embedding,
+    matmul,
+    optimizer,
+    pool2d,
+    reduce,
+    select,
+    softmax
+);
 
 /// The same with wgpu's bounds checks compiled in: an access out of bounds would change a result here.
 #[test]

@@ -36,4 +36,10 @@ fn tanh_value_backward(g: f32, y: f32, p: f32) -> f32 { return g * (1.0 - y) * (
 {% elif function == "scale" %}
 fn scale(x: f32, p: f32) -> f32 { return p * x; }
 fn scale_backward(g: f32, y: f32, p: f32) -> f32 { return p * g; }
+{% elif function == "sqrt" %}
+fn sqrt_value(x: f32, p: f32) -> f32 { return sqrt(x); }
+fn sqrt_value_backward(g: f32, y: f32, p: f32) -> f32 { return g * 0.5 / y; }
+{% elif function == "clamp_max" %}
+fn clamp_max(x: f32, p: f32) -> f32 { return min(x, p); }
+fn clamp_max_backward(g: f32, x: f32, p: f32) -> f32 { return select(0.0, g, x <= p); }
 {% endif %}

@@ -85,6 +85,7 @@ impl GraphData {
 struct Inner {
     data: GraphData,
     scope: Vec<String>,
+    evaluation: bool,
 }
 
 /// A static graph. Clones are handles to the same graph.
@@ -129,6 +130,29 @@ impl Graph {
     /// As [`Graph::parameter`].
     pub fn state(&self, name: &str, ty: TensorType, init: Init, role: Role) -> Result<Tensor> {
         self.leaf(Op::State { name: name.into(), ty, init, role })
+    }
+
+    /// Whether layers added from now on behave as in training (at first they do) or, as dropout does, differently.
+    pub fn set_training(&self, training: bool) {
+        self.0.borrow_mut().evaluation = !training;
+    }
+
+    /// Whether layers behave as in training.
+    pub fn is_training(&self) -> bool {
+        !self.0.borrow().evaluation
+    }
+
+    /// A counter on the device that grows by one each run: what random ops draw from.
+    ///
+    /// # Errors
+    /// When its name, `random.counter`, is taken.
+    pub fn random_counter(&self) -> Result<Tensor> {
+        let ty = TensorType::u32([]);
+        let counter = self.state("random.counter", ty, Init::Zeros, Role::Optimizer)?;
+        if !self.with(|d| d.updates.iter().any(|u| u.0 == counter.value)) {
+            self.assign(&counter, &self.apply(Op::Increment, &[&counter])?.remove(0))?;
+        }
+        Ok(counter)
     }
 
     /// A scalar known now.

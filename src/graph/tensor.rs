@@ -3,8 +3,8 @@
 use super::{Graph, ValueId};
 use crate::error::Result;
 use crate::ops::{
-    AvgPool2d, Binary, Conv2d, CrossEntropy, MaxPool2d, Op, Reduction, Softmax, Unary, conv2d, cross_entropy,
-    matmul, reshape, softmax, sum,
+    AvgPool2d, Binary, Conv2d, CrossEntropy, MaxPool2d, Op, Reduction, Softmax, Unary, conv2d, copy,
+    cross_entropy, dropout, matmul, reshape, select, softmax, sum,
 };
 use crate::shape::Shape;
 use crate::tensor::TensorType;
@@ -170,6 +170,23 @@ impl Tensor {
         self.unary(Unary::Scale { factor })
     }
 
+    /// The square root.
+    ///
+    /// # Errors
+    /// When the tensor is not `f32`.
+    pub fn sqrt(&self) -> Result<Tensor> {
+        self.unary(Unary::Sqrt)
+    }
+
+    /// `min(x, max)`; the derivative at `max` is 1, as PyTorch's.
+    ///
+    /// # Errors
+    /// When the tensor is not `f32`.
+    #[doc(alias = "clamp")]
+    pub fn clamp_max(&self, max: f32) -> Result<Tensor> {
+        self.unary(Unary::ClampMax { max })
+    }
+
     /// `self + other`, broadcast by NumPy's rule.
     ///
     /// # Errors
@@ -240,6 +257,99 @@ impl Tensor {
     /// When there is no such dimension.
     pub fn flatten(&self, start_dim: usize) -> Result<Tensor> {
         reshape::flatten(self, start_dim)
+    }
+
+    /// Tensors one after the other along `dim`.
+    ///
+    /// # Errors
+    /// When there are none or they differ in another dimension.
+    #[doc(alias = "cat")]
+    pub fn concat(tensors: &[&Tensor], dim: usize) -> Result<Tensor> {
+        copy::concat(tensors, dim)
+    }
+
+    /// Tensors of one shape side by side along a new dimension `dim`.
+    ///
+    /// # Errors
+    /// When there are none, their shapes differ, or `dim` is above their rank.
+    pub fn stack(tensors: &[Tensor], dim: usize) -> Result<Tensor> {
+        copy::stack(tensors, dim)
+    }
+
+    /// Runs of these sizes along `dim`.
+    ///
+    /// # Errors
+    /// When the sizes do not add up to the dimension.
+    pub fn split(&self, dim: usize, sizes: &[usize]) -> Result<Vec<Tensor>> {
+        self.graph.apply(Op::Split { dim, sizes: sizes.to_vec() }, &[self])
+    }
+
+    /// The slices along `dim`, which is dropped.
+    ///
+    /// # Errors
+    /// When there is no such dimension.
+    pub fn unbind(&self, dim: usize) -> Result<Vec<Tensor>> {
+        copy::unbind(self, dim)
+    }
+
+    /// `length` positions along `dim`, from `start` on.
+    ///
+    /// # Errors
+    /// When the range is empty or leaves the dimension.
+    #[doc(alias = "slice")]
+    pub fn narrow(&self, dim: usize, start: usize, length: usize) -> Result<Tensor> {
+        self.one(Op::Narrow { dim, start, length }, &[self])
+    }
+
+    /// The dimensions in another order: dimension `i` of the result is `dims[i]` of this.
+    ///
+    /// # Errors
+    /// When `dims` is no permutation of the dimensions.
+    pub fn permute(&self, dims: &[usize]) -> Result<Tensor> {
+        self.one(Op::Permute { dims: dims.to_vec() }, &[self])
+    }
+
+    /// Two dimensions exchanged.
+    ///
+    /// # Errors
+    /// When one does not exist.
+    pub fn transpose(&self, a: usize, b: usize) -> Result<Tensor> {
+        copy::transpose(self, a, b)
+    }
+
+    /// The rows of this table `(num_embeddings, embedding_dim)` at `indices (..)`: `(.., embedding_dim)`. An
+    /// index that the table lacks gives zeros.
+    ///
+    /// # Errors
+    /// When this is no table or the indices are not `u32`.
+    pub fn embedding(&self, indices: &Tensor) -> Result<Tensor> {
+        self.one(Op::Embedding, &[self, indices])
+    }
+
+    /// `a` where this is not 0, else `b`, all broadcast.
+    ///
+    /// # Errors
+    /// When the shapes do not broadcast.
+    #[doc(alias = "where")]
+    pub fn select(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> {
+        select::build(self, a, b)
+    }
+
+    /// For lengths `(B)`, `u32`: `(max_length, B)` with 1 where the step lies within the sequence, else 0.
+    ///
+    /// # Errors
+    /// When this is not `u32` of one dimension.
+    pub fn sequence_mask(&self, max_length: usize) -> Result<Tensor> {
+        self.one(Op::SequenceMask { max_length }, &[self])
+    }
+
+    /// In training, zero with probability `p`, else `x / (1 - p)`, drawn anew each run from the stream `seed`;
+    /// in an evaluation graph the tensor itself.
+    ///
+    /// # Errors
+    /// When `p` is not from 0 to below 1.
+    pub fn dropout(&self, p: f32, seed: u32) -> Result<Tensor> {
+        dropout::build(self, p, seed)
     }
 
     /// Repeats the elements along stretched and new leading dimensions.

@@ -7,11 +7,15 @@ mod argmax;
 mod binary;
 mod broadcast_to;
 mod conv2d;
+mod copy;
 mod cross_entropy;
+mod dropout;
+mod embedding;
 mod matmul;
 mod optimizer;
 mod partials;
 mod pool2d;
+mod select;
 mod softmax;
 mod sum;
 mod template;
@@ -188,6 +192,18 @@ pub fn lower(
         Op::SoftmaxBackward(s) => softmax::backward(s, inputs, limits)?,
         Op::CrossEntropy(o) => cross_entropy::forward(o, inputs, limits)?,
         Op::CrossEntropyBackward(o) => cross_entropy::backward(o, inputs, limits)?,
+        Op::Concat { dim } => copy::concat(*dim, inputs, outputs, limits)?,
+        Op::Split { dim, .. } => copy::parts(*dim, 0, inputs, outputs, limits)?,
+        Op::Narrow { dim, start, .. } => copy::parts(*dim, *start, inputs, outputs, limits)?,
+        Op::NarrowBackward { dim, start, input } => {
+            copy::narrow_backward(*dim, *start, input, inputs, limits)?
+        }
+        Op::Permute { dims } => copy::permute(dims, inputs, outputs, limits)?,
+        Op::Embedding => embedding::forward(inputs, limits)?,
+        Op::EmbeddingBackward { weight } => embedding::backward(weight, inputs, limits)?,
+        Op::Where => select::choose(inputs, outputs, limits)?,
+        Op::SequenceMask { max_length } => select::mask(*max_length, inputs, limits)?,
+        Op::Dropout(o) => dropout::forward(o, inputs, limits)?,
         Op::Sgd(o) => optimizer::sgd(o, inputs, limits)?,
         Op::Adam(o) => optimizer::adam(o, inputs, limits)?,
         Op::Increment => optimizer::increment(inputs, limits)?,

@@ -5,12 +5,16 @@ mod avg_pool2d;
 mod binary;
 mod broadcast_to;
 pub(crate) mod conv2d;
+pub(crate) mod copy;
 pub(crate) mod cross_entropy;
+pub(crate) mod dropout;
+mod embedding;
 mod leaf;
 pub(crate) mod matmul;
 mod max_pool2d;
 mod optimizer;
 pub(crate) mod reshape;
+pub(crate) mod select;
 pub(crate) mod softmax;
 pub(crate) mod sum;
 mod unary;
@@ -19,6 +23,7 @@ pub use avg_pool2d::AvgPool2d;
 pub use binary::Binary;
 pub use conv2d::{Conv2d, ConvGeometry};
 pub use cross_entropy::{CrossEntropy, Reduction};
+pub use dropout::Dropout;
 pub use leaf::{Init, Role};
 pub use matmul::{MatMul, MatMulGeometry};
 pub use max_pool2d::MaxPool2d;
@@ -129,6 +134,57 @@ pub enum Op {
     CrossEntropy(CrossEntropy),
     /// `grad_loss (N, ..), logits, target, logsumexp` to `grad_logits`.
     CrossEntropyBackward(CrossEntropy),
+    /// Inputs one after the other along a dimension.
+    Concat {
+        /// The dimension.
+        dim: usize,
+    },
+    /// Runs along a dimension, an output each.
+    Split {
+        /// The dimension.
+        dim: usize,
+        /// Their lengths.
+        sizes: Vec<usize>,
+    },
+    /// A run along a dimension.
+    Narrow {
+        /// The dimension.
+        dim: usize,
+        /// Where it begins.
+        start: usize,
+        /// Its length.
+        length: usize,
+    },
+    /// `grad_output` to `grad_input`, zero outside the run.
+    NarrowBackward {
+        /// The dimension.
+        dim: usize,
+        /// Where the run begins.
+        start: usize,
+        /// The forward op's input shape.
+        input: Shape,
+    },
+    /// The dimensions in another order.
+    Permute {
+        /// For each dimension of the output the input's.
+        dims: Vec<usize>,
+    },
+    /// `weight (V, D), indices (..)` to `(.., D)`.
+    Embedding,
+    /// `grad_output (.., D), indices (..)` to `grad_weight (V, D)`.
+    EmbeddingBackward {
+        /// The forward op's weight shape.
+        weight: Shape,
+    },
+    /// `condition, a, b`, broadcast, to one of the two by element.
+    Where,
+    /// `lengths (B)`, `u32`, to `(max_length, B)`: 1 within a sequence, else 0.
+    SequenceMask {
+        /// The number of steps.
+        max_length: usize,
+    },
+    /// `input, counter` to the input with a random share of zeros.
+    Dropout(Dropout),
     /// `param, grad, lr, [momentum_buffer]` to their new values.
     Sgd(SgdStep),
     /// `param, grad, lr, step, exp_avg, exp_avg_sq` to the new `param, exp_avg, exp_avg_sq`.
@@ -164,6 +220,16 @@ impl Op {
             Op::SoftmaxBackward(s) => s.backward_name(),
             Op::CrossEntropy(_) => "cross_entropy",
             Op::CrossEntropyBackward(_) => "cross_entropy_backward",
+            Op::Concat { .. } => "concat",
+            Op::Split { .. } => "split",
+            Op::Narrow { .. } => "narrow",
+            Op::NarrowBackward { .. } => "narrow_backward",
+            Op::Permute { .. } => "permute",
+            Op::Embedding => "embedding",
+            Op::EmbeddingBackward { .. } => "embedding_backward",
+            Op::Where => "where",
+            Op::SequenceMask { .. } => "sequence_mask",
+            Op::Dropout(_) => "dropout",
             Op::Sgd(_) => "sgd",
             Op::Adam(_) => "adam",
             Op::Increment => "increment",
@@ -200,6 +266,18 @@ impl Op {
             Op::SoftmaxBackward(s) => softmax::infer_backward(s, inputs),
             Op::CrossEntropy(o) => cross_entropy::infer(o, inputs),
             Op::CrossEntropyBackward(o) => cross_entropy::infer_backward(o, inputs),
+            Op::Concat { dim } => copy::infer_concat(*dim, inputs),
+            Op::Split { dim, sizes } => copy::infer_split(*dim, sizes, inputs),
+            Op::Narrow { dim, start, length } => copy::infer_narrow([*dim, *start, *length], inputs),
+            Op::NarrowBackward { dim, start, input } => {
+                copy::infer_narrow_backward([*dim, *start], input, inputs)
+            }
+            Op::Permute { dims } => copy::infer_permute(dims, inputs),
+            Op::Embedding => embedding::infer(inputs),
+            Op::EmbeddingBackward { weight } => embedding::infer_backward(weight, inputs),
+            Op::Where => select::infer_where(inputs),
+            Op::SequenceMask { max_length } => select::infer_mask(*max_length, inputs),
+            Op::Dropout(o) => dropout::infer(o, inputs),
             Op::Sgd(o) => optimizer::infer_sgd(o, inputs),
             Op::Adam(o) => optimizer::infer_adam(o, inputs),
             Op::Increment => optimizer::infer_increment(inputs),
@@ -232,6 +310,16 @@ impl Op {
             Op::SoftmaxBackward(_) => no_gradient(self, flow),
             Op::CrossEntropy(o) => cross_entropy::gradient(o, flow),
             Op::CrossEntropyBackward(_) => no_gradient(self, flow),
+            Op::Concat { dim } => copy::gradient_concat(*dim, flow),
+            Op::Split { dim, .. } => copy::gradient_split(*dim, flow),
+            Op::Narrow { dim, start, .. } => copy::gradient_narrow([*dim, *start], flow),
+            Op::NarrowBackward { dim, start, .. } => copy::gradient_narrow_backward([*dim, *start], flow),
+            Op::Permute { dims } => copy::gradient_permute(dims, flow),
+            Op::Embedding => embedding::gradient(flow),
+            Op::EmbeddingBackward { .. } => embedding::gradient_backward(flow),
+            Op::Where => select::gradient_where(flow),
+            Op::SequenceMask { .. } => Ok(vec![None]),
+            Op::Dropout(o) => dropout::gradient(o, flow),
             Op::Sgd(_) => no_gradient(self, flow),
             Op::Adam(_) => no_gradient(self, flow),
             Op::Increment => Ok(vec![None]),
@@ -257,6 +345,10 @@ impl Op {
             Op::Softmax(_) | Op::SoftmaxBackward(_) => 4 * read,
             Op::CrossEntropy(_) => 4 * read,
             Op::CrossEntropyBackward(_) => 4 * written,
+            Op::Concat { .. } | Op::Split { .. } | Op::Narrow { .. } | Op::NarrowBackward { .. } => 0,
+            Op::Permute { .. } | Op::Embedding | Op::SequenceMask { .. } => 0,
+            Op::EmbeddingBackward { .. } => read,
+            Op::Where | Op::Dropout(_) => written,
             Op::Sgd(_) => 4 * written,
             Op::Adam(_) => 12 * written,
         }
@@ -294,6 +386,14 @@ impl Op {
             Op::SoftmaxBackward(s) => format!("dim {}", s.dim),
             Op::CrossEntropy(o) => o.to_string(),
             Op::CrossEntropyBackward(o) => o.to_string(),
+            Op::Concat { dim } => format!("dim {dim}"),
+            Op::Split { dim, sizes } => format!("dim {dim} sizes {sizes:?}"),
+            Op::Narrow { dim, start, length } => format!("dim {dim} start {start} length {length}"),
+            Op::NarrowBackward { dim, start, .. } => format!("dim {dim} start {start}"),
+            Op::Permute { dims } => format!("dims {dims:?}"),
+            Op::SequenceMask { max_length } => format!("max_length {max_length}"),
+            Op::Dropout(o) => o.to_string(),
+            Op::Embedding | Op::EmbeddingBackward { .. } | Op::Where => String::new(),
             Op::Sgd(o) => format!("{o:?}"),
             Op::Adam(o) => format!("{o:?}"),
             Op::Binary(_) | Op::Equal | Op::Reshape { .. } | Op::BroadcastTo { .. } | Op::Increment => {

@@ -33,6 +33,13 @@ pub enum Unary {
         /// The factor.
         factor: f32,
     },
+    /// The square root.
+    Sqrt,
+    /// `min(x, max)`; derivative 1 at `max`.
+    ClampMax {
+        /// The largest value.
+        max: f32,
+    },
 }
 
 /// What the backward pass of a [`Unary`] reads besides the error.
@@ -56,6 +63,8 @@ impl Unary {
             Unary::Sigmoid => "sigmoid",
             Unary::Tanh => "tanh",
             Unary::Scale { .. } => "scale",
+            Unary::Sqrt => "sqrt",
+            Unary::ClampMax { .. } => "clamp_max",
         }
     }
 
@@ -69,6 +78,8 @@ impl Unary {
             Unary::Sigmoid => "sigmoid_backward",
             Unary::Tanh => "tanh_backward",
             Unary::Scale { .. } => "scale_backward",
+            Unary::Sqrt => "sqrt_backward",
+            Unary::ClampMax { .. } => "clamp_max_backward",
         }
     }
 
@@ -78,16 +89,17 @@ impl Unary {
             Unary::LeakyRelu { negative_slope } => negative_slope,
             Unary::Elu { alpha } => alpha,
             Unary::Scale { factor } => factor,
-            Unary::Relu | Unary::Gelu | Unary::GeluTanh | Unary::Sigmoid | Unary::Tanh => 0.0,
+            Unary::ClampMax { max } => max,
+            Unary::Sqrt | Unary::Relu | Unary::Gelu | Unary::GeluTanh | Unary::Sigmoid | Unary::Tanh => 0.0,
         }
     }
 
     /// What the backward pass reads.
     pub fn saved(&self) -> Saved {
         match self {
-            Unary::Relu | Unary::Sigmoid | Unary::Tanh => Saved::Output,
+            Unary::Relu | Unary::Sigmoid | Unary::Tanh | Unary::Sqrt => Saved::Output,
             Unary::LeakyRelu { .. } | Unary::Elu { .. } | Unary::Gelu | Unary::GeluTanh => Saved::Input,
-            Unary::Scale { .. } => Saved::Input,
+            Unary::Scale { .. } | Unary::ClampMax { .. } => Saved::Input,
         }
     }
 
@@ -96,6 +108,8 @@ impl Unary {
             Unary::LeakyRelu { negative_slope } => format!("negative_slope {negative_slope}"),
             Unary::Elu { alpha } => format!("alpha {alpha}"),
             Unary::Scale { factor } => format!("factor {factor}"),
+            Unary::ClampMax { max } => format!("max {max}"),
+            Unary::Sqrt => String::new(),
             Unary::Relu | Unary::Gelu | Unary::GeluTanh | Unary::Sigmoid | Unary::Tanh => String::new(),
         }
     }

@@ -6,13 +6,17 @@ mod avg_pool2d;
 mod binary;
 mod broadcast_to;
 mod conv2d;
+mod copy;
 mod cross_entropy;
+mod dropout;
+mod embedding;
 mod erf;
 mod interpreter;
 mod matmul;
 mod max_pool2d;
 mod optimizer;
 mod parallel;
+mod select;
 mod softmax;
 mod sum;
 mod unary;
@@ -107,6 +111,16 @@ pub fn eval(op: &Op, inputs: &[&Array], precision: Precision) -> Result<Vec<Arra
         Op::SoftmaxBackward(s) => vec![softmax::backward(s, inputs).map_err(fail)?],
         Op::CrossEntropy(o) => cross_entropy::forward(o, inputs).map_err(fail)?,
         Op::CrossEntropyBackward(o) => vec![cross_entropy::backward(o, inputs).map_err(fail)?],
+        Op::Concat { dim } => vec![copy::concat(*dim, inputs)],
+        Op::Split { dim, .. } => copy::split(*dim, inputs, &outputs),
+        Op::Narrow { dim, start, .. } => vec![copy::narrow(*dim, *start, inputs[0], &outputs[0])],
+        Op::NarrowBackward { dim, start, input } => vec![copy::narrow_backward(*dim, *start, input, inputs)],
+        Op::Permute { dims } => vec![copy::permute(dims, inputs, &outputs)],
+        Op::Embedding => vec![embedding::forward(inputs)],
+        Op::EmbeddingBackward { weight } => vec![embedding::backward(weight, inputs)],
+        Op::Where => vec![select::choose(inputs, &outputs)],
+        Op::SequenceMask { max_length } => vec![select::mask(*max_length, inputs)],
+        Op::Dropout(o) => vec![dropout::forward(o, inputs)],
         Op::Sgd(o) => optimizer::sgd(o, inputs),
         Op::Adam(o) => optimizer::adam(o, inputs),
         Op::Increment => vec![inputs[0].data.iter().map(|v| v + 1.0).collect()],

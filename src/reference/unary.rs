@@ -43,6 +43,8 @@ fn value(function: &Unary, x: f64) -> f64 {
         Unary::Sigmoid => logistic(x),
         Unary::Tanh => x.tanh(),
         Unary::Scale { factor } => f64::from(factor) * x,
+        Unary::Sqrt => x.sqrt(),
+        Unary::ClampMax { max } => x.min(f64::from(max)),
     }
 }
 
@@ -79,6 +81,14 @@ fn derivative(function: &Unary, s: f64) -> f64 {
         Unary::Sigmoid => s * (1.0 - s),
         Unary::Tanh => 1.0 - s * s,
         Unary::Scale { factor } => f64::from(factor),
+        Unary::Sqrt => 0.5 / s,
+        Unary::ClampMax { max } => {
+            if s <= f64::from(max) {
+                1.0
+            } else {
+                0.0
+            }
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use super::{Bound, Case, Fill};
 use wgrad::ops::Unary;
 
 /// Each function with the bound of its values and its derivative.
-const FUNCTIONS: [(Unary, Bound); 8] = [
+const FUNCTIONS: [(Unary, Bound); 9] = [
     (Unary::Relu, Bound::Exact),
     (Unary::LeakyRelu { negative_slope: 0.25 }, Bound::Exact),
     (Unary::Elu { alpha: 1.5 }, Bound::Within { relative: 1e-6, absolute: 1e-7 }),
@@ -13,6 +13,7 @@ const FUNCTIONS: [(Unary, Bound); 8] = [
     (Unary::Sigmoid, Bound::Within { relative: 4e-6, absolute: 1e-37 }),
     (Unary::Tanh, Bound::Within { relative: 5e-7, absolute: 2e-7 }),
     (Unary::Scale { factor: -0.5 }, Bound::Exact),
+    (Unary::ClampMax { max: 0.75 }, Bound::Exact),
 ];
 
 /// Whole and ragged vec4s, one workgroup and several.
@@ -40,6 +41,16 @@ pub fn cases() -> Vec<Case> {
             cases.push(case);
         }
         cases.push(special(function, bound));
+    }
+    for shape in SHAPES {
+        // Away from 0, where the slope has no bound.
+        let mut case = Case::new(format!("sqrt {shape:?}"), Bound::Within { relative: 1e-6, absolute: 0.0 });
+        let input = case.input("input", shape, Fill::Real(1.0));
+        let squares: Vec<f32> = (0..shape.iter().product()).map(|i| 0.01 + (i % 97) as f32 * 0.7).collect();
+        case.set(&input, squares);
+        let output = input.sqrt().expect("an f32 tensor");
+        case.output_and_gradients(&output, Fill::Integers(3)).expect("gradients");
+        cases.push(case);
     }
     cases
 }

@@ -5,12 +5,16 @@
 
 pub mod activations;
 pub mod conv2d;
+pub mod copy;
 pub mod cross_entropy;
+pub mod dropout;
 pub mod elementwise;
+pub mod embedding;
 pub mod matmul;
 pub mod optimizer;
 pub mod pool2d;
 pub mod reduce;
+pub mod select;
 pub mod softmax;
 
 use wgrad::{DType, Graph, HostTensor, Result, Tensor};
@@ -129,12 +133,16 @@ pub fn all() -> Vec<Case> {
     let families = [
         activations::cases(),
         conv2d::cases(),
+        copy::cases(),
         cross_entropy::cases(),
+        dropout::cases(),
         elementwise::cases(),
+        embedding::cases(),
         matmul::cases(),
         optimizer::cases(),
         pool2d::cases(),
         reduce::cases(),
+        select::cases(),
         softmax::cases(),
     ];
     families.into_iter().flatten().collect()

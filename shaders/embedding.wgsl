@@ -1,0 +1,20 @@
+// embedding: output[n,d] = weight[index[n],d], 0 for an index the table lacks
+//
+// An invocation copies one {{ "vec4" if vec4 else "element" }}, a workgroup 64.
+//
+// weight ({{ rows }}, D), indices ({{ count }}), output ({{ count }}, D); D = {{ width }} {{ "vec4" if vec4 else "elements" }}
+{% include "common/group.wgsl" %}
+{% set element = "vec4<f32>" if vec4 else "f32" %}
+
+@group(0) @binding(0) var<storage, read> weight: array<{{ element }}>;
+@group(0) @binding(1) var<storage, read> indices: array<u32>;
+@group(0) @binding(2) var<storage, read_write> output: array<{{ element }}>;
+
+@compute @workgroup_size(64)
+fn embedding(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
+  let at = flat_group(workgroup) * 64u + lane.x;
+  if (at >= {{ count * width }}u) { return; }
+  let index = indices[at / {{ width }}u];
+  let known = index < {{ rows }}u;
+  output[at] = select({{ element }}(), weight[select(0u, index, known) * {{ width }}u + at % {{ width }}u], known);
+}

@@ -1,0 +1,27 @@
+//! Rows of a table by index.
+
+use super::Array;
+use crate::shape::Shape;
+
+pub(super) fn forward(inputs: &[&Array]) -> Vec<f64> {
+    let (table, width) = (&inputs[0].data, inputs[0].ty.shape[1]);
+    let mut output = Vec::new();
+    for &index in &inputs[1].data {
+        match table.chunks(width).nth(index as usize) {
+            Some(row) => output.extend_from_slice(row),
+            None => output.extend(vec![0.0; width]),
+        }
+    }
+    output
+}
+
+pub(super) fn backward(weight: &Shape, inputs: &[&Array]) -> Vec<f64> {
+    let width = weight[1];
+    let mut output = vec![0.0; weight.elements()];
+    for (&index, grads) in inputs[1].data.iter().zip(inputs[0].data.chunks(width)) {
+        if let Some(row) = output.chunks_mut(width).nth(index as usize) {
+            row.iter_mut().zip(grads).for_each(|(sum, g)| *sum += g);
+        }
+    }
+    output
+}

@@ -1,0 +1,18 @@
+//! where and sequence_mask.
+
+use super::Array;
+use super::broadcast_to::source;
+use crate::tensor::TensorType;
+
+pub(super) fn choose(inputs: &[&Array], outputs: &[TensorType]) -> Vec<f64> {
+    let to = &outputs[0].shape;
+    let at = |operand: &Array, i| operand.data[source(i, &operand.ty.shape, to)];
+    let value = |i| if at(inputs[0], i) != 0.0 { at(inputs[1], i) } else { at(inputs[2], i) };
+    (0..to.elements()).map(value).collect()
+}
+
+/// 1 at `[t,b]` where `t < lengths[b]`.
+pub(super) fn mask(max_length: usize, inputs: &[&Array]) -> Vec<f64> {
+    let inside = |t: usize, length: f64| if (t as f64) < length { 1.0 } else { 0.0 };
+    (0..max_length).flat_map(|t| inputs[0].data.iter().map(move |&length| inside(t, length))).collect()
+}
