@@ -53,12 +53,15 @@ fn compare(got: &HostTensor, expected: &HostTensor, bound: Bound) -> Option<(usi
         }
     };
     let (got, expected) = (values(got), values(expected));
+    let norm = |of: &dyn Fn(usize) -> f64| (0..expected.len()).map(|i| of(i).powi(2)).sum::<f64>().sqrt();
+    let error = norm(&|i| got[i] - expected[i]) / norm(&|i| expected[i]).max(1e-30);
     // Written so that NaN is out of every bound.
     let wrong = |i: &usize| match bound {
         Bound::Exact => !(got[*i] == expected[*i]),
         Bound::Within { relative, absolute } => {
             !((got[*i] - expected[*i]).abs() <= absolute + relative * expected[*i].abs())
         }
+        Bound::Norm { relative } => !(error <= relative) && got[*i] != expected[*i],
     };
     let all: Vec<usize> = (0..expected.len()).filter(wrong).collect();
     let worst = all.iter().copied().max_by(|&a, &b| {
@@ -122,6 +125,7 @@ families!(
     matmul,
     optimizer,
     pool2d,
+    recurrent,
     reduce,
     select,
     softmax

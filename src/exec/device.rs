@@ -113,10 +113,10 @@ fn rank(info: &wgpu::AdapterInfo) -> u32 {
     }
 }
 
-/// Kernels need compute shaders with six storage buffers and workgroups of 64.
+/// Kernels need compute shaders with eight storage buffers and workgroups of 64.
 fn usable(adapter: &wgpu::Adapter) -> bool {
     let limits = adapter.limits();
-    limits.max_compute_invocations_per_workgroup >= 64 && limits.max_storage_buffers_per_shader_stage >= 7
+    limits.max_compute_invocations_per_workgroup >= 64 && limits.max_storage_buffers_per_shader_stage >= 8
 }
 
 /// The size of a subgroup where shuffles exist and every subgroup has it.
@@ -309,7 +309,7 @@ fn choose<'a>(
     match (best, backend, device) {
         (Some((_, found)), _, _) if usable(&found.adapter) => Ok(Some(found)),
         (Some((_, found)), _, _) => {
-            Err(Error::device("compute shaders with 7 storage buffers and workgroups of 64", name(found)))
+            Err(Error::device("compute shaders with 8 storage buffers and workgroups of 64", name(found)))
         }
         (None, None, None) => Ok(None),
         (None, backend, device) => {

@@ -86,6 +86,7 @@ struct Inner {
     data: GraphData,
     scope: Vec<String>,
     evaluation: bool,
+    step: Option<usize>,
 }
 
 /// A static graph. Clones are handles to the same graph.
@@ -215,6 +216,15 @@ impl Graph {
         result
     }
 
+    /// Runs `build` with ` t=` and the step appended to the label of every node it adds. Parameters keep their
+    /// names, so that all steps share them.
+    pub fn stepped<T>(&self, step: usize, build: impl FnOnce() -> T) -> T {
+        let outer = self.0.borrow_mut().step.replace(step);
+        let result = build();
+        self.0.borrow_mut().step = outer;
+        result
+    }
+
     /// The current scope, and `name` appended to it: the key of a parameter of this layer.
     pub fn scoped_name(&self, name: &str) -> String {
         let scope = self.scope();
@@ -224,6 +234,16 @@ impl Graph {
     fn scope(&self) -> String {
         let inner = self.0.borrow();
         inner.scope.iter().filter(|s| !s.is_empty()).map(String::as_str).collect::<Vec<_>>().join(".")
+    }
+
+    /// The scope and the step.
+    fn label(&self) -> String {
+        let scope = self.scope();
+        match self.0.borrow().step {
+            Some(step) if scope.is_empty() => format!("t={step}"),
+            Some(step) => format!("{scope} t={step}"),
+            None => scope,
+        }
     }
 
     /// Reads the graph's data.
@@ -245,7 +265,7 @@ impl Graph {
     /// When an input is of another graph, or the op does not accept the inputs.
     pub fn apply(&self, op: Op, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
         self.owns(op.name(), inputs)?;
-        let label = op.leaf_name().map_or_else(|| self.scope(), str::to_owned);
+        let label = op.leaf_name().map_or_else(|| self.label(), str::to_owned);
         let types: Vec<TensorType> = inputs.iter().map(|t| t.ty()).collect();
         let refs: Vec<&TensorType> = types.iter().collect();
         let fail = |m| Error::op(op.name(), &label, m);

@@ -39,10 +39,11 @@ impl Copy {
         let elements: usize = dims.iter().map(|d| d.0).product();
         // Whole vec4 where the innermost dimension is dense on both sides and everything is a multiple of 4.
         let of_four = |n: usize| n.is_multiple_of(4);
-        let vec4 = dims.last().is_some_and(|&(size, input, output)| (input, output) == (1, 1) && of_four(size))
-            && dims.iter().rev().skip(1).all(|&(_, input, output)| of_four(input) && of_four(output))
-            && of_four(self.input_offset)
-            && of_four(self.output_offset);
+        let vec4 =
+            dims.last().is_some_and(|&(size, input, output)| (input, output) == (1, 1) && of_four(size))
+                && dims.iter().rev().skip(1).all(|&(_, input, output)| of_four(input) && of_four(output))
+                && of_four(self.input_offset)
+                && of_four(self.output_offset);
         let unit = if vec4 { 4 } else { 1 };
         let mut count = 1;
         let mut values: Vec<Value> = Vec::new();

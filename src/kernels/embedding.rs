@@ -24,7 +24,11 @@ pub(super) fn forward(inputs: &[&TensorType], limits: &Limits) -> Result<Lowerin
     launch(limits, "embedding", groups, bindings(), "by index", values).map(Lowering::single)
 }
 
-pub(super) fn backward(weight: &Shape, inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Mismatch> {
+pub(super) fn backward(
+    weight: &Shape,
+    inputs: &[&TensorType],
+    limits: &Limits,
+) -> Result<Lowering, Mismatch> {
     let (width, values) = sizes(weight, inputs[1]);
     let lanes = width.next_power_of_two().clamp(8, 64);
     let tiles = width.div_ceil(lanes);

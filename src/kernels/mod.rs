@@ -15,6 +15,7 @@ mod matmul;
 mod optimizer;
 mod partials;
 mod pool2d;
+mod recurrent;
 mod select;
 mod softmax;
 mod sum;
@@ -203,6 +204,8 @@ pub fn lower(
         Op::EmbeddingBackward { weight } => embedding::backward(weight, inputs, limits)?,
         Op::Where => select::choose(inputs, outputs, limits)?,
         Op::SequenceMask { max_length } => select::mask(*max_length, inputs, limits)?,
+        Op::Recurrent(o) => recurrent::forward(o, inputs, limits)?,
+        Op::RecurrentBackward(o) => recurrent::backward(o, inputs, limits)?,
         Op::Dropout(o) => dropout::forward(o, inputs, limits)?,
         Op::Sgd(o) => optimizer::sgd(o, inputs, limits)?,
         Op::Adam(o) => optimizer::adam(o, inputs, limits)?,

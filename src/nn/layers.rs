@@ -4,6 +4,7 @@ use super::Module;
 use crate::error::Result;
 use crate::graph::Tensor;
 use crate::ops::{self, Init, Unary};
+use crate::random::Rng;
 use crate::shape::{Padding, Pair, Shape};
 
 /// How a weight is initialised, from its shape.
@@ -182,5 +183,52 @@ pub struct Flatten;
 impl Module for Flatten {
     fn forward(&self, input: &Tensor) -> Result<Tensor> {
         input.flatten(1)
+    }
+}
+
+/// A table of vectors: indices `(..)` to `(.., embedding_dim)`.
+///
+/// Parameter `weight (num_embeddings, embedding_dim)`, standard normal as PyTorch's.
+#[derive(Debug, Clone)]
+pub struct Embedding {
+    num_embeddings: usize,
+    embedding_dim: usize,
+}
+
+impl Embedding {
+    /// A row for each of `num_embeddings` indices.
+    pub fn new(num_embeddings: usize, embedding_dim: usize) -> Self {
+        Self { num_embeddings, embedding_dim }
+    }
+}
+
+impl Module for Embedding {
+    fn forward(&self, input: &Tensor) -> Result<Tensor> {
+        let graph = input.graph();
+        let shape = [self.num_embeddings, self.embedding_dim];
+        let init = Init::Normal { mean: 0.0, std: 1.0 };
+        graph.parameter(&graph.scoped_name("weight"), shape, init)?.embedding(input)
+    }
+}
+
+/// In training, zeros with probability `p`, drawn anew each run; in an evaluation graph
+/// ([`Graph::set_training`](crate::Graph::set_training)) the input itself.
+#[derive(Debug, Clone)]
+pub struct Dropout {
+    p: f32,
+}
+
+impl Dropout {
+    /// PyTorch's default `p` is 0.5.
+    pub fn new(p: f32) -> Self {
+        Self { p }
+    }
+}
+
+impl Module for Dropout {
+    fn forward(&self, input: &Tensor) -> Result<Tensor> {
+        // The stream is the layer's name, so that layers draw apart.
+        let seed = Rng::named(0, &input.graph().scoped_name("dropout")).next_u64() as u32;
+        input.dropout(self.p, seed)
     }
 }

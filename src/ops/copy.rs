@@ -22,7 +22,11 @@ pub(super) fn infer_concat(dim: usize, inputs: &[&TensorType]) -> Result<Vec<Ten
         let fits = input.dtype == first.dtype
             && input.shape.len() == first.shape.len()
             && resized(&input.shape, dim, 1) == resized(&first.shape, dim, 1);
-        Mismatch::check(fits, format!("inputs that agree with {first} but for dim {dim}"), input.to_string())?;
+        Mismatch::check(
+            fits,
+            format!("inputs that agree with {first} but for dim {dim}"),
+            input.to_string(),
+        )?;
         total = total.saturating_add(input.shape[dim]);
     }
     Ok(vec![TensorType { shape: resized(&first.shape, dim, total), dtype: first.dtype }])

@@ -13,6 +13,7 @@ mod leaf;
 pub(crate) mod matmul;
 mod max_pool2d;
 mod optimizer;
+pub(crate) mod recurrent;
 pub(crate) mod reshape;
 pub(crate) mod select;
 pub(crate) mod softmax;
@@ -28,6 +29,7 @@ pub use leaf::{Init, Role};
 pub use matmul::{MatMul, MatMulGeometry};
 pub use max_pool2d::MaxPool2d;
 pub use optimizer::{AdamStep, SgdStep};
+pub use recurrent::{Recurrent, RecurrentBackward, RecurrentKind};
 pub use softmax::Softmax;
 pub use unary::{Saved, Unary};
 
@@ -183,6 +185,10 @@ pub enum Op {
         /// The number of steps.
         max_length: usize,
     },
+    /// A recurrent layer in one direction over all steps; see [`Recurrent`] for inputs and outputs.
+    Recurrent(Recurrent),
+    /// Its backward pass through time; see [`RecurrentBackward`].
+    RecurrentBackward(RecurrentBackward),
     /// `input, counter` to the input with a random share of zeros.
     Dropout(Dropout),
     /// `param, grad, lr, [momentum_buffer]` to their new values.
@@ -230,6 +236,8 @@ impl Op {
             Op::Where => "where",
             Op::SequenceMask { .. } => "sequence_mask",
             Op::Dropout(_) => "dropout",
+            Op::Recurrent(o) => o.kind.name(),
+            Op::RecurrentBackward(o) => o.forward.kind.backward_name(),
             Op::Sgd(_) => "sgd",
             Op::Adam(_) => "adam",
             Op::Increment => "increment",
@@ -278,6 +286,8 @@ impl Op {
             Op::Where => select::infer_where(inputs),
             Op::SequenceMask { max_length } => select::infer_mask(*max_length, inputs),
             Op::Dropout(o) => dropout::infer(o, inputs),
+            Op::Recurrent(o) => recurrent::infer(o, inputs),
+            Op::RecurrentBackward(o) => recurrent::infer_backward(o, inputs),
             Op::Sgd(o) => optimizer::infer_sgd(o, inputs),
             Op::Adam(o) => optimizer::infer_adam(o, inputs),
             Op::Increment => optimizer::infer_increment(inputs),
@@ -320,6 +330,8 @@ impl Op {
             Op::Where => select::gradient_where(flow),
             Op::SequenceMask { .. } => Ok(vec![None]),
             Op::Dropout(o) => dropout::gradient(o, flow),
+            Op::Recurrent(o) => recurrent::gradient(o, flow),
+            Op::RecurrentBackward(_) => no_gradient(self, flow),
             Op::Sgd(_) => no_gradient(self, flow),
             Op::Adam(_) => no_gradient(self, flow),
             Op::Increment => Ok(vec![None]),
@@ -349,6 +361,8 @@ impl Op {
             Op::Permute { .. } | Op::Embedding | Op::SequenceMask { .. } => 0,
             Op::EmbeddingBackward { .. } => read,
             Op::Where | Op::Dropout(_) => written,
+            Op::Recurrent(o) => recurrent::flops(o.kind, outputs[0]),
+            Op::RecurrentBackward(o) => recurrent::flops(o.forward.kind, inputs[0]),
             Op::Sgd(_) => 4 * written,
             Op::Adam(_) => 12 * written,
         }
@@ -393,6 +407,8 @@ impl Op {
             Op::Permute { dims } => format!("dims {dims:?}"),
             Op::SequenceMask { max_length } => format!("max_length {max_length}"),
             Op::Dropout(o) => o.to_string(),
+            Op::Recurrent(o) => o.to_string(),
+            Op::RecurrentBackward(o) => o.to_string(),
             Op::Embedding | Op::EmbeddingBackward { .. } | Op::Where => String::new(),
             Op::Sgd(o) => format!("{o:?}"),
             Op::Adam(o) => format!("{o:?}"),

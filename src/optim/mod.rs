@@ -18,7 +18,15 @@ pub trait Optimizer {
     ///
     /// # Errors
     /// When the loss is no scalar, an op has no gradient, or an option is out of range.
-    fn minimize(&self, loss: &Tensor) -> Result<()>;
+    fn minimize(&self, loss: &Tensor) -> Result<()> {
+        self.update(&gradients(loss)?)
+    }
+
+    /// Adds the update of parameters by gradients that were changed on the way, such as clipped ones.
+    ///
+    /// # Errors
+    /// When a gradient does not fit its parameter, or an option is out of range.
+    fn update(&self, gradients: &[(Tensor, Tensor)]) -> Result<()>;
 }
 
 impl<O: Optimizer + ?Sized> Optimizer for Box<O> {
@@ -78,12 +86,13 @@ impl Sgd {
 }
 
 impl Optimizer for Sgd {
-    fn minimize(&self, loss: &Tensor) -> Result<()> {
-        let graph = loss.graph();
+    fn update(&self, gradients: &[(Tensor, Tensor)]) -> Result<()> {
+        let Some((first, _)) = gradients.first() else { return Ok(()) };
+        let graph = first.graph();
         let lr = learning_rate(graph, self.lr)?;
-        for (parameter, grad) in with_gradients(loss)? {
-            let mut inputs = vec![&parameter, &grad, &lr];
-            let velocity = memory(&parameter, "momentum_buffer");
+        for (parameter, grad) in gradients {
+            let mut inputs = vec![parameter, grad, &lr];
+            let velocity = memory(parameter, "momentum_buffer");
             let velocity = if self.step.momentum == 0.0 { None } else { Some(velocity?) };
             inputs.extend(&velocity);
             let new = graph.apply(Op::Sgd(self.step), &inputs)?;
@@ -139,16 +148,17 @@ impl Adam {
 }
 
 impl Optimizer for Adam {
-    fn minimize(&self, loss: &Tensor) -> Result<()> {
-        let graph = loss.graph();
+    fn update(&self, gradients: &[(Tensor, Tensor)]) -> Result<()> {
+        let Some((first, _)) = gradients.first() else { return Ok(()) };
+        let graph = first.graph();
         let lr = learning_rate(graph, self.lr)?;
         let count = graph.state(STEP, TensorType::u32([]), Init::Zeros, Role::Optimizer)?;
         let step = graph.apply(Op::Increment, &[&count])?.remove(0);
         graph.assign(&count, &step)?;
-        for (parameter, grad) in with_gradients(loss)? {
-            let (m, v) = (memory(&parameter, "exp_avg")?, memory(&parameter, "exp_avg_sq")?);
-            let new = graph.apply(Op::Adam(self.step), &[&parameter, &grad, &lr, &step, &m, &v])?;
-            for (state, new) in [&parameter, &m, &v].into_iter().zip(&new) {
+        for (parameter, grad) in gradients {
+            let (m, v) = (memory(parameter, "exp_avg")?, memory(parameter, "exp_avg_sq")?);
+            let new = graph.apply(Op::Adam(self.step), &[parameter, grad, &lr, &step, &m, &v])?;
+            for (state, new) in [parameter, &m, &v].into_iter().zip(&new) {
                 graph.assign(state, new)?;
             }
         }
@@ -157,8 +167,37 @@ impl Optimizer for Adam {
 }
 
 /// Every parameter of the graph with the gradient of the loss.
-fn with_gradients(loss: &Tensor) -> Result<Vec<(Tensor, Tensor)>> {
+///
+/// # Errors
+/// When the loss is no scalar or an op has no gradient.
+pub fn gradients(loss: &Tensor) -> Result<Vec<(Tensor, Tensor)>> {
     let parameters = loss.graph().parameters();
     let gradients = loss.gradients(&parameters.iter().collect::<Vec<_>>())?;
     Ok(parameters.into_iter().zip(gradients).collect())
+}
+
+/// Scales all gradients by one factor so that the norm of them together is at most `max_norm`, PyTorch's
+/// `clip_grad_norm_`: `min(1, max_norm / (norm + 1e-6))`. Gives them and the norm before, a scalar.
+///
+/// Recurrent nets want it: the product of many steps' derivatives can grow without bound.
+///
+/// # Errors
+/// When `max_norm` is not above 0 or there are no gradients.
+pub fn clip_grad_norm(
+    gradients: &[(Tensor, Tensor)],
+    max_norm: f32,
+) -> Result<(Vec<(Tensor, Tensor)>, Tensor)> {
+    if !(max_norm.is_finite() && max_norm > 0.0) {
+        return Err(Error::argument("max_norm", "a finite number above 0", max_norm.to_string()));
+    }
+    let squares = gradients.iter().map(|(_, grad)| {
+        let dims: Vec<usize> = (0..grad.shape().len()).collect();
+        grad.mul(grad)?.sum(&dims, false)
+    });
+    let sum = squares.reduce(|sum, square| sum?.add(&square?));
+    let norm = sum.unwrap_or_else(|| Err(Error::argument("gradients", "at least one", "none")))?.sqrt()?;
+    let graph = norm.graph();
+    let factor = graph.scalar(max_norm)?.div(&norm.add(&graph.scalar(1e-6)?)?)?.clamp_max(1.0)?;
+    let clipped = gradients.iter().map(|(parameter, grad)| Ok((parameter.clone(), grad.mul(&factor)?)));
+    Ok((clipped.collect::<Result<_>>()?, norm))
 }

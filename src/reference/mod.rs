@@ -16,6 +16,7 @@ mod matmul;
 mod max_pool2d;
 mod optimizer;
 mod parallel;
+mod recurrent;
 mod select;
 mod softmax;
 mod sum;
@@ -120,6 +121,8 @@ pub fn eval(op: &Op, inputs: &[&Array], precision: Precision) -> Result<Vec<Arra
         Op::EmbeddingBackward { weight } => vec![embedding::backward(weight, inputs)],
         Op::Where => vec![select::choose(inputs, &outputs)],
         Op::SequenceMask { max_length } => vec![select::mask(*max_length, inputs)],
+        Op::Recurrent(o) => recurrent::forward(o, inputs),
+        Op::RecurrentBackward(o) => recurrent::backward(o, inputs),
         Op::Dropout(o) => vec![dropout::forward(o, inputs)],
         Op::Sgd(o) => optimizer::sgd(o, inputs),
         Op::Adam(o) => optimizer::adam(o, inputs),

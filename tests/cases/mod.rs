@@ -13,6 +13,7 @@ pub mod embedding;
 pub mod matmul;
 pub mod optimizer;
 pub mod pool2d;
+pub mod recurrent;
 pub mod reduce;
 pub mod select;
 pub mod softmax;
@@ -30,6 +31,11 @@ pub enum Bound {
         relative: f64,
         /// Absolute part.
         absolute: f64,
+    },
+    /// The error's norm is at most `relative` times the reference's.
+    Norm {
+        /// The share.
+        relative: f64,
     },
 }
 
@@ -141,6 +147,7 @@ pub fn all() -> Vec<Case> {
         matmul::cases(),
         optimizer::cases(),
         pool2d::cases(),
+        recurrent::cases(),
         reduce::cases(),
         select::cases(),
         softmax::cases(),

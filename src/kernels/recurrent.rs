@@ -1,0 +1,283 @@
+//! Recurrent layers over all steps: `shaders/recurrent.wgsl`, `shaders/recurrent_backward.wgsl`.
+//!
+//! Small hidden sizes run in one launch for the whole sequence, large ones in one launch a step. The choice
+//! depends on the shapes and the device's limits alone.
+
+use super::{Access, Binding, Launch, Limits, Lowering, Operand, launch};
+use crate::error::Mismatch;
+use crate::ops::recurrent::RecurrentSizes;
+use crate::ops::{Recurrent, RecurrentBackward, RecurrentKind};
+use crate::tensor::TensorType;
+use minijinja::{Value, context};
+
+/// Invocations of a workgroup that runs a whole sequence: with 4 units each, hidden sizes up to 256.
+const MOST_LANES: usize = 64;
+/// Bytes of workgroup memory every device has.
+const WORKGROUP_BYTES: usize = 16 << 10;
+/// The subgroup size for which rows are passed round by shuffles.
+const SUBGROUP: usize = 8;
+
+/// How the rows and units of a step are dealt out.
+#[derive(Debug, Clone, Copy)]
+struct Shares {
+    sizes: RecurrentSizes,
+    /// One launch runs all steps.
+    whole: bool,
+    /// Batch rows of an invocation.
+    rows: usize,
+    /// Invocations of a workgroup.
+    lanes: usize,
+    shuffle: bool,
+}
+
+impl Shares {
+    fn choose(sizes: RecurrentSizes, limits: &Limits) -> Self {
+        let vec4s = sizes.hidden.div_ceil(4);
+        let whole = vec4s <= MOST_LANES;
+        let shuffle = limits.subgroup_size == Some(SUBGROUP as u32) && sizes.batch > 4;
+        // More rows share a weight that was loaded; the states of two steps must fit workgroup memory.
+        let fit = if whole { WORKGROUP_BYTES / (2 * 16 * vec4s) } else { 16 };
+        // Ragged units are loaded one by one: their shaders are long enough with 8 rows.
+        let long = sizes.batch > 8 && fit >= 16 && sizes.hidden.is_multiple_of(4);
+        let rows = if shuffle && long {
+            16
+        } else if shuffle {
+            8
+        } else {
+            sizes.batch.next_power_of_two().min(4)
+        };
+        let lanes = if whole {
+            vec4s.next_multiple_of(SUBGROUP)
+        } else if shuffle {
+            SUBGROUP
+        } else {
+            MOST_LANES
+        };
+        Self { sizes, whole, rows, lanes, shuffle }
+    }
+
+    fn unit_tiles(&self) -> usize {
+        self.sizes.hidden.div_ceil(4 * self.lanes)
+    }
+
+    fn groups(&self) -> usize {
+        self.sizes.batch.div_ceil(self.rows) * self.unit_tiles()
+    }
+
+    fn values(&self, kind: RecurrentKind) -> Value {
+        let Self { sizes, whole, rows, lanes, shuffle } = *self;
+        let RecurrentSizes { steps, batch, hidden } = sizes;
+        context! {
+            kind => kind.name(),
+            gates => kind.gates(),
+            vec4 => hidden % 4 == 0,
+            unit_tiles => self.unit_tiles(),
+            steps, batch, hidden, whole, rows, lanes, shuffle,
+        }
+    }
+
+    fn why(&self) -> String {
+        let Self { whole, rows, lanes, shuffle, .. } = self;
+        let scope = if *whole { "whole sequence, hidden <= 256" } else { "a launch a step, hidden > 256" };
+        let how = if *shuffle { "subgroup shuffles, subgroups of 8" } else { "no shuffles" };
+        format!("{scope}; {rows} rows x 4 units, {lanes} lanes, {how}")
+    }
+
+    /// A tensor of `runs` runs of `H` for each step and row, of which a launch sees `steps`.
+    fn steps_of(&self, name: &'static str, operand: Operand, runs: usize, steps: (usize, usize)) -> Part {
+        let item = runs * self.sizes.hidden * self.sizes.batch;
+        Part { name, operand, access: Access::Read, item: Some(item), steps }
+    }
+}
+
+/// One binding of a launch: all of a tensor, or some of its steps.
+struct Part {
+    name: &'static str,
+    operand: Operand,
+    access: Access,
+    /// Elements of a step, where only some steps are bound.
+    item: Option<usize>,
+    /// The first step bound and how many.
+    steps: (usize, usize),
+}
+
+impl Part {
+    fn all(name: &'static str, operand: Operand) -> Self {
+        Self { name, operand, access: Access::Read, item: None, steps: (0, 0) }
+    }
+
+    fn write(self) -> Self {
+        Self { access: Access::Write, ..self }
+    }
+
+    /// Bound from an aligned offset on: the binding, and the element of it where step `step` begins.
+    fn bind(&self, whole: bool, limits: &Limits) -> (Binding, usize) {
+        let binding = match self.access {
+            Access::Read => Binding::read(self.operand),
+            Access::Write => Binding::write(self.operand),
+        };
+        let (Some(item), false) = (self.item, whole) else { return (binding, 0) };
+        let alignment = limits.offset_alignment.max(16);
+        let (first, count) = self.steps;
+        let start = (first * item * 4) as u64;
+        let aligned = start / alignment * alignment;
+        let end = ((first + count) * item * 4) as u64;
+        (binding.range(aligned, end - aligned), (start - aligned) as usize / 4)
+    }
+}
+
+/// A launch with these parts; `offsets` names elements of parts by the step they begin at.
+fn build(
+    name: &'static str,
+    shares: &Shares,
+    parts: &[Part],
+    offsets: &[(&str, &str, usize)],
+    values: Value,
+    limits: &Limits,
+) -> Result<Launch, Mismatch> {
+    let mut bindings = Vec::new();
+    let mut declared: Vec<Value> = Vec::new();
+    let mut found: Vec<(String, usize)> = Vec::new();
+    for part in parts {
+        let (binding, start) = part.bind(shares.whole, limits);
+        bindings.push(binding);
+        let access = if part.access == Access::Read { "read" } else { "read_write" };
+        declared.push(context! { name => part.name, access });
+        for (offset, _, step) in offsets.iter().filter(|(_, of, _)| *of == part.name) {
+            let steps_in = if shares.whole { 0 } else { step - part.steps.0 };
+            found.push((format!("{offset}_offset"), start + steps_in * part.item.unwrap_or(0)));
+        }
+    }
+    let offsets = Value::from_iter(found);
+    let values = context! { bindings => declared, ..context! { ..offsets, ..values } };
+    launch(limits, name, shares.groups(), bindings, shares.why(), values)
+}
+
+pub(super) fn forward(o: &Recurrent, inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Mismatch> {
+    let sizes = RecurrentSizes::of_gates(o.kind, inputs[0])?;
+    let shares = Shares::choose(sizes, limits);
+    let count = if shares.whole { 1 } else { sizes.steps };
+    let launches = (0..count).map(|s| forward_step(o, &shares, s, limits));
+    Ok(Lowering { launches: launches.collect::<Result<_, _>>()?, ..Lowering::default() })
+}
+
+/// The launch of the step that is number `s` in the order of the pass, or of all.
+fn forward_step(o: &Recurrent, shares: &Shares, s: usize, limits: &Limits) -> Result<Launch, Mismatch> {
+    let kind = o.kind;
+    let lstm = kind == RecurrentKind::Lstm;
+    let last = shares.sizes.steps - 1;
+    let (t, before) = if o.reverse { (last - s, last - s + 1) } else { (s, s.saturating_sub(1)) };
+    let first = s == 0;
+    let (here, both) = if first { ((t, 1), (t, 1)) } else { ((t, 1), (t.min(before), 2)) };
+    let input = Operand::Input;
+    let mut parts =
+        vec![shares.steps_of("gates", input(0), kind.gates(), here), Part::all("weight_hh", input(1))];
+    if first {
+        parts.push(Part::all("first_h", input(2)));
+        parts.extend(lstm.then(|| Part::all("first_c", input(3))));
+    }
+    let next = 2 + kind.states();
+    parts.extend(o.bias.then(|| Part::all("bias_hh", input(next))));
+    let mask = Part {
+        item: Some(shares.sizes.batch),
+        steps: here,
+        ..Part::all("mask", input(next + usize::from(o.bias)))
+    };
+    parts.extend(o.masked.then_some(mask));
+    parts.push(shares.steps_of("hidden", Operand::Output(0), 1, both).write());
+    if kind.reserve() > 0 {
+        parts.push(shares.steps_of("reserve", Operand::Output(1), kind.reserve(), here).write());
+    }
+    parts.extend(lstm.then(|| shares.steps_of("cells", Operand::Output(2), 1, both).write()));
+    let (previous, previous_cell) = if first { ("first_h", "first_c") } else { ("hidden", "cells") };
+    let from = if first { 0 } else { before };
+    let offsets = [
+        ("gates", "gates", t),
+        ("mask", "mask", t),
+        ("hidden", "hidden", t),
+        ("reserve", "reserve", t),
+        ("cells", "cells", t),
+        ("previous", previous, from),
+        ("previous_cell", previous_cell, from),
+    ];
+    let values = context! {
+        previous, previous_cell,
+        reverse => o.reverse,
+        bias => o.bias,
+        masked => o.masked,
+        ..shares.values(kind)
+    };
+    build("recurrent", shares, &parts, &offsets, values, limits)
+}
+
+pub(super) fn backward(
+    o: &RecurrentBackward,
+    inputs: &[&TensorType],
+    limits: &Limits,
+) -> Result<Lowering, Mismatch> {
+    let sizes = RecurrentSizes::of_hidden(inputs[0])?;
+    let shares = Shares::choose(sizes, limits);
+    let count = if shares.whole { 1 } else { sizes.steps + 1 };
+    let launches = (0..count).map(|s| backward_step(o, &shares, s, limits));
+    Ok(Lowering { launches: launches.collect::<Result<_, _>>()?, ..Lowering::default() })
+}
+
+/// The launch that is number `s` on the way back, or of all steps; the last one only has the product left.
+fn backward_step(
+    o: &RecurrentBackward,
+    shares: &Shares,
+    s: usize,
+    limits: &Limits,
+) -> Result<Launch, Mismatch> {
+    let (kind, steps) = (o.forward.kind, shares.sizes.steps);
+    let (first, pointwise) = (s == 0, s < steps);
+    let step = |s: usize| if o.forward.reverse { s } else { steps - 1 - s };
+    let after = step(s.saturating_sub(1));
+    let t = if pointwise { step(s) } else { after };
+    let here = (t, 1);
+    let both = (t.min(after), 1 + t.abs_diff(after));
+    let saved = kind.reserve().max(1);
+    let input = Operand::Input;
+    let mut parts = Vec::new();
+    if shares.whole || !first {
+        parts.push(Part::all("weight_hh", input(1)));
+    }
+    if pointwise {
+        parts.push(shares.steps_of("grad_hidden", input(0), 1, here));
+        parts.push(shares.steps_of("reserve", input(2), saved, here));
+        parts.extend(o.grad_cells.then(|| shares.steps_of("grad_cells", input(3), 1, here)));
+        let mask = Part {
+            item: Some(shares.sizes.batch),
+            steps: here,
+            ..Part::all("mask", input(3 + usize::from(o.grad_cells)))
+        };
+        parts.extend(o.forward.masked.then_some(mask));
+    }
+    let own = kind.own_hidden_gates();
+    let errors = if own { "grad_hidden_gates" } else { "grad_gates" };
+    if pointwise || !own {
+        parts.push(shares.steps_of("grad_gates", Operand::Output(0), kind.gates(), both).write());
+    }
+    if own {
+        parts.push(shares.steps_of(errors, Operand::Output(1), kind.gates(), both).write());
+    }
+    parts.push(Part::all("grad_state", Operand::Output(1 + usize::from(own))).write());
+    let offsets = [
+        ("grad_hidden", "grad_hidden", t),
+        ("reserve", "reserve", t),
+        ("grad_cells", "grad_cells", t),
+        ("mask", "mask", t),
+        ("grad_gates", "grad_gates", t),
+        ("grad_hidden_gates", "grad_hidden_gates", t),
+        ("after", errors, after),
+    ];
+    let values = context! {
+        saved, pointwise,
+        product_first => !first,
+        reverse => o.forward.reverse,
+        masked => o.forward.masked,
+        grad_cells => o.grad_cells,
+        ..shares.values(kind)
+    };
+    build("recurrent_backward", shares, &parts, &offsets, values, limits)
+}
