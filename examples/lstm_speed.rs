@@ -69,6 +69,9 @@ fn main() -> Result<()> {
     let mut program = Parameters::new(&device, 0).compile(&graph, &[&sum])?;
     let (left, right) = (tensor(&[m, k])?, tensor(&[k, n])?);
     let (least, median) = time(&mut program, &[(&a, &left), (&b, &right)], &sum)?;
-    println!("product {m}x{k}x{n} min {least:6.2} ms, median {median:6.2} ms, {:.1} GFLOP/s", 2.0 * (m * k * n) as f64 / least / 1e6);
+    println!(
+        "product {m}x{k}x{n} min {least:6.2} ms, median {median:6.2} ms, {:.1} GFLOP/s",
+        2.0 * (m * k * n) as f64 / least / 1e6
+    );
     Ok(())
 }

@@ -1,12 +1,16 @@
-//! Datasets of labelled images, and batches of them.
+//! Datasets of labelled images and batches of them; texts and time series.
 
 mod digits;
 mod idx;
 mod loader;
+mod series;
+mod text;
 
 pub use digits::digits;
 pub use idx::load_mnist;
 pub use loader::{Loader, Order};
+pub use series::{Series, seasonal_series};
+pub use text::{SAMPLE_TEXT, Streams, Vocabulary};
 
 use crate::error::{Error, Result};
 use crate::tensor::HostTensor;

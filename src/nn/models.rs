@@ -1,7 +1,8 @@
 //! Whole networks, by name.
 
-use super::{Activation, AvgPool2d, Conv2d, Flatten, Linear, MaxPool2d, Sequential};
-use crate::error::{Error, Result};
+use super::{Activation, AvgPool2d, Conv2d, Flatten, Gru, Linear, Lstm, MaxPool2d, Module, Sequential};
+use crate::error::{Error, Mismatch, Result};
+use crate::graph::Tensor;
 use crate::ops::Unary;
 
 /// A network for images `(N, 1, 28, 28)` of 10 classes, by name.
@@ -15,7 +16,7 @@ pub struct Model {
 }
 
 /// All networks.
-pub const MODELS: [Model; 3] = [
+pub const MODELS: [Model; 5] = [
     Model {
         name: "simple-cnn",
         about: "conv 1-32, relu, max-pool, conv 32-64, relu, max-pool, linear 3136-128, relu, linear 128-10",
@@ -27,7 +28,42 @@ pub const MODELS: [Model; 3] = [
         build: lenet,
     },
     Model { name: "mlp", about: "linear 784-256, relu, linear 256-10", build: mlp },
+    Model {
+        name: "lstm-rows",
+        about: "the image as 28 steps of 28 pixels, LSTM 128, linear 128-10 of its last state",
+        build: || Sequential::new().named("rows", Rows::Lstm).named("classifier", Linear::new(HIDDEN, 10)),
+    },
+    Model {
+        name: "gru-rows",
+        about: "the image as 28 steps of 28 pixels, GRU 128, linear 128-10 of its last state",
+        build: || Sequential::new().named("rows", Rows::Gru).named("classifier", Linear::new(HIDDEN, 10)),
+    },
 ];
+
+/// The hidden size of the networks that read rows.
+const HIDDEN: usize = 128;
+
+/// Reads images `(N, 1, H, 28)` row by row, from the top, and gives its last state `(N, 128)`.
+enum Rows {
+    Lstm,
+    Gru,
+}
+
+impl Module for Rows {
+    fn forward(&self, input: &Tensor) -> Result<Tensor> {
+        let shape = input.shape();
+        let [n, 1, rows, columns] = shape[..] else {
+            let mismatch = Mismatch::new("images (N, 1, H, W)", shape.to_string());
+            return Err(Error::op("rows", &input.graph().scoped_name(""), mismatch));
+        };
+        let steps = input.reshape([n, rows, columns])?;
+        let read = match self {
+            Rows::Lstm => Lstm::new(28, HIDDEN).batch_first(true).sequence(&steps, None, None)?,
+            Rows::Gru => Gru::new(28, HIDDEN).batch_first(true).sequence(&steps, None, None)?,
+        };
+        read.state[0].reshape([n, HIDDEN])
+    }
+}
 
 /// The network called `name`.
 ///
@@ -83,7 +119,7 @@ fn mlp() -> Sequential {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Graph, nn::Module};
+    use crate::Graph;
 
     fn keys(model: &Model) -> Vec<(String, Vec<usize>)> {
         let graph = Graph::new();

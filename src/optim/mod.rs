@@ -30,8 +30,8 @@ pub trait Optimizer {
 }
 
 impl<O: Optimizer + ?Sized> Optimizer for Box<O> {
-    fn minimize(&self, loss: &Tensor) -> Result<()> {
-        (**self).minimize(loss)
+    fn update(&self, gradients: &[(Tensor, Tensor)]) -> Result<()> {
+        (**self).update(gradients)
     }
 }
 

@@ -91,6 +91,7 @@ impl Classifier {
     /// The program for batches of one size: it adds up loss and hits, and with an optimizer it learns.
     pub(super) fn build(&self, batch_size: usize, optimizer: Option<&dyn Optimizer>) -> Result<Batched> {
         let graph = Graph::new();
+        graph.set_training(optimizer.is_some());
         let [c, h, w] = self.image_shape;
         let images = graph.input("image", [batch_size, c, h, w])?;
         let labels = graph.input_u32("label", [batch_size])?;
@@ -162,6 +163,7 @@ impl Classifier {
     /// When the images do not fit the model or the device failed.
     pub fn predict(&self, images: &HostTensor) -> Result<HostTensor> {
         let graph = Graph::new();
+        graph.set_training(false);
         let input = graph.input("image", images.shape().clone())?;
         let probabilities = self.model.forward(&input)?.softmax(1)?;
         let mut program = self.parameters.compile(&graph, &[&probabilities])?;

@@ -1,4 +1,4 @@
-//! Training image classifiers: the loop, its metrics, and the confusion matrix.
+//! Training: image classifiers with their loop, metrics and confusion matrix; character models; forecasts.
 //!
 //! A [`Trainer`] owns a model and an optimizer and runs epochs; a [`Classifier`] evaluates and predicts. Both
 //! compile a program for each batch size they meet (the last, short batch of an epoch is a size of its own)
@@ -6,9 +6,13 @@
 //! works.
 
 mod classifier;
+mod forecast;
 mod metrics;
+mod text;
 mod trainer;
 
 pub use classifier::{Classifier, Evaluation};
+pub use forecast::{ForecastModel, Forecaster};
 pub use metrics::{Confusion, EpochReport, Totals, to_csv};
+pub use text::{Sampling, TextCell, TextModel, TextOptions, TextTrainer, TextWriter};
 pub use trainer::{Options, Progress, Trainer};

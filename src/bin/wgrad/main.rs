@@ -3,10 +3,12 @@
 mod data;
 mod device;
 mod eval;
+mod forecast;
 mod image;
 mod plot;
 mod predict;
 mod run;
+mod text;
 mod train;
 
 use clap::{Parser, Subcommand};
@@ -28,6 +30,12 @@ enum Command {
     Eval(eval::EvalArgs),
     /// Classify PNG images with a trained network.
     Predict(predict::PredictArgs),
+    /// Learn a text character by character and write one like it.
+    Text(text::TextArgs),
+    /// Write a text with a network that `wgrad text` trained.
+    Write(text::WriteArgs),
+    /// Learn a time series and forecast its end.
+    Forecast(forecast::ForecastArgs),
     /// List every adapter of every backend.
     Devices(device::DevicesArgs),
 }
@@ -37,6 +45,9 @@ fn main() -> ExitCode {
         Command::Train(args) => train::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Predict(args) => predict::run(&args),
+        Command::Text(args) => text::run(&args),
+        Command::Write(args) => text::write(&args),
+        Command::Forecast(args) => forecast::run(&args),
         Command::Devices(args) => device::list(&args),
     };
     match result {

@@ -67,6 +67,41 @@ fn panel(
     chart.configure_series_labels().background_style(WHITE).border_style(border).draw().map_err(lost)
 }
 
+/// The colors of curves, in order.
+const COLORS: [RGBColor; 4] = [TRAIN, TEST, RGBColor(44, 140, 60), RGBColor(120, 90, 160)];
+
+/// Named curves of points `(x, y)` in one panel.
+pub fn curves(title: &str, x: &str, curves: &[(&str, Vec<(f64, f64)>)]) -> anyhow::Result<String> {
+    let range = |pick: fn(&(f64, f64)) -> f64| {
+        let all = || curves.iter().flat_map(|(_, points)| points).map(pick);
+        let (low, high) = (all().fold(f64::INFINITY, f64::min), all().fold(f64::NEG_INFINITY, f64::max));
+        let margin = (0.04 * (high - low)).max(1e-3);
+        low - margin..high + margin
+    };
+    let mut svg = String::new();
+    {
+        let root = SVGBackend::with_string(&mut svg, (960, 400)).into_drawing_area();
+        root.fill(&WHITE).map_err(lost)?;
+        let mut chart = ChartBuilder::on(&root)
+            .caption(title, ("sans-serif", 20))
+            .margin(14)
+            .x_label_area_size(40)
+            .y_label_area_size(56)
+            .build_cartesian_2d(range(|p| p.0), range(|p| p.1))
+            .map_err(lost)?;
+        chart.configure_mesh().x_desc(x).light_line_style(TRANSPARENT).draw().map_err(lost)?;
+        for ((name, points), &color) in curves.iter().zip(COLORS.iter().cycle()) {
+            let line = LineSeries::new(points.iter().copied(), color.stroke_width(2));
+            let legend = move |(x, y)| PathElement::new([(x, y), (x + 18, y)], color.stroke_width(2));
+            chart.draw_series(line).map_err(lost)?.label(*name).legend(legend);
+        }
+        let border = BLACK.mix(0.3);
+        chart.configure_series_labels().background_style(WHITE).border_style(border).draw().map_err(lost)?;
+        root.present().map_err(lost)?;
+    }
+    Ok(svg)
+}
+
 /// A square a pair of classes: rows are the true class, columns the predicted one, darkness the row's share.
 pub fn confusion(confusion: &Confusion) -> anyhow::Result<String> {
     const CELL: i32 = 48;

@@ -72,6 +72,20 @@ pub fn settings(model: &Model, pairs: Value) -> Value {
     json!({ "wgrad": env!("CARGO_PKG_VERSION"), "model": model.name, "training": pairs })
 }
 
+/// The number as it was typed, without the digits that f32 adds in f64.
+pub fn decimal(value: f32) -> f64 {
+    value.to_string().parse().unwrap_or_else(|_| f64::from(value))
+}
+
+/// What a run folder notes about itself, and its weight file.
+pub fn read(folder: &Path) -> anyhow::Result<(Value, PathBuf)> {
+    let path = folder.join(SETTINGS);
+    let text =
+        fs::read_to_string(&path).with_context(|| format!("{}: expected a run folder", folder.display()))?;
+    let settings = serde_json::from_str(&text).with_context(|| format!("reading {}", path.display()))?;
+    Ok((settings, folder.join(WEIGHTS)))
+}
+
 /// The folders under `runs/` that begin with a number.
 fn numbered() -> Vec<(u32, PathBuf)> {
     let Ok(entries) = fs::read_dir(RUNS) else { return Vec::new() };
@@ -103,15 +117,11 @@ impl TrainedArgs {
         let Some(folder) = self.run.clone().or_else(newest) else {
             bail!("no run folder under {RUNS}/: run `wgrad train` first, or name one with --run DIR");
         };
-        let path = folder.join(SETTINGS);
-        let text = fs::read_to_string(&path)
-            .with_context(|| format!("{}: expected a run folder", folder.display()))?;
-        let settings: Value =
-            serde_json::from_str(&text).with_context(|| format!("reading {}", path.display()))?;
+        let (settings, weights) = read(&folder)?;
         let Some(name) = settings["model"].as_str() else {
-            bail!("{}: expected the name of a model, got none", path.display());
+            bail!("{}: expected the name of a model, got none", folder.join(SETTINGS).display());
         };
         let model = nn::model(self.model.as_deref().unwrap_or(name))?;
-        Ok((model, self.weights.clone().unwrap_or_else(|| folder.join(WEIGHTS))))
+        Ok((model, self.weights.clone().unwrap_or(weights)))
     }
 }

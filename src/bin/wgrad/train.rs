@@ -3,7 +3,7 @@
 use crate::data::{DataArgs, Sets};
 use crate::device::DeviceArgs;
 use crate::plot;
-use crate::run::{self, RunFolder};
+use crate::run::{self, RunFolder, decimal};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
@@ -24,7 +24,7 @@ enum OptimizerName {
 /// `wgrad train`.
 #[derive(Debug, Args)]
 pub struct TrainArgs {
-    /// The network: simple-cnn, lenet or mlp.
+    /// The network: simple-cnn, lenet, mlp, lstm-rows or gru-rows.
     #[arg(long, default_value = "simple-cnn")]
     model: String,
     /// Passes over the training images.
@@ -121,11 +121,6 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
         folder.path().display()
     );
     Ok(())
-}
-
-/// The number as it was typed, without the digits that f32 adds in f64.
-fn decimal(value: f32) -> f64 {
-    value.to_string().parse().unwrap_or_else(|_| f64::from(value))
 }
 
 fn count(trainer: &Trainer) -> anyhow::Result<usize> {

@@ -1,0 +1,301 @@
+//! `wgrad text`: learns a text character by character; `wgrad write` continues one.
+
+use crate::device::DeviceArgs;
+use crate::plot;
+use crate::run::{self, RunFolder};
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+use std::collections::VecDeque;
+use std::fmt::Write as _;
+use std::io::{Write as _, stdout};
+use std::path::PathBuf;
+use std::time::Instant;
+use wgrad::data::{SAMPLE_TEXT, Vocabulary};
+use wgrad::optim::Adam;
+use wgrad::train::{Sampling, TextCell, TextModel, TextOptions, TextTrainer, TextWriter};
+use wgrad::{Parameters, Pending};
+
+/// The name under which run folders and `run.json` know this network.
+const MODEL: &str = "text";
+/// Steps whose loss may be on its way.
+const AHEAD: usize = 4;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Cell {
+    Lstm,
+    Gru,
+}
+
+/// `wgrad text`.
+#[derive(Debug, Args)]
+pub struct TextArgs {
+    /// A text file in UTF-8; without it, a small text written for this project.
+    #[arg(long, value_name = "FILE")]
+    data: Option<PathBuf>,
+    /// The recurrent layer.
+    #[arg(long, value_enum, default_value = "lstm")]
+    cell: Cell,
+    /// Steps of training, each one window of every stream.
+    #[arg(long, default_value_t = 1500, value_parser = clap::value_parser!(u32).range(1..))]
+    steps: u32,
+    /// Streams of the text read side by side.
+    #[arg(long, default_value_t = 32)]
+    batch_size: usize,
+    /// Characters of a window, as far as gradients go back.
+    #[arg(long, default_value_t = 64)]
+    window: usize,
+    /// Numbers a character becomes.
+    #[arg(long, default_value_t = 64)]
+    embedding: usize,
+    /// Size of the state of a layer.
+    #[arg(long, default_value_t = 128)]
+    hidden: usize,
+    /// Recurrent layers.
+    #[arg(long, default_value_t = 2)]
+    layers: usize,
+    /// Dropout between layers and before the last.
+    #[arg(long, default_value_t = 0.0)]
+    dropout: f32,
+    /// Learning rate of Adam.
+    #[arg(long, default_value_t = 4e-3)]
+    lr: f32,
+    /// The norm to which all gradients together are clipped.
+    #[arg(long, default_value_t = 1.0)]
+    max_norm: f32,
+    /// Of the first weights.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    #[command(flatten)]
+    sampling: SamplingArgs,
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// The folder to write [default: a fresh one under runs/].
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+/// How a text is written.
+#[derive(Debug, Clone, Args)]
+pub struct SamplingArgs {
+    /// What the written text begins with.
+    #[arg(long, default_value = "The ")]
+    prompt: String,
+    /// Characters to write.
+    #[arg(long, default_value_t = 400)]
+    length: usize,
+    /// Below 1 the likely gets likelier.
+    #[arg(long, default_value_t = 0.8)]
+    temperature: f32,
+    /// Draw from so many of the likeliest characters only.
+    #[arg(long)]
+    top_k: Option<usize>,
+    /// Of the drawing.
+    #[arg(long, default_value_t = 0)]
+    sample_seed: u64,
+}
+
+impl SamplingArgs {
+    fn sampling(&self) -> Sampling {
+        Sampling { temperature: self.temperature, top_k: self.top_k, seed: self.sample_seed }
+    }
+}
+
+impl TextArgs {
+    fn text(&self) -> anyhow::Result<(String, String)> {
+        match &self.data {
+            None => Ok((SAMPLE_TEXT.to_owned(), "the built-in text".to_owned())),
+            Some(path) => {
+                let bytes = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
+                let text = String::from_utf8(bytes).map_err(|e| {
+                    let at = e.utf8_error().valid_up_to();
+                    anyhow::anyhow!("{}: expected UTF-8, got another byte at {at}", path.display())
+                })?;
+                Ok((text, path.display().to_string()))
+            }
+        }
+    }
+
+    fn model(&self, vocabulary: &Vocabulary) -> TextModel {
+        TextModel {
+            cell: if self.cell == Cell::Lstm { TextCell::Lstm } else { TextCell::Gru },
+            vocabulary: vocabulary.len(),
+            embedding_dim: self.embedding,
+            hidden_size: self.hidden,
+            num_layers: self.layers,
+            dropout: self.dropout,
+        }
+    }
+
+    fn settings(&self, vocabulary: &Vocabulary, data: &str, device: &str) -> Value {
+        let cell = self.cell.to_possible_value().map(|v| v.get_name().to_owned());
+        json!({
+            "wgrad": env!("CARGO_PKG_VERSION"), "model": MODEL, "vocabulary": vocabulary.text(),
+            "cell": cell, "embedding": self.embedding, "hidden": self.hidden, "layers": self.layers,
+            "training": {
+                "steps": self.steps, "batch_size": self.batch_size, "window": self.window,
+                "dropout": run::decimal(self.dropout), "lr": run::decimal(self.lr),
+                "max_norm": run::decimal(self.max_norm), "seed": self.seed, "data": data, "device": device,
+            },
+        })
+    }
+}
+
+/// One row of `metrics.csv`.
+struct Row {
+    step: u32,
+    train: f64,
+    validation: f64,
+    seconds: f64,
+}
+
+/// Trains, writes the run folder, and a text.
+pub fn run(args: &TextArgs) -> anyhow::Result<()> {
+    let (text, from) = args.text()?;
+    let vocabulary = Vocabulary::of(&text)?;
+    vocabulary.encode(&args.sampling.prompt).context("--prompt")?;
+    let folder = RunFolder::plan(args.out.as_deref(), MODEL)?;
+    let device = args.device.open()?;
+    println!("device   {}", device.describe());
+    println!("data     {from}: {} characters, {} distinct", text.chars().count(), vocabulary.len());
+    let model = args.model(&vocabulary);
+    let mut numbers = vocabulary.encode(&text)?;
+    let validation = numbers.split_off(numbers.len() - numbers.len() / 10);
+    let options = TextOptions { batch_size: args.batch_size, steps: args.window, max_norm: args.max_norm };
+    let parameters = Parameters::new(&device, args.seed);
+    let texts = (numbers, validation);
+    let mut trainer = TextTrainer::new(&parameters, &model, &Adam::new(args.lr), texts, options)?;
+    println!("memory   {}", trainer.executable().memory());
+    folder.create(&args.settings(&vocabulary, &from, &device.describe()))?;
+    println!("run      {}", folder.path().display());
+    let rows = learn(args, &mut trainer, |rows| {
+        parameters.save(&folder.weights())?;
+        folder.write("metrics.csv", &csv(rows))
+    })?;
+    let points =
+        |pick: fn(&Row) -> f64| rows.iter().map(|r| (f64::from(r.step), pick(r))).collect::<Vec<_>>();
+    let curves = [("train", points(|r| r.train)), ("validation", points(|r| r.validation))];
+    folder.write("loss.svg", &plot::curves("cross entropy a character", "step", &curves)?)?;
+    let mut writer = TextWriter::new(&parameters, &model, &vocabulary)?;
+    let written = aloud(&mut writer, &args.sampling)?;
+    folder.write("sample.txt", &written)?;
+    println!(
+        "\nwrote metrics.csv, loss.svg, sample.txt and model.safetensors to {}",
+        folder.path().display()
+    );
+    Ok(())
+}
+
+/// All steps, with a look at the validation text ten times.
+fn learn(
+    args: &TextArgs,
+    trainer: &mut TextTrainer,
+    mut keep: impl FnMut(&[Row]) -> anyhow::Result<()>,
+) -> anyhow::Result<Vec<Row>> {
+    let bar = ProgressBar::new(u64::from(args.steps));
+    bar.set_style(ProgressStyle::with_template("{bar:30} {percent:>3} % {msg}, {eta} left")?);
+    let began = Instant::now();
+    let every = args.steps.div_ceil(10);
+    let mut rows = Vec::new();
+    let mut pending: VecDeque<Pending> = VecDeque::new();
+    let (mut sum, mut count) = (0.0, 0.0);
+    for step in 1..=args.steps {
+        pending.push_back(trainer.step()?);
+        let due = step % every == 0 || step == args.steps;
+        while pending.len() > if due { 0 } else { AHEAD } {
+            let Some(first) = pending.pop_front() else { break };
+            let loss = f64::from(first.wait()?.as_f32()?[0]);
+            if !loss.is_finite() {
+                anyhow::bail!("step {step}: expected a finite loss, got {loss}; try a smaller --lr");
+            }
+            (sum, count) = (sum + loss, count + 1.0);
+        }
+        let rate = f64::from(step) * (args.batch_size * args.window) as f64 / began.elapsed().as_secs_f64();
+        bar.set_position(u64::from(step));
+        bar.set_message(format!("loss {:.3}, {rate:.0} characters/s", sum / f64::max(count, 1.0)));
+        if due {
+            let row = Row {
+                step,
+                train: sum / count,
+                validation: trainer.validate()?,
+                seconds: began.elapsed().as_secs_f64(),
+            };
+            let Row { train, validation, seconds, .. } = row;
+            bar.suspend(|| {
+                println!("step {step}  train {train:.4}  validation {validation:.4}  {seconds:.0} s")
+            });
+            rows.push(row);
+            keep(&rows)?;
+            (sum, count) = (0.0, 0.0);
+        }
+    }
+    bar.finish_and_clear();
+    Ok(rows)
+}
+
+fn csv(rows: &[Row]) -> String {
+    let mut text = String::from("step,train_loss,validation_loss,seconds\n");
+    for Row { step, train, validation, seconds } in rows {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{step},{train:.6},{validation:.6},{seconds:.3}");
+    }
+    text
+}
+
+/// Writes a text to the terminal as it comes.
+fn aloud(writer: &mut TextWriter, args: &SamplingArgs) -> anyhow::Result<String> {
+    print!("\n{}", args.prompt);
+    let each = |c: char| {
+        print!("{c}");
+        // A terminal that went away is no reason to stop.
+        let _ = stdout().flush();
+    };
+    let text = writer.write(&args.prompt, args.length, args.sampling(), each)?;
+    println!();
+    Ok(text)
+}
+
+/// `wgrad write`.
+#[derive(Debug, Args)]
+pub struct WriteArgs {
+    /// A run folder of `wgrad text`.
+    #[arg(long, value_name = "DIR")]
+    run: PathBuf,
+    #[command(flatten)]
+    sampling: SamplingArgs,
+    #[command(flatten)]
+    device: DeviceArgs,
+}
+
+/// Writes a text with a trained model.
+pub fn write(args: &WriteArgs) -> anyhow::Result<()> {
+    let (settings, weights) = run::read(&args.run)?;
+    if settings["model"] != MODEL {
+        anyhow::bail!(
+            "{}: expected a run of `wgrad text`, got one of {}",
+            args.run.display(),
+            settings["model"]
+        );
+    }
+    let number = |key: &str| -> anyhow::Result<usize> {
+        let found = settings[key].as_u64().and_then(|n| usize::try_from(n).ok());
+        found.with_context(|| {
+            format!("{}: expected a number {key}, got {}", args.run.display(), settings[key])
+        })
+    };
+    let vocabulary = Vocabulary::of(settings["vocabulary"].as_str().unwrap_or_default())
+        .with_context(|| format!("{}: the vocabulary", args.run.display()))?;
+    let model = TextModel {
+        cell: if settings["cell"] == "gru" { TextCell::Gru } else { TextCell::Lstm },
+        vocabulary: vocabulary.len(),
+        embedding_dim: number("embedding")?,
+        hidden_size: number("hidden")?,
+        num_layers: number("layers")?,
+        dropout: 0.0,
+    };
+    let parameters = Parameters::new(&args.device.open()?, 0);
+    let mut writer = TextWriter::new(&parameters, &model, &vocabulary)?;
+    parameters.load(&weights)?;
+    aloud(&mut writer, &args.sampling).map(|_| ())
+}

@@ -1,0 +1,158 @@
+//! Texts as numbers: a vocabulary of characters, and parallel streams cut into windows.
+
+use crate::error::{Error, Result};
+use crate::tensor::HostTensor;
+use std::collections::HashMap;
+
+/// A small text written for this project, so that training needs no files.
+pub const SAMPLE_TEXT: &str = include_str!("sample.txt");
+
+/// The characters a model knows, each with its number.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Vocabulary {
+    characters: Vec<char>,
+    numbers: HashMap<char, u32>,
+}
+
+impl Vocabulary {
+    /// The distinct characters of a text, in Unicode's order.
+    ///
+    /// # Errors
+    /// When there are fewer than two.
+    pub fn of(text: &str) -> Result<Self> {
+        let mut characters: Vec<char> = text.chars().collect();
+        characters.sort_unstable();
+        characters.dedup();
+        if characters.len() < 2 {
+            let got = format!("{} distinct characters", characters.len());
+            return Err(Error::argument("text", "at least 2 distinct characters", got));
+        }
+        let numbers = characters.iter().enumerate().map(|(i, &c)| (c, i as u32)).collect();
+        Ok(Self { characters, numbers })
+    }
+
+    /// How many characters there are.
+    pub fn len(&self) -> usize {
+        self.characters.len()
+    }
+
+    /// Whether there are none; never, for a vocabulary that could be made.
+    pub fn is_empty(&self) -> bool {
+        self.characters.is_empty()
+    }
+
+    /// All characters in their order: [`Vocabulary::of`] gives the same vocabulary back.
+    pub fn text(&self) -> String {
+        self.characters.iter().collect()
+    }
+
+    /// The numbers of a text's characters.
+    ///
+    /// # Errors
+    /// When the vocabulary lacks one; the message names it, its line and its column, counted from 1.
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
+        let (mut line, mut column) = (1, 1);
+        let mut numbers = Vec::with_capacity(text.len());
+        for c in text.chars() {
+            let Some(&number) = self.numbers.get(&c) else {
+                let expected = format!("the {} characters of the vocabulary", self.len());
+                return Err(Error::argument(
+                    "text",
+                    expected,
+                    format!("{c:?} in line {line}, column {column}"),
+                ));
+            };
+            numbers.push(number);
+            (line, column) = if c == '\n' { (line + 1, 1) } else { (line, column + 1) };
+        }
+        Ok(numbers)
+    }
+
+    /// The character of a number.
+    pub fn decode(&self, number: u32) -> Option<char> {
+        self.characters.get(number as usize).copied()
+    }
+}
+
+/// A text cut into `batch` streams that are read side by side, a window of steps at a time: what truncated
+/// backpropagation through time learns from, the state carried from window to window.
+#[derive(Debug, Clone)]
+pub struct Streams {
+    numbers: Vec<u32>,
+    batch: usize,
+    steps: usize,
+    windows: usize,
+}
+
+impl Streams {
+    /// Streams of a text; what does not fill a window of every stream is left out.
+    ///
+    /// # Errors
+    /// When the text is too short for one window of every stream.
+    pub fn new(numbers: Vec<u32>, batch: usize, steps: usize) -> Result<Self> {
+        if batch == 0 || steps == 0 {
+            return Err(Error::argument(
+                "batch-size and steps",
+                "at least 1",
+                format!("{batch} and {steps}"),
+            ));
+        }
+        // Every window is followed by one more character, the last one's target.
+        let windows = numbers.len().saturating_sub(1) / batch / steps;
+        if windows == 0 {
+            let expected =
+                format!("at least {} characters for {batch} streams of {steps}", batch * steps + 1);
+            return Err(Error::argument("text", expected, numbers.len().to_string()));
+        }
+        Ok(Self { numbers, batch, steps, windows })
+    }
+
+    /// Windows of each stream.
+    pub fn windows(&self) -> usize {
+        self.windows
+    }
+
+    /// Window `index`: tokens `(T, B)` and the characters that follow them, `(T B)`.
+    ///
+    /// # Errors
+    /// When there is no such window.
+    pub fn window(&self, index: usize) -> Result<(HostTensor, HostTensor)> {
+        if index >= self.windows {
+            return Err(Error::argument("window", format!("below {}", self.windows), index.to_string()));
+        }
+        let length = self.windows * self.steps;
+        let at = |t: usize, b: usize| b * length + index * self.steps + t;
+        let places = (0..self.steps).flat_map(|t| (0..self.batch).map(move |b| at(t, b)));
+        let (tokens, targets) = places.map(|at| (self.numbers[at], self.numbers[at + 1])).unzip();
+        Ok((
+            HostTensor::from_u32([self.steps, self.batch], tokens)?,
+            HostTensor::from_u32([self.steps * self.batch], targets)?,
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_vocabulary_gives_the_text_back_and_names_what_it_lacks() {
+        let vocabulary = Vocabulary::of("to be\nor not").unwrap();
+        let numbers = vocabulary.encode("not\nto").unwrap();
+        assert_eq!(numbers.iter().filter_map(|&n| vocabulary.decode(n)).collect::<String>(), "not\nto");
+        assert_eq!(Vocabulary::of(&vocabulary.text()).unwrap(), vocabulary);
+        let error = vocabulary.encode("to be\nor nöt").unwrap_err().to_string();
+        assert!(error.contains("'ö' in line 2, column 5"), "{error}");
+        assert!(Vocabulary::of("aaaa").is_err());
+    }
+
+    #[test]
+    fn windows_follow_each_other_in_every_stream() {
+        let streams = Streams::new((0..25).collect(), 2, 4).unwrap();
+        assert_eq!(streams.windows(), 3);
+        let (tokens, targets) = streams.window(1).unwrap();
+        assert_eq!(tokens.as_u32().unwrap(), [4, 16, 5, 17, 6, 18, 7, 19]);
+        assert_eq!(targets.as_u32().unwrap(), [5, 17, 6, 18, 7, 19, 8, 20]);
+        assert!(streams.window(3).is_err() && Streams::new((0..8).collect(), 2, 4).is_err());
+    }
+}
