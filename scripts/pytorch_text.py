@@ -1,6 +1,6 @@
 """PyTorch's validation loss for `wgrad text`: the same network, text, windows, optimizer, clipping and steps.
 
-Usage: pip install torch numpy && python scripts/pytorch_text.py TEXT [--steps 1500 ...]
+Usage: pip install torch numpy && python scripts/pytorch_text.py TEXT [--steps 1000 ...]
 """
 
 import argparse
@@ -12,7 +12,7 @@ import torch
 parser = argparse.ArgumentParser()
 parser.add_argument("text", type=pathlib.Path)
 parser.add_argument("--cell", default="lstm")
-parser.add_argument("--steps", type=int, default=1500)
+parser.add_argument("--steps", type=int, default=1000)
 parser.add_argument("--batch-size", type=int, default=32)
 parser.add_argument("--window", type=int, default=64)
 parser.add_argument("--embedding", type=int, default=64)

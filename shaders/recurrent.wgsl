@@ -38,7 +38,9 @@ var<workgroup> state: array<vec4<f32>, {{ 2 * rows * ((hidden + 3) // 4) }}>;
 {# The four units of this invocation in a row that begins at element `base`. #}
 {% macro load(buffer, base) %}{% if vec4 %}{{ buffer }}[({{ base }} + unit) / 4u]{% else %}vec4<f32>({% for q in range(4) %}{{ buffer }}[{{ base }} + u{{ q }}]{{ ", " if q < 3 else "" }}{% endfor %}){% endif %}{% endmacro %}
 {% macro store(row, buffer, base, value) %}
-    {% if vec4 %}
+    {% if full %}
+    {{ buffer }}[({{ base }} + unit) / 4u] = {{ value }};
+    {% elif vec4 %}
     if (row_ok{{ row }} & (start < H)) { {{ buffer }}[({{ base }} + unit) / 4u] = {{ value }}; }
     {% else %}
     {% for q in range(4) %}

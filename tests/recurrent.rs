@@ -217,3 +217,86 @@ fn fused_layers_on_the_adapter() -> Result<()> {
 fn unrolled_layers_on_the_adapter() -> Result<()> {
     check_device(true)
 }
+
+/// What does not fit is refused while the graph is built, by name and with both sizes.
+#[test]
+fn misfits_are_refused() {
+    use wgrad::nn::recurrent::lengths;
+    let refused = |found: Result<Sequence>, parts: &[&str]| {
+        let error = found.expect_err("a misfit").to_string();
+        assert!(parts.iter().all(|part| error.contains(part)), "{error}");
+    };
+    let graph = Graph::new();
+    let x = graph.input("x", [5, 3, 2]).expect("an input");
+    let h = graph.input("h", [1, 2, 4]).expect("an input");
+    let lstm = Lstm::new(2, 4);
+    refused(lstm.sequence(&x, Some(&[h.clone(), h.clone()]), None), &["lstm", "(1, 3, 4)", "(1, 2, 4)"]);
+    refused(lstm.sequence(&x, Some(std::slice::from_ref(&h)), None), &["lstm", "a state of"]);
+    refused(Gru::new(3, 4).sequence(&x, None, None), &["gru", "input (T, B, 3)", "(5, 3, 2)"]);
+    refused(Rnn::new(2, 4).num_layers(0).sequence(&x, None, None), &["num_layers"]);
+    refused(Lstm::new(2, 4).proj_size(4).sequence(&x, None, None), &["proj_size"]);
+    refused(Lstm::new(2, 4).num_layers(2).dropout(1.0).sequence(&x, None, None), &["dropout", "below 1"]);
+    let short = graph.input_u32("lengths", [2]).expect("an input");
+    refused(lstm.sequence(&x, None, Some(&short)), &["lengths (3)", "(2)"]);
+    for (bad, part) in [(vec![3, 0, 5], "0 for sequence 1"), (vec![3, 1, 6], "6 for sequence 2")] {
+        let error = lengths(&bad, 5).expect_err("a bad length").to_string();
+        assert!(error.contains(part) && error.contains("1 to 5"), "{error}");
+    }
+    assert_eq!(lengths(&[3, 5, 1], 5).expect("good lengths").as_u32().expect("u32"), [3, 5, 1]);
+}
+
+/// A dropout between layers changes the training graph and leaves the evaluation graph alone.
+#[test]
+fn dropout_is_between_layers_and_only_in_training() -> Result<()> {
+    let values = |layers: usize, training: bool, runs: usize| -> Result<HostTensor> {
+        let graph = Graph::new();
+        graph.set_training(training);
+        let x = graph.input("x", [3, 2, 4])?;
+        let output = Lstm::new(4, 4).num_layers(layers).dropout(0.5).sequence(&x, None, None)?.output;
+        let mut program = Parameters::new(&Device::cpu(), 0).compile(&graph, &[&output])?;
+        let input = HostTensor::from_f32([3, 2, 4], (0..24).map(|i| (i as f32).sin()).collect())?;
+        for _ in 0..runs {
+            program.run(&[(&x, &input)])?;
+        }
+        program.read(&output)
+    };
+    assert_eq!(values(1, true, 1)?, values(1, false, 1)?, "one layer has nothing in between");
+    assert_eq!(values(2, false, 1)?, values(2, false, 2)?);
+    assert_ne!(values(2, true, 1)?, values(2, false, 1)?);
+    assert_ne!(values(2, true, 1)?, values(2, true, 2)?, "each run draws anew");
+    assert_eq!(values(2, true, 2)?, values(2, true, 2)?, "from the same seed the same");
+    Ok(())
+}
+
+/// Clipping keeps the direction and bounds the norm of all gradients together.
+#[test]
+fn clipping_bounds_the_norm() -> Result<()> {
+    for (max_norm, scale) in [(1.0f32, 0.2f32), (10.0, 1.0)] {
+        let graph = Graph::new();
+        let p = graph.parameter("p", [2], wgrad::ops::Init::Zeros)?;
+        let x = graph.input("x", [2])?;
+        let loss = p.mul(&x)?.sum(&[0], false)?;
+        let (clipped, norm) = wgrad::optim::clip_grad_norm(&wgrad::optim::gradients(&loss)?, max_norm)?;
+        let mut program = Parameters::new(&Device::cpu(), 0).compile(&graph, &[&clipped[0].1, &norm])?;
+        program.run(&[(&x, &HostTensor::from_f32([2], vec![3.0, 4.0])?)])?;
+        assert!((program.read(&norm)?.as_f32()?[0] - 5.0).abs() < 1e-6);
+        let got = program.read(&clipped[0].1)?;
+        let got = got.as_f32()?;
+        assert!((got[0] - 3.0 * scale).abs() < 1e-5 && (got[1] - 4.0 * scale).abs() < 1e-5, "{got:?}");
+    }
+    Ok(())
+}
+
+/// A drawing shows the cell once, and a box a step when it is unrolled over the same parameters.
+#[test]
+fn an_unrolled_cell_is_drawn_step_by_step() -> Result<()> {
+    use wgrad::nn::LstmCell;
+    use wgrad::nn::recurrent::{Unroll, unroll};
+    let graph = Graph::new();
+    unroll(&LstmCell::new(3, 4), &graph.input("x", [3, 2, 3])?, Unroll::default())?;
+    let dot = graph.to_dot();
+    assert!((0..3).all(|t| dot.contains(&format!("label=\"t = {t}\""))), "{dot}");
+    let names: Vec<_> = graph.parameters().iter().filter_map(Tensor::name).collect();
+    assert_eq!(names, ["weight_ih", "weight_hh", "bias_ih", "bias_hh"]);
+    Ok(())
+}

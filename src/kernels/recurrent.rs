@@ -71,6 +71,8 @@ impl Shares {
             kind => kind.name(),
             gates => kind.gates(),
             vec4 => hidden % 4 == 0,
+            // No invocation lies outside: nothing to guard.
+            full => batch.is_multiple_of(rows) && hidden == 4 * lanes * self.unit_tiles(),
             unit_tiles => self.unit_tiles(),
             steps, batch, hidden, whole, rows, lanes, shuffle,
         }

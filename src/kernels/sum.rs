@@ -1,4 +1,5 @@
-//! Sums over dimensions: `shaders/sum.wgsl`, in two passes where they are long.
+//! Sums over dimensions: `shaders/sum.wgsl`, in two passes where they are long; over leading dimensions, such as a
+//! bias' gradient, `shaders/sum_columns.wgsl`.
 
 use super::{Binding, Limits, Lowering, Operand, chunks, launch, partials};
 use crate::error::Mismatch;
@@ -30,12 +31,43 @@ fn axes(shape: &Shape, keep: impl Fn(usize) -> bool) -> (usize, Vec<Value>) {
     (count, values)
 }
 
+/// Rows one invocation adds at most where columns are summed.
+const ROWS: usize = 64;
+
+/// The sum over leading dimensions: neighbouring invocations own neighbouring columns. `None` where the columns
+/// are not whole vec4 or too few for that, or the tensor does not fit a binding.
+fn columns(dims: &[usize], inputs: &[&TensorType], limits: &Limits) -> Result<Option<Lowering>, Mismatch> {
+    let shape = &inputs[0].shape;
+    let lead = dims.len();
+    let (rows, kept) = (shape[..lead].iter().product::<usize>(), shape[lead..].iter().product::<usize>());
+    let leading = dims.iter().enumerate().all(|(i, &d)| i == d);
+    if !leading || !kept.is_multiple_of(4) || kept < 32 || inputs[0].bytes() > limits.max_binding_bytes {
+        return Ok(None);
+    }
+    let columns = kept / 4;
+    let lanes = columns.next_power_of_two().clamp(8, 64);
+    let (tiles, parts) = (columns.div_ceil(lanes), rows.div_ceil(ROWS));
+    let values = context! { rows, columns, lanes, tiles, parts, rows_per_part => rows.div_ceil(parts) };
+    let target = if parts == 1 { Operand::Output(0) } else { Operand::Workspace(0) };
+    let bindings = vec![Binding::read(Operand::Input(0)), Binding::write(target)];
+    let why = format!("leading dimensions, 4 columns a lane, {parts} parts");
+    let mut lowering = Lowering::single(launch(limits, "sum_columns", tiles * parts, bindings, why, values)?);
+    if parts > 1 {
+        lowering.workspaces.push((parts * kept * 4) as u64);
+        lowering.launches.push(partials::sum(Operand::Workspace(0), parts, kept, limits)?);
+    }
+    Ok(Some(lowering))
+}
+
 pub(super) fn forward(
     dims: &[usize],
     inputs: &[&TensorType],
     outputs: &[&TensorType],
     limits: &Limits,
 ) -> Result<Lowering, Mismatch> {
+    if let Some(lowering) = columns(dims, inputs, limits)? {
+        return Ok(lowering);
+    }
     let shape = &inputs[0].shape;
     let count = outputs[0].shape.elements();
     // A tensor larger than a binding is split along its first dimension, which must then be summed.

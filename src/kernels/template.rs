@@ -43,6 +43,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("softmax.wgsl", include_str!("../../shaders/softmax.wgsl")),
     ("softmax_backward.wgsl", include_str!("../../shaders/softmax_backward.wgsl")),
     ("sum.wgsl", include_str!("../../shaders/sum.wgsl")),
+    ("sum_columns.wgsl", include_str!("../../shaders/sum_columns.wgsl")),
     ("sum_partials.wgsl", include_str!("../../shaders/sum_partials.wgsl")),
     ("unary.wgsl", include_str!("../../shaders/unary.wgsl")),
     ("where_.wgsl", include_str!("../../shaders/where_.wgsl")),

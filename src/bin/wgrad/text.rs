@@ -38,7 +38,7 @@ pub struct TextArgs {
     #[arg(long, value_enum, default_value = "lstm")]
     cell: Cell,
     /// Steps of training, each one window of every stream.
-    #[arg(long, default_value_t = 1500, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
     steps: u32,
     /// Streams of the text read side by side.
     #[arg(long, default_value_t = 32)]

@@ -1,0 +1,25 @@
+// sum_columns: partials[p,c] = sum of input[r,c] over the rows r of part p, in their order
+//
+// An invocation adds 4 neighbouring columns of one part, a workgroup {{ lanes }} such runs of columns: neighbours read
+// neighbours. {{ "A second pass adds the parts in order." if parts > 1 else "One part is the sum." }}
+//
+// input ({{ rows }}, {{ columns }} vec4), partials ({{ parts }}, {{ columns }} vec4)
+{% include "common/group.wgsl" %}
+
+@group(0) @binding(0) var<storage, read> input: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read_write> output: array<vec4<f32>>;
+
+@compute @workgroup_size({{ lanes }})
+fn sum_columns(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
+  let group = flat_group(workgroup);
+  if (group >= GROUPS) { return; }
+  let part = group / {{ tiles }}u;
+  let column = group % {{ tiles }}u * {{ lanes }}u + lane.x;
+  if (column >= {{ columns }}u) { return; }
+  let last = min((part + 1u) * {{ rows_per_part }}u, {{ rows }}u);
+  var total = vec4<f32>();
+  for (var r = part * {{ rows_per_part }}u; r < last; r++) {
+    total += input[r * {{ columns }}u + column];
+  }
+  output[part * {{ columns }}u + column] = total;
+}
