@@ -25,8 +25,11 @@ impl Cell for LeakyAverage {
 /// Writes `<name>-cell.dot` and `<name>-unrolled.dot`.
 fn draw(name: &str, cell: &dyn Cell) -> Result<()> {
     let once = Graph::new();
-    let state =
-        cell.state_sizes().iter().enumerate().map(|(i, &size)| once.input(&format!("state {i}"), [2, size]));
+    let state = cell
+        .state_sizes()
+        .into_iter()
+        .enumerate()
+        .map(|(i, size)| once.input(&format!("state {i}"), [2, size]));
     cell.step(&once.input("x", [2, 4])?, &state.collect::<Result<Vec<_>>>()?)?;
     let unrolled = Graph::new();
     unroll(cell, &unrolled.input("x", [3, 2, 4])?, Unroll::default())?;

@@ -61,7 +61,7 @@ fn compare(got: &HostTensor, expected: &HostTensor, bound: Bound) -> Option<(usi
         Bound::Within { relative, absolute } => {
             !((got[*i] - expected[*i]).abs() <= absolute + relative * expected[*i].abs())
         }
-        Bound::Norm { relative } => !(error <= relative) && got[*i] != expected[*i],
+        Bound::Norm { relative } => (error.is_nan() || error > relative) && got[*i] != expected[*i],
     };
     let all: Vec<usize> = (0..expected.len()).filter(wrong).collect();
     let worst = all.iter().copied().max_by(|&a, &b| {

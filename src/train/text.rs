@@ -2,6 +2,22 @@
 //!
 //! Truncated backpropagation through time: each step learns from one window, and the state after it, kept on the
 //! device, is where the next window begins. Gradients stay within a window.
+//!
+//! After 1000 steps on a megabyte of Shakespeare (`wgrad text --data FILE --prompt ROMEO: --length 500`, two LSTM
+//! layers of 128, validation loss 1.69; PyTorch 1.68 by `scripts/pytorch_text.py`) it writes like this: names,
+//! line breaks and short words are right, longer words are invented, sense there is none.
+//!
+//! ```text
+//! ROMEO:
+//! Must one remany such that and
+//! Hereford, God venttressorringes intents,
+//! The know him gad make a father,
+//! And feam fortune to west for my holour.
+//! I hear corm his lown you shall steel?
+//!
+//! LEONTES:
+//! Shories, lords, for thee to hear trust, to serve let
+//! ```
 
 use crate::data::{Streams, Vocabulary};
 use crate::error::{Error, Result};
