@@ -286,6 +286,7 @@ pub fn write(args: &WriteArgs) -> anyhow::Result<()> {
     };
     let vocabulary = Vocabulary::of(settings["vocabulary"].as_str().unwrap_or_default())
         .with_context(|| format!("{}: the vocabulary", args.run.display()))?;
+    vocabulary.encode(&args.sampling.prompt).context("--prompt")?;
     let model = TextModel {
         cell: if settings["cell"] == "gru" { TextCell::Gru } else { TextCell::Lstm },
         vocabulary: vocabulary.len(),
