@@ -8,6 +8,8 @@ mod binary;
 mod broadcast_to;
 mod conv2d;
 mod cross_entropy;
+mod elementwise;
+mod epilogue;
 mod matmul;
 mod optimizer;
 mod partials;
@@ -16,8 +18,8 @@ mod softmax;
 mod sum;
 mod template;
 mod tile;
-mod unary;
 
+pub use epilogue::{Epilogue, EpilogueStep};
 pub use template::sources;
 
 use crate::error::Mismatch;
@@ -155,32 +157,54 @@ fn launch(
     Ok(Launch { kernel: Kernel { name, wgsl }, bindings, grid: [x as u32, y as u32], why: why.into() })
 }
 
-/// The kernels of one node. An op that only renames memory (reshape) and leaves have none.
+/// Whether the kernels of an op can apply an [`Epilogue`] to what they store.
+pub fn takes_epilogue(op: &Op, inputs: &[&TensorType]) -> bool {
+    match op {
+        Op::Conv2d(_) | Op::Conv2dBackwardInput { .. } | Op::MatMul(_) | Op::MaxPool2dBackward { .. } => true,
+        Op::Unary(_) | Op::UnaryBackward(_) => true,
+        Op::Binary(_) => inputs[0] == inputs[1],
+        Op::Input { .. } | Op::State { .. } | Op::Constant { .. } | Op::Reshape { .. } => false,
+        Op::Conv2dBackwardWeight { .. } | Op::MaxPool2d(_) | Op::AvgPool2d(_) => false,
+        Op::AvgPool2dBackward { .. } | Op::Equal | Op::BroadcastTo { .. } | Op::Sum { .. } => false,
+        Op::Argmax { .. } | Op::Softmax(_) | Op::SoftmaxBackward(_) => false,
+        Op::CrossEntropy(_) | Op::CrossEntropyBackward(_) | Op::Sgd(_) | Op::Adam(_) | Op::Increment => false,
+    }
+}
+
+/// The kernels of one node and of the element-wise functions fused with it, whose other operands follow the
+/// op's own inputs. An op that only renames memory (reshape) and leaves have none.
 ///
 /// # Errors
 /// When a tensor is larger than the device can bind and the op cannot be split.
 pub fn lower(
     op: &Op,
+    fused: &Epilogue,
     inputs: &[&TensorType],
     outputs: &[&TensorType],
     limits: &Limits,
 ) -> Result<Lowering, Mismatch> {
+    let own = &inputs[..inputs.len().saturating_sub(fused.operands().len())];
     let lowering = match op {
         Op::Input { .. } | Op::State { .. } | Op::Constant { .. } | Op::Reshape { .. } => Lowering::default(),
-        Op::Conv2d(o) => conv2d::forward(o, inputs, limits)?,
-        Op::Conv2dBackwardInput { options, input } => conv2d::backward_input(options, input, inputs, limits)?,
+        Op::Conv2d(o) => conv2d::forward(o, fused, own, limits)?,
+        Op::Conv2dBackwardInput { options, input } => {
+            conv2d::backward_input(options, input, fused, own, limits)?
+        }
         Op::Conv2dBackwardWeight { options, weight } => {
             conv2d::backward_weight(options, weight, inputs, limits)?
         }
         Op::MaxPool2d(o) => pool2d::max(o, inputs, limits)?,
-        Op::MaxPool2dBackward { options, input } => pool2d::max_backward(options, input, limits)?,
+        Op::MaxPool2dBackward { options, input } => pool2d::max_backward(options, input, fused, limits)?,
         Op::AvgPool2d(o) => pool2d::avg(o, inputs, limits)?,
         Op::AvgPool2dBackward { options, input } => pool2d::avg_backward(options, input, limits)?,
-        Op::Unary(f) => unary::forward(f, inputs, limits)?,
-        Op::UnaryBackward(f) => unary::backward(f, inputs, limits)?,
-        Op::Binary(f) => binary::forward(f, inputs, outputs, limits)?,
+        Op::Unary(f) => elementwise::chain(EpilogueStep::Unary(*f), fused, inputs, limits)?,
+        Op::UnaryBackward(f) => {
+            let step = EpilogueStep::UnaryBackward { function: *f, saved: 1 };
+            elementwise::chain(step, fused, inputs, limits)?
+        }
+        Op::Binary(f) => binary::forward(f, fused, inputs, outputs, limits)?,
         Op::Equal => binary::equal(inputs, limits)?,
-        Op::MatMul(o) => matmul::forward(o, inputs, limits)?,
+        Op::MatMul(o) => matmul::forward(o, fused, own, limits)?,
         Op::BroadcastTo { shape } => broadcast_to::forward(shape, inputs, limits)?,
         Op::Sum { dims } => sum::forward(dims, inputs, outputs, limits)?,
         Op::Argmax { dim } => argmax::forward(*dim, inputs, limits)?,

@@ -12,6 +12,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("common/math.wgsl", include_str!("../../shaders/common/math.wgsl")),
     ("common/activations.wgsl", include_str!("../../shaders/common/activations.wgsl")),
     ("common/avg_window.wgsl", include_str!("../../shaders/common/avg_window.wgsl")),
+    ("common/epilogue.wgsl", include_str!("../../shaders/common/epilogue.wgsl")),
     ("common/row.wgsl", include_str!("../../shaders/common/row.wgsl")),
     ("common/conv2d_terms.wgsl", include_str!("../../shaders/common/conv2d_terms.wgsl")),
     ("argmax.wgsl", include_str!("../../shaders/argmax.wgsl")),
@@ -24,6 +25,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("conv2d_backward_weight.wgsl", include_str!("../../shaders/conv2d_backward_weight.wgsl")),
     ("cross_entropy.wgsl", include_str!("../../shaders/cross_entropy.wgsl")),
     ("cross_entropy_backward.wgsl", include_str!("../../shaders/cross_entropy_backward.wgsl")),
+    ("elementwise.wgsl", include_str!("../../shaders/elementwise.wgsl")),
     ("equal.wgsl", include_str!("../../shaders/equal.wgsl")),
     ("increment.wgsl", include_str!("../../shaders/increment.wgsl")),
     ("matmul.wgsl", include_str!("../../shaders/matmul.wgsl")),
@@ -34,7 +36,6 @@ const SOURCES: &[(&str, &str)] = &[
     ("softmax_backward.wgsl", include_str!("../../shaders/softmax_backward.wgsl")),
     ("sum.wgsl", include_str!("../../shaders/sum.wgsl")),
     ("sum_partials.wgsl", include_str!("../../shaders/sum_partials.wgsl")),
-    ("unary.wgsl", include_str!("../../shaders/unary.wgsl")),
 ];
 
 /// The shader files, name and text, as they are compiled into the library.

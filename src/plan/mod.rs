@@ -4,6 +4,7 @@
 //! executor only replays it.
 
 mod build;
+mod fuse;
 mod memory;
 
 pub use build::plan;
