@@ -1,6 +1,6 @@
 //! Element-wise functions of one tensor.
 
-use super::{Bound, Case, Fill};
+use super::{Bound, Case, Fill, Kink};
 use wgrad::ops::Unary;
 
 /// Each function with the bound of its values and its derivative.
@@ -35,6 +35,7 @@ pub fn cases() -> Vec<Case> {
             let mut case = Case::new(format!("{} {shape:?}", function.name()), bound);
             let input = case.input("input", shape, Fill::Real(6.0));
             case.gradient_bound = gradient_bound(function);
+            case.kink = Kink::Zero;
             let output = input.unary(function).expect("an f32 tensor");
             case.output_and_gradients(&output, Fill::Integers(3)).expect("gradients");
             cases.push(case);
@@ -51,6 +52,7 @@ fn special(function: Unary, bound: Bound) -> Case {
     let input = case.input("input", &[values.len()], Fill::Real(1.0));
     case.set(&input, values.to_vec());
     case.gradient_bound = gradient_bound(function);
+    case.kink = Kink::Zero;
     let output = input.unary(function).expect("an f32 tensor");
     case.output_and_gradients(&output, Fill::Integers(3)).expect("gradients");
     case

@@ -3,6 +3,8 @@
 //! A case is a graph with inputs and their data, the op's outputs and all its gradients. Parity, checked
 //! shaders and the shader back ends all take their work from here.
 
+#![allow(dead_code, reason = "each test uses its part of the table")]
+
 pub mod activations;
 pub mod conv2d;
 pub mod cross_entropy;
@@ -40,6 +42,17 @@ pub enum Fill {
     Indices(u32),
 }
 
+/// Where the outputs have no derivative, and how finite differences keep away from there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kink {
+    /// Nowhere.
+    None,
+    /// At inputs of 0.
+    Zero,
+    /// Where two inputs are equal.
+    Ties,
+}
+
 /// One case.
 pub struct Case {
     pub name: String,
@@ -49,6 +62,8 @@ pub struct Case {
     pub bound: Bound,
     /// The bound of the gradients, where it is another one.
     pub gradient_bound: Option<Bound>,
+    /// Where there is no derivative.
+    pub kink: Kink,
     /// Too large for the slower runs.
     pub huge: bool,
 }
@@ -63,6 +78,7 @@ impl Case {
             outputs,
             bound,
             gradient_bound: None,
+            kink: Kink::None,
             huge: false,
         }
     }
