@@ -179,8 +179,7 @@ fn check_output(case: &Case, name: &str, output: &Tensor, tally: &mut Tally) {
             let measured = difference(output, &upstream_value, &mut held, &input, at);
             tally.elements += 1;
             let error = (measured - expected[at]).abs();
-            // Written so that NaN fails.
-            if !(error <= ABSOLUTE + RELATIVE * expected[at].abs()) {
+            if error.is_nan() || error > ABSOLUTE + RELATIVE * expected[at].abs() {
                 tally.failures.push(format!(
                     "{}: gradient of {name} by {input} at {at}: rule {:e}, differences {measured:e}",
                     case.name, expected[at]

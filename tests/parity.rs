@@ -53,11 +53,11 @@ fn compare(got: &HostTensor, expected: &HostTensor, bound: Bound) -> Option<(usi
         }
     };
     let (got, expected) = (values(got), values(expected));
-    // Written so that NaN is out of every bound.
     let wrong = |i: &usize| match bound {
-        Bound::Exact => !(got[*i] == expected[*i]),
+        Bound::Exact => got[*i] != expected[*i], // true for NaN
         Bound::Within { relative, absolute } => {
-            !((got[*i] - expected[*i]).abs() <= absolute + relative * expected[*i].abs())
+            let error = (got[*i] - expected[*i]).abs();
+            error.is_nan() || error > absolute + relative * expected[*i].abs()
         }
     };
     let all: Vec<usize> = (0..expected.len()).filter(wrong).collect();

@@ -132,7 +132,7 @@ impl Case {
         self.output("output", output);
         let inputs: Vec<Tensor> = self.inputs.iter().map(|(t, _)| t.clone()).collect();
         let wrt: Vec<&Tensor> = inputs.iter().filter(|t| t.ty().dtype == DType::F32).collect();
-        let grad = self.input("grad_output", &output.shape().to_vec(), error);
+        let grad = self.input("grad_output", &output.shape(), error);
         for (tensor, grad) in wrt.iter().zip(output.gradients_from(&grad, &wrt)?) {
             self.output(&format!("grad_{}", tensor.name().unwrap_or_default()), &grad);
         }
