@@ -33,48 +33,41 @@ const ALLOWED: [(&str, &[&str]); 15] = [
 ];
 
 /// What stands above the engine: it may use all of it, and nothing below may use it.
-const ABOVE: [&str; 1] = ["train"];
+const ABOVE: [&str; 2] = ["train", "verify"];
 
 /// An op's stem and its five places, without folder and extension: `src/ops`, `src/reference`, `src/kernels`,
-/// `shaders`, `tests/cases`.
+/// `shaders`, `src/verify/cases`.
 struct Stem {
     op: &'static str,
-    reference: &'static str,
     kernels: &'static str,
     shaders: &'static [&'static str],
-    cases: &'static str,
 }
 
-const fn stem(
-    op: &'static str,
-    kernels: &'static str,
-    shaders: &'static [&'static str],
-    cases: &'static str,
-) -> Stem {
-    Stem { op, reference: op, kernels, shaders, cases }
+const fn stem(op: &'static str, kernels: &'static str, shaders: &'static [&'static str]) -> Stem {
+    Stem { op, kernels, shaders }
 }
 
-const STEMS: [Stem; 11] = [
-    stem("argmax", "argmax", &["argmax"], "reduce"),
-    stem("avg_pool2d", "pool2d", &["avg_pool2d", "avg_pool2d_backward"], "pool2d"),
-    stem("binary", "binary", &["binary", "equal"], "elementwise"),
-    stem("broadcast_to", "broadcast_to", &["broadcast_to"], "elementwise"),
-    stem("conv2d", "conv2d", &["conv2d", "conv2d_backward_weight"], "conv2d"),
-    stem("cross_entropy", "cross_entropy", &["cross_entropy", "cross_entropy_backward"], "cross_entropy"),
-    stem("matmul", "matmul", &["matmul"], "matmul"),
-    stem("max_pool2d", "pool2d", &["max_pool2d", "max_pool2d_backward"], "pool2d"),
-    stem("optimizer", "optimizer", &["adam", "increment", "sgd"], "optimizer"),
-    stem("softmax", "softmax", &["softmax", "softmax_backward"], "softmax"),
-    stem("sum", "sum", &["sum", "sum_partials"], "reduce"),
+const STEMS: [Stem; 12] = [
+    stem("argmax", "argmax", &["argmax"]),
+    stem("avg_pool2d", "pool2d", &["avg_pool2d", "avg_pool2d_backward"]),
+    stem("binary", "binary", &["binary", "equal"]),
+    stem("broadcast_to", "broadcast_to", &["broadcast_to"]),
+    stem("conv2d", "conv2d", &["conv2d", "conv2d_backward_weight"]),
+    stem("cross_entropy", "cross_entropy", &["cross_entropy", "cross_entropy_backward"]),
+    stem("matmul", "matmul", &["matmul"]),
+    stem("max_pool2d", "pool2d", &["max_pool2d", "max_pool2d_backward"]),
+    stem("optimizer", "optimizer", &["adam", "increment", "sgd"]),
+    stem("softmax", "softmax", &["softmax", "softmax_backward"]),
+    stem("sum", "sum", &["sum", "sum_partials"]),
+    stem("unary", "unary", &["unary"]),
 ];
-/// Its shader is one file for all functions, its cases are called by what they are.
-const UNARY: Stem = stem("unary", "unary", &["unary"], "activations");
 
 /// Files of these folders that belong to no one op: leaves and reshapes have no kernel.
-const SHARED: [(&str, &[&str]); 3] = [
+const SHARED: [(&str, &[&str]); 4] = [
     ("src/ops", &["leaf", "mod", "reshape"]),
     ("src/reference", &["erf", "interpreter", "mod", "parallel"]),
     ("src/kernels", &["mod", "partials", "template", "tile"]),
+    ("src/verify/cases", &["mod", "reshape"]),
 ];
 
 fn root() -> &'static Path {
@@ -201,7 +194,6 @@ fn only_exec_knows_wgpu() {
 
 #[test]
 fn an_op_has_its_five_places() {
-    let stems = || STEMS.iter().chain([&UNARY]);
     let shared = |folder: &str| {
         let found = SHARED.iter().find(|(f, _)| *f == folder);
         found.map_or(&[][..], |(_, names)| names).iter().copied()
@@ -217,11 +209,11 @@ fn an_op_has_its_five_places() {
         assert_eq!(on_disk, names, "{folder}: files, and what the table of stems says");
     };
     let with = |folder, own: Vec<&'static str>| own.into_iter().chain(shared(folder)).collect();
-    claimed("src/ops", ".rs", with("src/ops", stems().map(|s| s.op).collect()));
-    claimed("src/reference", ".rs", with("src/reference", stems().map(|s| s.reference).collect()));
-    claimed("src/kernels", ".rs", with("src/kernels", stems().map(|s| s.kernels).collect()));
-    claimed("shaders", ".wgsl", stems().flat_map(|s| s.shaders).copied().collect());
-    claimed("tests/cases", ".rs", stems().map(|s| s.cases).chain(["mod"]).collect());
+    claimed("src/ops", ".rs", with("src/ops", STEMS.iter().map(|s| s.op).collect()));
+    claimed("src/reference", ".rs", with("src/reference", STEMS.iter().map(|s| s.op).collect()));
+    claimed("src/kernels", ".rs", with("src/kernels", STEMS.iter().map(|s| s.kernels).collect()));
+    claimed("shaders", ".wgsl", STEMS.iter().flat_map(|s| s.shaders).copied().collect());
+    claimed("src/verify/cases", ".rs", with("src/verify/cases", STEMS.iter().map(|s| s.op).collect()));
 }
 
 #[test]

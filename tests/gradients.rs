@@ -4,13 +4,12 @@
 //! input must be `sum(g dy/dx)`, with 4-point central differences of step 1e-3. Gradients are outputs too: the
 //! rules of the backward ops are held to the same.
 
-mod cases;
-
-use cases::{Case, Kink, Random};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use wgrad::graph::gradients_from;
 use wgrad::ops::Op;
+use wgrad::random::Rng;
 use wgrad::reference::{Array, Interpreter, Precision};
+use wgrad::verify::{self, Case, Kink, Line};
 use wgrad::{DType, Tensor};
 
 const STEP: f64 = 1e-3;
@@ -57,7 +56,7 @@ struct Tally {
 
 /// The data of a case in f64, away from its kinks.
 fn inputs(case: &Case) -> HashMap<String, Array> {
-    let mut random = Random::new(77);
+    let mut rng = Rng::new(77);
     let move_away = |(index, value): (usize, f64), order: &[usize]| match case.kink {
         Kink::None => value,
         Kink::Zero if value.abs() < 0.25 => value + 0.5,
@@ -68,9 +67,7 @@ fn inputs(case: &Case) -> HashMap<String, Array> {
     for (tensor, value) in &case.inputs {
         let mut array = Array::from_host(value);
         let mut order: Vec<usize> = (0..array.data.len()).collect();
-        for i in (1..order.len()).rev() {
-            order.swap(i, random.next() as usize % (i + 1));
-        }
+        rng.shuffle(&mut order);
         if array.ty.dtype == DType::F32 {
             let old = std::mem::take(&mut array.data);
             array.data = old.into_iter().enumerate().map(|pair| move_away(pair, &order)).collect();
@@ -149,8 +146,8 @@ fn check_output(case: &Case, name: &str, output: &Tensor, tally: &mut Tally) {
     let mut held = inputs(case);
     let upstream_name = format!("upstream of {name}");
     let upstream = output.graph().input(&upstream_name, output.shape()).expect("a valid shape");
-    let mut random = Random::new(5);
-    let draw = |_| random.next() as f64 / 2f64.powi(30) - 1.0;
+    let mut rng = Rng::new(5);
+    let draw = |_| rng.range(-1.0, 1.0);
     let upstream_value =
         Array { ty: upstream.ty(), data: (0..output.shape().elements()).map(draw).collect() };
     held.insert(upstream_name, upstream_value.clone());
@@ -166,7 +163,7 @@ fn check_output(case: &Case, name: &str, output: &Tensor, tally: &mut Tally) {
                 let reason = e.to_string();
                 let lacking = rules.iter().find(|(_, rule)| !rule).map(|(op, _)| *op);
                 if lacking.is_none_or(|_| !reason.contains("expected an op with a gradient")) {
-                    tally.failures.push(format!("{}: {name}: {reason}", case.name));
+                    tally.failures.push(format!("{}: {name}: {reason}", case.line));
                 }
                 *tally.refused.entry(reason).or_default() += 1;
                 continue;
@@ -182,7 +179,7 @@ fn check_output(case: &Case, name: &str, output: &Tensor, tally: &mut Tally) {
             if error.is_nan() || error > ABSOLUTE + RELATIVE * expected[at].abs() {
                 tally.failures.push(format!(
                     "{}: gradient of {name} by {input} at {at}: rule {:e}, differences {measured:e}",
-                    case.name, expected[at]
+                    case.line, expected[at]
                 ));
                 break;
             }
@@ -196,18 +193,19 @@ fn chosen(count: usize, flops: u64) -> Vec<usize> {
     if count <= most {
         return (0..count).collect();
     }
-    let mut random = Random::new(count as u64);
+    let mut rng = Rng::new(count as u64);
     (0..most)
         .map(|i| {
             let (from, to) = (i * count / most, (i + 1) * count / most);
-            from + random.next() as usize % (to - from)
+            from + rng.below(to - from)
         })
         .collect()
 }
 
-fn check(family: &str, cases: Vec<Case>) -> Tally {
+fn check(family: &str, lines: &[Line]) -> Tally {
     let mut tally = Tally::default();
-    for case in cases {
+    for line in lines {
+        let case = Case::build(line).expect("a case of the table");
         let differentiable = |(name, tensor): &&(String, Tensor)| {
             tensor.ty().dtype == DType::F32 && (name == "output" || name.starts_with("grad_"))
         };
@@ -236,93 +234,54 @@ fn check(family: &str, cases: Vec<Case>) -> Tally {
     tally
 }
 
-/// A family, the rules its cases must have used, and the cases it may leave out for their size.
-fn family(name: &str, cases: Vec<Case>, rules: &[&str], too_dear: usize) {
-    let tally = check(name, cases);
+/// A family, the rules its cases must have used, and the cases it may leave out for their size. Each shape is
+/// taken once: the rules are the same whatever the data.
+fn family(stem: &str, rules: &[&str], too_dear: usize) {
+    let mut lines = verify::table(Some(stem)).expect("a stem");
+    let mut seen = BTreeSet::new();
+    lines.retain(|line| {
+        let shapes = line.fields.iter().filter(|(key, _)| key != "data" && key != "seed");
+        seen.insert((line.op.clone(), shapes.cloned().collect::<Vec<_>>()))
+    });
+    let tally = check(stem, &lines);
     let expected: BTreeSet<&str> = rules.iter().copied().collect();
-    assert_eq!(tally.rules, expected, "the gradient rules that {name} reaches");
-    assert!(tally.elements > 0 && tally.too_dear <= too_dear, "{name}: {} too large", tally.too_dear);
+    assert_eq!(tally.rules, expected, "the gradient rules that {stem} reaches");
+    assert!(tally.elements > 0 && tally.too_dear <= too_dear, "{stem}: {} too large", tally.too_dear);
 }
 
-#[test]
-fn activations() {
-    let rules = ["relu", "leaky_relu", "elu", "gelu", "gelu_tanh", "sigmoid", "tanh", "scale"];
-    family("activations", cases::activations::cases(), &rules, 0);
+macro_rules! families {
+    ($($stem:ident: $rules:expr, $too_dear:expr;)*) => {
+        $(#[test]
+        fn $stem() {
+            family(stringify!($stem), &$rules, $too_dear);
+        })*
+
+        /// No family with a rule is missing above.
+        #[test]
+        fn every_rule_is_reached() {
+            let reached: BTreeSet<&str> = [$($rules.as_slice()),*].concat().into_iter().collect();
+            let mut in_cases = BTreeSet::new();
+            for line in verify::table(None).expect("the table") {
+                let case = Case::build(&line).expect("a case of the table");
+                case.graph.with(|data| {
+                    in_cases.extend(data.nodes.iter().filter(|n| has_rule(&n.op)).map(|n| n.op.name()));
+                });
+            }
+            assert_eq!(in_cases, reached);
+        }
+    };
 }
 
-#[test]
-fn conv2d() {
-    let rules = ["conv2d", "conv2d_backward_input", "conv2d_backward_weight", "sum"];
-    family("conv2d", cases::conv2d::cases(), &rules, 4);
-}
-
-#[test]
-fn cross_entropy() {
-    family("cross_entropy", cases::cross_entropy::cases(), &["cross_entropy", "sum", "scale", "div"], 0);
-}
-
-#[test]
-fn elementwise() {
-    let rules = ["add", "sub", "mul", "div", "broadcast_to", "reshape", "relu", "sum", "scale"];
-    family("elementwise", cases::elementwise::cases(), &rules, 0);
-}
-
-#[test]
-fn matmul() {
-    family("matmul", cases::matmul::cases(), &["matmul", "reshape", "sum"], 0);
-}
-
-#[test]
-fn pool2d() {
-    let rules = ["max_pool2d", "avg_pool2d", "avg_pool2d_backward"];
-    family("pool2d", cases::pool2d::cases(), &rules, 0);
-}
-
-#[test]
-fn reduce() {
-    family("reduce", cases::reduce::cases(), &["sum", "reshape", "broadcast_to"], 0);
-}
-
-#[test]
-fn softmax() {
-    family("softmax", cases::softmax::cases(), &["softmax", "log_softmax"], 0);
-}
-
-/// No op with a rule is missing from the families above.
-#[test]
-fn every_rule_is_reached() {
-    let mut in_cases = BTreeSet::new();
-    for case in cases::all() {
-        case.graph.with(|data| {
-            in_cases.extend(data.nodes.iter().filter(|n| has_rule(&n.op)).map(|n| n.op.name()));
-        });
-    }
-    let all = [
-        "conv2d",
-        "conv2d_backward_input",
-        "conv2d_backward_weight",
-        "max_pool2d",
-        "avg_pool2d",
-        "avg_pool2d_backward",
-        "relu",
-        "leaky_relu",
-        "elu",
-        "gelu",
-        "gelu_tanh",
-        "sigmoid",
-        "tanh",
-        "scale",
-        "add",
-        "sub",
-        "mul",
-        "div",
-        "matmul",
-        "reshape",
-        "broadcast_to",
-        "sum",
-        "softmax",
-        "log_softmax",
-        "cross_entropy",
-    ];
-    assert_eq!(in_cases, all.into_iter().collect());
+families! {
+    avg_pool2d: ["avg_pool2d", "avg_pool2d_backward"], 0;
+    binary: ["add", "sub", "mul", "div", "broadcast_to", "reshape", "sum", "scale"], 0;
+    broadcast_to: ["broadcast_to", "reshape", "sum"], 0;
+    conv2d: ["conv2d", "conv2d_backward_input", "conv2d_backward_weight", "sum"], 4;
+    cross_entropy: ["cross_entropy", "sum", "scale", "div"], 0;
+    matmul: ["matmul", "reshape", "sum"], 0;
+    max_pool2d: ["max_pool2d"], 0;
+    reshape: ["reshape", "relu", "scale"], 0;
+    softmax: ["softmax", "log_softmax"], 0;
+    sum: ["sum", "reshape", "broadcast_to", "scale"], 0;
+    unary: ["relu", "leaky_relu", "elu", "gelu", "gelu_tanh", "sigmoid", "tanh", "scale"], 0;
 }

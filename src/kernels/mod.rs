@@ -38,6 +38,8 @@ pub struct Limits {
     pub max_workgroups: u32,
     /// The subgroup size, where shuffles are available and all subgroups have this one size.
     pub subgroup_size: Option<u32>,
+    /// The rows of register tiles; `None`, for the rows that suit the shapes, everywhere but in tests.
+    pub tile_rows: Option<usize>,
 }
 
 impl Default for Limits {
@@ -49,7 +51,32 @@ impl Default for Limits {
             offset_alignment: 256,
             max_workgroups: 65535,
             subgroup_size: None,
+            tile_rows: None,
         }
+    }
+}
+
+impl Limits {
+    /// What a test gives a planner for this device, so that every variant has its turn: the rows of each
+    /// register tile, no shuffles, bindings and grids so small that work is split. Name and limits.
+    pub fn variants(&self) -> Vec<(String, Self)> {
+        let tiled = |limits: &Self, what: &str| {
+            let forced =
+                |rows| (format!("{what}{rows}-row tiles"), Self { tile_rows: Some(rows), ..limits.clone() });
+            tile::rows(limits).into_iter().map(forced).collect::<Vec<_>>()
+        };
+        let plain = Self { subgroup_size: None, ..self.clone() };
+        let bytes = (16 << 10).min(self.max_binding_bytes);
+        let mut variants = vec![
+            ("bindings of 16 KiB".to_owned(), Self { max_binding_bytes: bytes, ..self.clone() }),
+            ("100 workgroups a dimension".to_owned(), Self { max_workgroups: 100, ..self.clone() }),
+        ];
+        variants.extend(tiled(self, ""));
+        if self.subgroup_size.is_some() {
+            variants.push(("no shuffles".to_owned(), plain.clone()));
+            variants.extend(tiled(&plain, "no shuffles, "));
+        }
+        variants
     }
 }
 

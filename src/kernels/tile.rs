@@ -24,13 +24,21 @@ const SHUFFLE: [(usize, f64); 7] =
 /// The same without shuffles, where more than 8 rows spill registers on GPUs.
 const PLAIN: [(usize, f64); 4] = [(8, 15.0), (4, 9.0), (2, 5.0), (1, 3.0)];
 
+/// The rows of all tiles that a device can be given.
+pub(super) fn rows(limits: &Limits) -> Vec<usize> {
+    let shuffles = limits.subgroup_size == Some(LANES as u32);
+    let candidates: &[(usize, f64)] = if shuffles { &SHUFFLE } else { &PLAIN };
+    candidates.iter().map(|(rows, _)| *rows).collect()
+}
+
 impl Tile {
     /// The tile that wastes least for `rows` rows.
     pub(super) fn choose(rows: usize, limits: &Limits) -> Self {
         let shuffles = limits.subgroup_size == Some(LANES as u32);
         let candidates: &[(usize, f64)] = if shuffles { &SHUFFLE } else { &PLAIN };
         let cost = |(tm, speed): &(usize, f64)| (rows.div_ceil(*tm) * tm) as f64 / speed;
-        let best = candidates.iter().min_by(|a, b| cost(a).total_cmp(&cost(b)));
+        let allowed = |c: &&(usize, f64)| limits.tile_rows.is_none_or(|rows| rows == c.0);
+        let best = candidates.iter().filter(allowed).min_by(|a, b| cost(a).total_cmp(&cost(b)));
         let tm = best.map_or(1, |(tm, _)| *tm);
         let shuffle = shuffles && tm >= LANES;
         // A subgroup must be one row of the workgroup for shuffles; GPUs want at least 64 invocations.
