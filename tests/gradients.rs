@@ -274,7 +274,7 @@ macro_rules! families {
 
 families! {
     avg_pool2d: ["avg_pool2d", "avg_pool2d_backward"], 0;
-    binary: ["add", "sub", "mul", "div", "broadcast_to", "reshape", "sum", "scale"], 0;
+    binary: ["add", "sub", "mul", "div", "reshape", "sum", "scale"], 0;
     broadcast_to: ["broadcast_to", "reshape", "sum"], 0;
     conv2d: ["conv2d", "conv2d_backward_input", "conv2d_backward_weight", "sum"], 4;
     cross_entropy: ["cross_entropy", "sum", "scale", "div"], 0;

@@ -24,6 +24,7 @@ mod judge;
 mod line;
 mod memory;
 mod oracle;
+mod shrink;
 mod trial;
 
 pub use case::{Case, Fill, Kink};
@@ -31,4 +32,5 @@ pub use cases::{ops, random, refused_convolutions, stems, table};
 pub use judge::{Heat, Judgement, Worst, judge};
 pub use line::Line;
 pub use oracle::{Estimate, estimate};
+pub use shrink::shrink;
 pub use trial::{Adapter, Effort, Failure, Outcome, Verdict, run};
