@@ -13,6 +13,8 @@ impl Device {
     /// Makes the buffers of `plan` anew, fills each with its bytes of `memory`, runs the plan once and gives
     /// the bytes of all buffers back, in the order of [`Plan::buffers`].
     ///
+    /// On a device without bounds checks the plan's kernels must keep to their bindings, as this crate's do.
+    ///
     /// # Errors
     /// On the CPU reference, which has no memory of a plan; when a buffer's bytes are not as many as planned;
     /// when the device failed.

@@ -59,6 +59,13 @@ pub(super) fn largest(array: &Array) -> f64 {
     array.data.iter().fold(0.0, |most: f64, v| most.max(v.abs()))
 }
 
+/// The error of a sum `v` of `terms` terms whose absolute values add up to `s`.
+pub(super) fn sum_error(s: f64, terms: usize, v: f64) -> f64 {
+    let k = terms as f64;
+    let growth = (2.0 * (k + 2.0)).min(8.0 + 4.0 * k.sqrt());
+    U * s * growth + 2.0 * U * v.abs() + (k + 1.0) * TINY
+}
+
 /// How many terms each output of a reduction adds at most; `None` for other ops.
 pub(super) fn terms(op: &Op, inputs: &[&TensorType]) -> Option<usize> {
     let size = |i: usize, d: usize| inputs[i].shape[d];
@@ -151,12 +158,10 @@ fn reduction(op: &Op, inputs: &[&Estimate], output: &Array, shift: Option<i32>, 
         true => None,
         false => Some(run(op, &inputs.iter().map(|e| e.magnitude()).collect::<Vec<_>>())?),
     };
-    let k = count as f64;
-    let growth = (2.0 * (k + 2.0)).min(8.0 + 4.0 * k.sqrt());
     Ok(each(output, |i, v| {
         let s = upper.data[i];
         let passed_on = lower.as_ref().map_or(0.0, |lower| s - lower.data[i]);
-        passed_on + U * s * growth + 2.0 * U * v.abs() + ulps * ulp(v) + (k + 1.0) * TINY
+        passed_on + sum_error(s, count, v) + ulps * ulp(v)
     }))
 }
 

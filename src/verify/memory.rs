@@ -4,7 +4,6 @@
 //! A buffer becomes canaries, data, canaries. Bindings reach into the canaries behind their data, so that a
 //! write there is neither clipped nor refused; those in front catch what wraps round.
 
-use super::case::Case;
 use super::oracle::first_value;
 use crate::error::{Error, Result};
 use crate::kernels::Limits;
@@ -29,10 +28,10 @@ pub(super) struct Guarded {
 }
 
 impl Guarded {
-    pub(super) fn new(mut plan: Plan, case: &Case, limits: &Limits) -> Result<Self> {
+    pub(super) fn new(mut plan: Plan, inputs: &[(String, HostTensor)], limits: &Limits) -> Result<Self> {
         let guard = limits.offset_alignment.max(256);
         let data: Vec<u64> = plan.buffers.iter().map(|b| b.bytes).collect();
-        let before = contents(&plan, case, guard)?;
+        let before = contents(&plan, inputs, guard)?;
         let mut written = vec![0; data.len()];
         for buffer in &mut plan.buffers {
             buffer.bytes += 2 * guard;
@@ -111,14 +110,14 @@ impl Guarded {
 }
 
 /// Canaries, data, canaries, for every buffer of a plan.
-fn contents(plan: &Plan, case: &Case, guard: u64) -> Result<Vec<Vec<u8>>> {
+fn contents(plan: &Plan, inputs: &[(String, HostTensor)], guard: u64) -> Result<Vec<Vec<u8>>> {
     let canaries = CANARY.to_le_bytes().repeat((guard / 4) as usize);
     let fill = |buffer: &crate::plan::BufferPlan| -> Result<Vec<u8>> {
         let data = match &buffer.kind {
             BufferKind::Slot => vec![],
             BufferKind::Constant(value) => value.to_le_bytes().to_vec(),
             BufferKind::Input(name) => {
-                let found = case.inputs.iter().find(|(t, _)| t.name().as_deref() == Some(name));
+                let found = inputs.iter().find(|(input, _)| input == name);
                 let missing = || Error::argument(name, "data for each input", "none");
                 found.ok_or_else(missing)?.1.as_bytes().to_vec()
             }

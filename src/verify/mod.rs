@@ -14,6 +14,8 @@
 //! inputs must be unchanged, shaders run with and without bounds checks, and every variant of a kernel has its
 //! turn.
 //!
+//! A kernel of your own is held to a CPU function of your own in the same way: see [`run_kernel`].
+//!
 //! A [`Case`] is one line of text, and that line brings it back: `wgrad parity --case '...'`.
 
 mod bound;
@@ -21,6 +23,7 @@ mod bound_rows;
 mod case;
 mod cases;
 mod judge;
+mod kernel;
 mod line;
 mod memory;
 mod oracle;
@@ -30,6 +33,7 @@ mod trial;
 pub use case::{Case, Fill, Kink};
 pub use cases::{ops, random, refused_convolutions, stems, table};
 pub use judge::{Heat, Judgement, Worst, judge};
+pub use kernel::{UserKernel, run_kernel};
 pub use line::Line;
 pub use oracle::{Estimate, estimate};
 pub use shrink::shrink;

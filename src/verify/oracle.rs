@@ -1,6 +1,6 @@
 //! What every adapter is held to: the CPU reference in f64, with the largest error each element may have.
 
-use super::bound::{Errors, errors, terms};
+use super::bound::{Errors, errors, sum_error, terms};
 use super::case::Case;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
@@ -25,6 +25,18 @@ impl Estimate {
     /// A value that is known exactly.
     pub fn exact(array: Array) -> Self {
         Self { array, error: None, terms: None }
+    }
+
+    /// A value with the largest error of each element, from its index and value.
+    pub fn within(array: Array, error: impl Fn(usize, f64) -> f64) -> Self {
+        let errors = array.data.iter().enumerate().map(|(i, &v)| error(i, v)).collect();
+        Self { array, error: Some(errors), terms: None }
+    }
+
+    /// Sums of at most `terms` terms whose absolute values add up to `magnitudes`, in any order, in f32.
+    pub fn sums(array: Array, magnitudes: &[f64], terms: usize) -> Self {
+        let sum = |i: usize, v| sum_error(magnitudes.get(i).copied().unwrap_or(0.0), terms, v);
+        Self { terms: Some(terms), ..Self::within(array, sum) }
     }
 
     pub(super) fn error_at(&self, i: usize) -> f64 {

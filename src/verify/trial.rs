@@ -7,9 +7,11 @@ use super::oracle::{Estimate, estimate};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::exec::{Backend, Device};
+use crate::graph::Tensor;
 use crate::kernels::Limits;
 use crate::plan::{Plan, plan};
 use crate::reference::Array;
+use crate::tensor::HostTensor;
 use std::collections::HashMap;
 
 /// An adapter opened twice: with unchecked shader modules, as programs run, and with wgpu's bounds checks.
@@ -121,20 +123,19 @@ pub struct Outcome {
 /// When the device fails: the case then says nothing, and neither would the next.
 pub fn run(case: &Case, adapter: &Adapter, effort: Effort) -> Result<Outcome> {
     let expected = case.expected()?;
-    let mut trial = Trial { case, expected: &expected, adapter, effort, outcome: Outcome::new(&expected) };
-    let plans = trial.plans()?;
-    for (number, (variant, limits, plan)) in plans.into_iter().enumerate() {
-        trial.outcome.variants += 1;
-        if let Some(failure) = trial.variant(&variant, plan, &limits, number == 0)? {
-            trial.outcome.verdict = Verdict::Fail(Box::new(failure));
-            return Ok(trial.outcome);
-        }
-    }
+    let named = |(tensor, value): &(Tensor, HostTensor)| (tensor.name().unwrap_or_default(), value.clone());
+    let inputs: Vec<_> = case.inputs.iter().map(named).collect();
+    let names: Vec<_> = case.outputs.iter().map(|(name, _)| name.clone()).collect();
+    let mut trial = Trial::new(&inputs, &names, &expected, adapter, effort);
+    let plans = trial.plans(case);
+    trial.run(plans)?;
     let mut outcome = trial.outcome;
-    if outcome.variants == 0 {
+    if outcome.verdict == Verdict::Pass && outcome.variants == 0 {
         let reason = outcome.refused.first().map_or("no variant", |(_, reason)| reason).to_owned();
         outcome.verdict = Verdict::Skipped(reason);
-    } else if let Some(reason) = mistrust(case, &expected)? {
+    } else if outcome.verdict == Verdict::Pass
+        && let Some(reason) = mistrust(case, &expected)?
+    {
         outcome.verdict = Verdict::Mistrusted(reason);
     }
     Ok(outcome)
@@ -154,50 +155,72 @@ impl Outcome {
     }
 }
 
-struct Trial<'a> {
-    case: &'a Case,
+/// Plans that compute the same outputs, on one adapter.
+pub(super) struct Trial<'a> {
+    inputs: &'a [(String, HostTensor)],
+    /// The outputs' names, in the order of the plans' outputs.
+    names: &'a [String],
     expected: &'a [Estimate],
     adapter: &'a Adapter,
     effort: Effort,
-    outcome: Outcome,
+    /// Whether the shaders are this crate's own, which may run without bounds checks.
+    pub(super) trusted: bool,
+    pub(super) outcome: Outcome,
 }
 
-impl Trial<'_> {
-    /// The distinct plans of the case, that of the planner's own choice first.
-    fn plans(&mut self) -> Result<Vec<(String, Limits, Plan)>> {
+impl<'a> Trial<'a> {
+    pub(super) fn new(
+        inputs: &'a [(String, HostTensor)],
+        names: &'a [String],
+        expected: &'a [Estimate],
+        adapter: &'a Adapter,
+        effort: Effort,
+    ) -> Self {
+        Self { inputs, names, expected, adapter, effort, trusted: true, outcome: Outcome::new(expected) }
+    }
+
+    /// Runs the plans in turn, the planner's choice first, until one fails.
+    pub(super) fn run(&mut self, plans: Vec<(String, Plan)>) -> Result<()> {
+        for (number, (variant, plan)) in plans.into_iter().enumerate() {
+            self.outcome.variants += 1;
+            if let Some(failure) = self.variant(&variant, plan, number == 0)? {
+                self.outcome.verdict = Verdict::Fail(Box::new(failure));
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// The distinct plans of a case, that of the planner's own choice first.
+    fn plans(&mut self, case: &Case) -> Vec<(String, Plan)> {
         let own = self.adapter.limits();
         let mut wanted = vec![("the planner's choice".to_owned(), own.clone())];
-        if self.effort.variants && !self.case.is_huge() {
+        if self.effort.variants && !case.is_huge() {
             // A wrong tile shows best where the bits must agree; the other variants take their turn everywhere.
             let exact = self.outcome.bounded == 0;
             wanted
                 .extend(own.variants().into_iter().filter(|(_, limits)| exact || limits.tile_rows.is_none()));
         }
-        let outputs: Vec<_> = self.case.outputs.iter().map(|(_, t)| t.id()).collect();
-        let mut plans: Vec<(String, Limits, Plan)> = Vec::new();
+        let outputs: Vec<_> = case.outputs.iter().map(|(_, t)| t.id()).collect();
+        let mut plans: Vec<(String, Plan)> = Vec::new();
         for (name, limits) in wanted {
-            match self.case.graph.with(|data| plan(data, &outputs, &limits)) {
-                Ok(plan) if plans.iter().any(|(_, _, known)| same(known, &plan)) => {}
-                // The bindings are made as wide as the device allows, for the canaries.
-                Ok(plan) => plans.push((name, own.clone(), plan)),
+            match case.graph.with(|data| plan(data, &outputs, &limits)) {
+                Ok(plan) if plans.iter().any(|(_, known)| same(known, &plan)) => {}
+                Ok(plan) => plans.push((name, plan)),
                 Err(e) => self.outcome.refused.push((name, e.to_string())),
             }
         }
-        Ok(plans)
+        plans
     }
 
-    fn variant(
-        &mut self,
-        variant: &str,
-        plan: Plan,
-        limits: &Limits,
-        chosen: bool,
-    ) -> Result<Option<Failure>> {
+    fn variant(&mut self, variant: &str, plan: Plan, chosen: bool) -> Result<Option<Failure>> {
         let repeats = if chosen { self.effort.repeats.max(1) } else { 1 };
-        let guarded = Guarded::new(plan, self.case, limits)?;
+        // Bindings are made as wide as the device allows, for the canaries.
+        let guarded = Guarded::new(plan, self.inputs, &self.adapter.limits())?;
         let mut first: Option<Vec<Vec<u8>>> = None;
         for _ in 0..repeats {
-            let after = self.adapter.unchecked.replay(&guarded.plan, guarded.before())?;
+            let device = if self.trusted { &self.adapter.unchecked } else { &self.adapter.checked };
+            let after = device.replay(&guarded.plan, guarded.before())?;
             match &first {
                 None => {
                     if let Some(failure) = self.judged(variant, &guarded, &after)? {
@@ -212,7 +235,7 @@ impl Trial<'_> {
                 }
             }
         }
-        if self.effort.checked && chosen {
+        if self.effort.checked && chosen && self.trusted {
             let after = self.adapter.checked.replay(&guarded.plan, guarded.before())?;
             return self.judged(&format!("{variant}, checked"), &guarded, &after);
         }
@@ -221,7 +244,7 @@ impl Trial<'_> {
 
     /// Every output within its bound, and nothing else touched.
     fn judged(&mut self, variant: &str, guarded: &Guarded, after: &[Vec<u8>]) -> Result<Option<Failure>> {
-        for (number, (name, _)) in self.case.outputs.iter().enumerate() {
+        for (number, name) in self.names.iter().enumerate() {
             let judgement = judge(&guarded.output(after, number)?, &self.expected[number]);
             if !judgement.passed() {
                 let statistics = judgement.statistics.clone();
@@ -250,7 +273,7 @@ impl Trial<'_> {
         first: &[Vec<u8>],
         after: &[Vec<u8>],
     ) -> Result<Option<Failure>> {
-        for (number, (name, _)) in self.case.outputs.iter().enumerate() {
+        for (number, name) in self.names.iter().enumerate() {
             let (a, b) = (guarded.output(first, number)?, guarded.output(after, number)?);
             let differ = a.as_bytes().chunks(4).zip(b.as_bytes().chunks(4)).filter(|(a, b)| a != b).count();
             if differ > 0 {
@@ -288,7 +311,7 @@ fn mistrust(case: &Case, expected: &[Estimate]) -> Result<Option<String>> {
     if !expected.iter().any(suspicious) {
         return Ok(None);
     }
-    let positive = |(tensor, value): &(crate::Tensor, crate::HostTensor)| {
+    let positive = |(tensor, value): &(Tensor, HostTensor)| {
         let mut array = Array::from_host(value);
         if array.ty.dtype == DType::F32 {
             array.data.iter_mut().for_each(|v| *v = v.abs() + 1.0);
