@@ -102,7 +102,7 @@ impl Case {
         let mut rng = self.rng(name);
         let count = tensor.shape().elements();
         let values = |mut value: Box<dyn FnMut(usize) -> f32 + '_>| {
-            HostTensor::from_f32(shape, (0..count).map(|i| value(i)).collect())
+            HostTensor::from_f32(shape, (0..count).map(&mut value).collect())
         };
         let value = match fill {
             Fill::Indices(below) => {

@@ -45,6 +45,10 @@ pub struct ParityArgs {
     html: Option<PathBuf>,
 }
 
+/// Cases after which an adapter is opened anew: compiled kernels are kept as long as it is open, and those of a
+/// random case are never needed again.
+const REOPEN_AFTER: usize = 500;
+
 /// How often what is known so far is written, so that an interrupted run keeps it.
 const SAVE_EVERY: Duration = Duration::from_secs(5);
 
@@ -113,24 +117,29 @@ struct Opened {
     /// What `--device` takes.
     selector: String,
     adapter: Result<Adapter, String>,
+    open: Box<dyn Fn() -> wgrad::Result<Adapter>>,
 }
 
 fn open(args: &ParityArgs) -> anyhow::Result<Vec<Opened>> {
     if !args.all {
-        let adapter = Adapter::open(args.device.backend, Some(&args.device.device))?;
+        let (chosen, device) = (args.device.backend, args.device.device.clone());
+        let open = Box::new(move || Adapter::open(chosen, Some(&device)));
+        let adapter = open()?;
         let backend = args.device.backend.map_or(String::new(), |b| format!(" --backend {b}"));
         let selector = format!("{}{backend}", args.device.device);
-        return Ok(vec![Opened { name: adapter.describe(), selector, adapter: Ok(adapter) }]);
+        return Ok(vec![Opened { name: adapter.describe(), selector, adapter: Ok(adapter), open }]);
     }
     let found = wgrad::adapters(args.device.backend);
     if found.is_empty() {
         bail!("{}", wgrad::exec::NO_ADAPTER);
     }
-    let opened = found.iter().map(|report| {
+    let opened = found.iter().map(|report| -> Opened {
         let selector = report.index.to_string();
-        let adapter = Adapter::open(None, Some(&selector)).map_err(|e| e.to_string());
+        let index = selector.clone();
+        let open = Box::new(move || Adapter::open(None, Some(&index)));
+        let adapter = open().map_err(|e| e.to_string());
         let name = format!("{}, {}, {}", report.name, report.kind, report.backend);
-        Opened { name, selector, adapter }
+        Opened { name, selector, adapter, open }
     });
     Ok(opened.collect())
 }
@@ -144,10 +153,14 @@ struct Session<'a> {
 
 impl Session<'_> {
     fn adapter(&mut self, number: usize, opened: &Opened, lines: &[Line]) -> anyhow::Result<()> {
-        let mut lost: Option<String> = opened.adapter.as_ref().err().cloned();
-        for line in lines {
+        let mut adapter = opened.adapter.clone();
+        let mut lost: Option<String> = None;
+        for (done, line) in lines.iter().enumerate() {
+            if done > 0 && done % REOPEN_AFTER == 0 && adapter.is_ok() && lost.is_none() {
+                adapter = (opened.open)().map_err(|e| e.to_string());
+            }
             self.bar.set_message(format!("{} {}", line.op, opened.name));
-            let row = match (&opened.adapter, &lost) {
+            let row = match (&adapter, &lost) {
                 (_, Some(reason)) => Row::skipped(number, line, reason),
                 (Ok(adapter), None) => match self.case(adapter, line) {
                     Ok((smallest, outcome)) => Row::new(number, &smallest, outcome, &opened.selector),
