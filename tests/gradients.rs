@@ -277,11 +277,11 @@ families! {
     binary: ["add", "sub", "mul", "div", "reshape", "sum", "scale"], 0;
     broadcast_to: ["broadcast_to", "reshape", "sum"], 0;
     conv2d: ["conv2d", "conv2d_backward_input", "conv2d_backward_weight", "sum"], 4;
-    cross_entropy: ["cross_entropy", "sum", "scale", "div"], 0;
+    cross_entropy: ["cross_entropy", "sum", "div"], 0;
     matmul: ["matmul", "reshape", "sum"], 0;
     max_pool2d: ["max_pool2d"], 0;
     reshape: ["reshape", "relu", "scale"], 0;
     softmax: ["softmax", "log_softmax"], 0;
-    sum: ["sum", "reshape", "broadcast_to", "scale"], 0;
+    sum: ["sum", "reshape", "broadcast_to", "div"], 0;
     unary: ["relu", "leaky_relu", "elu", "gelu", "gelu_tanh", "sigmoid", "tanh", "scale"], 0;
 }
