@@ -16,9 +16,7 @@ fn values(view: &TensorView<'_>) -> Vec<f64> {
     match view.dtype() {
         Dtype::F64 => view.data().chunks_exact(8).map(|b| f64::from_le_bytes(eight(b))).collect(),
         Dtype::I64 => view.data().chunks_exact(8).map(|b| i64::from_le_bytes(eight(b)) as f64).collect(),
-        Dtype::F32 => {
-            view.data().chunks_exact(4).map(|b| f64::from(f32::from_le_bytes(four(b)))).collect()
-        }
+        Dtype::F32 => view.data().chunks_exact(4).map(|b| f64::from(f32::from_le_bytes(four(b)))).collect(),
         other => panic!("{other:?} in the fixtures"),
     }
 }

@@ -100,6 +100,19 @@ pub struct Failure {
     pub judgement: Option<Judgement>,
 }
 
+impl Failure {
+    /// The tier that found it: `exact`, `bound`, `norm`, `repeat`, or `canaries` for memory that was touched.
+    pub fn tier(&self) -> &'static str {
+        match &self.judgement {
+            Some(judgement) if judgement.statistics.is_some() => "norm",
+            Some(judgement) if judgement.exact => "exact",
+            Some(_) => "bound",
+            None if self.output.is_empty() => "canaries",
+            None => "repeat",
+        }
+    }
+}
+
 /// The outcome of a case.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {

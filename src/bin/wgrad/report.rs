@@ -66,6 +66,7 @@ impl Row {
             value["rerun"] = json!(self.rerun);
         }
         if let Some(Outcome { verdict: Verdict::Fail(failure), .. }) = &self.outcome {
+            value["tier"] = json!(failure.tier());
             value["variant"] = json!(failure.variant);
             value["output"] = json!(failure.output);
             if let Some(judgement) = &failure.judgement {
