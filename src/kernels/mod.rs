@@ -231,15 +231,15 @@ fn check_bindings(
     limits: &Limits,
 ) -> Result<(), Mismatch> {
     for binding in lowering.launches.iter().flat_map(|l| &l.bindings) {
-        let whole = match binding.operand {
-            Operand::Input(i) => inputs[i].bytes(),
-            Operand::Output(i) => outputs[i].bytes(),
-            Operand::Workspace(i) => lowering.workspaces[i],
+        let (whole, what) = match binding.operand {
+            Operand::Input(i) => (inputs[i].bytes(), format!("input {i}, {}", inputs[i])),
+            Operand::Output(i) => (outputs[i].bytes(), format!("output {i}, {}", outputs[i])),
+            Operand::Workspace(i) => (lowering.workspaces[i], "scratch memory".to_owned()),
         };
         let bytes = binding.range.map_or(whole, |(_, bytes)| bytes);
         let most = limits.max_binding_bytes;
         let expected = format!("at most {most} bytes in a binding of this device");
-        Mismatch::check(bytes <= most, expected, format!("{bytes} bytes"))?;
+        Mismatch::check(bytes <= most, expected, format!("{bytes} bytes of {what}"))?;
     }
     Ok(())
 }

@@ -101,6 +101,8 @@ impl Case {
             if index { self.graph.input_u32(name, shape)? } else { self.graph.input(name, shape)? };
         let mut rng = self.rng(name);
         let count = tensor.shape().elements();
+        // A single number is never 0: all that it is multiplied with would be 0 too.
+        let single = count == 1;
         let values = |mut value: Box<dyn FnMut(usize) -> f32 + '_>| {
             HostTensor::from_f32(shape, (0..count).map(&mut value).collect())
         };
@@ -109,7 +111,10 @@ impl Case {
                 HostTensor::from_u32(shape, (0..count).map(|_| rng.below(below as usize) as u32).collect())
             }
             Fill::Integers(most) => {
-                values(Box::new(move |_| rng.below(2 * most as usize + 1) as f32 - most as f32))
+                let most = most as usize;
+                let any = move |rng: &mut Rng| rng.below(2 * most + 1) as f32 - most as f32;
+                let not_0 = move |rng: &mut Rng| (1 + rng.below(most.max(1))) as f32;
+                values(Box::new(move |_| if single { not_0(&mut rng) } else { any(&mut rng) }))
             }
             Fill::Real(range) => values(Box::new(move |_| rng.range(-range, range) as f32)),
             Fill::Special => values(Box::new(|i| SPECIAL[i % SPECIAL.len()])),

@@ -1,7 +1,7 @@
 //! A kernel from outside the crate, held to a function of its author.
 
 use super::oracle::Estimate;
-use super::trial::{Adapter, Effort, Outcome, Trial};
+use super::trial::{Adapter, Effort, Outcome, Trial, Variant};
 use crate::error::{Error, Result};
 use crate::kernels::Kernel;
 use crate::plan::{Bound, BufferKind, BufferPlan, Dispatch, Named, Output, Plan, Step};
@@ -74,7 +74,8 @@ pub fn run_kernel(
     let (names, expected) = (["output".to_owned()], [expected]);
     let mut trial = Trial::new(&inputs, &names, &expected, adapter, effort);
     trial.trusted = false;
-    trial.run(vec![("your kernel".to_owned(), plan(kernel, &inputs))])?;
+    let plan = plan(kernel, &inputs);
+    trial.run(vec![Variant { name: "your kernel".into(), plan, same_bits: true }])?;
     Ok(trial.outcome)
 }
 

@@ -178,6 +178,8 @@ pub(super) struct Trial<'a> {
     effort: Effort,
     /// Whether the shaders are this crate's own, which may run without bounds checks.
     pub(super) trusted: bool,
+    /// The outputs of the first run.
+    first: Option<Vec<HostTensor>>,
     pub(super) outcome: Outcome,
 }
 
@@ -189,14 +191,23 @@ impl<'a> Trial<'a> {
         adapter: &'a Adapter,
         effort: Effort,
     ) -> Self {
-        Self { inputs, names, expected, adapter, effort, trusted: true, outcome: Outcome::new(expected) }
+        Self {
+            inputs,
+            names,
+            expected,
+            adapter,
+            effort,
+            trusted: true,
+            first: None,
+            outcome: Outcome::new(expected),
+        }
     }
 
     /// Runs the plans in turn, the planner's choice first, until one fails.
-    pub(super) fn run(&mut self, plans: Vec<(String, Plan)>) -> Result<()> {
-        for (number, (variant, plan)) in plans.into_iter().enumerate() {
+    pub(super) fn run(&mut self, plans: Vec<Variant>) -> Result<()> {
+        for variant in plans {
             self.outcome.variants += 1;
-            if let Some(failure) = self.variant(&variant, plan, number == 0)? {
+            if let Some(failure) = self.variant(&variant)? {
                 self.outcome.verdict = Verdict::Fail(Box::new(failure));
                 return Ok(());
             }
@@ -205,7 +216,7 @@ impl<'a> Trial<'a> {
     }
 
     /// The distinct plans of a case, that of the planner's own choice first.
-    fn plans(&mut self, case: &Case) -> Vec<(String, Plan)> {
+    fn plans(&mut self, case: &Case) -> Vec<Variant> {
         let own = self.adapter.limits();
         let mut wanted = vec![("the planner's choice".to_owned(), own.clone())];
         if self.effort.variants && !case.is_huge() {
@@ -215,42 +226,48 @@ impl<'a> Trial<'a> {
                 .extend(own.variants().into_iter().filter(|(_, limits)| exact || limits.tile_rows.is_none()));
         }
         let outputs: Vec<_> = case.outputs.iter().map(|(_, t)| t.id()).collect();
-        let mut plans: Vec<(String, Plan)> = Vec::new();
+        let mut plans: Vec<Variant> = Vec::new();
         for (name, limits) in wanted {
             match case.graph.with(|data| plan(data, &outputs, &limits)) {
-                Ok(plan) if plans.iter().any(|(_, known)| same(known, &plan)) => {}
-                Ok(plan) => plans.push((name, plan)),
+                Ok(plan) if plans.iter().any(|known| same(&known.plan, &plan)) => {}
+                Ok(plan) => {
+                    let tiled =
+                        (limits.tile_rows, limits.subgroup_size) == (own.tile_rows, own.subgroup_size);
+                    // Where a sum is split, its parts follow the split.
+                    let split_sum = plan.kernels.iter().any(|k| k.name == "sum_partials");
+                    plans.push(Variant { name, plan, same_bits: plans.is_empty() || (tiled && !split_sum) });
+                }
                 Err(e) => self.outcome.refused.push((name, e.to_string())),
             }
         }
         plans
     }
 
-    fn variant(&mut self, variant: &str, plan: Plan, chosen: bool) -> Result<Option<Failure>> {
+    fn variant(&mut self, variant: &Variant) -> Result<Option<Failure>> {
+        let chosen = self.first.is_none();
         let repeats = if chosen { self.effort.repeats.max(1) } else { 1 };
         // Bindings are made as wide as the device allows, for the canaries.
-        let guarded = Guarded::new(plan, self.inputs, &self.adapter.limits())?;
-        let mut first: Option<Vec<Vec<u8>>> = None;
-        for _ in 0..repeats {
+        let guarded = Guarded::new(variant.plan.clone(), self.inputs, &self.adapter.limits())?;
+        for repeat in 0..repeats {
             let device = if self.trusted { &self.adapter.unchecked } else { &self.adapter.checked };
             let after = device.replay(&guarded.plan, guarded.before())?;
-            match &first {
-                None => {
-                    if let Some(failure) = self.judged(variant, &guarded, &after)? {
-                        return Ok(Some(failure));
-                    }
-                    first = Some(after);
-                }
-                Some(first) => {
-                    if let Some(failure) = self.repeated(variant, &guarded, first, &after)? {
-                        return Ok(Some(failure));
-                    }
-                }
+            if repeat == 0
+                && let Some(failure) = self.judged(&variant.name, &guarded, &after)?
+            {
+                return Ok(Some(failure));
+            }
+            let outputs = (0..self.names.len()).map(|number| guarded.output(&after, number));
+            let outputs = outputs.collect::<Result<Vec<_>>>()?;
+            let first = self.first.get_or_insert_with(|| outputs.clone());
+            if variant.same_bits
+                && let Some(failure) = differing(self.names, first, &outputs, variant, chosen)
+            {
+                return Ok(Some(failure));
             }
         }
         if self.effort.checked && chosen && self.trusted {
             let after = self.adapter.checked.replay(&guarded.plan, guarded.before())?;
-            return self.judged(&format!("{variant}, checked"), &guarded, &after);
+            return self.judged(&format!("{}, checked", variant.name), &guarded, &after);
         }
         Ok(None)
     }
@@ -277,26 +294,36 @@ impl<'a> Trial<'a> {
         };
         Ok((!damage.is_empty()).then(|| failure(damage.join("; "))))
     }
+}
 
-    /// The same bits in every output.
-    fn repeated(
-        &self,
-        variant: &str,
-        guarded: &Guarded,
-        first: &[Vec<u8>],
-        after: &[Vec<u8>],
-    ) -> Result<Option<Failure>> {
-        for (number, name) in self.names.iter().enumerate() {
-            let (a, b) = (guarded.output(first, number)?, guarded.output(after, number)?);
-            let differ = a.as_bytes().chunks(4).zip(b.as_bytes().chunks(4)).filter(|(a, b)| a != b).count();
-            if differ > 0 {
-                let what = format!("{differ} elements differ between two runs");
-                let (variant, output) = (variant.to_owned(), name.clone());
-                return Ok(Some(Failure { variant, output, what, judgement: None }));
-            }
-        }
-        Ok(None)
-    }
+/// A plan under test.
+pub(super) struct Variant {
+    pub(super) name: String,
+    pub(super) plan: Plan,
+    /// Whether it adds the same numbers in the same order as the planner's choice: the bits must agree.
+    pub(super) same_bits: bool,
+}
+
+/// The first output whose bits are not those of the first run.
+fn differing(
+    names: &[String],
+    first: &[HostTensor],
+    outputs: &[HostTensor],
+    variant: &Variant,
+    repeat: bool,
+) -> Option<Failure> {
+    let pairs = names.iter().zip(first.iter().zip(outputs));
+    pairs.into_iter().find_map(|(name, (a, b))| {
+        let words = a.as_bytes().chunks(4).zip(b.as_bytes().chunks(4));
+        let differ = words.filter(|(a, b)| a != b).count();
+        let what = if repeat { "between two runs" } else { "from the planner's choice, which is not split" };
+        (differ > 0).then(|| Failure {
+            variant: variant.name.clone(),
+            output: name.clone(),
+            what: format!("{differ} elements differ {what}"),
+            judgement: None,
+        })
+    })
 }
 
 /// Whether two plans run the same kernels in the same way.
