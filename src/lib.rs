@@ -21,6 +21,7 @@ pub mod reference;
 pub mod shape;
 mod tensor;
 pub mod train;
+pub mod verify;
 
 pub use dtype::DType;
 pub use error::{Error, Mismatch, Result};

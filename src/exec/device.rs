@@ -247,6 +247,7 @@ impl Device {
             offset_alignment: u64::from(limits.min_storage_buffer_offset_alignment),
             max_workgroups: limits.max_compute_workgroups_per_dimension,
             subgroup_size: subgroup_size(&found.adapter),
+            tile_rows: None,
         };
         Ok(Self(Kind::Gpu(Arc::new(Gpu::open(&found.adapter, name, kernel_limits, checked)?))))
     }

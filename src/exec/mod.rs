@@ -7,6 +7,7 @@ mod gpu;
 mod parameters;
 mod program;
 mod readback;
+mod replay;
 mod weights;
 
 pub use device::{AdapterReport, Backend, Device, NO_ADAPTER, adapters};

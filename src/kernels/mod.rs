@@ -40,6 +40,8 @@ pub struct Limits {
     pub max_workgroups: u32,
     /// The subgroup size, where shuffles are available and all subgroups have this one size.
     pub subgroup_size: Option<u32>,
+    /// The rows of register tiles; `None`, for the rows that suit the shapes, everywhere but in tests.
+    pub tile_rows: Option<usize>,
 }
 
 impl Default for Limits {
@@ -51,7 +53,32 @@ impl Default for Limits {
             offset_alignment: 256,
             max_workgroups: 65535,
             subgroup_size: None,
+            tile_rows: None,
         }
+    }
+}
+
+impl Limits {
+    /// What a test gives a planner for this device, so that every variant has its turn: the rows of each
+    /// register tile, no shuffles, bindings and grids so small that work is split. Name and limits.
+    pub fn variants(&self) -> Vec<(String, Self)> {
+        let tiled = |limits: &Self, what: &str| {
+            let forced =
+                |rows| (format!("{what}{rows}-row tiles"), Self { tile_rows: Some(rows), ..limits.clone() });
+            tile::rows(limits).into_iter().map(forced).collect::<Vec<_>>()
+        };
+        let plain = Self { subgroup_size: None, ..self.clone() };
+        let bytes = (16 << 10).min(self.max_binding_bytes);
+        let mut variants = vec![
+            ("bindings of 16 KiB".to_owned(), Self { max_binding_bytes: bytes, ..self.clone() }),
+            ("100 workgroups a dimension".to_owned(), Self { max_workgroups: 100, ..self.clone() }),
+        ];
+        variants.extend(tiled(self, ""));
+        if self.subgroup_size.is_some() {
+            variants.push(("no shuffles".to_owned(), plain.clone()));
+            variants.extend(tiled(&plain, "no shuffles, "));
+        }
+        variants
     }
 }
 
@@ -228,15 +255,15 @@ fn check_bindings(
     limits: &Limits,
 ) -> Result<(), Mismatch> {
     for binding in lowering.launches.iter().flat_map(|l| &l.bindings) {
-        let whole = match binding.operand {
-            Operand::Input(i) => inputs[i].bytes(),
-            Operand::Output(i) => outputs[i].bytes(),
-            Operand::Workspace(i) => lowering.workspaces[i],
+        let (whole, what) = match binding.operand {
+            Operand::Input(i) => (inputs[i].bytes(), format!("input {i}, {}", inputs[i])),
+            Operand::Output(i) => (outputs[i].bytes(), format!("output {i}, {}", outputs[i])),
+            Operand::Workspace(i) => (lowering.workspaces[i], "scratch memory".to_owned()),
         };
         let bytes = binding.range.map_or(whole, |(_, bytes)| bytes);
         let most = limits.max_binding_bytes;
         let expected = format!("at most {most} bytes in a binding of this device");
-        Mismatch::check(bytes <= most, expected, format!("{bytes} bytes"))?;
+        Mismatch::check(bytes <= most, expected, format!("{bytes} bytes of {what}"))?;
     }
     Ok(())
 }

@@ -29,14 +29,24 @@ const SHUFFLE: [(usize, f64); 6] = [(32, 36.0), (16, 29.0), (8, 21.0), (4, 6.0),
 /// The same without shuffles, where more than 8 rows spill registers on GPUs.
 const PLAIN: [(usize, f64); 4] = [(8, 15.0), (4, 9.0), (2, 5.0), (1, 3.0)];
 
+/// The rows of all tiles that a device can be given.
+pub(super) fn rows(limits: &Limits) -> Vec<usize> {
+    let shuffles = limits.subgroup_size == Some(LANES as u32);
+    let candidates: &[(usize, f64)] = if shuffles { &SHUFFLE } else { &PLAIN };
+    candidates.iter().map(|(rows, _)| *rows).collect()
+}
+
 impl Tile {
     /// The tile that wastes least for `rows` rows, in a product of `work` multiply-adds.
     pub(super) fn choose(rows: usize, work: usize, limits: &Limits) -> Self {
         let shuffles = limits.subgroup_size == Some(LANES as u32);
         let candidates: &[(usize, f64)] = if shuffles { &SHUFFLE } else { &PLAIN };
         let cost = |(tm, speed): &(usize, f64)| (rows.div_ceil(*tm) * tm) as f64 / speed;
-        let enough = |c: &&(usize, f64)| work >= SMALL || c.0 <= SMALL_ROWS;
-        let best = candidates.iter().filter(enough).min_by(|a, b| cost(a).total_cmp(&cost(b)));
+        let allowed = |c: &&(usize, f64)| match limits.tile_rows {
+            Some(rows) => c.0 == rows,
+            None => work >= SMALL || c.0 <= SMALL_ROWS,
+        };
+        let best = candidates.iter().filter(allowed).min_by(|a, b| cost(a).total_cmp(&cost(b)));
         let tm = best.map_or(1, |(tm, _)| *tm);
         let shuffle = shuffles && tm >= LANES;
         // A subgroup must be one row of the workgroup for shuffles; GPUs want at least 64 invocations.

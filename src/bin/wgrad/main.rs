@@ -4,8 +4,10 @@ mod data;
 mod device;
 mod eval;
 mod image;
+mod parity;
 mod plot;
 mod predict;
+mod report;
 mod run;
 mod train;
 
@@ -28,6 +30,8 @@ enum Command {
     Eval(eval::EvalArgs),
     /// Classify PNG images with a trained network.
     Predict(predict::PredictArgs),
+    /// Hold the kernels of adapters to the CPU reference, case by case.
+    Parity(parity::ParityArgs),
     /// List every adapter of every backend.
     Devices(device::DevicesArgs),
 }
@@ -37,6 +41,7 @@ fn main() -> ExitCode {
         Command::Train(args) => train::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Predict(args) => predict::run(&args),
+        Command::Parity(args) => parity::run(&args),
         Command::Devices(args) => device::list(&args),
     };
     match result {
