@@ -1,8 +1,10 @@
 //! A compiled program: given inputs, runs; its outputs can be read.
 
 use super::parameters::{Store, lock};
+use super::profile::{self, Profile};
 use super::program::Program;
 use super::readback::Pending;
+use super::stopwatch::Stopwatch;
 use crate::error::{Error, Mismatch, Result};
 use crate::graph::{Graph, Tensor, ValueId};
 use crate::plan::{Memory, Plan};
@@ -72,7 +74,7 @@ impl Executable {
             Runner::Gpu(program) => {
                 for (name, (_, value)) in names.iter().zip(inputs) {
                     if let Some(input) = program.plan.inputs.iter().find(|i| i.name == *name) {
-                        program.gpu.queue.write_buffer(&program.buffers[input.buffer], 0, value.as_bytes());
+                        program.gpu.upload(&program.buffers[input.buffer], value.as_bytes());
                     } else if !self.graph.has_input(name) {
                         return Err(not_an_input(name));
                     }
@@ -134,6 +136,32 @@ impl Executable {
     /// The device memory the program holds, known before its first run.
     pub fn memory(&self) -> Memory {
         self.plan().map(|plan| plan.memory).unwrap_or_default()
+    }
+
+    /// Runs the program once as [`Executable::run`] with no new inputs, with the time of each step. Each
+    /// step is in a pass of its own, so the sum is a little more than what a usual run takes.
+    ///
+    /// # Errors
+    /// For the CPU reference, which is not a device to measure, or when the device failed.
+    pub fn profile(&mut self) -> Result<Profile> {
+        match &self.runner {
+            Runner::Gpu(program) => profile::run(program),
+            Runner::Reference { .. } => Err(Error::device("an adapter to measure", "the CPU reference")),
+        }
+    }
+
+    /// Seconds for one run with no new inputs, the mean of `runs` that follow one another, and that `samples`
+    /// times; `None` stands for a measurement that the device gave wrongly.
+    ///
+    /// # Errors
+    /// As [`Executable::profile`].
+    pub fn time(&mut self, stopwatch: &Stopwatch, runs: usize, samples: usize) -> Result<Vec<Option<f64>>> {
+        let Runner::Gpu(program) = &self.runner else {
+            return Err(Error::device("an adapter to measure", "the CPU reference"));
+        };
+        let groups: Vec<_> = (0..samples).map(|_| (0..runs.max(1)).flat_map(|_| program.steps())).collect();
+        let seconds = stopwatch.measure(&groups)?;
+        Ok(seconds.into_iter().map(|s| s.map(|s| s / runs.max(1) as f64)).collect())
     }
 
     /// Fills all memory that holds neither inputs nor states with copies of one word. Tests poison it with

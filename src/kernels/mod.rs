@@ -11,6 +11,7 @@ mod cross_entropy;
 mod matmul;
 mod optimizer;
 mod partials;
+pub(crate) mod peaks;
 mod pool2d;
 mod softmax;
 mod sum;
@@ -24,6 +25,7 @@ use crate::error::Mismatch;
 use crate::ops::Op;
 use crate::tensor::TensorType;
 use minijinja::Value;
+use std::fmt;
 
 /// What a kernel may assume about the device.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -38,6 +40,32 @@ pub struct Limits {
     pub max_workgroups: u32,
     /// The subgroup size, where shuffles are available and all subgroups have this one size.
     pub subgroup_size: Option<u32>,
+    /// A variant to take instead of the planner's choice, by ops that have [`variants`].
+    pub variant: Option<Variant>,
+}
+
+/// How matrix products and convolutions are cut into register tiles, as `32x4-shuffle` or `8x4-plain`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Variant {
+    /// Rows of 4 columns that an invocation computes.
+    pub rows: usize,
+    /// Whether rows are passed round by subgroup shuffles.
+    pub shuffle: bool,
+}
+
+impl fmt::Display for Variant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}x4-{}", self.rows, if self.shuffle { "shuffle" } else { "plain" })
+    }
+}
+
+/// Every variant that [`lower`] can be made to take for this op; none where there is only one.
+pub fn variants(op: &Op, limits: &Limits) -> Vec<Variant> {
+    let tiled = matches!(
+        op,
+        Op::Conv2d(_) | Op::Conv2dBackwardInput { .. } | Op::Conv2dBackwardWeight { .. } | Op::MatMul(_)
+    );
+    if tiled { tile::variants(limits) } else { Vec::new() }
 }
 
 impl Default for Limits {
@@ -49,6 +77,7 @@ impl Default for Limits {
             offset_alignment: 256,
             max_workgroups: 65535,
             subgroup_size: None,
+            variant: None,
         }
     }
 }

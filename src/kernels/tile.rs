@@ -1,6 +1,6 @@
 //! Register tiles of matrix products and convolutions: how many rows an invocation computes.
 
-use super::Limits;
+use super::{Limits, Variant};
 
 /// Invocations along the columns of a workgroup, each with 4 columns.
 pub(super) const LANES: usize = 8;
@@ -27,6 +27,11 @@ const PLAIN: [(usize, f64); 4] = [(8, 15.0), (4, 9.0), (2, 5.0), (1, 3.0)];
 impl Tile {
     /// The tile that wastes least for `rows` rows.
     pub(super) fn choose(rows: usize, limits: &Limits) -> Self {
+        if let Some(Variant { rows: tm, shuffle }) = limits.variant {
+            let row_tiles = if shuffle { 1 } else { rows.div_ceil(tm).min(4) };
+            let lanes = if shuffle { LANES } else { 64 / row_tiles.next_power_of_two() };
+            return Self { tm, row_tiles, lanes, shuffle };
+        }
         let shuffles = limits.subgroup_size == Some(LANES as u32);
         let candidates: &[(usize, f64)] = if shuffles { &SHUFFLE } else { &PLAIN };
         let cost = |(tm, speed): &(usize, f64)| (rows.div_ceil(*tm) * tm) as f64 / speed;
@@ -59,4 +64,12 @@ impl Tile {
         let how = if *shuffle { "subgroup shuffles, subgroups of 8" } else { "no shuffles" };
         format!("register tile {tm}x4, workgroup {lanes}x{row_tiles}, {how}")
     }
+}
+
+/// Every register tile that an adapter with these limits can run.
+pub(super) fn variants(limits: &Limits) -> Vec<Variant> {
+    let shuffles = limits.subgroup_size == Some(LANES as u32);
+    let shuffled = SHUFFLE.iter().filter(|(tm, _)| shuffles && *tm >= LANES);
+    let shuffled = shuffled.map(|(tm, _)| Variant { rows: *tm, shuffle: true });
+    shuffled.chain(PLAIN.iter().map(|(tm, _)| Variant { rows: *tm, shuffle: false })).collect()
 }
