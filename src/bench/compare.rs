@@ -3,11 +3,13 @@
 use super::report::{Report, Row, Status};
 use super::statistics::interval_of_ratio;
 use crate::error::{Error, Result};
+use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// What a comparison says of a case.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// Certainly slower.
     Slower,
@@ -49,7 +51,7 @@ impl Default for Rules {
 }
 
 /// One case in both reports.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Compared {
     /// The case, as in [`Row::key`].
     pub key: String,
@@ -66,7 +68,7 @@ pub struct Compared {
 }
 
 /// The geometric mean of the ratios of a set.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SetMean {
     /// The set.
     pub set: String,
@@ -77,7 +79,7 @@ pub struct SetMean {
 }
 
 /// Two reports compared.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Comparison {
     /// The cases, in the order of the old report.
     pub cases: Vec<Compared>,
