@@ -155,7 +155,8 @@ fn case(key: &str, old: Option<&Row>, new: Option<&Row>, rules: &Rules) -> Compa
     };
     let ratio = interval_of_ratio(&before, &after);
     let medians = old.summary().zip(new.summary()).map(|(a, b)| [a.median, b.median]);
-    let busy = old.throttled.is_some() || new.throttled.is_some();
+    let disturbed = |row: &Row| row.timing.as_ref().is_some_and(|t| t.disturbed.is_some());
+    let busy = disturbed(old) || disturbed(new);
     let remark = if busy { "the device was throttled or busy".into() } else { String::new() };
     let verdict = ratio.map_or(Verdict::Missing, |(ratio, interval)| judge(ratio, interval, rules.threshold));
     Compared { key: key.to_owned(), set, medians, ratio, verdict, remark }

@@ -63,36 +63,90 @@ impl Target for &mut Executable {
     }
 }
 
-/// Measures one target. When `stop` turns true, what was measured by then is given; without a sample, `None`.
+/// Tells whether the device is as fast as it can be, between bursts of samples.
+pub trait Watch {
+    /// How many times slower than at its best the device is now; 1 where nobody looks.
+    ///
+    /// # Errors
+    /// When the device failed.
+    fn look(&mut self, stopwatch: &Stopwatch) -> Result<f64>;
+}
+
+/// Nobody looks.
+#[derive(Debug, Clone, Copy)]
+pub struct Unwatched;
+
+impl Watch for Unwatched {
+    fn look(&mut self, _: &Stopwatch) -> Result<f64> {
+        Ok(1.0)
+    }
+}
+
+/// Slower than its best by more than this, the device was throttled or busy.
+pub const DISTURBED: f64 = 1.08;
+/// Samples are taken in bursts of about this long; the watch looks between them.
+const BURST: Duration = Duration::from_millis(60);
+/// Waiting for a quiet device ends after this many budgets.
+const PATIENCE: f64 = 2.5;
+
+/// Measures one target. Samples between two looks of the watch that found the device disturbed are set aside,
+/// and used only where there are not enough others. When `stop` turns true, what was measured by then is
+/// given; without a sample, `None`.
 ///
 /// # Errors
 /// When the device failed.
 pub fn measure(
     target: &mut impl Target,
     stopwatch: &Stopwatch,
+    watch: &mut impl Watch,
     policy: &Policy,
     stop: &AtomicBool,
 ) -> Result<Option<Timing>> {
-    let stopped = || stop.load(Ordering::Relaxed);
     let (stable, run) = warm_up(target, stopwatch, policy, stop)?;
     let runs = ((policy.sample.as_secs_f64() / run).ceil() as usize).clamp(1, MOST_RUNS);
-    let together = (SUBMISSION.as_secs_f64() / (run * runs as f64)).floor() as usize;
-    let together = together.clamp(1, policy.min_samples);
-    let (mut samples, mut dropped) = (Vec::new(), 0);
+    let seconds = run * runs as f64;
+    let together = ((SUBMISSION.as_secs_f64() / seconds) as usize).clamp(1, policy.min_samples);
+    let mut timing = Timing::new(stopwatch.clock(), runs, stable);
+    let (mut aside, mut worst) = (Vec::new(), 1.0f64);
     let start = Instant::now();
-    // A device that only gives wrong measurements does not hold us up for ever.
-    while !stopped() && samples.len() < policy.max_samples && dropped < policy.max_samples {
-        if samples.len() >= policy.min_samples && start.elapsed() >= policy.budget {
+    let mut quiet = Duration::ZERO;
+    let mut before = watch.look(stopwatch)?;
+    while !stop.load(Ordering::Relaxed) {
+        let enough = timing.samples.len() >= policy.min_samples && quiet >= policy.budget;
+        let impatient = start.elapsed() > policy.budget.mul_f64(PATIENCE)
+            && timing.samples.len() + aside.len() >= policy.min_samples;
+        // A device that only gives wrong measurements does not hold us up for ever.
+        let most = timing.samples.len().max(timing.dropped) >= policy.max_samples;
+        if enough || impatient || most {
             break;
         }
-        for seconds in target.time(stopwatch, runs, together)? {
-            match seconds {
-                Some(seconds) => samples.push(seconds),
-                None => dropped += 1,
+        let burst = Instant::now();
+        let mut samples = Vec::new();
+        while burst.elapsed() < BURST && !stop.load(Ordering::Relaxed) {
+            for seconds in target.time(stopwatch, runs, together)? {
+                match seconds {
+                    Some(seconds) => samples.push(seconds),
+                    None => timing.dropped += 1,
+                }
             }
         }
+        let spent = burst.elapsed();
+        let after = watch.look(stopwatch)?;
+        let slower = before.max(after);
+        before = after;
+        if slower <= DISTURBED {
+            timing.samples.extend(samples);
+            quiet += spent;
+        } else {
+            aside.extend(samples);
+            worst = worst.max(slower);
+        }
     }
-    let timing = Timing { clock: stopwatch.clock(), runs, samples, dropped, stable };
+    if timing.samples.len() < policy.min_samples && !aside.is_empty() {
+        timing.samples.append(&mut aside);
+        timing.disturbed = Some(worst);
+    }
+    timing.set_aside = aside.len();
     Ok((!timing.samples.is_empty()).then_some(timing))
 }
 

@@ -1,6 +1,6 @@
 //! What an adapter can do at most: the roofs that results are put in relation to.
 
-use super::measure::{Policy, measure};
+use super::measure::{Policy, Unwatched, Watch, measure};
 use super::report::{Roofs, Row, Status, Timing};
 use crate::error::{Error, Result};
 use crate::exec::{Clock, Device, Stopwatch, Workload};
@@ -8,6 +8,7 @@ use crate::kernels::peaks::{self, MicroKernel};
 use crate::kernels::{Limits, Operand};
 use crate::plan::{Bound, BufferKind, BufferPlan, Dispatch, Plan, Step};
 use crate::random::Rng;
+use std::fmt;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
@@ -55,7 +56,7 @@ impl Micro {
 }
 
 /// How long a micro-kernel of the rate of arithmetic runs, about.
-const ARITHMETIC: f64 = 0.02;
+const ARITHMETIC: f64 = 0.008;
 
 /// A micro-kernel that keeps the device busy for about [`ARITHMETIC`]: turns are doubled until it does.
 fn busy(
@@ -95,41 +96,37 @@ fn groups(device: &Device) -> usize {
 }
 
 /// Larger than caches, as far as a binding may be.
-fn array_bytes(limits: &Limits) -> u64 {
+fn large(limits: &Limits) -> u64 {
     limits.max_binding_bytes.min(limits.max_buffer_bytes).min(128 << 20) / 4096 * 4096
 }
 
-fn stream(device: &Device, triad: bool) -> Result<Micro> {
-    let limits = device.limits();
-    let kernel =
-        peaks::stream(array_bytes(&limits), triad, &limits).map_err(|m| Error::op("peaks", "", m))?;
-    Micro::new(device, kernel)
+/// A copy of two arrays, or with `triad` three, of `bytes` each.
+fn stream(device: &Device, bytes: u64, triad: bool) -> Result<Micro> {
+    let kernel = peaks::stream(bytes, triad, &device.limits());
+    Micro::new(device, kernel.map_err(|m| Error::op("peaks", "", m))?)
 }
 
-/// What it costs the host.
-struct Host {
-    submit: Timing,
-    readback: Timing,
-}
-
-/// A submission of one empty dispatch, and a readback of 4 bytes, by the host's clock.
-fn host(empty: &mut Micro) -> Result<Host> {
-    let timing = |runs, samples| Timing { clock: Clock::Wall, runs, samples, dropped: 0, stable: true };
-    let mut submits = Vec::new();
-    let mut readbacks = Vec::new();
+/// A submission of one empty dispatch, or a readback of 4 bytes, by the host's clock.
+fn host(device: &Device, readback: bool) -> Result<Timing> {
+    let kernel = peaks::empty(&device.limits()).map_err(|m| Error::op("peaks", "", m))?;
+    let mut empty = Micro::new(device, kernel)?.workload;
+    let mut timing = Timing::new(Clock::Wall, if readback { 1 } else { 50 }, true);
     for _ in 0..20 {
-        submits.push(empty.workload.submit_seconds(50)?);
-        let start = Instant::now();
-        empty.workload.read(0, 4)?;
-        readbacks.push(start.elapsed().as_secs_f64());
+        timing.samples.push(if readback {
+            let start = Instant::now();
+            empty.read(0, 4)?;
+            start.elapsed().as_secs_f64()
+        } else {
+            empty.submit_seconds(timing.runs)?
+        });
     }
-    Ok(Host { submit: timing(50, submits), readback: timing(1, readbacks) })
+    Ok(timing)
 }
 
-fn row(name: &str, micro: Option<&Micro>, timing: Option<Timing>) -> Row {
+fn row(peak: Peak, micro: Option<&Micro>, timing: Option<Timing>) -> Row {
     Row {
         set: "peaks".into(),
-        layer: name.into(),
+        layer: peak.to_string(),
         count: 1,
         op: String::new(),
         pass: "peak".into(),
@@ -143,118 +140,157 @@ fn row(name: &str, micro: Option<&Micro>, timing: Option<Timing>) -> Row {
         bytes: micro.map_or(0, |m| m.bytes),
         timing,
         footprint: None,
-        throttled: None,
+        cold: false,
     }
 }
 
-/// The multiply-add rate in 32 bits.
-pub const FMA: &str = "f32 multiply-add";
-/// The multiply-add rate in 16 bits.
-pub const FMA_HALF: &str = "f16 multiply-add";
-/// The bandwidth of `a = b`.
-pub const COPY: &str = "copy";
-/// The bandwidth of `a = b + 3 c`.
-pub const TRIAD: &str = "triad";
-/// The bandwidth of reads from workgroup memory.
-pub const WORKGROUP: &str = "workgroup memory";
+/// Something an adapter can do at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Peak {
+    /// Multiply-adds in 32 bits.
+    Fma,
+    /// Multiply-adds in 16 bits.
+    FmaHalf,
+    /// `a = b`, where both together take this many MiB.
+    Copy(u64),
+    /// `a = b + 3 c` in arrays that are larger than caches.
+    Triad,
+    /// Reads of workgroup memory.
+    Workgroup,
+    /// A dispatch that does nothing.
+    Dispatch,
+    /// A submission of one.
+    Submit,
+    /// A readback of 4 bytes.
+    Readback,
+}
 
-/// The two rows that make the roofs.
-pub const ROOFS: [&str; 3] = [FMA, COPY, TRIAD];
-/// Every row.
-pub const ALL: [&str; 8] =
-    [FMA, FMA_HALF, COPY, TRIAD, WORKGROUP, "empty dispatch", "submit", "readback of 4 bytes"];
+impl fmt::Display for Peak {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Peak::Fma => f.write_str("f32 multiply-add"),
+            Peak::FmaHalf => f.write_str("f16 multiply-add"),
+            Peak::Copy(mib) => write!(f, "copy {mib} MiB"),
+            Peak::Triad => f.write_str("triad"),
+            Peak::Workgroup => f.write_str("workgroup memory"),
+            Peak::Dispatch => f.write_str("empty dispatch"),
+            Peak::Submit => f.write_str("submit"),
+            Peak::Readback => f.write_str("readback of 4 bytes"),
+        }
+    }
+}
 
-/// Measures those of [`ALL`] that `names` lists, calling `done` after each.
+/// Those that make the roofs: arithmetic, and copies in each level of a memory hierarchy.
+pub const ROOFS: [Peak; 5] = [Peak::Fma, Peak::Copy(256), Peak::Copy(64), Peak::Copy(16), Peak::Copy(4)];
+
+/// All of them.
+pub const ALL: [Peak; 11] = [
+    Peak::Fma,
+    Peak::FmaHalf,
+    Peak::Copy(256),
+    Peak::Copy(64),
+    Peak::Copy(16),
+    Peak::Copy(4),
+    Peak::Triad,
+    Peak::Workgroup,
+    Peak::Dispatch,
+    Peak::Submit,
+    Peak::Readback,
+];
+
+fn micro(device: &Device, peak: Peak, stopwatch: &Stopwatch) -> Result<Micro> {
+    let limits = device.limits();
+    match peak {
+        Peak::Fma | Peak::FmaHalf => fma(device, stopwatch, peak == Peak::FmaHalf),
+        Peak::Copy(mib) => stream(device, (mib << 19).min(large(&limits)), false),
+        Peak::Triad => stream(device, large(&limits), true),
+        Peak::Workgroup => {
+            let groups = groups(device);
+            busy(device, stopwatch, |turns| peaks::workgroup(groups, turns, &limits))
+        }
+        Peak::Dispatch | Peak::Submit | Peak::Readback => {
+            Micro::new(device, peaks::empty(&limits).map_err(|m| Error::op("peaks", "", m))?)
+        }
+    }
+}
+
+/// Measures these peaks, calling `done` after each.
 ///
 /// # Errors
 /// For the CPU reference, and when the device failed.
 pub fn measure_rows(
     device: &Device,
-    names: &[&str],
+    peaks: &[Peak],
     stopwatch: &Stopwatch,
     stop: &AtomicBool,
     mut done: impl FnMut(&Row),
 ) -> Result<Vec<Row>> {
-    let policy = Policy { budget: Duration::from_millis(400), max_samples: 40, ..Policy::default() };
+    let policy = Policy { budget: Duration::from_millis(300), max_samples: 60, ..Policy::default() };
     let mut rows = Vec::new();
-    for &name in names {
-        let skipped = |why: &str| Row { status: Status::Skipped(why.into()), ..row(name, None, None) };
-        let micro = match name {
-            FMA => fma(device, stopwatch, false)?,
-            FMA_HALF if !device.has_f16() => {
-                rows.push(skipped("the adapter has no 16-bit floats"));
-                continue;
-            }
-            FMA_HALF => fma(device, stopwatch, true)?,
-            COPY | TRIAD => stream(device, name == TRIAD)?,
-            WORKGROUP => {
-                let groups = groups(device);
-                busy(device, stopwatch, |turns| peaks::workgroup(groups, turns, &device.limits()))?
-            }
-            _ => {
-                let kernel = peaks::empty(&device.limits()).map_err(|m| Error::op("peaks", "", m))?;
-                Micro::new(device, kernel)?
-            }
+    for &peak in peaks {
+        let row = if peak == Peak::FmaHalf && !device.has_f16() {
+            let status = Status::Skipped("the adapter has no 16-bit floats".into());
+            Row { status, ..row(peak, None, None) }
+        } else {
+            let micro = micro(device, peak, stopwatch)?;
+            let timing = match peak {
+                Peak::Submit | Peak::Readback => Some(host(device, peak == Peak::Readback)?),
+                _ => measure(&mut &micro.workload, stopwatch, &mut Unwatched, &policy, stop)?,
+            };
+            row(peak, Some(&micro), timing)
         };
-        let mut micro = micro;
-        let timing = match name {
-            "submit" => Some(host(&mut micro)?.submit),
-            "readback of 4 bytes" => Some(host(&mut micro)?.readback),
-            _ => measure(&mut &micro.workload, stopwatch, &policy, stop)?,
-        };
-        rows.push(row(name, Some(&micro), timing));
-        rows.last().into_iter().for_each(&mut done);
+        done(&row);
+        rows.push(row);
     }
     Ok(rows)
 }
 
 /// The roofs that these rows show: the best sample of each, so that nothing is above by chance.
 pub fn roofs(rows: &[Row]) -> Option<Roofs> {
-    let best = |name: &str, amount: fn(&Row) -> u64| {
-        let row = rows.iter().find(|r| r.layer == name)?;
-        row.summary().map(|s| amount(row) as f64 / s.min)
-    };
-    let flops = best(FMA, |r| r.flops)?;
-    let bytes = best(COPY, |r| r.bytes)?.max(best(TRIAD, |r| r.bytes)?);
-    Some(Roofs { flops, bytes })
+    let best = |row: &Row, amount: u64| row.summary().map(|s| amount as f64 / s.min);
+    let flops = rows.iter().find(|r| r.layer == Peak::Fma.to_string())?;
+    let copies = rows.iter().filter(|r| r.layer.starts_with("copy"));
+    let streams: Vec<_> = copies.filter_map(|r| Some((r.bytes, best(r, r.bytes)?))).collect();
+    (!streams.is_empty()).then_some(Roofs { flops: best(flops, flops.flops)?, streams })
 }
 
-/// Notices a device that is throttled or busy: a short kernel run between cases, always the same.
+/// Notices a device that is throttled or busy: a short piece of arithmetic and a short copy, always the same.
 pub struct Sentinel {
-    micro: Micro,
-    best: f64,
+    kernels: [(Micro, f64); 2],
 }
-
-/// Slower than its best by more than this, the device was throttled or busy.
-const THROTTLED: f64 = 1.15;
 
 impl Sentinel {
-    /// A kernel of about 10 ms.
+    /// Runs its kernels a few times, to learn how fast they can be.
     ///
     /// # Errors
     /// As [`measure_rows`].
     pub fn new(device: &Device, stopwatch: &Stopwatch) -> Result<Self> {
-        Ok(Self { micro: fma(device, stopwatch, false)?, best: f64::MAX })
+        let copy = stream(device, 4 << 20, false)?;
+        let mut sentinel = Self { kernels: [(fma(device, stopwatch, false)?, f64::MAX), (copy, f64::MAX)] };
+        for _ in 0..10 {
+            sentinel.look(stopwatch)?;
+        }
+        Ok(sentinel)
     }
+}
 
-    /// How many times slower than at its best the kernel runs now, where that is worth a remark.
-    ///
-    /// # Errors
-    /// When the device failed.
-    pub fn look(&mut self, stopwatch: &Stopwatch) -> Result<Option<f64>> {
-        let times = self.micro.workload.time(stopwatch, 0, 1, 3)?;
-        let mut times: Vec<f64> = times.into_iter().flatten().collect();
-        times.sort_by(f64::total_cmp);
-        let Some(&median) = times.get(times.len() / 2) else { return Ok(None) };
-        self.best = self.best.min(times[0]);
-        let slower = median / self.best;
-        Ok((slower > THROTTLED).then_some(slower))
+impl Watch for Sentinel {
+    fn look(&mut self, stopwatch: &Stopwatch) -> Result<f64> {
+        let mut slower = 1.0f64;
+        for (micro, best) in &mut self.kernels {
+            let times = micro.workload.time(stopwatch, 0, 1, 2)?;
+            if let Some(time) = times.into_iter().flatten().reduce(f64::min) {
+                *best = best.min(time);
+                slower = slower.max(time / *best);
+            }
+        }
+        Ok(slower)
     }
 }
 
 /// Bytes a second and operations a second of one row, for a table: the median and its unit.
 pub fn rate(row: &Row) -> Option<(f64, &'static str)> {
-    let flops = row.rate(row.flops).filter(|_| row.layer != TRIAD).map(|r| (r, "GFLOP/s"));
+    let flops = row.rate(row.flops).filter(|_| row.bytes == 0).map(|r| (r, "GFLOP/s"));
     let micros = row.summary().map(|s| (s.median * 1e6, "us"));
     flops.or_else(|| row.rate(row.bytes).map(|r| (r, "GB/s"))).or(micros)
 }

@@ -67,8 +67,20 @@ pub struct Timing {
     pub samples: Vec<f64>,
     /// Measurements the device gave wrongly: negative differences.
     pub dropped: usize,
+    /// Samples that are not used because the device was throttled or busy when they were taken.
+    pub set_aside: usize,
+    /// The device was throttled or busy all the time: how many times slower than at its best a reference
+    /// kernel ran. The samples are what there is.
+    pub disturbed: Option<f64>,
     /// Whether warm-up ended with stable times.
     pub stable: bool,
+}
+
+impl Timing {
+    /// No samples yet.
+    pub(super) fn new(clock: Clock, runs: usize, stable: bool) -> Self {
+        Self { clock, runs, samples: Vec::new(), dropped: 0, set_aside: 0, disturbed: None, stable }
+    }
 }
 
 /// What a training step asks of the device.
@@ -129,18 +141,17 @@ pub struct Row {
     pub timing: Option<Timing>,
     /// Of a training step.
     pub footprint: Option<Footprint>,
-    /// The reference kernel ran this many times slower next to this case than at its best: the device was throttled or busy.
-    pub throttled: Option<f64>,
+    /// Whether each run had buffers that were not in a cache.
+    pub cold: bool,
 }
 
 impl Row {
     /// What makes a case the same in two reports.
     pub fn key(&self) -> String {
         let Self { set, layer, op, pass, shape, requested, .. } = self;
-        format!("{set} {layer} {op} {pass} {shape} {requested}")
-            .split_whitespace()
-            .collect::<Vec<_>>()
-            .join(" ")
+        let cold = if self.cold { "cold" } else { "" };
+        let words = [set, layer, op, pass, shape, requested, cold];
+        words.into_iter().filter(|w| !w.is_empty()).collect::<Vec<_>>().join(" ")
     }
 
     /// The times, summarised.
@@ -155,18 +166,33 @@ impl Row {
 
     /// The share of what the roofs allow: the time the device needs at least, over the time it took.
     pub fn share(&self, roofs: &Roofs) -> Option<f64> {
-        let least = (self.flops as f64 / roofs.flops).max(self.bytes as f64 / roofs.bytes);
+        let bandwidth = if self.cold { roofs.memory() } else { roofs.bandwidth(self.bytes) };
+        let least = (self.flops as f64 / roofs.flops).max(self.bytes as f64 / bandwidth);
         self.summary().filter(|_| least > 0.0).map(|s| least / s.median)
     }
 }
 
 /// What the device can do at most, measured in the same run.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Roofs {
     /// f32 operations a second.
     pub flops: f64,
-    /// Bytes a second to and from memory.
-    pub bytes: f64,
+    /// `(bytes, bytes a second)`: what a copy of arrays of this size together moves. Small ones stay in caches.
+    pub streams: Vec<(u64, f64)>,
+}
+
+impl Roofs {
+    /// Bytes a second that a working set of this size can move at most: the best of all copies that were as
+    /// large or larger.
+    pub fn bandwidth(&self, bytes: u64) -> f64 {
+        let rates = self.streams.iter().filter(|(size, _)| *size >= bytes).map(|(_, rate)| *rate);
+        rates.reduce(f64::max).unwrap_or_else(|| self.memory())
+    }
+
+    /// Bytes a second to and from memory, where no cache helps.
+    pub fn memory(&self) -> f64 {
+        self.streams.iter().max_by_key(|(size, _)| *size).map_or(f64::INFINITY, |(_, rate)| *rate)
+    }
 }
 
 /// A run of benchmarks.

@@ -79,8 +79,8 @@ fn roofs(session: &Session) -> anyhow::Result<Option<Roofs>> {
     let rows =
         peaks::measure_rows(&session.device, &peaks::ROOFS, &session.stopwatch, session.stop(), |_| {})?;
     let roofs = peaks::roofs(&rows);
-    if let Some(Roofs { flops, bytes }) = roofs {
-        println!("roofs measured now: {:.1} GFLOP/s f32, {:.1} GB/s", flops / 1e9, bytes / 1e9);
+    if let Some(roofs) = &roofs {
+        println!("roofs measured now: {}", table::roofs(roofs));
     }
     Ok(roofs)
 }
@@ -159,7 +159,7 @@ fn empty() -> Row {
         bytes: 0,
         timing: None,
         footprint: None,
-        throttled: None,
+        cold: false,
     }
 }
 
@@ -200,14 +200,14 @@ fn one(session: &Session, case: &Case, cold: bool, sentinel: &mut Sentinel) -> R
         Ok(prepared) => prepared,
         Err(error) => return Row { status: Status::Skipped(error.to_string()), ..row },
     };
+    row.cold = cold;
     row.variant = prepared.variant();
     (row.flops, row.nominal_flops, row.bytes) = (prepared.flops, prepared.nominal_flops, prepared.bytes);
     let mut measured = || -> wgrad::Result<()> {
         row.check = check::check(&mut prepared)?;
         prepared.fill()?;
-        let before = sentinel.look(&session.stopwatch)?;
-        row.timing = measure(&mut prepared.workload(), &session.stopwatch, &session.policy, session.stop())?;
-        row.throttled = [before, sentinel.look(&session.stopwatch)?].into_iter().flatten().reduce(f64::max);
+        let (stopwatch, policy, stop) = (&session.stopwatch, &session.policy, session.stop());
+        row.timing = measure(&mut prepared.workload(), stopwatch, sentinel, policy, stop)?;
         Ok(())
     };
     if let Err(error) = measured() {

@@ -74,7 +74,7 @@ pub fn row(row: &Row, roofs: Option<&Roofs>) {
 /// What makes a number less trustworthy.
 pub fn marks(row: &Row) -> String {
     let mut marks = String::new();
-    if let Some(slower) = row.throttled {
+    if let Some(slower) = row.timing.as_ref().and_then(|t| t.disturbed) {
         marks += &format!(" [device {slower:.2} x slower than at its best: throttled or busy]");
     }
     if let Some(timing) = row.timing.as_ref().filter(|t| t.dropped > 0) {
@@ -84,6 +84,13 @@ pub fn marks(row: &Row) -> String {
         marks += " [still warming up]";
     }
     marks
+}
+
+/// Arithmetic, and bandwidth by working set.
+pub fn roofs(roofs: &Roofs) -> String {
+    let stream = |(bytes, rate): &(u64, f64)| format!("{} GB/s in {} MiB", digits(rate / 1e9), bytes >> 20);
+    let streams: Vec<_> = roofs.streams.iter().map(stream).collect();
+    format!("{} GFLOP/s f32; copies {}", digits(roofs.flops / 1e9), streams.join(", "))
 }
 
 /// The line above [`peak`].
@@ -116,7 +123,7 @@ pub fn totals(report: &Report) -> String {
     let ok = count(|r| r.status == Status::Ok);
     let (failed, skipped) =
         (count(|r| matches!(r.status, Status::Failed(_))), count(|r| matches!(r.status, Status::Skipped(_))));
-    let busy = count(|r| r.throttled.is_some());
+    let busy = count(|r| r.timing.as_ref().is_some_and(|t| t.disturbed.is_some()));
     let mut text = format!("{ok} measured, {failed} failed, {skipped} skipped");
     if busy > 0 {
         text += &format!(", {busy} while the device was throttled or busy");
