@@ -159,6 +159,8 @@ fn case(key: &str, old: Option<&Row>, new: Option<&Row>, rules: &Rules) -> Compa
     let busy = disturbed(old) || disturbed(new);
     let remark = if busy { "the device was throttled or busy".into() } else { String::new() };
     let verdict = ratio.map_or(Verdict::Missing, |(ratio, interval)| judge(ratio, interval, rules.threshold));
+    // A difference that a busy device may have made is none that can be claimed.
+    let verdict = if busy && verdict != Verdict::Same { Verdict::Ambiguous } else { verdict };
     Compared { key: key.to_owned(), set, medians, ratio, verdict, remark }
 }
 

@@ -17,6 +17,7 @@ pub mod peaks;
 mod report;
 mod shapes;
 mod statistics;
+pub mod train;
 
 pub use case::{Case, Prepared};
 pub use catalog::{OPS, OpEntry, Pass, op};

@@ -128,19 +128,13 @@ fn row(peak: Peak, micro: Option<&Micro>, timing: Option<Timing>) -> Row {
         set: "peaks".into(),
         layer: peak.to_string(),
         count: 1,
-        op: String::new(),
         pass: "peak".into(),
-        shape: String::new(),
-        requested: String::new(),
-        variant: String::new(),
         status: if timing.is_some() { Status::Ok } else { Status::Skipped("interrupted".into()) },
-        check: String::new(),
         flops: micro.map_or(0, |m| m.flops),
         nominal_flops: micro.map_or(0, |m| m.flops),
         bytes: micro.map_or(0, |m| m.bytes),
         timing,
-        footprint: None,
-        cold: false,
+        ..Row::default()
     }
 }
 

@@ -45,10 +45,11 @@ impl Environment {
 }
 
 /// Whether a case was measured.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// Correct, and timed.
+    #[default]
     Ok,
     /// The result is wrong or the device failed: not timed.
     Failed(String),
@@ -109,7 +110,7 @@ pub struct Footprint {
 }
 
 /// One case.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Row {
     /// The network or collection.
     pub set: String,

@@ -8,6 +8,7 @@ mod plots;
 mod session;
 mod sets;
 mod table;
+mod train;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -25,6 +26,8 @@ enum Command {
     /// `wgrad bench conv2d --shape n16c64h28w28k64r3s3p1 --pass wgrad` is short for
     /// `wgrad bench ops --op conv2d --shape .. --pass wgrad`; `--list` shows sets, ops and their letters.
     Ops(ops::OpsArgs),
+    /// Measure whole training steps of named models.
+    Train(train::TrainArgs),
     /// Measure what the adapter can do: arithmetic, memory, workgroup memory, dispatch, submit, readback.
     Peaks(peaks::PeaksArgs),
     /// Compare two result files, case by case.
@@ -46,6 +49,7 @@ struct OneOp {
 pub fn run(args: &BenchArgs) -> anyhow::Result<()> {
     match &args.command {
         Command::Ops(args) => ops::run(args),
+        Command::Train(args) => train::run(args),
         Command::Peaks(args) => peaks::run(args),
         Command::Compare(args) => compare::run(args),
         Command::Op(words) => {

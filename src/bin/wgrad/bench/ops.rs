@@ -69,7 +69,8 @@ pub fn run(args: &OpsArgs) -> anyhow::Result<()> {
     session.finish(rows, roofs, expected)
 }
 
-fn style() -> ProgressStyle {
+/// The progress bar of all benchmarks.
+pub fn style() -> ProgressStyle {
     // The template is a constant; a wrong one would show the default bar.
     ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {msg}")
         .unwrap_or_else(|_| ProgressStyle::default_bar())
@@ -139,28 +140,7 @@ fn of_line(line: &Line, wanted: Option<&[Pass]>, strict: bool) -> wgrad::Result<
 }
 
 fn bad_line(error: &str) -> Row {
-    Row { status: Status::Skipped(error.to_owned()), ..empty() }
-}
-
-fn empty() -> Row {
-    Row {
-        set: String::new(),
-        layer: String::new(),
-        count: 1,
-        op: String::new(),
-        pass: String::new(),
-        shape: String::new(),
-        requested: String::new(),
-        variant: String::new(),
-        status: Status::Ok,
-        check: String::new(),
-        flops: 0,
-        nominal_flops: 0,
-        bytes: 0,
-        timing: None,
-        footprint: None,
-        cold: false,
-    }
+    Row { status: Status::Skipped(error.to_owned()), ..Row::default() }
 }
 
 fn with_variants(args: &OpsArgs, session: &Session, cases: Vec<Case>, rows: &mut Vec<Row>) -> Vec<Case> {
@@ -189,7 +169,7 @@ fn named(case: &Case) -> Row {
         pass: case.pass.to_string(),
         shape: case.shape.to_string(),
         requested: case.variant.map(|v| v.to_string()).unwrap_or_default(),
-        ..empty()
+        ..Row::default()
     }
 }
 

@@ -117,6 +117,59 @@ pub fn peak(row: &Row) {
     }
 }
 
+/// The line above [`train`].
+pub fn train_header() {
+    println!(
+        "{:32} {:14} {:>9} {:>9} {:>9} {:>9} {:>7} {:>6} {:>7} {:>6} {:>6} {:>9} {:>9} {:>5}  check",
+        "model",
+        "batch",
+        "images/s",
+        "step",
+        "device",
+        "encode",
+        "submits",
+        "passes",
+        "disp.",
+        "pipes",
+        "MB up",
+        "MB bound",
+        "MB peak",
+        "roof"
+    );
+}
+
+/// One training step.
+pub fn train(row: &Row, roofs: Option<&Roofs>) {
+    let start = format!("{:32} {:14}", row.layer, row.shape);
+    match (&row.status, row.summary(), &row.footprint) {
+        (Status::Ok, Some(s), Some(f)) => {
+            let mb = |bytes: u64| digits(bytes as f64 / 1e6);
+            let share = roofs
+                .and_then(|r| row.share(r))
+                .map_or_else(|| "-".into(), |s| format!("{:.0} %", s * 100.0));
+            println!(
+                "{start} {:>9} {:>9} {:>9} {:>9} {:>7} {:>6} {:>7} {:>6} {:>6} {:>9} {:>9} {share:>5}  {}{}",
+                digits(f.images as f64 / f.step_seconds),
+                time(f.step_seconds),
+                time(s.median),
+                time(f.encode_seconds),
+                f.submits,
+                f.passes,
+                f.dispatches,
+                f.pipelines,
+                mb(f.uploaded),
+                mb(f.bound_bytes),
+                mb(f.peak_bytes),
+                row.check,
+                marks(row)
+            );
+        }
+        (Status::Failed(why), ..) => println!("{start} FAILED: {why}"),
+        (Status::Skipped(why), ..) => println!("{start} SKIPPED: {why}"),
+        _ => println!("{start} not measured"),
+    }
+}
+
 /// How many cases there are of each kind, and the geometric mean of their shares of the roof.
 pub fn totals(report: &Report) -> String {
     let count = |wanted: fn(&Row) -> bool| report.rows.iter().filter(|r| wanted(r)).count();
