@@ -7,6 +7,7 @@ mod peaks;
 mod plots;
 mod session;
 mod sets;
+mod shader;
 mod table;
 mod train;
 
@@ -30,6 +31,8 @@ enum Command {
     Train(train::TrainArgs),
     /// Measure what the adapter can do: arithmetic, memory, workgroup memory, dispatch, submit, readback.
     Peaks(peaks::PeaksArgs),
+    /// Measure somebody's own compute shaders, described in TOML files beside them.
+    Shader(shader::ShaderArgs),
     /// Compare two result files, case by case.
     Compare(compare::CompareArgs),
     /// An op's name: as `ops --op NAME`.
@@ -51,6 +54,7 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<()> {
         Command::Ops(args) => ops::run(args),
         Command::Train(args) => train::run(args),
         Command::Peaks(args) => peaks::run(args),
+        Command::Shader(args) => shader::run(args),
         Command::Compare(args) => compare::run(args),
         Command::Op(words) => {
             let (name, rest) = words.split_first().map_or(("", &[][..]), |(n, r)| (n.as_str(), r));
