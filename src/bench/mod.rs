@@ -18,6 +18,7 @@ mod report;
 pub mod shader;
 mod shapes;
 mod statistics;
+pub mod trace;
 pub mod train;
 
 pub use case::{Case, Prepared};

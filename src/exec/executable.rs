@@ -161,7 +161,7 @@ impl Executable {
         };
         let groups: Vec<_> = (0..samples).map(|_| (0..runs.max(1)).flat_map(|_| program.steps())).collect();
         let seconds = stopwatch.measure(&groups)?;
-        Ok(seconds.into_iter().map(|s| s.map(|s| s / runs.max(1) as f64)).collect())
+        Ok(seconds.into_iter().map(|s| s.map(|s| s.seconds / runs.max(1) as f64)).collect())
     }
 
     /// Fills all memory that holds neither inputs nor states with copies of one word. Tests poison it with

@@ -22,8 +22,9 @@ pub struct ProfiledStep {
     pub bytes: u64,
     /// Floating-point operations.
     pub flops: u64,
-    /// How long it took, in seconds; `None` where the device gave a wrong measurement.
-    pub seconds: Option<f64>,
+    /// When it began and how long it took, in seconds on the device's clock; `None` where the device gave a
+    /// wrong measurement.
+    pub span: Option<(f64, f64)>,
 }
 
 /// The steps of one run, in order.
@@ -39,8 +40,9 @@ pub struct Profile {
 pub(super) fn run(program: &Program) -> Result<Profile> {
     let stopwatch = Stopwatch::of(&program.gpu, false);
     let groups: Vec<_> = program.steps().map(std::iter::once::<(&Program, &Command)>).collect();
-    let seconds = stopwatch.measure(&groups)?;
-    let steps = program.plan.steps.iter().zip(seconds).map(|(step, seconds)| match step {
+    let spans = stopwatch.measure(&groups)?;
+    let spans = spans.into_iter().map(|s| s.map(|s| (s.start, s.seconds)));
+    let steps = program.plan.steps.iter().zip(spans).map(|(step, span)| match step {
         Step::Dispatch(d) => ProfiledStep {
             op: d.op.to_owned(),
             label: d.label.clone(),
@@ -49,7 +51,7 @@ pub(super) fn run(program: &Program) -> Result<Profile> {
             grid: d.grid,
             bytes: d.bindings.iter().map(|b| b.bytes).sum(),
             flops: d.flops,
-            seconds,
+            span,
         },
         Step::Copy { bytes, .. } => ProfiledStep {
             op: "copy".to_owned(),
@@ -59,7 +61,7 @@ pub(super) fn run(program: &Program) -> Result<Profile> {
             grid: [0, 0],
             bytes: 2 * bytes,
             flops: 0,
-            seconds,
+            span,
         },
     });
     Ok(Profile { clock: stopwatch.clock(), steps: steps.collect() })

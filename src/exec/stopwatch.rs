@@ -29,8 +29,15 @@ impl fmt::Display for Clock {
     }
 }
 
-/// The most intervals of one submission.
-const INTERVALS: u32 = 256;
+/// The most intervals of one submission: WebGPU allows 4096 queries in a set.
+const INTERVALS: u32 = 2048;
+
+/// An interval of time on the device, in seconds since some fixed moment.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Span {
+    pub(super) start: f64,
+    pub(super) seconds: f64,
+}
 
 #[derive(Debug)]
 struct Queries {
@@ -45,6 +52,7 @@ struct Queries {
 pub struct Stopwatch {
     gpu: Arc<Gpu>,
     queries: Option<Queries>,
+    created: Instant,
 }
 
 impl Stopwatch {
@@ -62,7 +70,7 @@ impl Stopwatch {
     pub(super) fn of(gpu: &Arc<Gpu>, wall: bool) -> Self {
         let available = gpu.device.features().contains(wgpu::Features::TIMESTAMP_QUERY);
         let queries = (available && !wall).then(|| Queries::new(gpu));
-        Self { gpu: gpu.clone(), queries }
+        Self { gpu: gpu.clone(), queries, created: Instant::now() }
     }
 
     /// What it measures with.
@@ -70,10 +78,10 @@ impl Stopwatch {
         if self.queries.is_some() { Clock::Timestamps } else { Clock::Wall }
     }
 
-    /// How long each of these groups of steps took, in seconds: all groups in one submission where there are
-    /// timestamps, each in its own otherwise. Steps of a group share passes. A negative difference, which
-    /// some drivers give when a counter wraps, is `None`.
-    pub(super) fn measure<'p, S>(&self, groups: &[S]) -> Result<Vec<Option<f64>>>
+    /// When each of these groups of steps ran: all groups in one submission where there are timestamps, each
+    /// in its own otherwise. Steps of a group share passes. A negative difference, which some drivers give
+    /// when a counter wraps, is `None`.
+    pub(super) fn measure<'p, S>(&self, groups: &[S]) -> Result<Vec<Option<Span>>>
     where
         S: Iterator<Item = (&'p Program, &'p Command)> + Clone,
     {
@@ -91,7 +99,7 @@ impl Stopwatch {
         Ok(all)
     }
 
-    fn with_timestamps<'p, S>(&self, queries: &Queries, groups: &[S]) -> Result<Vec<Option<f64>>>
+    fn with_timestamps<'p, S>(&self, queries: &Queries, groups: &[S]) -> Result<Vec<Option<Span>>>
     where
         S: Iterator<Item = (&'p Program, &'p Command)> + Clone,
     {
@@ -101,24 +109,26 @@ impl Stopwatch {
             encode(&mut encoder, group.clone(), marks);
         }
         let ticks = queries.read(&self.gpu, encoder, 2 * groups.len() as u32)?;
-        let seconds = |t: &[u64]| {
+        let span = |t: &[u64]| {
             let difference = t[1].checked_sub(t[0]).filter(|d| *d > 0);
-            difference.map(|d| d as f64 * queries.seconds_per_tick)
+            let seconds = |ticks: u64| ticks as f64 * queries.seconds_per_tick;
+            difference.map(|d| Span { start: seconds(t[0]), seconds: seconds(d) })
         };
-        Ok(ticks.chunks_exact(2).map(seconds).collect())
+        Ok(ticks.chunks_exact(2).map(span).collect())
     }
 
     fn with_host_clock<'p>(
         &self,
         group: impl Iterator<Item = (&'p Program, &'p Command)> + Clone,
-    ) -> Result<f64> {
+    ) -> Result<Span> {
         self.gpu.wait(None)?;
         let mut encoder = self.gpu.encoder();
         encode(&mut encoder, group, Marks::None);
         let start = Instant::now();
         let submission = self.gpu.submit(encoder);
         self.gpu.wait(Some(submission))?;
-        Ok(start.elapsed().as_secs_f64())
+        let start_seconds = start.duration_since(self.created).as_secs_f64();
+        Ok(Span { start: start_seconds, seconds: start.elapsed().as_secs_f64() })
     }
 }
 

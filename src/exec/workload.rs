@@ -141,7 +141,7 @@ impl Workload {
         };
         let groups: Vec<_> = (0..samples).map(sample).collect();
         let seconds = stopwatch.measure(&groups)?;
-        Ok(seconds.into_iter().map(|s| s.map(|s| s / runs as f64)).collect())
+        Ok(seconds.into_iter().map(|s| s.map(|s| s.seconds / runs as f64)).collect())
     }
 }
 
