@@ -85,6 +85,8 @@ pub struct Comparison {
     pub cases: Vec<Compared>,
     /// The sets.
     pub sets: Vec<SetMean>,
+    /// What makes the whole comparison doubtful.
+    pub notes: Vec<String>,
 }
 
 impl Comparison {
@@ -127,8 +129,39 @@ pub fn compare(old: &Report, new: &Report, rules: &Rules) -> Result<Comparison> 
     let keys = old.rows.iter().chain(&new.rows).map(Row::key).filter(|k| seen.insert(k.clone()));
     let cases: Vec<Compared> = keys.map(|k| case(&k, before.get(&k), after.get(&k), rules)).collect();
     let sets = means(&cases);
-    Ok(Comparison { cases, sets })
+    Ok(Comparison { cases, sets, notes: notes(old, new) })
 }
+
+/// Differences between the runs that are not those of a case.
+fn notes(old: &Report, new: &Report) -> Vec<String> {
+    let mut notes = Vec::new();
+    if let (Some(a), Some(b)) = (&old.roofs, &new.roofs) {
+        let ratio = b.flops / a.flops;
+        if !(1.0 / ROOFS_AGREE..=ROOFS_AGREE).contains(&ratio) {
+            notes.push(format!(
+                "the adapter's own peak differs: {:.1} and {:.1} GFLOP/s; one of the runs was disturbed",
+                a.flops / 1e9,
+                b.flops / 1e9
+            ));
+        }
+    }
+    let (a, b) = (old.environment.identity(), new.environment.identity());
+    if a != b {
+        notes.push(format!("different adapters: {a} and {b}"));
+    }
+    if old.environment.debug != new.environment.debug {
+        notes.push("only one of the two was built with optimisation".into());
+    }
+    for (report, name) in [(old, "old"), (new, "new")] {
+        if !report.complete {
+            notes.push(format!("the {name} report was interrupted"));
+        }
+    }
+    notes
+}
+
+/// Peaks of one adapter differ by less than this factor.
+const ROOFS_AGREE: f64 = 1.08;
 
 fn case(key: &str, old: Option<&Row>, new: Option<&Row>, rules: &Rules) -> Compared {
     let set = old.or(new).map(|r| r.set.clone()).unwrap_or_default();

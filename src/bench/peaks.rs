@@ -1,6 +1,6 @@
 //! What an adapter can do at most: the roofs that results are put in relation to.
 
-use super::measure::{Policy, Unwatched, Watch, measure};
+use super::measure::{DISTURBED, Policy, Unwatched, Watch, measure};
 use super::report::{Roofs, Row, Status, Timing};
 use crate::error::{Error, Result};
 use crate::exec::{Clock, Device, Stopwatch, Workload};
@@ -265,6 +265,25 @@ impl Sentinel {
             sentinel.look(stopwatch)?;
         }
         Ok(sentinel)
+    }
+}
+
+impl Sentinel {
+    /// The best times so far. What was measured while they were worse was measured on a busy device.
+    pub fn best(&self) -> [f64; 2] {
+        [self.kernels[0].1, self.kernels[1].1]
+    }
+}
+
+/// Marks rows that were measured before the device showed how fast it is: `bases` are what
+/// [`Sentinel::best`] was after each row.
+pub fn mark_disturbed(rows: &mut [Row], bases: &[[f64; 2]]) {
+    let Some(best) = bases.last() else { return };
+    for (row, base) in rows.iter_mut().zip(bases) {
+        let slower = (base[0] / best[0]).max(base[1] / best[1]);
+        if let Some(timing) = row.timing.as_mut().filter(|_| slower > DISTURBED) {
+            timing.disturbed = Some(timing.disturbed.unwrap_or(1.0).max(slower));
+        }
     }
 }
 

@@ -55,6 +55,11 @@ impl Trace {
         self.runs.len()
     }
 
+    /// What the durations were measured with.
+    pub fn clock(&self) -> String {
+        self.runs.first().map_or_else(|| "nothing measured".into(), |(_, p)| p.clock.to_string())
+    }
+
     /// Writes the trace: a row of runs and below it a row of kernels, with the graph node, the kernel and
     /// its variant, grid, bytes and operations of each.
     ///
@@ -72,9 +77,8 @@ impl Trace {
         let steps = |profile: &Profile| profile.steps.iter().filter_map(|s| s.span).collect::<Vec<_>>();
         let first =
             self.runs.iter().flat_map(|(_, p)| steps(p)).map(|(start, _)| start).fold(f64::MAX, f64::min);
-        let clock = self.runs.first().map(|(_, p)| p.clock.to_string()).unwrap_or_default();
         let name = |thread: u32, name: &str| json!({"ph": "M", "name": "thread_name", "pid": 1, "tid": thread, "args": {"name": name}});
-        let mut events = vec![name(1, "runs"), name(2, &format!("kernels ({clock})"))];
+        let mut events = vec![name(1, "runs"), name(2, &format!("kernels ({})", self.clock()))];
         let event = |thread: u32, name: &str, (start, seconds): (f64, f64), args: Value| {
             let (start, duration) = ((start - first) * 1e6, seconds * 1e6);
             json!({"ph": "X", "pid": 1, "tid": thread, "name": name, "ts": start, "dur": duration, "args": args})

@@ -62,6 +62,24 @@ impl Executable {
     /// # Errors
     /// When a tensor is not an input of this program's graph, a value has another type, or the device failed.
     pub fn run(&mut self, inputs: &[(&Tensor, &HostTensor)]) -> Result<()> {
+        self.write_inputs(inputs)?;
+        self.run_with_inputs()
+    }
+
+    /// As [`Executable::run`], with the time of each step of the plan; waits for the result. Each step is in a
+    /// pass of its own, so the sum is a little more than what a usual run takes.
+    ///
+    /// # Errors
+    /// As [`Executable::run`], and for the CPU reference, which is not a device to measure.
+    pub fn run_profiled(&mut self, inputs: &[(&Tensor, &HostTensor)]) -> Result<Profile> {
+        self.write_inputs(inputs)?;
+        match &self.runner {
+            Runner::Gpu(program) => profile::run(program),
+            Runner::Reference(_) => Err(Error::device("an adapter to measure", "the CPU reference")),
+        }
+    }
+
+    fn write_inputs(&mut self, inputs: &[(&Tensor, &HostTensor)]) -> Result<()> {
         for (tensor, value) in inputs {
             self.graph.owns("run", &[tensor])?;
             if tensor.ty() != value.ty() {
@@ -79,16 +97,24 @@ impl Executable {
                         return Err(not_an_input(name));
                     }
                 }
-                program.run()
             }
             Runner::Reference(reference) => {
-                let Reference { interpreter, store, inputs: held, outputs, plan: _ } = reference.as_mut();
                 for (name, (_, value)) in names.into_iter().zip(inputs) {
                     if !self.graph.has_input(&name) {
                         return Err(not_an_input(&name));
                     }
-                    held.insert(name, Array::from_host(value));
+                    reference.inputs.insert(name, Array::from_host(value));
                 }
+            }
+        }
+        Ok(())
+    }
+
+    fn run_with_inputs(&mut self) -> Result<()> {
+        match &mut self.runner {
+            Runner::Gpu(program) => program.run(),
+            Runner::Reference(reference) => {
+                let Reference { interpreter, store, inputs: held, outputs, plan: _ } = reference.as_mut();
                 for (name, ty) in self.graph.inputs() {
                     held.entry(name).or_insert_with(|| Array::zeros(&ty));
                 }
@@ -138,23 +164,11 @@ impl Executable {
         self.plan().map(|plan| plan.memory).unwrap_or_default()
     }
 
-    /// Runs the program once as [`Executable::run`] with no new inputs, with the time of each step. Each
-    /// step is in a pass of its own, so the sum is a little more than what a usual run takes.
-    ///
-    /// # Errors
-    /// For the CPU reference, which is not a device to measure, or when the device failed.
-    pub fn profile(&mut self) -> Result<Profile> {
-        match &self.runner {
-            Runner::Gpu(program) => profile::run(program),
-            Runner::Reference { .. } => Err(Error::device("an adapter to measure", "the CPU reference")),
-        }
-    }
-
     /// Seconds for one run with no new inputs, the mean of `runs` that follow one another, and that `samples`
     /// times; `None` stands for a measurement that the device gave wrongly.
     ///
     /// # Errors
-    /// As [`Executable::profile`].
+    /// As [`Executable::run_profiled`].
     pub fn time(&mut self, stopwatch: &Stopwatch, runs: usize, samples: usize) -> Result<Vec<Option<f64>>> {
         let Runner::Gpu(program) = &self.runner else {
             return Err(Error::device("an adapter to measure", "the CPU reference"));

@@ -81,6 +81,7 @@ fn print(comparison: &Comparison, all: bool) {
     let counts = [Verdict::Slower, Verdict::Faster, Verdict::Same, Verdict::Ambiguous, Verdict::Missing];
     let counts = counts.map(|v| format!("{} {v}", comparison.count(v)));
     println!("{} of {} cases", counts.join(", "), comparison.cases.len());
+    comparison.notes.iter().for_each(|note| println!("note: {note}"));
     for set in &comparison.sets {
         println!("{}: geometric mean of the ratios {:.3} over {} cases", set.set, set.ratio, set.cases);
     }

@@ -173,6 +173,9 @@ pub fn comparison(old: &Report, new: &Report, comparison: &Comparison) -> anyhow
             set.ratio, set.cases
         )?;
     }
+    for note in &comparison.notes {
+        writeln!(body, "<p class=\"bad\">{}</p>", escape(note))?;
+    }
     body += "<p class=\"note\">Ratio of the medians, new over old, with its 98 % interval, from half to double; \
              right of the line is slower.</p>\n<div class=\"scroll\"><table>\n<tr><th>case</th><th>verdict</th>\
              <th class=\"n\">old</th><th class=\"n\">new</th><th class=\"n\">ratio</th><th>interval</th><th></th></tr>\n";

@@ -54,6 +54,7 @@ pub fn run(args: &OpsArgs) -> anyhow::Result<()> {
     table::header();
     rows.iter().for_each(|row| table::row(row, None));
     let mut sentinel = Sentinel::new(&session.device, &session.stopwatch)?;
+    let (mut measured, mut bases) = (Vec::new(), Vec::new());
     let expected = cases.len();
     for case in &cases {
         if session.stopped() {
@@ -63,8 +64,11 @@ pub fn run(args: &OpsArgs) -> anyhow::Result<()> {
         let row = one(&session, case, args.cold, &mut sentinel);
         bar.suspend(|| table::row(&row, roofs.as_ref()));
         bar.inc(1);
-        rows.push(row);
+        measured.push(row);
+        bases.push(sentinel.best());
     }
+    peaks::mark_disturbed(&mut measured, &bases);
+    rows.extend(measured);
     bar.finish_and_clear();
     session.finish(rows, roofs, expected)
 }

@@ -28,7 +28,7 @@ pub fn run(args: &ShaderArgs) -> anyhow::Result<()> {
     let roofs = peaks::roofs(&peaks);
     let mut sentinel = Sentinel::new(&session.device, stopwatch)?;
     table::header();
-    let mut rows = Vec::new();
+    let (mut rows, mut bases) = (Vec::new(), Vec::new());
     for file in &args.files {
         if session.stopped() {
             break;
@@ -43,7 +43,9 @@ pub fn run(args: &ShaderArgs) -> anyhow::Result<()> {
         });
         table::row(&row, roofs.as_ref());
         rows.push(row);
+        bases.push(sentinel.best());
     }
+    peaks::mark_disturbed(&mut rows, &bases);
     session.finish(rows, roofs, args.files.len())
 }
 

@@ -41,7 +41,7 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
     let mut sentinel = Sentinel::new(&session.device, stopwatch)?;
     let bar = ProgressBar::new(models.len() as u64).with_style(super::ops::style());
     table::train_header();
-    let mut rows = Vec::new();
+    let (mut rows, mut bases) = (Vec::new(), Vec::new());
     for model in &models {
         if session.stopped() {
             break;
@@ -59,7 +59,9 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
         bar.suspend(|| table::train(&row, roofs.as_ref()));
         bar.inc(1);
         rows.push(row);
+        bases.push(sentinel.best());
     }
+    peaks::mark_disturbed(&mut rows, &bases);
     bar.finish_and_clear();
     session.finish(rows, roofs, models.len())
 }
