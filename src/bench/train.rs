@@ -222,8 +222,9 @@ fn check(device: &Device, model: &TrainModel) -> Result<String> {
         Err(Error::op(model.name, &what, Mismatch::new(format!("{expected:e}"), format!("{got:e}"))))
     };
     let (loss, reference) = (f64::from(got.loss()?), f64::from(expected.loss()?));
-    // Written so that NaN is out of every bound.
-    if !((loss - reference).abs() <= 1e-5 * reference.abs()) {
+    // NaN is within no bound.
+    let near = |error: f64, bound: f64| error <= bound;
+    if !near((loss - reference).abs(), 1e-5 * reference.abs()) {
         return wrong("loss".into(), reference, loss);
     }
     for name in expected.parameters.names(Role::Parameter) {
@@ -232,7 +233,7 @@ fn check(device: &Device, model: &TrainModel) -> Result<String> {
         let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
         let error = norm(&mut a.iter().zip(b).map(|(a, b)| f64::from(*a) - f64::from(*b)));
         let size = norm(&mut b.iter().map(|b| f64::from(*b)));
-        if !(error <= 1e-4 * size) {
+        if !near(error, 1e-4 * size) {
             return wrong(format!("relative error of {name}"), 1e-4, error / size);
         }
     }

@@ -92,7 +92,7 @@ fn draw(svg: &mut String, points: &[(f64, f64, usize)], roofs: &Roofs) -> Result
 
 /// Powers of ten as people write them.
 fn tick(value: f64) -> String {
-    if value >= 0.01 && value < 1e5 { format!("{value}") } else { format!("{value:e}") }
+    if (0.01..1e5).contains(&value) { format!("{value}") } else { format!("{value:e}") }
 }
 
 /// The legend of [`roofline`], for the page.
