@@ -5,6 +5,7 @@
 //!                                   |            |
 //!                              reference      kernels + shaders
 //! ```
+pub mod bench;
 pub mod data;
 mod dtype;
 mod error;

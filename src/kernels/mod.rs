@@ -13,6 +13,7 @@ mod epilogue;
 mod matmul;
 mod optimizer;
 mod partials;
+pub(crate) mod peaks;
 mod pool2d;
 mod softmax;
 mod sum;
@@ -26,6 +27,7 @@ use crate::error::Mismatch;
 use crate::ops::Op;
 use crate::tensor::TensorType;
 use minijinja::Value;
+use std::fmt;
 
 /// What a kernel may assume about the device.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -40,8 +42,32 @@ pub struct Limits {
     pub max_workgroups: u32,
     /// The subgroup size, where shuffles are available and all subgroups have this one size.
     pub subgroup_size: Option<u32>,
-    /// The rows of register tiles; `None`, for the rows that suit the shapes, everywhere but in tests.
-    pub tile_rows: Option<usize>,
+    /// A variant to take instead of the planner's choice, by ops that have [`variants`].
+    pub variant: Option<Variant>,
+}
+
+/// How matrix products and convolutions are cut into register tiles, as `32x4-shuffle` or `8x4-plain`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Variant {
+    /// Rows of 4 columns that an invocation computes.
+    pub rows: usize,
+    /// Whether rows are passed round by subgroup shuffles.
+    pub shuffle: bool,
+}
+
+impl fmt::Display for Variant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}x4-{}", self.rows, if self.shuffle { "shuffle" } else { "plain" })
+    }
+}
+
+/// Every variant that [`lower`] can be made to take for this op; none where there is only one.
+pub fn variants(op: &Op, limits: &Limits) -> Vec<Variant> {
+    let tiled = matches!(
+        op,
+        Op::Conv2d(_) | Op::Conv2dBackwardInput { .. } | Op::Conv2dBackwardWeight { .. } | Op::MatMul(_)
+    );
+    if tiled { tile::variants(limits) } else { Vec::new() }
 }
 
 impl Default for Limits {
@@ -53,30 +79,24 @@ impl Default for Limits {
             offset_alignment: 256,
             max_workgroups: 65535,
             subgroup_size: None,
-            tile_rows: None,
+            variant: None,
         }
     }
 }
 
 impl Limits {
-    /// What a test gives a planner for this device, so that every variant has its turn: the rows of each
-    /// register tile, no shuffles, bindings and grids so small that work is split. Name and limits.
+    /// What a test gives a planner for this device, so that every variant has its turn: each register tile, no
+    /// shuffles, bindings and grids so small that work is split. Name and limits.
     pub fn variants(&self) -> Vec<(String, Self)> {
-        let tiled = |limits: &Self, what: &str| {
-            let forced =
-                |rows| (format!("{what}{rows}-row tiles"), Self { tile_rows: Some(rows), ..limits.clone() });
-            tile::rows(limits).into_iter().map(forced).collect::<Vec<_>>()
-        };
-        let plain = Self { subgroup_size: None, ..self.clone() };
         let bytes = (16 << 10).min(self.max_binding_bytes);
         let mut variants = vec![
             ("bindings of 16 KiB".to_owned(), Self { max_binding_bytes: bytes, ..self.clone() }),
             ("100 workgroups a dimension".to_owned(), Self { max_workgroups: 100, ..self.clone() }),
         ];
-        variants.extend(tiled(self, ""));
+        let tiles = tile::variants(self).into_iter();
+        variants.extend(tiles.map(|v| (format!("{v} tiles"), Self { variant: Some(v), ..self.clone() })));
         if self.subgroup_size.is_some() {
-            variants.push(("no shuffles".to_owned(), plain.clone()));
-            variants.extend(tiled(&plain, "no shuffles, "));
+            variants.push(("no shuffles".to_owned(), Self { subgroup_size: None, ..self.clone() }));
         }
         variants
     }

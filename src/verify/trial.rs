@@ -223,7 +223,7 @@ impl<'a> Trial<'a> {
             // A wrong tile shows best where the bits must agree; the other variants take their turn everywhere.
             let exact = self.outcome.bounded == 0;
             wanted
-                .extend(own.variants().into_iter().filter(|(_, limits)| exact || limits.tile_rows.is_none()));
+                .extend(own.variants().into_iter().filter(|(_, limits)| exact || limits.variant.is_none()));
         }
         let outputs: Vec<_> = case.outputs.iter().map(|(_, t)| t.id()).collect();
         let mut plans: Vec<Variant> = Vec::new();
@@ -232,7 +232,7 @@ impl<'a> Trial<'a> {
                 Ok(plan) if plans.iter().any(|known| same(&known.plan, &plan)) => {}
                 Ok(plan) => {
                     let tiled =
-                        (limits.tile_rows, limits.subgroup_size) == (own.tile_rows, own.subgroup_size);
+                        (limits.variant, limits.subgroup_size) == (own.variant, own.subgroup_size);
                     // Where a sum is split, its parts follow the split.
                     let split_sum = plan.kernels.iter().any(|k| k.name == "sum_partials");
                     plans.push(Variant { name, plan, same_bits: plans.is_empty() || (tiled && !split_sum) });

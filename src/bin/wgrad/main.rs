@@ -1,5 +1,6 @@
 //! The `wgrad` command.
 
+mod bench;
 mod data;
 mod device;
 mod eval;
@@ -24,6 +25,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Measure kernels, training steps and the adapter itself.
+    Bench(bench::BenchArgs),
     /// Train a network on images and write a run folder.
     Train(train::TrainArgs),
     /// Evaluate a trained network on test images.
@@ -38,6 +41,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
+        Command::Bench(args) => bench::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Predict(args) => predict::run(&args),

@@ -1,0 +1,67 @@
+//! Micro-kernels that find out what an adapter can do: `shaders/bench_*.wgsl`. Bindings are workspaces.
+
+use super::{Binding, Launch, Limits, Operand, launch};
+use crate::error::Mismatch;
+use minijinja::context;
+
+/// A micro-kernel, the buffers it needs and the work one run does.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct MicroKernel {
+    pub(crate) launch: Launch,
+    /// Bytes of its workspaces.
+    pub(crate) buffers: Vec<u64>,
+    /// Floating-point operations of a run.
+    pub(crate) flops: u64,
+    /// Bytes moved by a run.
+    pub(crate) bytes: u64,
+}
+
+fn read(i: usize) -> Binding {
+    Binding::read(Operand::Workspace(i))
+}
+
+fn write(i: usize) -> Binding {
+    Binding::write(Operand::Workspace(i))
+}
+
+/// Independent vec4 sums: 12 chains hide 4 cycles on 2 pipes and fit in 16 vector registers.
+const ACCUMULATORS: usize = 3;
+const UNROLL: usize = 8;
+
+/// Multiply-adds of `groups` workgroups, `turns` turns each, in 32 or 16 bits.
+pub(crate) fn fma(groups: usize, turns: usize, half: bool, limits: &Limits) -> Result<MicroKernel, Mismatch> {
+    let values = context! { accumulators => ACCUMULATORS, unroll => UNROLL, turns, half };
+    let why = if half { "f16" } else { "f32" };
+    let launch = launch(limits, "bench_fma", groups, vec![read(0), write(1)], why, values)?;
+    let flops = (groups * 64 * turns * UNROLL * ACCUMULATORS * 4 * 2) as u64;
+    Ok(MicroKernel { launch, buffers: vec![32, groups as u64 * 16], flops, bytes: 0 })
+}
+
+/// Copies `bytes`, or with `triad` adds two arrays of `bytes` into a third.
+pub(crate) fn stream(bytes: u64, triad: bool, limits: &Limits) -> Result<MicroKernel, Mismatch> {
+    let vec4s = (bytes / 16) as usize;
+    let arrays = if triad { 3 } else { 2 };
+    let mut bindings: Vec<Binding> = (0..arrays - 1).map(read).collect();
+    bindings.push(write(arrays - 1));
+    let why = if triad { "triad" } else { "copy" };
+    let values = context! { vec4s, triad };
+    let launch = launch(limits, "bench_stream", vec4s.div_ceil(256), bindings, why, values)?;
+    let flops = if triad { 2 * 4 * vec4s as u64 } else { 0 };
+    let moved = arrays as u64 * vec4s as u64 * 16;
+    Ok(MicroKernel { launch, buffers: vec![bytes; arrays], flops, bytes: moved })
+}
+
+/// Reads workgroup memory in `groups` workgroups, `turns` turns of 4 vec4 an invocation.
+pub(crate) fn workgroup(groups: usize, turns: usize, limits: &Limits) -> Result<MicroKernel, Mismatch> {
+    let values = context! { turns };
+    let bindings = vec![read(0), write(1)];
+    let launch = launch(limits, "bench_workgroup", groups, bindings, "workgroup memory", values)?;
+    let bytes = (groups * 64 * turns * 4 * 16) as u64;
+    Ok(MicroKernel { launch, buffers: vec![256 * 16, groups as u64 * 16], flops: 0, bytes })
+}
+
+/// Does nothing.
+pub(crate) fn empty(limits: &Limits) -> Result<MicroKernel, Mismatch> {
+    let launch = launch(limits, "bench_empty", 1, vec![write(0)], "empty", context! {})?;
+    Ok(MicroKernel { launch, buffers: vec![16], flops: 0, bytes: 0 })
+}
