@@ -222,8 +222,7 @@ impl<'a> Trial<'a> {
         if self.effort.variants && !case.is_huge() {
             // A wrong tile shows best where the bits must agree; the other variants take their turn everywhere.
             let exact = self.outcome.bounded == 0;
-            wanted
-                .extend(own.variants().into_iter().filter(|(_, limits)| exact || limits.variant.is_none()));
+            wanted.extend(own.variants().into_iter().filter(|(_, limits)| exact || limits.variant.is_none()));
         }
         let outputs: Vec<_> = case.outputs.iter().map(|(_, t)| t.id()).collect();
         let mut plans: Vec<Variant> = Vec::new();
@@ -231,8 +230,7 @@ impl<'a> Trial<'a> {
             match case.graph.with(|data| plan(data, &outputs, &limits)) {
                 Ok(plan) if plans.iter().any(|known| same(&known.plan, &plan)) => {}
                 Ok(plan) => {
-                    let tiled =
-                        (limits.variant, limits.subgroup_size) == (own.variant, own.subgroup_size);
+                    let tiled = (limits.variant, limits.subgroup_size) == (own.variant, own.subgroup_size);
                     // Where a sum is split, its parts follow the split.
                     let split_sum = plan.kernels.iter().any(|k| k.name == "sum_partials");
                     plans.push(Variant { name, plan, same_bits: plans.is_empty() || (tiled && !split_sum) });
