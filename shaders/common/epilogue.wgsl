@@ -10,7 +10,9 @@
 fn epilogue(value: {{ type }}, i: u32) -> {{ type }} {
   var x = value;
 {% for step in epilogue.steps %}
+{% if step.kind != "binary" %}
 {% set f = "tanh_value" if step.function == "tanh" else step.function %}
+{% endif %}
 {% if step.kind == "binary" %}
   x = {{ "other" ~ step.other ~ "[i] " ~ step.operator ~ " x" if step.swapped else "x " ~ step.operator ~ " other" ~ step.other ~ "[i]" }};
 {% elif step.kind == "unary" %}
