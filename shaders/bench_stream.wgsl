@@ -16,7 +16,7 @@ const VEC4S = {{ vec4s }}u;
 @compute @workgroup_size(64)
 fn bench_stream(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
   let group = flat_group(workgroup);
-  if (group >= GROUPS) { return; }
+  if (group >= {{ groups }}u) { return; }
   {% for j in range(4) %}
   let i{{ j }} = group * 256u + {{ 64 * j }}u + lane.x;
   if (i{{ j }} < VEC4S) {

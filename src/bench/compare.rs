@@ -63,7 +63,7 @@ pub struct Compared {
     pub ratio: Option<(f64, [f64; 2])>,
     /// The verdict.
     pub verdict: Verdict,
-    /// Why it is missing, or that the device was busy.
+    /// Why it is missing, or `busy`: the device was throttled or busy.
     pub remark: String,
 }
 
@@ -190,7 +190,7 @@ fn case(key: &str, old: Option<&Row>, new: Option<&Row>, rules: &Rules) -> Compa
     let medians = old.summary().zip(new.summary()).map(|(a, b)| [a.median, b.median]);
     let disturbed = |row: &Row| row.timing.as_ref().is_some_and(|t| t.disturbed.is_some());
     let busy = disturbed(old) || disturbed(new);
-    let remark = if busy { "the device was throttled or busy".into() } else { String::new() };
+    let remark = if busy { "busy".into() } else { String::new() };
     let verdict = ratio.map_or(Verdict::Missing, |(ratio, interval)| judge(ratio, interval, rules.threshold));
     // A difference that a busy device may have made is none that can be claimed.
     let verdict = if busy && verdict != Verdict::Same { Verdict::Ambiguous } else { verdict };

@@ -24,16 +24,40 @@ fn write(i: usize) -> Binding {
     Binding::write(Operand::Workspace(i))
 }
 
-/// Independent vec4 sums: 12 chains hide 4 cycles on 2 pipes and fit in 16 vector registers.
-const ACCUMULATORS: usize = 3;
-const UNROLL: usize = 8;
+/// How a chain of multiply-adds is written. Compilers differ in which of these they keep in registers, so
+/// the fastest is the peak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Chains {
+    /// Independent sums: enough to hide the latency of an fma, few enough for the registers.
+    accumulators: usize,
+    /// Terms added to each a turn.
+    unroll: usize,
+    /// Components of a sum, 1 or 4.
+    width: usize,
+}
+
+/// Those that were the fastest somewhere: the first on lavapipe (Vulkan), the second on llvmpipe (OpenGL).
+pub(crate) const CHAINS: [Chains; 4] = [
+    Chains { accumulators: 12, unroll: 32, width: 1 },
+    Chains { accumulators: 3, unroll: 8, width: 4 },
+    Chains { accumulators: 2, unroll: 16, width: 4 },
+    Chains { accumulators: 8, unroll: 16, width: 1 },
+];
 
 /// Multiply-adds of `groups` workgroups, `turns` turns each, in 32 or 16 bits.
-pub(crate) fn fma(groups: usize, turns: usize, half: bool, limits: &Limits) -> Result<MicroKernel, Mismatch> {
-    let values = context! { accumulators => ACCUMULATORS, unroll => UNROLL, turns, half };
-    let why = if half { "f16" } else { "f32" };
+pub(crate) fn fma(
+    chains: Chains,
+    groups: usize,
+    turns: usize,
+    half: bool,
+    limits: &Limits,
+) -> Result<MicroKernel, Mismatch> {
+    let Chains { accumulators, unroll, width } = chains;
+    let values = context! { accumulators, unroll, width, turns, half };
+    let number = if half { "f16" } else { "f32" };
+    let why = format!("{accumulators} sums of {width} x {number}, {unroll} terms a turn");
     let launch = launch(limits, "bench_fma", groups, vec![read(0), write(1)], why, values)?;
-    let flops = (groups * 64 * turns * UNROLL * ACCUMULATORS * 4 * 2) as u64;
+    let flops = (groups * 64 * turns * unroll * accumulators * width * 2) as u64;
     Ok(MicroKernel { launch, buffers: vec![32, groups as u64 * 16], flops, bytes: 0 })
 }
 

@@ -43,6 +43,14 @@ pub fn report(report: &Report) -> anyhow::Result<String> {
     let title = "wgrad benchmarks";
     let mut body = format!("<h1>{title}</h1>\n{}", environment(report));
     writeln!(body, "<p>{}</p>", escape(&table::totals(report)))?;
+    body += &plots(report)?;
+    body += &rows(report);
+    Ok(page(title, &body))
+}
+
+/// The roofline, and bars for each set.
+fn plots(report: &Report) -> anyhow::Result<String> {
+    let mut body = String::new();
     let cases: Vec<Row> = report.rows.iter().filter(|r| r.flops > 0 && r.set != "peaks").cloned().collect();
     if let (Some(roofs), false) = (&report.roofs, cases.is_empty()) {
         let dots = plots::legend(&cases);
@@ -62,8 +70,7 @@ pub fn report(report: &Report) -> anyhow::Result<String> {
     for set in sets {
         body += &bars(report, set);
     }
-    body += &rows(report);
-    Ok(page(title, &body))
+    Ok(body)
 }
 
 /// A bar a case: its share of the roof, or of the longest time where there is no roof.
@@ -180,7 +187,9 @@ pub fn comparison(old: &Report, new: &Report, comparison: &Comparison) -> anyhow
              right of the line is slower.</p>\n<div class=\"scroll\"><table>\n<tr><th>case</th><th>verdict</th>\
              <th class=\"n\">old</th><th class=\"n\">new</th><th class=\"n\">ratio</th><th>interval</th><th></th></tr>\n";
     comparison.cases.iter().for_each(|case| body += &compared(case));
-    body += "</table></div>\n";
+    body += "</table></div>\n<h1>The new run</h1>\n";
+    body += &plots(new)?;
+    body += &rows(new);
     Ok(page(title, &body))
 }
 
