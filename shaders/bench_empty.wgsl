@@ -7,5 +7,5 @@
 
 @compute @workgroup_size(1)
 fn bench_empty(@builtin(workgroup_id) workgroup: vec3<u32>) {
-  if (flat_group(workgroup) >= GROUPS) { output[0] = vec4<f32>(1.0); }
+  if (flat_group(workgroup) >= {{ groups }}u) { output[0] = vec4<f32>(1.0); }
 }

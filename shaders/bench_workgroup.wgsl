@@ -24,5 +24,5 @@ fn bench_workgroup(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_i
     s{{ j }} += shared_values[(lane.x + i + {{ 64 * j }}u) & 255u];
     {% endfor %}
   }
-  if (lane.x == 0u && group < GROUPS) { sum[group] = s0 + s1 + s2 + s3; }
+  if (lane.x == 0u && group < {{ groups }}u) { sum[group] = s0 + s1 + s2 + s3; }
 }
