@@ -33,7 +33,7 @@ const ALLOWED: [(&str, &[&str]); 15] = [
 ];
 
 /// What stands above the engine: it may use all of it, and nothing below may use it.
-const ABOVE: [&str; 2] = ["train", "verify"];
+const ABOVE: [&str; 3] = ["bench", "train", "verify"];
 
 /// An op's stem and its five places, without folder and extension: `src/ops`, `src/reference`, `src/kernels`,
 /// `shaders`, `src/verify/cases`.
@@ -63,10 +63,11 @@ const STEMS: [Stem; 12] = [
 ];
 
 /// Files of these folders that belong to no one op: leaves and reshapes have no kernel.
-const SHARED: [(&str, &[&str]); 4] = [
+const SHARED: [(&str, &[&str]); 5] = [
     ("src/ops", &["leaf", "mod", "reshape"]),
     ("src/reference", &["erf", "interpreter", "mod", "parallel"]),
-    ("src/kernels", &["epilogue", "mod", "partials", "template", "tile"]),
+    ("src/kernels", &["epilogue", "mod", "partials", "peaks", "template", "tile"]),
+    ("shaders", &["bench_empty", "bench_fma", "bench_stream", "bench_workgroup"]),
     ("src/verify/cases", &["mod", "reshape"]),
 ];
 
@@ -212,7 +213,7 @@ fn an_op_has_its_five_places() {
     claimed("src/ops", ".rs", with("src/ops", STEMS.iter().map(|s| s.op).collect()));
     claimed("src/reference", ".rs", with("src/reference", STEMS.iter().map(|s| s.op).collect()));
     claimed("src/kernels", ".rs", with("src/kernels", STEMS.iter().map(|s| s.kernels).collect()));
-    claimed("shaders", ".wgsl", STEMS.iter().flat_map(|s| s.shaders).copied().collect());
+    claimed("shaders", ".wgsl", with("shaders", STEMS.iter().flat_map(|s| s.shaders).copied().collect()));
     claimed("src/verify/cases", ".rs", with("src/verify/cases", STEMS.iter().map(|s| s.op).collect()));
 }
 

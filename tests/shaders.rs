@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Mutex;
 use std::thread;
-use wgrad::kernels::{Kernel, Limits, sources};
+use wgrad::kernels::{Kernel, Limits, micro_kernels, sources};
 use wgrad::plan::plan;
 use wgrad::verify::{Case, table};
 
@@ -55,6 +55,10 @@ fn kernels() -> (Vec<Kernel>, BTreeMap<String, usize>) {
                 }
             }
         }
+    }
+    for (_, limits) in devices() {
+        let micro = micro_kernels(&limits).expect("micro-kernels");
+        kernels.extend(micro.into_iter().filter(|k| seen.insert(k.clone())));
     }
     (kernels, refused)
 }

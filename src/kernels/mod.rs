@@ -21,6 +21,7 @@ mod template;
 mod tile;
 
 pub use epilogue::{Epilogue, EpilogueStep};
+pub use peaks::micro_kernels;
 pub use template::sources;
 
 use crate::error::Mismatch;

@@ -1,6 +1,6 @@
 //! Micro-kernels that find out what an adapter can do: `shaders/bench_*.wgsl`. Bindings are workspaces.
 
-use super::{Binding, Launch, Limits, Operand, launch};
+use super::{Binding, Kernel, Launch, Limits, Operand, launch};
 use crate::error::Mismatch;
 use minijinja::context;
 
@@ -88,4 +88,17 @@ pub(crate) fn workgroup(groups: usize, turns: usize, limits: &Limits) -> Result<
 pub(crate) fn empty(limits: &Limits) -> Result<MicroKernel, Mismatch> {
     let launch = launch(limits, "bench_empty", 1, vec![write(0)], "empty", context! {})?;
     Ok(MicroKernel { launch, buffers: vec![16], flops: 0, bytes: 0 })
+}
+
+/// The text of every micro-kernel in 32 bits, for those who check shaders without a device.
+///
+/// # Errors
+/// When a template does not render.
+pub fn micro_kernels(limits: &Limits) -> Result<Vec<Kernel>, Mismatch> {
+    let mut all = vec![stream(1 << 16, false, limits)?, stream(1 << 16, true, limits)?];
+    all.extend([workgroup(8, 4, limits)?, empty(limits)?]);
+    for chains in CHAINS {
+        all.push(fma(chains, 8, 4, false, limits)?);
+    }
+    Ok(all.into_iter().map(|micro| micro.launch.kernel).collect())
 }
