@@ -33,7 +33,7 @@ const ALLOWED: [(&str, &[&str]); 15] = [
 ];
 
 /// What stands above the engine: it may use all of it, and nothing below may use it.
-const ABOVE: [&str; 2] = ["train", "verify"];
+const ABOVE: [&str; 3] = ["bench", "train", "verify"];
 
 /// An op's stem and its five places, without folder and extension: `src/ops`, `src/reference`, `src/kernels`,
 /// `shaders`, `src/verify/cases`.
@@ -66,7 +66,7 @@ const STEMS: [Stem; 12] = [
 const SHARED: [(&str, &[&str]); 4] = [
     ("src/ops", &["leaf", "mod", "reshape"]),
     ("src/reference", &["erf", "interpreter", "mod", "parallel"]),
-    ("src/kernels", &["epilogue", "mod", "partials", "template", "tile"]),
+    ("src/kernels", &["epilogue", "mod", "partials", "peaks", "template", "tile"]),
     ("src/verify/cases", &["mod", "reshape"]),
 ];
 
