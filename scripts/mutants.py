@@ -79,7 +79,7 @@ MUTANTS = [
     ("adam: decay not decoupled", "shaders/adam.wgsl", "let p = param[i] * (1.0 - rate * {{ weight_decay }});", "let p = param[i];", "parity adam"),
     ("sgd: nesterov without its look ahead", "shaders/sgd.wgsl", "(g + {{ momentum_literal }} * v)", "v", "parity sgd"),
     ("planner: a slot given back too early", "src/plan/build.rs", "last_use[root[input]] = id;", "last_use[root[input]] = id.saturating_sub(1).max(last_use[root[input]]);", "parity cross_entropy matmul div reshape"),
-    ("rule: matmul with a wrong transpose", "src/ops/matmul.rs", "product(b, grad, trans_b, true)?", "product(b, grad, trans_b, false)?", "fixtures"),
+    ("rule: matmul with a wrong transpose", "src/ops/matmul.rs", "product(b, grad, trans_b, true)?", "product(b, grad, trans_b, false)?", "gradients matmul"),
     ("rule: linear's weight gradient of the wrong operand", "src/ops/matmul.rs", "product(grad, a, true, trans_a)?", "product(grad, a, true, trans_a)?.scale(0.5)?", "fixtures"),
     ("rule: division without its sign", "src/ops/binary.rs", ".div(b)?.scale(-1.0)?", ".div(b)?", "fixtures"),
     ("rule: subtraction without its sign", "src/ops/binary.rs", "grad.scale(-1.0)?))?])", "grad.clone()))?])", "fixtures"),
