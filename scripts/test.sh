@@ -8,3 +8,6 @@ cargo fmt --all --check
 cargo clippy --all-targets --features cli -- -D warnings
 RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --features cli
 cargo test --features cli
+cargo run --quiet --example verify_kernel
+./scripts/parity.sh --quick
+./scripts/parity.sh --quick --random 200

@@ -1,9 +1,10 @@
 // adam: m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2; p -= lr (m / c1) / (sqrt(v / c2) + eps), c = 1 - b^step
 //
 // An invocation updates one vec4 in place, a workgroup 64. c = -expm1(step ln(b)) keeps its digits at every
-// step. Buffers are padded to whole vec4.
+// step. Buffers are padded to whole vec4; the
+// length is the binding's, so that one pipeline serves every parameter.
 //
-// param, grad, exp_avg, exp_avg_sq ({{ vec4s }} vec4), lr (1), step (1, u32)
+// param, grad, exp_avg, exp_avg_sq (of one size), lr (1), step (1, u32)
 {% include "common/group.wgsl" %}
 {% include "common/math.wgsl" %}
 
@@ -17,7 +18,7 @@
 @compute @workgroup_size(64)
 fn adam(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
   let i = flat_group(workgroup) * 64u + lane.x;
-  if (i >= {{ vec4s }}u) { return; }
+  if (i >= arrayLength(&param)) { return; }
   let t = f32(step_count[0]);
   let correction1 = {{ "-expm1(t * " ~ ln_beta1 ~ ")" if beta1 > 0 else "1.0" }};
   let correction2 = {{ "-expm1(t * " ~ ln_beta2 ~ ")" if beta2 > 0 else "1.0" }};

@@ -15,6 +15,7 @@
 //
 // source (N, {{ source_channels }}, {{ source_h }}, {{ source_w }}), weight (K, C / G, R, S), bias (K), target (N, {{ target_channels }}, {{ target_h }}, {{ target_w }})
 {% include "common/group.wgsl" %}
+{% include "common/epilogue.wgsl" %}
 
 const ROWS = {{ rows }}u;         // target channels of a group
 const TERMS = {{ terms }}u;        // source channels of a group
@@ -36,7 +37,7 @@ const TARGET_PLANE = {{ target_h * target_w }}u;
 @compute @workgroup_size({{ lanes }}, {{ row_tiles }})
 fn conv2d(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
   let group = flat_group(workgroup);
-  if (group >= GROUPS) { return; }
+  if (group >= {{ groups }}u) { return; }
   let block = group / (TILES_M * TILES_N); // the group of channels
   let row = ((group / TILES_N) % TILES_M * {{ row_tiles }}u + lane.y) * {{ tm }}u;
   let column = (group % TILES_N * {{ lanes }}u + lane.x) * 4u;
@@ -56,8 +57,15 @@ fn conv2d(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation
   let w{{ i }} = block * {{ group_stride }}u + min(row + {{ i }}u, ROWS - 1u) * {{ row_stride }}u;
   {% endfor %}
   {% endif %}
+  {% if bias and shuffle %}
+  {% for g in range(tm // lanes) %}
+  let first{{ g }} = bias[block * ROWS + min(row + {{ g * lanes }}u + lane.x, ROWS - 1u)];
+  {% endfor %}
+  {% endif %}
   {% for i in range(tm) %}
-  {% if bias %}
+  {% if bias and shuffle %}
+  var s{{ i }} = vec4<f32>(subgroupShuffle(first{{ i // lanes }}, {{ i % lanes }}u));
+  {% elif bias %}
   var s{{ i }} = vec4<f32>(bias[block * ROWS + min(row + {{ i }}u, ROWS - 1u)]);
   {% else %}
   var s{{ i }} = vec4<f32>();
@@ -97,11 +105,12 @@ fn conv2d(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation
     let channel = block * ROWS + row + {{ i }}u;
     {% if out_vec4 %}
     let at = (image0 * {{ target_channels }}u + channel) * TARGET_PLANE + pixel0 % TARGET_PLANE;
-    if (column < COLUMNS) { output[at / 4u] = s{{ i }}; }
+    if (column < COLUMNS) { output[at / 4u] = epilogue(s{{ i }}, at / 4u); }
     {% else %}
     {% for q in range(4) %}
     if (column + {{ q }}u < COLUMNS) {
-      output[(image{{ q }} * {{ target_channels }}u + channel) * TARGET_PLANE + pixel{{ q }} % TARGET_PLANE] = s{{ i }}[{{ q }}];
+      let at{{ q }} = (image{{ q }} * {{ target_channels }}u + channel) * TARGET_PLANE + pixel{{ q }} % TARGET_PLANE;
+      output[at{{ q }}] = epilogue(s{{ i }}[{{ q }}], at{{ q }});
     }
     {% endfor %}
     {% endif %}

@@ -28,7 +28,7 @@ const W = {{ input_w }}u;
 @compute @workgroup_size({{ lanes }}, {{ row_tiles }})
 fn conv2d_backward_weight(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
   let group = flat_group(workgroup);
-  if (group >= GROUPS) { return; }
+  if (group >= {{ groups }}u) { return; }
   let split = group / (TILES_M * TILES_N * BLOCKS);
   let block = group / (TILES_M * TILES_N) % BLOCKS;
   let row = ((group / TILES_N) % TILES_M * {{ row_tiles }}u + lane.y) * {{ tm }}u;

@@ -16,7 +16,7 @@
 @compute @workgroup_size({{ lanes }})
 fn cross_entropy(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
   let row = flat_group(workgroup);
-  if (row >= GROUPS) { return; }
+  if (row >= {{ groups }}u) { return; }
   let base = row_base(row);
   let label = labels[row];
   var highest = logits[base];

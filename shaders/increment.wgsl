@@ -2,7 +2,7 @@
 //
 // An invocation counts one element in place, a workgroup 64.
 //
-// counter ({{ elements }}, u32)
+// counter (u32)
 {% include "common/group.wgsl" %}
 
 @group(0) @binding(0) var<storage, read_write> counter: array<u32>;
@@ -10,6 +10,6 @@
 @compute @workgroup_size(64)
 fn increment(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
   let i = flat_group(workgroup) * 64u + lane.x;
-  if (i >= {{ elements }}u) { return; }
+  if (i >= arrayLength(&counter)) { return; }
   counter[i] += 1u;
 }

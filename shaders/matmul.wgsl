@@ -11,6 +11,7 @@
 //
 // a ({{ "Z, K, M" if trans_a else "Z, M, K" }}), b ({{ "Z, N, K" if trans_b else "Z, K, N" }}), bias (N), output (Z, M, N)
 {% include "common/group.wgsl" %}
+{% include "common/epilogue.wgsl" %}
 
 const M = {{ m }}u;
 const N = {{ n }}u;
@@ -31,7 +32,7 @@ const TILES_N = {{ tiles_n }}u;
 @compute @workgroup_size({{ lanes }}, {{ row_tiles }})
 fn matmul(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
   let group = flat_group(workgroup);
-  if (group >= GROUPS) { return; }
+  if (group >= {{ groups }}u) { return; }
   let z = group / (TILES_M * TILES_N);
   let row = ((group / TILES_N) % TILES_M * {{ row_tiles }}u + lane.y) * {{ tm }}u;
   let column = (group % TILES_N * {{ lanes }}u + lane.x) * 4u;
@@ -117,10 +118,10 @@ fn matmul(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation
     let sum = s{{ i }} + added;
     let at = (z * M + row + {{ i }}u) * N + column;
     {% if out_vec4 %}
-    if (column < N) { output[at / 4u] = sum; }
+    if (column < N) { output[at / 4u] = epilogue(sum, at / 4u); }
     {% else %}
     {% for q in range(4) %}
-    if (column + {{ q }}u < N) { output[at + {{ q }}u] = sum[{{ q }}]; }
+    if (column + {{ q }}u < N) { output[at + {{ q }}u] = epilogue(sum[{{ q }}], at + {{ q }}u); }
     {% endfor %}
     {% endif %}
   }

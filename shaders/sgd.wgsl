@@ -1,8 +1,9 @@
 // sgd: g += decay p; v = momentum v + g; p -= lr v {{ "(nesterov: lr (g + momentum v))" if nesterov else "" }}
 //
-// An invocation updates one vec4 in place, a workgroup 64. Buffers are padded to whole vec4.
+// An invocation updates one vec4 in place, a workgroup 64. Buffers are padded to whole vec4; the
+// length is the binding's, so that one pipeline serves every parameter.
 //
-// param, grad{{ ", velocity" if momentum else "" }} ({{ vec4s }} vec4), lr (1)
+// param, grad{{ ", velocity" if momentum else "" }} (of one size), lr (1)
 {% include "common/group.wgsl" %}
 
 @group(0) @binding(0) var<storage, read_write> param: array<vec4<f32>>;
@@ -15,7 +16,7 @@
 @compute @workgroup_size(64)
 fn sgd(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
   let i = flat_group(workgroup) * 64u + lane.x;
-  if (i >= {{ vec4s }}u) { return; }
+  if (i >= arrayLength(&param)) { return; }
   let p = param[i];
   let g = grad[i]{{ " + " ~ weight_decay ~ " * p" if decays else "" }};
 {% if momentum %}

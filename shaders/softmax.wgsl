@@ -13,7 +13,7 @@
 @compute @workgroup_size({{ lanes }})
 fn softmax(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
   let row = flat_group(workgroup);
-  if (row >= GROUPS) { return; }
+  if (row >= {{ groups }}u) { return; }
   let base = row_base(row);
   var highest = input[base];
   for (var l = lane.x; l < LENGTH; l += LANES) { highest = max(highest, input[base + l * INNER]); }

@@ -13,7 +13,7 @@
 @compute @workgroup_size({{ lanes }})
 fn softmax_backward(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
   let row = flat_group(workgroup);
-  if (row >= GROUPS) { return; }
+  if (row >= {{ groups }}u) { return; }
   let base = row_base(row);
   var part = 0.0;
   for (var l = lane.x; l < LENGTH; l += LANES) {

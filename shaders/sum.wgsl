@@ -22,7 +22,7 @@ var<workgroup> lanes: array<f32, {{ lanes }}>;
 @compute @workgroup_size({{ lanes }})
 fn sum(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
   let group = flat_group(workgroup);
-  if (group >= GROUPS) { return; }
+  if (group >= {{ groups }}u) { return; }
   let o = group % OUTPUTS;
   let part = group / OUTPUTS;
   let base = {% for d in kept %}(o / {{ d.div }}u % {{ d.size }}u) * {{ d.stride }}u + {% endfor %}0u;

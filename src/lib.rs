@@ -1,10 +1,14 @@
-//! A GPU compute engine on wgpu that trains convolutional and recurrent networks on any GPU.
+#![doc = include_str!("../README.md")]
 //!
-//! ```text
-//! nn, optim, data, train  ->  graph + ops  ->  plan  ->  exec (wgpu)
-//!                                   |            |
-//!                              reference      kernels + shaders
-//! ```
+//! # The rules of the code
+//!
+//! - Imports point to the right and down in the picture above; only `exec` imports wgpu.
+//! - Autodiff emits nodes, never kernels; backward ops are ordinary ops.
+//! - A [`Plan`] is plain data and prints itself; a run does no shape inference, allocation, shader compilation or
+//!   tuning.
+//! - What the forward pass accepts the backward pass accepts, or building the graph fails with a named [`Error`].
+//! - No silent CPU fallback, no float atomics.
+pub mod bench;
 pub mod data;
 mod dtype;
 mod error;
@@ -21,6 +25,7 @@ pub mod reference;
 pub mod shape;
 mod tensor;
 pub mod train;
+pub mod verify;
 
 pub use dtype::DType;
 pub use error::{Error, Mismatch, Result};

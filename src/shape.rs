@@ -202,6 +202,15 @@ impl Window {
         let output = room.div_ceil(self.stride) + 1;
         Ok(if (output - 1) * self.stride >= self.input + self.before { output - 1 } else { output })
     }
+
+    /// The pairs of an output and a tap that lies inside the input, of `outputs` outputs.
+    pub fn valid_taps(&self, outputs: usize) -> u64 {
+        let inside = |output: usize, tap: usize| {
+            let at = (output * self.stride + tap * self.dilation).checked_sub(self.before);
+            at.is_some_and(|at| at < self.input)
+        };
+        (0..outputs).map(|o| (0..self.kernel).filter(|&t| inside(o, t)).count() as u64).sum()
+    }
 }
 
 #[cfg(test)]
@@ -214,6 +223,17 @@ mod tests {
         assert_eq!(a.broadcast(&Shape::from([5, 1])).unwrap(), Shape::from([4, 5, 3]));
         assert_eq!(a.broadcast_strides(&Shape::from([2, 4, 5, 3])), [0, 3, 0, 1]);
         assert!(a.broadcast(&Shape::from([2])).is_err());
+    }
+
+    #[test]
+    fn taps_in_the_padding_are_not_valid() {
+        let window = Window { input: 4, kernel: 3, stride: 1, before: 1, after: 1, dilation: 1, ceil: false };
+        // The first and the last of 4 outputs miss a tap each.
+        assert_eq!(window.valid_taps(4), 10);
+        let dilated = Window { dilation: 2, before: 2, after: 2, ..window };
+        assert_eq!(dilated.valid_taps(4), 8);
+        let strided = Window { input: 5, stride: 2, before: 0, after: 0, ..window };
+        assert_eq!(strided.valid_taps(2), 6);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Devices: which adapters there are, and which one to use.
 
+use super::counters::Counters;
 use super::gpu::Gpu;
 use crate::error::{Error, Result};
 use crate::kernels::Limits;
@@ -72,6 +73,29 @@ pub struct AdapterReport {
     pub features: Vec<(String, bool)>,
 }
 
+/// Which adapter a device is: what must be equal for two measurements to be compared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdapterIdentity {
+    /// The card's name.
+    pub name: String,
+    /// The graphics interface.
+    pub backend: Backend,
+    /// `discrete`, `integrated`, `virtual`, `software` or `other`.
+    pub kind: String,
+    /// The driver and its version.
+    pub driver: String,
+}
+
+fn identity(found: &Found) -> AdapterIdentity {
+    let info = found.adapter.get_info();
+    AdapterIdentity {
+        name: info.name.clone(),
+        backend: found.backend,
+        kind: kind(&info).into(),
+        driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
+    }
+}
+
 struct Found {
     adapter: wgpu::Adapter,
     backend: Backend,
@@ -139,7 +163,7 @@ fn report(index: usize, found: &Found) -> AdapterReport {
         name: info.name.clone(),
         backend: found.backend,
         kind: kind(&info).into(),
-        driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
+        driver: identity(found).driver,
         limits: [
             ("largest buffer", mib(limits.max_buffer_size)),
             ("largest binding", mib(limits.max_storage_buffer_binding_size)),
@@ -238,8 +262,6 @@ impl Device {
     }
 
     fn from_adapter(found: &Found, checked: bool) -> Result<Self> {
-        let info = found.adapter.get_info();
-        let name = format!("{}, {}, {}", info.name, kind(&info), found.backend);
         let limits = found.adapter.limits();
         let kernel_limits = Limits {
             max_binding_bytes: limits.max_storage_buffer_binding_size.min(1 << 31),
@@ -247,15 +269,16 @@ impl Device {
             offset_alignment: u64::from(limits.min_storage_buffer_offset_alignment),
             max_workgroups: limits.max_compute_workgroups_per_dimension,
             subgroup_size: subgroup_size(&found.adapter),
+            variant: None,
         };
-        Ok(Self(Kind::Gpu(Arc::new(Gpu::open(&found.adapter, name, kernel_limits, checked)?))))
+        Ok(Self(Kind::Gpu(Arc::new(Gpu::open(&found.adapter, identity(found), kernel_limits, checked)?))))
     }
 
     /// Name, kind and backend.
     pub fn describe(&self) -> String {
         match &self.0 {
             Kind::Cpu { .. } => "CPU reference".into(),
-            Kind::Gpu(gpu) => gpu.name().to_owned(),
+            Kind::Gpu(gpu) => gpu.name(),
         }
     }
 
@@ -269,6 +292,30 @@ impl Device {
         match &self.0 {
             Kind::Cpu { notice } => notice.as_deref(),
             Kind::Gpu(_) => None,
+        }
+    }
+
+    /// What was asked of it since it was opened; zeros for the CPU reference.
+    pub fn counters(&self) -> Counters {
+        match &self.0 {
+            Kind::Cpu { .. } => Counters::default(),
+            Kind::Gpu(gpu) => gpu.tally.snapshot(),
+        }
+    }
+
+    /// Which adapter this is; `None` for the CPU reference.
+    pub fn identity(&self) -> Option<&AdapterIdentity> {
+        match &self.0 {
+            Kind::Cpu { .. } => None,
+            Kind::Gpu(gpu) => Some(&gpu.identity),
+        }
+    }
+
+    /// Whether kernels may use 16-bit floats.
+    pub fn has_f16(&self) -> bool {
+        match &self.0 {
+            Kind::Cpu { .. } => false,
+            Kind::Gpu(gpu) => gpu.device.features().contains(wgpu::Features::SHADER_F16),
         }
     }
 

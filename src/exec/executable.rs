@@ -1,8 +1,10 @@
 //! A compiled program: given inputs, runs; its outputs can be read.
 
 use super::parameters::{Store, lock};
+use super::profile::{self, Profile};
 use super::program::Program;
 use super::readback::Pending;
+use super::stopwatch::Stopwatch;
 use crate::error::{Error, Mismatch, Result};
 use crate::graph::{Graph, Tensor, ValueId};
 use crate::plan::{Memory, Plan};
@@ -60,6 +62,24 @@ impl Executable {
     /// # Errors
     /// When a tensor is not an input of this program's graph, a value has another type, or the device failed.
     pub fn run(&mut self, inputs: &[(&Tensor, &HostTensor)]) -> Result<()> {
+        self.write_inputs(inputs)?;
+        self.run_with_inputs()
+    }
+
+    /// As [`Executable::run`], with the time of each step of the plan; waits for the result. Each step is in a
+    /// pass of its own, so the sum is a little more than what a usual run takes.
+    ///
+    /// # Errors
+    /// As [`Executable::run`], and for the CPU reference, which is not a device to measure.
+    pub fn run_profiled(&mut self, inputs: &[(&Tensor, &HostTensor)]) -> Result<Profile> {
+        self.write_inputs(inputs)?;
+        match &self.runner {
+            Runner::Gpu(program) => profile::run(program),
+            Runner::Reference(_) => Err(Error::device("an adapter to measure", "the CPU reference")),
+        }
+    }
+
+    fn write_inputs(&mut self, inputs: &[(&Tensor, &HostTensor)]) -> Result<()> {
         for (tensor, value) in inputs {
             self.graph.owns("run", &[tensor])?;
             if tensor.ty() != value.ty() {
@@ -72,21 +92,29 @@ impl Executable {
             Runner::Gpu(program) => {
                 for (name, (_, value)) in names.iter().zip(inputs) {
                     if let Some(input) = program.plan.inputs.iter().find(|i| i.name == *name) {
-                        program.gpu.queue.write_buffer(&program.buffers[input.buffer], 0, value.as_bytes());
+                        program.gpu.upload(&program.buffers[input.buffer], value.as_bytes());
                     } else if !self.graph.has_input(name) {
                         return Err(not_an_input(name));
                     }
                 }
-                program.run()
             }
             Runner::Reference(reference) => {
-                let Reference { interpreter, store, inputs: held, outputs, plan: _ } = reference.as_mut();
                 for (name, (_, value)) in names.into_iter().zip(inputs) {
                     if !self.graph.has_input(&name) {
                         return Err(not_an_input(&name));
                     }
-                    held.insert(name, Array::from_host(value));
+                    reference.inputs.insert(name, Array::from_host(value));
                 }
+            }
+        }
+        Ok(())
+    }
+
+    fn run_with_inputs(&mut self) -> Result<()> {
+        match &mut self.runner {
+            Runner::Gpu(program) => program.run(),
+            Runner::Reference(reference) => {
+                let Reference { interpreter, store, inputs: held, outputs, plan: _ } = reference.as_mut();
                 for (name, ty) in self.graph.inputs() {
                     held.entry(name).or_insert_with(|| Array::zeros(&ty));
                 }
@@ -134,6 +162,20 @@ impl Executable {
     /// The device memory the program holds, known before its first run.
     pub fn memory(&self) -> Memory {
         self.plan().map(|plan| plan.memory).unwrap_or_default()
+    }
+
+    /// Seconds for one run with no new inputs, the mean of `runs` that follow one another, and that `samples`
+    /// times; `None` stands for a measurement that the device gave wrongly.
+    ///
+    /// # Errors
+    /// As [`Executable::run_profiled`].
+    pub fn time(&mut self, stopwatch: &Stopwatch, runs: usize, samples: usize) -> Result<Vec<Option<f64>>> {
+        let Runner::Gpu(program) = &self.runner else {
+            return Err(Error::device("an adapter to measure", "the CPU reference"));
+        };
+        let groups: Vec<_> = (0..samples).map(|_| (0..runs.max(1)).flat_map(|_| program.steps())).collect();
+        let seconds = stopwatch.measure(&groups)?;
+        Ok(seconds.into_iter().map(|s| s.map(|s| s.seconds / runs.max(1) as f64)).collect())
     }
 
     /// Fills all memory that holds neither inputs nor states with copies of one word. Tests poison it with

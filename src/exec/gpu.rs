@@ -1,37 +1,48 @@
 //! One opened adapter: its queue, its pipelines by text, its sticky failure.
 
+use super::counters::{Tally, count};
+use super::device::AdapterIdentity;
 use crate::error::{Error, Result};
 use crate::kernels::{Kernel, Limits};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 
+/// Features that are used where the adapter has them.
+const WANTED: wgpu::Features =
+    wgpu::Features::SUBGROUP.union(wgpu::Features::TIMESTAMP_QUERY).union(wgpu::Features::SHADER_F16);
+
 /// An opened adapter.
 #[derive(Debug)]
 pub(super) struct Gpu {
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
-    name: String,
+    pub(super) identity: AdapterIdentity,
     limits: Limits,
     checked: bool,
     /// The first failure; after it nothing the device says can be trusted.
     failure: Arc<OnceLock<String>>,
     pipelines: Mutex<HashMap<Kernel, wgpu::ComputePipeline>>,
+    pub(super) tally: Tally,
 }
 
 impl Gpu {
-    pub(super) fn open(adapter: &wgpu::Adapter, name: String, limits: Limits, checked: bool) -> Result<Self> {
+    pub(super) fn open(
+        adapter: &wgpu::Adapter,
+        identity: AdapterIdentity,
+        limits: Limits,
+        checked: bool,
+    ) -> Result<Self> {
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("wgrad"),
-            required_features: adapter.features()
-                & (wgpu::Features::SUBGROUP | wgpu::Features::TIMESTAMP_QUERY),
+            required_features: adapter.features() & WANTED,
             required_limits: adapter.limits(),
             experimental_features: wgpu::ExperimentalFeatures::default(),
             memory_hints: wgpu::MemoryHints::Performance,
             trace: wgpu::Trace::Off,
         };
         let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
-            .map_err(|e| Error::device(format!("{name} to open"), e.to_string()))?;
+            .map_err(|e| Error::device(format!("{} to open", identity.name), e.to_string()))?;
         let failure = Arc::new(OnceLock::new());
         let (on_error, on_lost) = (failure.clone(), failure.clone());
         // Later failures follow from the first, which alone is kept.
@@ -43,11 +54,14 @@ impl Gpu {
                 let _ = on_lost.set(format!("the device was lost: {message}"));
             }
         });
-        Ok(Self { device, queue, name, limits, checked, failure, pipelines: Mutex::default() })
+        let (pipelines, tally) = (Mutex::default(), Tally::default());
+        Ok(Self { device, queue, identity, limits, checked, failure, pipelines, tally })
     }
 
-    pub(super) fn name(&self) -> &str {
-        &self.name
+    /// Name, kind and backend.
+    pub(super) fn name(&self) -> String {
+        let AdapterIdentity { name, kind, backend, .. } = &self.identity;
+        format!("{name}, {kind}, {backend}")
     }
 
     pub(super) fn limits(&self) -> &Limits {
@@ -57,7 +71,7 @@ impl Gpu {
     /// The first failure of the device, if there was one.
     pub(super) fn check(&self) -> Result<()> {
         match self.failure.get() {
-            Some(message) => Err(Error::device(format!("{} to work", self.name), message.clone())),
+            Some(message) => Err(Error::device(format!("{} to work", self.name()), message.clone())),
             None => Ok(()),
         }
     }
@@ -66,11 +80,39 @@ impl Gpu {
     pub(super) fn wait(&self, submission: Option<wgpu::SubmissionIndex>) -> Result<()> {
         self.device
             .poll(wgpu::PollType::Wait { submission_index: submission, timeout: None })
-            .map_err(|e| Error::device(format!("{} to finish", self.name), e.to_string()))?;
+            .map_err(|e| Error::device(format!("{} to finish", self.name()), e.to_string()))?;
         self.check()
     }
 
+    /// Hands one command buffer to the queue.
+    pub(super) fn submit(&self, encoder: wgpu::CommandEncoder) -> wgpu::SubmissionIndex {
+        count(&self.tally.submits, 1);
+        self.queue.submit([encoder.finish()])
+    }
+
+    pub(super) fn encoder(&self) -> wgpu::CommandEncoder {
+        self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default())
+    }
+
+    /// Writes to the start of a buffer before the next submission.
+    pub(super) fn upload(&self, buffer: &wgpu::Buffer, bytes: &[u8]) {
+        count(&self.tally.uploaded, bytes.len() as u64);
+        self.queue.write_buffer(buffer, 0, bytes);
+    }
+
+    /// A buffer for `var<uniform>`.
+    pub(super) fn uniform(&self, bytes: u64) -> wgpu::Buffer {
+        count(&self.tally.allocated, bytes);
+        self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("uniform"),
+            size: bytes,
+            usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        })
+    }
+
     pub(super) fn buffer(&self, label: &str, bytes: u64) -> wgpu::Buffer {
+        count(&self.tally.allocated, bytes);
         self.device.create_buffer(&wgpu::BufferDescriptor {
             label: Some(label),
             size: bytes,
@@ -96,6 +138,7 @@ impl Gpu {
             return Err(Error::device("every shader compiled", "a compiler thread that failed"));
         }
         let missing: Vec<Kernel> = missing.into_iter().cloned().collect();
+        count(&self.tally.pipelines, compiled.len() as u64);
         known.extend(missing.into_iter().zip(compiled));
         Ok(kernels.iter().filter_map(|k| known.get(k).cloned()).collect())
     }

@@ -175,7 +175,7 @@ impl Parameters {
                 lock(&self.store).host.insert(name.to_owned(), Array::from_host(value));
             }
             Kind::Gpu(gpu) => {
-                gpu.queue.write_buffer(&self.gpu_buffer(gpu, name)?.0, 0, value.as_bytes());
+                gpu.upload(&self.gpu_buffer(gpu, name)?.0, value.as_bytes());
             }
         }
         Ok(())

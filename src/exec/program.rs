@@ -1,5 +1,6 @@
 //! A plan made real on one GPU: pipelines, buffers and bind groups, built once and replayed.
 
+use super::encode::{Marks, encode};
 use super::gpu::Gpu;
 use crate::error::Result;
 use crate::plan::{BufferId, BufferKind, Dispatch, Plan, Step};
@@ -10,9 +11,10 @@ use std::sync::Arc;
 /// inputs waiting in memory stay few.
 const IN_FLIGHT: usize = 3;
 
+/// One step of a plan, with everything it needs.
 #[derive(Debug)]
-enum Command {
-    Dispatch { pipeline: wgpu::ComputePipeline, bind_group: wgpu::BindGroup, grid: [u32; 2] },
+pub(super) enum Command {
+    Dispatch { pipeline: wgpu::ComputePipeline, bind_group: wgpu::BindGroup, grid: [u32; 3] },
     Copy { from: BufferId, to: BufferId, bytes: u64 },
 }
 
@@ -22,7 +24,7 @@ pub(super) struct Program {
     pub(super) gpu: Arc<Gpu>,
     pub(super) plan: Plan,
     pub(super) buffers: Vec<wgpu::Buffer>,
-    commands: Vec<Command>,
+    pub(super) commands: Vec<Command>,
     in_flight: VecDeque<wgpu::SubmissionIndex>,
 }
 
@@ -42,7 +44,7 @@ impl Program {
             };
             let buffer = shared(&b.kind).unwrap_or_else(|| gpu.buffer(label, b.bytes));
             if let BufferKind::Constant(value) = b.kind {
-                gpu.queue.write_buffer(&buffer, 0, &value.to_le_bytes());
+                gpu.upload(&buffer, &value.to_le_bytes());
             }
             buffer
         };
@@ -53,12 +55,22 @@ impl Program {
             Step::Dispatch(d) => {
                 let pipeline = pipelines[d.kernel].clone();
                 let bind_group = bind(gpu, &pipeline, &buffers, d);
-                Command::Dispatch { pipeline, bind_group, grid: d.grid }
+                Command::Dispatch { pipeline, bind_group, grid: [d.grid[0], d.grid[1], 1] }
             }
         };
         let commands = plan.steps.iter().map(command).collect();
         gpu.check()?;
         Ok(Self { gpu: gpu.clone(), plan, buffers, commands, in_flight: VecDeque::new() })
+    }
+
+    /// A program that no plan describes: `plan` lists its buffers only.
+    pub(super) fn from_parts(
+        gpu: &Arc<Gpu>,
+        plan: Plan,
+        buffers: Vec<wgpu::Buffer>,
+        commands: Vec<Command>,
+    ) -> Self {
+        Self { gpu: gpu.clone(), plan, buffers, commands, in_flight: VecDeque::new() }
     }
 
     /// Encodes all steps and submits them once.
@@ -67,27 +79,15 @@ impl Program {
             let oldest = self.in_flight.pop_front();
             self.gpu.wait(oldest)?;
         }
-        let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        let mut commands = self.commands.iter().peekable();
-        while let Some(command) = commands.next() {
-            match command {
-                Command::Copy { from, to, bytes } => {
-                    encoder.copy_buffer_to_buffer(&self.buffers[*from], 0, &self.buffers[*to], 0, *bytes);
-                }
-                Command::Dispatch { .. } => {
-                    let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-                    let mut current = Some(command);
-                    while let Some(Command::Dispatch { pipeline, bind_group, grid }) = current {
-                        pass.set_pipeline(pipeline);
-                        pass.set_bind_group(0, bind_group, &[]);
-                        pass.dispatch_workgroups(grid[0], grid[1], 1);
-                        current = commands.next_if(|c| matches!(c, Command::Dispatch { .. }));
-                    }
-                }
-            }
-        }
-        self.in_flight.push_back(self.gpu.queue.submit([encoder.finish()]));
+        let mut encoder = self.gpu.encoder();
+        encode(&mut encoder, self.steps(), Marks::None);
+        self.in_flight.push_back(self.gpu.submit(encoder));
         self.gpu.check()
+    }
+
+    /// What a run does, in order.
+    pub(super) fn steps(&self) -> impl Iterator<Item = (&Self, &Command)> + Clone {
+        self.commands.iter().map(move |command| (self, command))
     }
 
     /// Fills every slot with copies of one word.
@@ -95,7 +95,7 @@ impl Program {
         for (plan, buffer) in self.plan.buffers.iter().zip(&self.buffers) {
             if plan.kind == BufferKind::Slot {
                 let bytes: Vec<u8> = word.to_le_bytes().repeat((plan.bytes / 4) as usize);
-                self.gpu.queue.write_buffer(buffer, 0, &bytes);
+                self.gpu.upload(buffer, &bytes);
             }
         }
     }

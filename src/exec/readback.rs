@@ -1,5 +1,6 @@
 //! Reading results back, now or later.
 
+use super::counters::count;
 use super::gpu::Gpu;
 use crate::error::{Error, Result};
 use crate::tensor::{HostTensor, TensorType};
@@ -38,9 +39,11 @@ impl Pending {
             usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
             mapped_at_creation: false,
         });
-        let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        let mut encoder = gpu.encoder();
         encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, ty.bytes());
-        gpu.queue.submit([encoder.finish()]);
+        count(&gpu.tally.copies, 1);
+        count(&gpu.tally.read_back, ty.bytes());
+        gpu.submit(encoder);
         let (sender, mapped) = channel();
         // The receiver may be gone: the result was not wanted any more.
         staging.map_async(wgpu::MapMode::Read, .., move |result| drop(sender.send(result)));
@@ -88,6 +91,12 @@ impl Pending {
             }
         }
     }
+}
+
+/// The first `bytes` (a multiple of 4) of a buffer; waits for them.
+pub(super) fn read_bytes(gpu: &Arc<Gpu>, buffer: &wgpu::Buffer, bytes: u64) -> Result<Vec<u8>> {
+    let ty = TensorType::u32([(bytes / 4) as usize]);
+    Pending::start(gpu, buffer, ty)?.wait().map(|tensor| tensor.as_bytes().to_vec())
 }
 
 impl Mapping {

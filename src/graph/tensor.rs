@@ -380,7 +380,8 @@ impl Tensor {
     pub fn mean(&self) -> Result<Tensor> {
         let shape = self.shape();
         let dims: Vec<usize> = (0..shape.len()).collect();
-        self.sum(&dims, false)?.scale(1.0 / shape.elements() as f32)
+        // A division: the reciprocal of the count would be rounded once more.
+        self.sum(&dims, false)?.div(&self.graph.scalar(shape.elements() as f32)?)
     }
 
     /// `exp(x) / sum(exp(x))` along `dim`.

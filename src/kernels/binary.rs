@@ -1,66 +1,35 @@
-//! Element-wise functions of two tensors: `shaders/binary.wgsl`, `shaders/equal.wgsl`.
+//! Functions of two tensors that broadcast: `shaders/binary.wgsl`; comparisons: `shaders/equal.wgsl`. Equal
+//! shapes are [`super::elementwise`]'s.
 
-use super::{Binding, Launch, Limits, Lowering, Operand, chunks, launch};
+use super::epilogue::operator;
+use super::{Binding, Epilogue, EpilogueStep, Limits, Lowering, Operand, elementwise, launch};
 use crate::error::Mismatch;
 use crate::ops::Binary;
 use crate::shape::Shape;
 use crate::tensor::TensorType;
 use minijinja::{Value, context};
 
-/// vec4s each invocation computes.
-const PER_LANE: usize = 4;
-
-fn operator(function: &Binary) -> &'static str {
-    match function {
-        Binary::Add => "+",
-        Binary::Sub => "-",
-        Binary::Mul => "*",
-        Binary::Div => "/",
-    }
-}
-
 pub(super) fn forward(
     function: &Binary,
+    fused: &Epilogue,
     inputs: &[&TensorType],
     outputs: &[&TensorType],
     limits: &Limits,
 ) -> Result<Lowering, Mismatch> {
     let (a, b, output) = (&inputs[0].shape, &inputs[1].shape, &outputs[0].shape);
-    let operator = operator(function);
+    if a == b {
+        let step = EpilogueStep::Binary { function: *function, other: 1, swapped: false };
+        return elementwise::chain(step, fused, inputs, limits);
+    }
     let bindings = [
         Binding::read(Operand::Input(0)),
         Binding::read(Operand::Input(1)),
         Binding::write(Operand::Output(0)),
     ];
-    if a == b {
-        return flat(operator, output.elements(), bindings, limits);
-    }
-    let values =
-        context! { flat => false, elements => output.elements(), operator, dims => dims(a, b, output) };
+    let operator = operator(function);
+    let values = context! { elements => output.elements(), operator, dims => dims(a, b, output) };
     let groups = output.elements().div_ceil(64);
     launch(limits, "binary", groups, bindings.to_vec(), "broadcast by strides", values).map(Lowering::single)
-}
-
-fn flat(
-    operator: &str,
-    elements: usize,
-    bindings: [Binding; 3],
-    limits: &Limits,
-) -> Result<Lowering, Mismatch> {
-    let part = |(first, vec4s): (usize, usize)| -> Result<Launch, Mismatch> {
-        let bindings = bindings.iter().map(|b| b.range(first as u64 * 16, vec4s as u64 * 16)).collect();
-        let values = context! { flat => true, vec4s, per_lane => PER_LANE, operator };
-        launch(
-            limits,
-            "binary",
-            vec4s.div_ceil(64 * PER_LANE),
-            bindings,
-            "equal shapes, 4 vec4 a lane",
-            values,
-        )
-    };
-    let launches = chunks(elements.div_ceil(4), &[16], limits)?.into_iter().map(part);
-    Ok(Lowering { launches: launches.collect::<Result<_, _>>()?, ..Lowering::default() })
 }
 
 /// For each dimension of the output its divisor and size, and the operands' strides.

@@ -1,7 +1,7 @@
 //! Convolutions as implicit matrix products: `shaders/conv2d.wgsl`, `shaders/conv2d_backward_weight.wgsl`.
 
 use super::tile::Tile;
-use super::{Binding, Launch, Limits, Lowering, Operand, chunks, launch, partials as partial_sums};
+use super::{Binding, Epilogue, Launch, Limits, Lowering, Operand, chunks, launch, partials as partial_sums};
 use crate::error::Mismatch;
 use crate::ops::{Conv2d, ConvGeometry};
 use crate::shape::Shape;
@@ -10,21 +10,23 @@ use minijinja::{Value, context};
 
 pub(super) fn forward(
     options: &Conv2d,
+    fused: &Epilogue,
     inputs: &[&TensorType],
     limits: &Limits,
 ) -> Result<Lowering, Mismatch> {
     let geometry = ConvGeometry::new(options, &inputs[0].shape, &inputs[1].shape)?;
-    build(&geometry, false, inputs.len() == 3, limits)
+    build(&geometry, false, inputs.len() == 3, fused, limits)
 }
 
 pub(super) fn backward_input(
     options: &Conv2d,
     input: &Shape,
+    fused: &Epilogue,
     inputs: &[&TensorType],
     limits: &Limits,
 ) -> Result<Lowering, Mismatch> {
     let geometry = ConvGeometry::new(options, input, &inputs[1].shape)?;
-    build(&geometry, true, false, limits)
+    build(&geometry, true, false, fused, limits)
 }
 
 /// Stride, padding, dilation and kernel, as the shaders name them.
@@ -43,7 +45,13 @@ fn window(g: &ConvGeometry) -> Value {
 }
 
 /// Forward and input gradient: one launch for as many images as fit a binding.
-fn build(g: &ConvGeometry, backward: bool, bias: bool, limits: &Limits) -> Result<Lowering, Mismatch> {
+fn build(
+    g: &ConvGeometry,
+    backward: bool,
+    bias: bool,
+    fused: &Epilogue,
+    limits: &Limits,
+) -> Result<Lowering, Mismatch> {
     let groups = g.options.groups;
     let (k, c, taps) = (g.k / groups, g.c / groups, g.r * g.s);
     let forward_image = (g.c, g.h, g.w, g.k, g.oh, g.ow);
@@ -53,7 +61,8 @@ fn build(g: &ConvGeometry, backward: bool, bias: bool, limits: &Limits) -> Resul
     // (rows, terms, stride of a row in the weight, stride of a term)
     let (rows, terms, row_stride, term_stride) =
         if backward { (c, k, taps, c * taps) } else { (k, c, c * taps, taps) };
-    let tile = Tile::choose(rows, limits);
+    let tile = Tile::choose(rows, rows * terms * taps * g.n * target_h * target_w, limits);
+    let out_vec4 = (target_h * target_w) % 4 == 0;
     let bytes = |channels: usize, h: usize, w: usize| (channels * h * w * 4) as u64;
     let (source, target) =
         (bytes(source_channels, source_h, source_w), bytes(target_channels, target_h, target_w));
@@ -68,15 +77,17 @@ fn build(g: &ConvGeometry, backward: bool, bias: bool, limits: &Limits) -> Resul
             row_tiles => tile.row_tiles,
             lanes => tile.lanes,
             shuffle => tile.shuffle,
-            out_vec4 => (target_h * target_w) % 4 == 0,
-            ..window(g)
+            out_vec4,
+            ..context! { ..window(g), ..fused.values(if bias { 4 } else { 3 }, out_vec4) }
         };
         let run = |b: Binding, image: u64| b.range(first as u64 * image, images as u64 * image);
         let mut bindings =
             vec![run(Binding::read(Operand::Input(0)), source), Binding::read(Operand::Input(1))];
         bindings.extend(bias.then(|| Binding::read(Operand::Input(2))));
         bindings.push(run(Binding::write(Operand::Output(0)), target));
-        launch(limits, "conv2d", groups * tiles_m * tiles_n, bindings, tile.why(), values)
+        bindings.extend(fused.bindings(|b| run(b, target)));
+        let why = format!("{}{}", tile.why(), fused.why());
+        launch(limits, "conv2d", groups * tiles_m * tiles_n, bindings, why, values)
     };
     let launches = chunks(g.n, &[source, target], limits)?.into_iter().map(part);
     Ok(Lowering { launches: launches.collect::<Result<_, _>>()?, ..Lowering::default() })
@@ -97,7 +108,7 @@ pub(super) fn backward_weight(
     let g = ConvGeometry::new(options, &inputs[1].shape, weight)?;
     let groups = g.options.groups;
     let (rows, columns) = (g.k / groups, g.c / groups * g.r * g.s);
-    let tile = Tile::choose(rows, limits);
+    let tile = Tile::choose(rows, rows * columns * g.n * g.oh * g.ow, limits);
     let (tiles_m, tiles_n) = (tile.tiles_m(rows), tile.tiles_n(columns));
     let (grad_image, input_image) = (g.k * g.oh * g.ow, g.c * g.h * g.w);
     let images = chunks(g.n, &[grad_image as u64 * 4, input_image as u64 * 4], limits)?;

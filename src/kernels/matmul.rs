@@ -1,7 +1,7 @@
 //! Matrix products: `shaders/matmul.wgsl`.
 
 use super::tile::Tile;
-use super::{Binding, Limits, Lowering, Operand, launch};
+use super::{Binding, Epilogue, Limits, Lowering, Operand, launch};
 use crate::error::Mismatch;
 use crate::ops::{MatMul, MatMulGeometry};
 use crate::shape::Shape;
@@ -22,13 +22,14 @@ fn batch(geometry: &MatMulGeometry, a: &Shape, b: &Shape) -> Vec<Value> {
 
 pub(super) fn forward(
     options: &MatMul,
+    fused: &Epilogue,
     inputs: &[&TensorType],
     limits: &Limits,
 ) -> Result<Lowering, Mismatch> {
     let (a, b) = (&inputs[0].shape, &inputs[1].shape);
     let geometry = MatMulGeometry::new(options, a, b)?;
     let MatMulGeometry { m, k, n, .. } = geometry;
-    let tile = Tile::choose(m, limits);
+    let tile = Tile::choose(m, m.saturating_mul(n).saturating_mul(k), limits);
     let (tiles_m, tiles_n) = (tile.tiles_m(m), tile.tiles_n(n));
     let bias = inputs.len() == 3;
     let values = context! {
@@ -43,9 +44,12 @@ pub(super) fn forward(
         b_vec4 => if options.trans_b { k % 4 == 0 } else { n % 4 == 0 },
         out_vec4 => n % 4 == 0,
         batch => batch(&geometry, a, b),
+        ..fused.values(inputs.len() + 1, n % 4 == 0)
     };
     let mut bindings: Vec<_> = (0..inputs.len()).map(|i| Binding::read(Operand::Input(i))).collect();
     bindings.push(Binding::write(Operand::Output(0)));
+    bindings.extend(fused.bindings(|b| b));
     let groups = geometry.batch.elements() * tiles_m * tiles_n;
-    launch(limits, "matmul", groups, bindings, tile.why(), values).map(Lowering::single)
+    launch(limits, "matmul", groups, bindings, format!("{}{}", tile.why(), fused.why()), values)
+        .map(Lowering::single)
 }

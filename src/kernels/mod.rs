@@ -10,10 +10,13 @@ mod conv2d;
 mod copy;
 mod cross_entropy;
 mod dropout;
+mod elementwise;
 mod embedding;
+mod epilogue;
 mod matmul;
 mod optimizer;
 mod partials;
+pub(crate) mod peaks;
 mod pool2d;
 mod recurrent;
 mod select;
@@ -21,14 +24,16 @@ mod softmax;
 mod sum;
 mod template;
 mod tile;
-mod unary;
 
+pub use epilogue::{Epilogue, EpilogueStep};
+pub use peaks::micro_kernels;
 pub use template::sources;
 
 use crate::error::Mismatch;
 use crate::ops::Op;
 use crate::tensor::TensorType;
 use minijinja::Value;
+use std::fmt;
 
 /// What a kernel may assume about the device.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -43,6 +48,32 @@ pub struct Limits {
     pub max_workgroups: u32,
     /// The subgroup size, where shuffles are available and all subgroups have this one size.
     pub subgroup_size: Option<u32>,
+    /// A variant to take instead of the planner's choice, by ops that have [`variants`].
+    pub variant: Option<Variant>,
+}
+
+/// How matrix products and convolutions are cut into register tiles, as `32x4-shuffle` or `8x4-plain`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Variant {
+    /// Rows of 4 columns that an invocation computes.
+    pub rows: usize,
+    /// Whether rows are passed round by subgroup shuffles.
+    pub shuffle: bool,
+}
+
+impl fmt::Display for Variant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}x4-{}", self.rows, if self.shuffle { "shuffle" } else { "plain" })
+    }
+}
+
+/// Every variant that [`lower`] can be made to take for this op; none where there is only one.
+pub fn variants(op: &Op, limits: &Limits) -> Vec<Variant> {
+    let tiled = matches!(
+        op,
+        Op::Conv2d(_) | Op::Conv2dBackwardInput { .. } | Op::Conv2dBackwardWeight { .. } | Op::MatMul(_)
+    );
+    if tiled { tile::variants(limits) } else { Vec::new() }
 }
 
 impl Default for Limits {
@@ -54,7 +85,26 @@ impl Default for Limits {
             offset_alignment: 256,
             max_workgroups: 65535,
             subgroup_size: None,
+            variant: None,
         }
+    }
+}
+
+impl Limits {
+    /// What a test gives a planner for this device, so that every variant has its turn: each register tile, no
+    /// shuffles, bindings and grids so small that work is split. Name and limits.
+    pub fn variants(&self) -> Vec<(String, Self)> {
+        let bytes = (16 << 10).min(self.max_binding_bytes);
+        let mut variants = vec![
+            ("bindings of 16 KiB".to_owned(), Self { max_binding_bytes: bytes, ..self.clone() }),
+            ("100 workgroups a dimension".to_owned(), Self { max_workgroups: 100, ..self.clone() }),
+        ];
+        let tiles = tile::variants(self).into_iter();
+        variants.extend(tiles.map(|v| (format!("{v} tiles"), Self { variant: Some(v), ..self.clone() })));
+        if self.subgroup_size.is_some() {
+            variants.push(("no shuffles".to_owned(), Self { subgroup_size: None, ..self.clone() }));
+        }
+        variants
     }
 }
 
@@ -160,32 +210,57 @@ fn launch(
     Ok(Launch { kernel: Kernel { name, wgsl }, bindings, grid: [x as u32, y as u32], why: why.into() })
 }
 
-/// The kernels of one node. An op that only renames memory (reshape) and leaves have none.
+/// Whether the kernels of an op can apply an [`Epilogue`] to what they store.
+pub fn takes_epilogue(op: &Op, inputs: &[&TensorType]) -> bool {
+    match op {
+        Op::Conv2d(_) | Op::Conv2dBackwardInput { .. } | Op::MatMul(_) | Op::MaxPool2dBackward { .. } => true,
+        Op::Unary(_) | Op::UnaryBackward(_) => true,
+        Op::Binary(_) => inputs[0] == inputs[1],
+        Op::Input { .. } | Op::State { .. } | Op::Constant { .. } | Op::Reshape { .. } => false,
+        Op::Conv2dBackwardWeight { .. } | Op::MaxPool2d(_) | Op::AvgPool2d(_) => false,
+        Op::AvgPool2dBackward { .. } | Op::Equal | Op::BroadcastTo { .. } | Op::Sum { .. } => false,
+        Op::Argmax { .. } | Op::Softmax(_) | Op::SoftmaxBackward(_) => false,
+        Op::CrossEntropy(_) | Op::CrossEntropyBackward(_) | Op::Sgd(_) | Op::Adam(_) | Op::Increment => false,
+        Op::Concat { .. } | Op::Split { .. } | Op::Narrow { .. } | Op::NarrowBackward { .. } => false,
+        Op::Permute { .. } | Op::Embedding | Op::EmbeddingBackward { .. } | Op::Where => false,
+        Op::SequenceMask { .. } | Op::Recurrent(_) | Op::RecurrentBackward(_) | Op::Dropout(_) => false,
+    }
+}
+
+/// The kernels of one node and of the element-wise functions fused with it, whose other operands follow the
+/// op's own inputs. An op that only renames memory (reshape) and leaves have none.
 ///
 /// # Errors
 /// When a tensor is larger than the device can bind and the op cannot be split.
 pub fn lower(
     op: &Op,
+    fused: &Epilogue,
     inputs: &[&TensorType],
     outputs: &[&TensorType],
     limits: &Limits,
 ) -> Result<Lowering, Mismatch> {
+    let own = &inputs[..inputs.len().saturating_sub(fused.operands().len())];
     let lowering = match op {
         Op::Input { .. } | Op::State { .. } | Op::Constant { .. } | Op::Reshape { .. } => Lowering::default(),
-        Op::Conv2d(o) => conv2d::forward(o, inputs, limits)?,
-        Op::Conv2dBackwardInput { options, input } => conv2d::backward_input(options, input, inputs, limits)?,
+        Op::Conv2d(o) => conv2d::forward(o, fused, own, limits)?,
+        Op::Conv2dBackwardInput { options, input } => {
+            conv2d::backward_input(options, input, fused, own, limits)?
+        }
         Op::Conv2dBackwardWeight { options, weight } => {
             conv2d::backward_weight(options, weight, inputs, limits)?
         }
         Op::MaxPool2d(o) => pool2d::max(o, inputs, limits)?,
-        Op::MaxPool2dBackward { options, input } => pool2d::max_backward(options, input, limits)?,
+        Op::MaxPool2dBackward { options, input } => pool2d::max_backward(options, input, fused, limits)?,
         Op::AvgPool2d(o) => pool2d::avg(o, inputs, limits)?,
         Op::AvgPool2dBackward { options, input } => pool2d::avg_backward(options, input, limits)?,
-        Op::Unary(f) => unary::forward(f, inputs, limits)?,
-        Op::UnaryBackward(f) => unary::backward(f, inputs, limits)?,
-        Op::Binary(f) => binary::forward(f, inputs, outputs, limits)?,
+        Op::Unary(f) => elementwise::chain(EpilogueStep::Unary(*f), fused, inputs, limits)?,
+        Op::UnaryBackward(f) => {
+            let step = EpilogueStep::UnaryBackward { function: *f, saved: 1 };
+            elementwise::chain(step, fused, inputs, limits)?
+        }
+        Op::Binary(f) => binary::forward(f, fused, inputs, outputs, limits)?,
         Op::Equal => binary::equal(inputs, limits)?,
-        Op::MatMul(o) => matmul::forward(o, inputs, limits)?,
+        Op::MatMul(o) => matmul::forward(o, fused, own, limits)?,
         Op::BroadcastTo { shape } => broadcast_to::forward(shape, inputs, limits)?,
         Op::Sum { dims } => sum::forward(dims, inputs, outputs, limits)?,
         Op::Argmax { dim } => argmax::forward(*dim, inputs, limits)?,
@@ -223,15 +298,15 @@ fn check_bindings(
     limits: &Limits,
 ) -> Result<(), Mismatch> {
     for binding in lowering.launches.iter().flat_map(|l| &l.bindings) {
-        let whole = match binding.operand {
-            Operand::Input(i) => inputs[i].bytes(),
-            Operand::Output(i) => outputs[i].bytes(),
-            Operand::Workspace(i) => lowering.workspaces[i],
+        let (whole, what) = match binding.operand {
+            Operand::Input(i) => (inputs[i].bytes(), format!("input {i}, {}", inputs[i])),
+            Operand::Output(i) => (outputs[i].bytes(), format!("output {i}, {}", outputs[i])),
+            Operand::Workspace(i) => (lowering.workspaces[i], "scratch memory".to_owned()),
         };
         let bytes = binding.range.map_or(whole, |(_, bytes)| bytes);
         let most = limits.max_binding_bytes;
         let expected = format!("at most {most} bytes in a binding of this device");
-        Mismatch::check(bytes <= most, expected, format!("{bytes} bytes"))?;
+        Mismatch::check(bytes <= most, expected, format!("{bytes} bytes of {what}"))?;
     }
     Ok(())
 }

@@ -17,7 +17,6 @@ fn in_place(
     limits: &Limits,
 ) -> Result<Lowering, Mismatch> {
     let vec4s = inputs[0].shape.elements().div_ceil(4);
-    let values = context! { vec4s, ..values };
     let launch =
         launch(limits, name, vec4s.div_ceil(64), bindings, "in place, a vec4 an invocation", values)?;
     Ok(Lowering { in_place: updated.to_vec(), ..Lowering::single(launch) })
@@ -76,7 +75,6 @@ pub(super) fn adam(o: &AdamStep, inputs: &[&TensorType], limits: &Limits) -> Res
 pub(super) fn increment(inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Mismatch> {
     let elements = inputs[0].shape.elements();
     let bindings = vec![Binding::write(Operand::Output(0))];
-    let launch =
-        launch(limits, "increment", elements.div_ceil(64), bindings, "in place", context! { elements })?;
+    let launch = launch(limits, "increment", elements.div_ceil(64), bindings, "in place", context! {})?;
     Ok(Lowering { in_place: vec![(0, 0)], ..Lowering::single(launch) })
 }

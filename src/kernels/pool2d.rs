@@ -2,7 +2,7 @@
 //!
 //! The planes (n, c) are independent, so a large tensor is split into runs of planes.
 
-use super::{Binding, Launch, Limits, Lowering, Operand, chunks, launch};
+use super::{Binding, Epilogue, Launch, Limits, Lowering, Operand, chunks, launch};
 use crate::error::Mismatch;
 use crate::ops::{AvgPool2d, MaxPool2d};
 use crate::shape::{Shape, Window};
@@ -40,6 +40,7 @@ impl Pool {
         name: &'static str,
         per_plane: usize,
         bindings: &[(Binding, usize)],
+        why: &str,
         values: Value,
         limits: &Limits,
     ) -> Result<Lowering, Mismatch> {
@@ -51,14 +52,7 @@ impl Pool {
             };
             let bindings = bindings.iter().map(run).collect();
             let values = context! { planes, ..context! { ..values.clone(), ..self.values.clone() } };
-            launch(
-                limits,
-                name,
-                (planes * per_plane).div_ceil(64),
-                bindings,
-                "an element an invocation",
-                values,
-            )
+            launch(limits, name, (planes * per_plane).div_ceil(64), bindings, why, values)
         };
         let launches = chunks(self.planes, &bytes, limits)?.into_iter().map(part);
         Ok(Lowering { launches: launches.collect::<Result<_, _>>()?, ..Lowering::default() })
@@ -83,23 +77,44 @@ pub(super) fn max(
         (Binding::write(Operand::Output(0)), pool.output),
         (Binding::write(Operand::Output(1)), pool.output),
     ];
-    pool.lower("max_pool2d", pool.output, &bindings, context! { inside, unroll }, limits)
+    pool.lower(
+        "max_pool2d",
+        pool.output,
+        &bindings,
+        "an element an invocation",
+        context! { inside, unroll },
+        limits,
+    )
 }
 
 pub(super) fn max_backward(
     options: &MaxPool2d,
     input: &Shape,
+    fused: &Epilogue,
     limits: &Limits,
 ) -> Result<Lowering, Mismatch> {
     let windows = options.windows(input[2], input[3]);
     let pool = Pool::new(input, windows)?;
-    let single = windows.iter().all(|w| w.before == 0 && w.extent() <= w.stride);
-    let bindings = [
+    // Windows that do not overlap own cells of a stride's size, each an invocation's.
+    let cells = windows.iter().all(|w| w.before == 0 && w.extent() <= w.stride);
+    let cell_counts = windows.map(|w| w.input.div_ceil(w.stride));
+    let per_plane = if cells { cell_counts[0] * cell_counts[1] } else { pool.input };
+    let mut bindings = vec![
         (Binding::read(Operand::Input(0)), pool.output),
         (Binding::read(Operand::Input(1)), pool.output),
         (Binding::write(Operand::Output(0)), pool.input),
     ];
-    pool.lower("max_pool2d_backward", pool.input, &bindings, context! { single }, limits)
+    bindings.extend(fused.bindings(|b| b).into_iter().map(|b| (b, pool.input)));
+    let values = context! {
+        cells,
+        cells_h => cell_counts[0],
+        cells_w => cell_counts[1],
+        ragged => windows.iter().any(|w| !w.input.is_multiple_of(w.stride)),
+        unroll => windows[0].stride * windows[1].stride <= UNROLL,
+        ..fused.values(3, false)
+    };
+    let why = if cells { "a window an invocation" } else { "an element an invocation" };
+    pool.lower("max_pool2d_backward", per_plane, &bindings, &format!("{why}{}", fused.why()), values, limits)
 }
 
 pub(super) fn avg(
@@ -112,7 +127,7 @@ pub(super) fn avg(
     let bindings =
         [(Binding::read(Operand::Input(0)), pool.input), (Binding::write(Operand::Output(0)), pool.output)];
     let values = context! { count_include_pad => options.count_include_pad };
-    pool.lower("avg_pool2d", pool.output, &bindings, values, limits)
+    pool.lower("avg_pool2d", pool.output, &bindings, "an element an invocation", values, limits)
 }
 
 pub(super) fn avg_backward(
@@ -124,5 +139,5 @@ pub(super) fn avg_backward(
     let bindings =
         [(Binding::read(Operand::Input(0)), pool.output), (Binding::write(Operand::Output(0)), pool.input)];
     let values = context! { count_include_pad => options.count_include_pad };
-    pool.lower("avg_pool2d_backward", pool.input, &bindings, values, limits)
+    pool.lower("avg_pool2d_backward", pool.input, &bindings, "an element an invocation", values, limits)
 }

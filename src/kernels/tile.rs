@@ -1,6 +1,6 @@
 //! Register tiles of matrix products and convolutions: how many rows an invocation computes.
 
-use super::Limits;
+use super::{Limits, Variant};
 
 /// Invocations along the columns of a workgroup, each with 4 columns.
 pub(super) const LANES: usize = 8;
@@ -18,19 +18,30 @@ pub(super) struct Tile {
     pub(super) shuffle: bool,
 }
 
-/// Rows and the GFLOP/s one core of a CPU adapter reaches with them, measured on products of 1024.
-const SHUFFLE: [(usize, f64); 7] =
-    [(64, 42.0), (32, 36.0), (16, 29.0), (8, 21.0), (4, 6.0), (2, 4.0), (1, 2.0)];
+/// Multiply-adds below which a small tile is as good, and compiles in a third of the time.
+const SMALL: usize = 1 << 23;
+/// Rows of the tile for small products.
+const SMALL_ROWS: usize = 8;
+
+/// Rows and the GFLOP/s one core of a CPU adapter reaches with them, measured on products of 1024. 64 rows
+/// are no faster than 32 and take the driver twice as long to compile.
+const SHUFFLE: [(usize, f64); 6] = [(32, 36.0), (16, 29.0), (8, 21.0), (4, 6.0), (2, 4.0), (1, 2.0)];
 /// The same without shuffles, where more than 8 rows spill registers on GPUs.
 const PLAIN: [(usize, f64); 4] = [(8, 15.0), (4, 9.0), (2, 5.0), (1, 3.0)];
 
 impl Tile {
-    /// The tile that wastes least for `rows` rows.
-    pub(super) fn choose(rows: usize, limits: &Limits) -> Self {
+    /// The tile that wastes least for `rows` rows, in a product of `work` multiply-adds.
+    pub(super) fn choose(rows: usize, work: usize, limits: &Limits) -> Self {
+        if let Some(Variant { rows: tm, shuffle }) = limits.variant {
+            let row_tiles = if shuffle { 1 } else { rows.div_ceil(tm).min(4) };
+            let lanes = if shuffle { LANES } else { 64 / row_tiles.next_power_of_two() };
+            return Self { tm, row_tiles, lanes, shuffle };
+        }
         let shuffles = limits.subgroup_size == Some(LANES as u32);
         let candidates: &[(usize, f64)] = if shuffles { &SHUFFLE } else { &PLAIN };
         let cost = |(tm, speed): &(usize, f64)| (rows.div_ceil(*tm) * tm) as f64 / speed;
-        let best = candidates.iter().min_by(|a, b| cost(a).total_cmp(&cost(b)));
+        let enough = |c: &&(usize, f64)| work >= SMALL || c.0 <= SMALL_ROWS;
+        let best = candidates.iter().filter(enough).min_by(|a, b| cost(a).total_cmp(&cost(b)));
         let tm = best.map_or(1, |(tm, _)| *tm);
         let shuffle = shuffles && tm >= LANES;
         // A subgroup must be one row of the workgroup for shuffles; GPUs want at least 64 invocations.
@@ -59,4 +70,12 @@ impl Tile {
         let how = if *shuffle { "subgroup shuffles, subgroups of 8" } else { "no shuffles" };
         format!("register tile {tm}x4, workgroup {lanes}x{row_tiles}, {how}")
     }
+}
+
+/// Every register tile that an adapter with these limits can run.
+pub(super) fn variants(limits: &Limits) -> Vec<Variant> {
+    let shuffles = limits.subgroup_size == Some(LANES as u32);
+    let shuffled = SHUFFLE.iter().filter(|(tm, _)| shuffles && *tm >= LANES);
+    let shuffled = shuffled.map(|(tm, _)| Variant { rows: *tm, shuffle: true });
+    shuffled.chain(PLAIN.iter().map(|(tm, _)| Variant { rows: *tm, shuffle: false })).collect()
 }

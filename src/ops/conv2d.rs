@@ -97,7 +97,7 @@ impl ConvGeometry {
         let [k, c_group, r, s] = rank4(weight, "weight (K, C / groups, R, S)")?;
         input.check()?;
         weight.check()?;
-        let Conv2d { stride, padding, dilation, groups } = *options;
+        let groups = options.groups;
         Mismatch::check(groups > 0, "groups of at least 1", "0")?;
         Mismatch::check(
             c % groups == 0 && k % groups == 0,
@@ -109,6 +109,16 @@ impl ConvGeometry {
             format!("weight with {} input channels (groups = {groups})", c / groups),
             format!("{c_group} in weight {weight}, input {input}"),
         )?;
+        let mut geometry = Self { n, c, h, w, k, r, s, oh: 0, ow: 0, options: *options };
+        let [vertical, horizontal] = geometry.windows();
+        geometry.oh = vertical.output("height")?;
+        geometry.ow = horizontal.output("width")?;
+        Ok(geometry)
+    }
+
+    /// Along the height and along the width.
+    fn windows(&self) -> [Window; 2] {
+        let Conv2d { stride, padding, dilation, .. } = self.options;
         let window = |input, kernel, stride, before, after, dilation| Window {
             input,
             kernel,
@@ -118,9 +128,17 @@ impl ConvGeometry {
             dilation,
             ceil: false,
         };
-        let oh = window(h, r, stride.h, padding.top, padding.bottom, dilation.h).output("height")?;
-        let ow = window(w, s, stride.w, padding.left, padding.right, dilation.w).output("width")?;
-        Ok(Self { n, c, h, w, k, r, s, oh, ow, options: *options })
+        [
+            window(self.h, self.r, stride.h, padding.top, padding.bottom, dilation.h),
+            window(self.w, self.s, stride.w, padding.left, padding.right, dilation.w),
+        ]
+    }
+
+    /// Floating-point operations without those of taps in the padding; the same forward and for each gradient.
+    pub fn valid_flops(&self) -> u64 {
+        let [vertical, horizontal] = self.windows();
+        let taps = vertical.valid_taps(self.oh) * horizontal.valid_taps(self.ow);
+        2 * (self.n * self.k * (self.c / self.options.groups)) as u64 * taps
     }
 
     /// `(N, K, OH, OW)`.

@@ -35,7 +35,7 @@ pub use unary::{Saved, Unary};
 
 use crate::error::{Mismatch, Result};
 use crate::graph::{Flow, Tensor};
-use crate::shape::Shape;
+use crate::shape::{Shape, Window};
 use crate::tensor::TensorType;
 
 /// What a node computes. Backward passes are ops like any other.
@@ -366,6 +366,32 @@ impl Op {
             Op::Sgd(_) => 4 * written,
             Op::Adam(_) => 12 * written,
         }
+    }
+
+    /// As [`Op::flops`], without those of taps of convolutions and pools that lie in the padding.
+    pub fn valid_flops(&self, inputs: &[&TensorType], outputs: &[&TensorType]) -> u64 {
+        let conv = |options: &Conv2d, input: &Shape, weight: &Shape| {
+            ConvGeometry::new(options, input, weight).map(|g| g.valid_flops()).ok()
+        };
+        let pool = |windows: [Window; 2]| {
+            let [n, c, oh, ow] = outputs[0].shape[..].try_into().ok()?;
+            Some((n * c * windows[0].valid_taps(oh) as usize * windows[1].valid_taps(ow) as usize) as u64)
+        };
+        let image = || (inputs[0].shape[2], inputs[0].shape[3]);
+        let valid = if let Op::Conv2d(o) = self {
+            conv(o, &inputs[0].shape, &inputs[1].shape)
+        } else if let Op::Conv2dBackwardInput { options, input } = self {
+            conv(options, input, &inputs[1].shape)
+        } else if let Op::Conv2dBackwardWeight { options, weight } = self {
+            conv(options, &inputs[1].shape, weight)
+        } else if let Op::MaxPool2d(o) = self {
+            pool(o.windows(image().0, image().1))
+        } else if let Op::AvgPool2d(o) = self {
+            pool(o.windows(image().0, image().1))
+        } else {
+            None
+        };
+        valid.unwrap_or_else(|| self.flops(inputs, outputs))
     }
 
     /// The name of an input, parameter or state.

@@ -1,9 +1,10 @@
-//! Graph to plan: kernels for each needed node, in graph order, and buffers by liveness.
+//! Graph to plan: kernels for each group of nodes, in order, and buffers by liveness.
 
+use super::fuse::{Group, fuse};
 use super::memory::{Slots, padded};
 use super::{Bound, BufferId, BufferKind, BufferPlan, Dispatch, Memory, Named, Output, Plan, State, Step};
 use crate::error::{Error, Mismatch, Result};
-use crate::graph::{GraphData, Node, NodeId, ValueId};
+use crate::graph::{GraphData, Node, ValueId};
 use crate::kernels::{Access, Kernel, Limits, Lowering, Operand, lower};
 use crate::ops::{Op, Role};
 use crate::tensor::TensorType;
@@ -14,27 +15,25 @@ use std::collections::HashMap;
 /// # Errors
 /// When a tensor does not fit the device.
 pub fn plan(graph: &GraphData, outputs: &[ValueId], limits: &Limits) -> Result<Plan> {
-    let mut builder = Builder::new(graph, outputs, limits);
-    for id in 0..graph.nodes.len() {
-        if builder.needed[id] {
-            builder.node(id)?;
-        }
+    let groups = fuse(graph, outputs, &graph.reachable(outputs));
+    let mut builder = Builder::new(graph, &groups, outputs, limits);
+    for (turn, group) in groups.iter().enumerate() {
+        builder.group(turn, group)?;
     }
     builder.write_updates();
     builder.finish(outputs)
 }
 
-/// A position behind the last node.
-const END: NodeId = NodeId::MAX;
+/// A turn behind the last group.
+const END: usize = usize::MAX;
 
 struct Builder<'a> {
     graph: &'a GraphData,
     limits: &'a Limits,
-    needed: Vec<bool>,
     /// The value whose memory a value shares: itself, or what a reshape renames.
     root: Vec<ValueId>,
-    /// The last node that reads a root, [`END`] for what must outlive the run.
-    last_use: Vec<NodeId>,
+    /// The turn of the last group that reads a root, [`END`] for what must outlive the run.
+    last_use: Vec<usize>,
     /// The buffer of each root that has one by now.
     buffer: HashMap<ValueId, BufferId>,
     slots: Slots,
@@ -43,16 +42,15 @@ struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    fn new(graph: &'a GraphData, outputs: &[ValueId], limits: &'a Limits) -> Self {
-        let needed = graph.reachable(outputs);
+    fn new(graph: &'a GraphData, groups: &[Group], outputs: &[ValueId], limits: &'a Limits) -> Self {
         let mut root: Vec<ValueId> = (0..graph.values.len()).collect();
-        let mut last_use: Vec<NodeId> = graph.values.iter().map(|v| v.node).collect();
-        for (id, node) in graph.nodes.iter().enumerate().filter(|(id, _)| needed[*id]) {
-            if let Op::Reshape { .. } = node.op {
-                root[node.outputs[0]] = root[node.inputs[0]];
+        let mut last_use = vec![0; graph.values.len()];
+        for (turn, group) in groups.iter().enumerate() {
+            if let Op::Reshape { .. } = graph.nodes[group.nodes[0]].op {
+                root[group.outputs[0]] = root[group.inputs[0]];
             }
-            for &input in &node.inputs {
-                last_use[root[input]] = id;
+            for &value in group.inputs.iter().chain(&group.outputs) {
+                last_use[root[value]] = turn;
             }
         }
         for value in outputs.iter().copied().chain(graph.updates.iter().map(|u| u.1)) {
@@ -61,7 +59,6 @@ impl<'a> Builder<'a> {
         Self {
             graph,
             limits,
-            needed,
             root,
             last_use,
             buffer: HashMap::new(),
@@ -71,22 +68,22 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn node(&mut self, id: NodeId) -> Result<()> {
-        let node = &self.graph.nodes[id];
+    fn group(&mut self, turn: usize, group: &Group) -> Result<()> {
+        let graph = self.graph;
+        let node = &graph.nodes[group.nodes[0]];
         if self.leaf(node) {
             return Ok(());
         }
-        let types = |ids: &'a [ValueId]| ids.iter().map(|&v| self.graph.ty(v)).collect::<Vec<_>>();
-        let (inputs, outputs) = (types(&node.inputs), types(&node.outputs));
+        let types = |ids: &[ValueId]| ids.iter().map(|&v| graph.ty(v)).collect::<Vec<_>>();
+        let (inputs, outputs) = (types(&group.inputs), types(&group.outputs));
         let fail = |m| Error::op(node.op.name(), &node.label, m);
-        let lowering = lower(&node.op, &inputs, &outputs, self.limits).map_err(fail)?;
-        let flops = node.op.flops(&inputs, &outputs);
-        self.place_outputs(id, &lowering);
+        let lowering = lower(&node.op, &group.epilogue, &inputs, &outputs, self.limits).map_err(fail)?;
+        self.place_outputs(turn, group, &lowering);
         let workspaces: Vec<BufferId> =
             lowering.workspaces.iter().map(|&bytes| self.slots.take(&mut self.plan.buffers, bytes)).collect();
-        self.dispatches(node, lowering, &workspaces, flops);
+        self.dispatches(group, lowering, &workspaces);
         workspaces.into_iter().for_each(|w| self.slots.give(w));
-        self.release(id);
+        self.release(turn, group);
         Ok(())
     }
 
@@ -115,12 +112,11 @@ impl<'a> Builder<'a> {
 
     /// Gives each output a buffer: the state's own for an update in place, else a slot, which begins as a
     /// copy of the input where the kernel updates in place but the old value is still needed.
-    fn place_outputs(&mut self, id: NodeId, lowering: &Lowering) {
-        let node = &self.graph.nodes[id];
-        for (i, &output) in node.outputs.iter().enumerate() {
+    fn place_outputs(&mut self, turn: usize, group: &Group, lowering: &Lowering) {
+        for (i, &output) in group.outputs.iter().enumerate() {
             let source =
-                lowering.in_place.iter().find(|(out, _)| *out == i).map(|&(_, input)| node.inputs[input]);
-            if let Some(state) = source.filter(|&s| self.may_overwrite(s, output, id)) {
+                lowering.in_place.iter().find(|(out, _)| *out == i).map(|&(_, input)| group.inputs[input]);
+            if let Some(state) = source.filter(|&s| self.may_overwrite(s, output, turn)) {
                 self.buffer.insert(output, self.buffer[&self.root[state]]);
                 continue;
             }
@@ -134,24 +130,26 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Whether node `id` may write `output` over `state`: it is the state's update, and nobody reads the
-    /// old value later.
-    fn may_overwrite(&self, state: ValueId, output: ValueId, id: NodeId) -> bool {
+    /// Whether the group of this turn may write `output` over `state`: it is the state's update, and nobody
+    /// reads the old value later.
+    fn may_overwrite(&self, state: ValueId, output: ValueId, turn: usize) -> bool {
         let is_state = matches!(self.graph.producer(state).op, Op::State { .. });
-        is_state && self.graph.updates.contains(&(state, output)) && self.last_use[state] == id
+        is_state && self.graph.updates.contains(&(state, output)) && self.last_use[state] == turn
     }
 
-    fn dispatches(&mut self, node: &Node, lowering: Lowering, workspaces: &[BufferId], flops: u64) {
+    fn dispatches(&mut self, group: &Group, lowering: Lowering, workspaces: &[BufferId]) {
+        let node = &self.graph.nodes[group.nodes[0]];
+        let flops = group.nodes.iter().map(|&id| self.flops(&self.graph.nodes[id])).sum();
         for (number, launch) in lowering.launches.into_iter().enumerate() {
             let bindings = launch.bindings.iter().map(|binding| {
                 let buffer = match binding.operand {
-                    Operand::Input(i) => self.buffer[&self.root[node.inputs[i]]],
-                    Operand::Output(i) => self.buffer[&self.root[node.outputs[i]]],
+                    Operand::Input(i) => self.buffer[&self.root[group.inputs[i]]],
+                    Operand::Output(i) => self.buffer[&self.root[group.outputs[i]]],
                     Operand::Workspace(i) => workspaces[i],
                 };
                 let whole = match binding.operand {
-                    Operand::Input(i) => self.graph.ty(node.inputs[i]).bytes(),
-                    Operand::Output(i) => self.graph.ty(node.outputs[i]).bytes(),
+                    Operand::Input(i) => self.graph.ty(group.inputs[i]).bytes(),
+                    Operand::Output(i) => self.graph.ty(group.outputs[i]).bytes(),
                     Operand::Workspace(i) => lowering.workspaces[i],
                 };
                 let (offset, bytes) = binding.range.unwrap_or((0, whole));
@@ -175,16 +173,20 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Frees the slots of values that node `id` was the last to use.
-    fn release(&mut self, id: NodeId) {
-        let node = &self.graph.nodes[id];
+    fn flops(&self, node: &Node) -> u64 {
+        let types = |ids: &[ValueId]| ids.iter().map(|&v| self.graph.ty(v)).collect::<Vec<_>>();
+        node.op.flops(&types(&node.inputs), &types(&node.outputs))
+    }
+
+    /// Frees the slots of values that the group of this turn was the last to use.
+    fn release(&mut self, turn: usize, group: &Group) {
         let mut roots: Vec<ValueId> =
-            node.inputs.iter().chain(&node.outputs).map(|&v| self.root[v]).collect();
+            group.inputs.iter().chain(&group.outputs).map(|&v| self.root[v]).collect();
         roots.sort_unstable();
         roots.dedup();
         for root in roots {
             let buffer = self.buffer[&root];
-            if self.last_use[root] == id && self.plan.buffers[buffer].kind == BufferKind::Slot {
+            if self.last_use[root] == turn && self.plan.buffers[buffer].kind == BufferKind::Slot {
                 self.slots.give(buffer);
             }
         }

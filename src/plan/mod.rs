@@ -4,6 +4,7 @@
 //! executor only replays it.
 
 mod build;
+mod fuse;
 mod memory;
 
 pub use build::plan;
@@ -170,6 +171,50 @@ pub struct Plan {
     pub outputs: Vec<Output>,
     /// What it holds.
     pub memory: Memory,
+}
+
+/// What a run of a plan asks of the device, and what its program took to build. The executor's own counters
+/// agree with it; a test keeps it so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Work {
+    /// Kernel launches of a run.
+    pub dispatches: u64,
+    /// Buffer copies of a run.
+    pub copies: u64,
+    /// Compute passes of a run: neighbouring dispatches share one.
+    pub passes: u64,
+    /// Submissions of a run.
+    pub submits: u64,
+    /// Bytes of all inputs.
+    pub uploaded: u64,
+    /// Bytes of all outputs.
+    pub read_back: u64,
+    /// Distinct kernels.
+    pub pipelines: u64,
+    /// Bytes of all buffers.
+    pub allocated: u64,
+}
+
+impl Plan {
+    /// Counts.
+    pub fn work(&self) -> Work {
+        let is_dispatch = |step: &Step| matches!(step, Step::Dispatch(_));
+        let dispatches = self.steps.iter().filter(|s| is_dispatch(s)).count() as u64;
+        Work {
+            dispatches,
+            copies: self.steps.len() as u64 - dispatches,
+            passes: self
+                .steps
+                .chunk_by(|a, b| is_dispatch(a) && is_dispatch(b))
+                .filter(|c| is_dispatch(&c[0]))
+                .count() as u64,
+            submits: 1,
+            uploaded: self.inputs.iter().map(|i| i.ty.bytes()).sum(),
+            read_back: self.outputs.iter().map(|o| o.ty.bytes()).sum(),
+            pipelines: self.kernels.len() as u64,
+            allocated: self.buffers.iter().map(|b| b.bytes).sum(),
+        }
+    }
 }
 
 impl fmt::Display for Plan {

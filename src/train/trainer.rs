@@ -2,12 +2,13 @@
 
 use super::classifier::{Batched, Classifier, Evaluation};
 use super::metrics::{self, PendingTotals, Totals};
-use crate::data::{Dataset, Loader, Order};
+use crate::data::{Batch, Dataset, Loader, Order};
 use crate::error::Result;
-use crate::exec::{Device, Executable, Parameters};
+use crate::exec::{Device, Executable, Parameters, Profile};
 use crate::nn::Module;
 use crate::optim::Optimizer;
 use std::collections::{HashMap, VecDeque};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Steps between two looks at the loss. Reading costs the device a few microseconds.
@@ -49,6 +50,9 @@ pub struct Trainer {
     options: Options,
     epochs: u64,
     programs: HashMap<usize, Batched>,
+    steps: usize,
+    profiled: Range<usize>,
+    profiles: Vec<(usize, Profile)>,
 }
 
 impl Trainer {
@@ -67,7 +71,10 @@ impl Trainer {
         let parameters = Parameters::new(device, options.seed);
         let classifier = Classifier::new(&parameters, model, image_shape)?;
         let optimizer = Box::new(optimizer);
-        let mut trainer = Self { classifier, optimizer, options, epochs: 0, programs: HashMap::new() };
+        let (programs, profiles) = (HashMap::new(), Vec::new());
+        let (steps, profiled) = (0, 0..0);
+        let mut trainer =
+            Self { classifier, optimizer, options, epochs: 0, programs, steps, profiled, profiles };
         trainer.program(options.batch_size)?;
         Ok(trainer)
     }
@@ -88,6 +95,17 @@ impl Trainer {
     /// When it has to be compiled again and the device failed.
     pub fn executable(&mut self) -> Result<&Executable> {
         self.program(self.options.batch_size).map(|held| &held.program)
+    }
+
+    /// Measures every kernel of these steps, counted from 0 over all epochs, while they train: the weights
+    /// become the same, and the host waits for each such step.
+    pub fn profile(&mut self, steps: Range<usize>) {
+        self.profiled = steps;
+    }
+
+    /// What was measured so far: the number of the step and its kernels.
+    pub fn profiles(&self) -> &[(usize, Profile)] {
+        &self.profiles
     }
 
     fn program(&mut self, batch_size: usize) -> Result<&mut Batched> {
@@ -116,8 +134,12 @@ impl Trainer {
         for batch in loader {
             let batch = batch?;
             let rows = batch.labels.shape().elements();
+            let profile = self.profiled.contains(&self.steps);
             let held = self.program(rows)?;
-            held.program.run(&[(&held.images, &batch.images), (&held.labels, &batch.labels)])?;
+            let profile = held.run(&batch, profile)?;
+            let number = self.steps;
+            self.profiles.extend(profile.map(|profile| (number, profile)));
+            self.steps += 1;
             now.step += 1;
             now.images += rows;
             if now.step.is_multiple_of(REPORT_EVERY) {
@@ -138,6 +160,18 @@ impl Trainer {
     pub fn evaluate(&mut self, data: &Arc<Dataset>) -> Result<Evaluation> {
         let batch_size = self.options.batch_size.min(data.len());
         self.classifier.evaluate(data, batch_size, |_| ())
+    }
+}
+
+impl Batched {
+    /// Runs one step, with the time of every kernel where that is asked for.
+    fn run(&mut self, batch: &Batch, profile: bool) -> Result<Option<Profile>> {
+        let inputs = [(&self.images, &batch.images), (&self.labels, &batch.labels)];
+        if profile {
+            self.program.run_profiled(&inputs).map(Some)
+        } else {
+            self.program.run(&inputs).map(|()| None)
+        }
     }
 }
 

@@ -1,12 +1,15 @@
 //! The `wgrad` command.
 
+mod bench;
 mod data;
 mod device;
 mod eval;
 mod forecast;
 mod image;
+mod parity;
 mod plot;
 mod predict;
+mod report;
 mod run;
 mod text;
 mod train;
@@ -24,6 +27,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Measure kernels, training steps and the adapter itself.
+    Bench(bench::BenchArgs),
     /// Train a network on images and write a run folder.
     Train(train::TrainArgs),
     /// Evaluate a trained network on test images.
@@ -36,18 +41,22 @@ enum Command {
     Write(text::WriteArgs),
     /// Learn a time series and forecast its end.
     Forecast(forecast::ForecastArgs),
+    /// Hold the kernels of adapters to the CPU reference, case by case.
+    Parity(parity::ParityArgs),
     /// List every adapter of every backend.
     Devices(device::DevicesArgs),
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
+        Command::Bench(args) => bench::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Predict(args) => predict::run(&args),
         Command::Text(args) => text::run(&args),
         Command::Write(args) => text::write(&args),
         Command::Forecast(args) => forecast::run(&args),
+        Command::Parity(args) => parity::run(&args),
         Command::Devices(args) => device::list(&args),
     };
     match result {

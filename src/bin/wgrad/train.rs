@@ -9,6 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use std::path::PathBuf;
 use std::time::Instant;
+use wgrad::bench::trace::Trace;
 use wgrad::nn::{self, Model};
 use wgrad::ops::Role;
 use wgrad::optim::{Adam, Optimizer, Sgd};
@@ -55,6 +56,10 @@ pub struct TrainArgs {
     data: DataArgs,
     #[command(flatten)]
     device: DeviceArgs,
+    /// Measure every kernel of some steps, write them as a trace for Perfetto or chrome://tracing, and print
+    /// the most expensive ones.
+    #[arg(long, value_name = "FILE")]
+    profile: Option<PathBuf>,
     /// The folder to write [default: a fresh one under runs/].
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -101,6 +106,10 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
     println!("data     {}", sets.about);
     let options = Options { batch_size: args.batch_size, seed: args.seed };
     let mut trainer = Trainer::new(&device, (model.build)(), optimizer, sets.train.image_shape(), options)?;
+    if args.profile.is_some() {
+        anyhow::ensure!(!device.is_cpu(), "--profile: expected an adapter, got the CPU reference");
+        trainer.profile(PROFILED);
+    }
     println!("model    {}: {}, {} parameters", model.name, model.about, count(&trainer)?);
     println!("memory   {}", trainer.executable()?.memory());
     folder.create(&args.settings(model, &sets, &device.describe()))?;
@@ -114,12 +123,32 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
         trainer.parameters().save(&folder.weights())?;
         folder.write("metrics.csv", &to_csv(&reports))?;
     }
+    if let Some(path) = &args.profile {
+        write_profile(&trainer, path)?;
+    }
     folder.write("history.svg", &plot::history(&reports)?)?;
     folder.write("confusion.svg", &plot::confusion(&confusion)?)?;
     println!(
         "wrote metrics.csv, history.svg, confusion.svg and model.safetensors to {}",
         folder.path().display()
     );
+    Ok(())
+}
+
+/// The steps of a profile: the first ones warm the device up.
+const PROFILED: std::ops::Range<usize> = 3..13;
+
+/// Writes the trace and prints the ten most expensive kernels.
+fn write_profile(trainer: &Trainer, path: &std::path::Path) -> anyhow::Result<()> {
+    let mut trace = Trace::new();
+    for (step, profile) in trainer.profiles() {
+        trace.add(format!("step {step}"), profile.clone());
+    }
+    anyhow::ensure!(trace.runs() > 0, "--profile: expected a training of more than {} steps", PROFILED.start);
+    trace.save(path)?;
+    println!("profile of {} steps, {}:", trace.runs(), trace.clock());
+    print!("{}", trace.table(10));
+    println!("wrote {}", path.display());
     Ok(())
 }
 

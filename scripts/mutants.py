@@ -1,0 +1,167 @@
+#!/usr/bin/env python3
+"""Seeds one bug at a time and reports which check finds it: the proof that the suite catches bugs.
+
+    scripts/mutants.py [NAME..]     all, or those whose name contains one of the words; writes tests/MUTANTS.md
+
+Each mutant is a text replaced once in a file of a copy of this tree (target/mutants); the copy shares the build
+folder, so that only this crate is compiled again. Bugs of kernels are run through `wgrad parity OP.. --quick`
+(tier in the report: exact, bound, norm, repeat, canaries), or with every variant where the bug hides in one that
+the planner does not choose; bugs of gradient rules and of the reference, which a device and the reference share,
+through PyTorch's results (`--test fixtures`) or finite differences (`--test gradients`).
+"""
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+COPY = ROOT / "target" / "mutants"
+RESULTS = ROOT / "target" / "mutants.json"
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+
+# name, file, text, replacement, check
+MUTANTS = [
+    ("conv2d: last tap dropped", "shaders/conv2d.wgsl", "tap < TAPS; tap++", "tap < max(TAPS - 1u, 1u); tap++", "parity conv2d"),
+    ("conv2d: pads swapped", "shaders/conv2d.wgsl", "+ r - {{ pad_top }};", "+ r - {{ pad_left }};", "parity conv2d"),
+    ("conv2d: stride on the wrong axis", "shaders/conv2d.wgsl", "x{{ q }} * {{ stride_w }} + s", "x{{ q }} * {{ stride_h }} + s", "parity conv2d"),
+    ("conv2d: dilation ignored", "shaders/conv2d.wgsl", "i32(tap / TAPS_W) * {{ dilation_h }}", "i32(tap / TAPS_W)", "parity conv2d"),
+    ("conv2d: bias missing", "shaders/conv2d.wgsl", "vec4<f32>(bias[block * ROWS + min(row + {{ i }}u, ROWS - 1u)])", "vec4<f32>(bias[0] * 0.0)", "parity conv2d"),
+    ("conv2d: bias of the first group for all", "shaders/conv2d.wgsl", "bias[block * ROWS + min(", "bias[min(", "parity conv2d"),
+    ("conv2d: group offset missing", "shaders/conv2d.wgsl", "+ block * TERMS) * SOURCE_PLANE", ") * SOURCE_PLANE", "parity conv2d"),
+    ("conv2d: channel tail dropped", "shaders/conv2d.wgsl", "{% if terms % 4 != 0 %}", "{% if terms % 4 != 0 and terms < 4 %}", "parity conv2d"),
+    ("conv2d: row bound off by one", "shaders/conv2d.wgsl", "if (row + {{ i }}u < ROWS) {", "if (row + {{ i }}u < ROWS - 1u) {", "parity conv2d"),
+    ("conv2d: column bound off by one", "shaders/conv2d.wgsl", "    if (column + {{ q }}u < COLUMNS) {", "    if (column + {{ q }}u + 1u < COLUMNS) {", "parity conv2d"),
+    ("conv2d: input gradient where the stride does not divide", "shaders/conv2d.wgsl", "(sx{{ q }} * {{ stride_w }} == left{{ q }})", "(sx{{ q }} <= left{{ q }})", "parity conv2d"),
+    ("conv2d: padding reads instead of zeros", "shaders/common/conv2d_terms.wgsl", "select(0.0, source[from{{ q }} + (c + {{ j }}u) * step{{ q }}], ok{{ q }})", "source[from{{ q }} + (c + {{ j }}u) * step{{ q }}]", "parity conv2d"),
+    ("conv2d: wrong lane of the shuffle", "shaders/common/conv2d_terms.wgsl", "{{ i % lanes }}u)), b{{ j }}", "{{ (i + 1) % lanes }}u)), b{{ j }}", "parity conv2d"),
+    ("conv2d: = for += without shuffles", "shaders/common/conv2d_terms.wgsl", "s{{ i }} = fma(vec4<f32>(weight[w{{ i }} + (c + {{ j }}u) * {{ term_stride }}u + tap]), b{{ j }}, s{{ i }});", "s{{ i }} = vec4<f32>(weight[w{{ i }} + (c + {{ j }}u) * {{ term_stride }}u + tap]) * b{{ j }};", "parity-full --case 'conv2d input=2x5x9x9 weight=7x5x3x3 stride=2 padding=1 data=integers:3'"),
+    ("conv2d: products rounded to 11 bits", "shaders/common/conv2d_terms.wgsl", "s{{ i }} = fma(vec4<f32>(subgroupShuffle(held{{ i // lanes }}_{{ j }}, {{ i % lanes }}u)), b{{ j }}, s{{ i }});", "s{{ i }} = bitcast<vec4<f32>>(bitcast<vec4<u32>>(fma(vec4<f32>(subgroupShuffle(held{{ i // lanes }}_{{ j }}, {{ i % lanes }}u)), b{{ j }}, s{{ i }})) & vec4<u32>(0xffffe000u));", "parity conv2d"),
+    ("weight gradient: last line of a run dropped", "shaders/conv2d_backward_weight.wgsl", "line < last; line++", "line + 1u < last; line++", "parity conv2d"),
+    ("weight gradient: the first image's error for all", "shaders/conv2d_backward_weight.wgsl", "(image * {{ output_channels }}u + channel{{ g }})", "(channel{{ g }})", "parity conv2d"),
+    ("weight gradient: padding on the wrong axis", "shaders/conv2d_backward_weight.wgsl", "* {{ dilation_w }} - {{ pad_left }}", "* {{ dilation_w }} - {{ pad_top }}", "parity conv2d"),
+    ("weight gradient: split offset missing", "shaders/conv2d_backward_weight.wgsl", "(({{ first_partial }}u + split) * BLOCKS", "({{ first_partial }}u * BLOCKS", "parity conv2d"),
+    ("weight gradient: first partial of a later part", "src/kernels/conv2d.rs", "partials += splits;", "partials += splits.min(1);", "parity-full conv2d"),
+    ("conv2d: part of a split batch binds the wrong images", "src/kernels/conv2d.rs", "b.range(first as u64 * image, images as u64 * image)", "b.range(0 * first as u64, images as u64 * image)", "parity-full conv2d"),
+    ("grid: second dimension ignored", "shaders/common/group.wgsl", "workgroup.x + workgroup.y * {{ grid_x }}u", "workgroup.x", "parity-full matmul"),
+    ("matmul: tail of the terms dropped", "shaders/matmul.wgsl", "{% if k % 4 != 0 %}", "{% if k % 4 != 0 and k < 4 %}", "parity matmul linear"),
+    ("matmul: transposed operand read straight", "shaders/matmul.wgsl", "{% if trans_a %}a[a_base + ({{ k }}) * M + {{ row }}]", "{% if trans_a %}a[a_base + ({{ k }}) + {{ row }} * K]", "parity matmul linear"),
+    ("matmul: batch stride missing", "shaders/matmul.wgsl", "* {{ d.b }}u + {% endfor %}", "* 0u + {% endfor %}", "parity matmul"),
+    ("matmul: write behind the last column", "shaders/matmul.wgsl", "    if (column + {{ q }}u < N) { output[at + {{ q }}u] = sum[{{ q }}]; }", "    output[at + {{ q }}u] = sum[{{ q }}];", "parity matmul linear"),
+    ("matmul: write behind the last row", "shaders/matmul.wgsl", "  if (row + {{ i }}u < M) {", "  if (row + {{ i }}u < M + 1u) {", "parity matmul linear"),
+    ("max_pool2d: last of equals wins", "shaders/max_pool2d.wgsl", "let wins = (index == 0xffffffffu) | (value > best);", "let wins = (index == 0xffffffffu) | (value >= best);", "parity max_pool2d"),
+    ("max_pool2d: starts from 0", "shaders/max_pool2d.wgsl", "let wins = ok & ((index == 0xffffffffu) | (value > best));", "let wins = ok & (value > best);", "parity max_pool2d"),
+    ("max_pool2d: overlapping windows not added", "shaders/max_pool2d_backward.wgsl", "sum += select(0.0,", "sum = select(sum,", "parity max_pool2d"),
+    ("max_pool2d: last window left out", "shaders/max_pool2d_backward.wgsl", "j <= last_j; j++", "j < max(last_j, 1); j++", "parity max_pool2d"),
+    ("avg_pool2d: divisor counts beyond the padding", "shaders/common/avg_window.wgsl", "min(y + {{ kernel_h }}, {{ h + pad_bottom }}) - y", "{{ kernel_h }}", "parity avg_pool2d"),
+    ("avg_pool2d: padding counted", "shaders/common/avg_window.wgsl", "- max(x, 0);", "- x;", "parity avg_pool2d"),
+    ("sum: barrier missing", "shaders/sum.wgsl", "  lanes[lane.x] = total;\n  workgroupBarrier();", "  lanes[lane.x] = total;", "parity sum"),
+    ("sum: last term dropped", "shaders/sum.wgsl", "t < last; t +=", "t + 1u < last; t +=", "parity sum"),
+    ("sum: last partial dropped", "shaders/sum_partials.wgsl", "p < {{ count }}u; p++", "p + 1u < {{ count }}u; p++", "parity sum"),
+    ("sum: partials from the second on", "shaders/sum_partials.wgsl", "var p = 0u;", "var p = 1u;", "parity sum"),
+    ("softmax: maximum of the first lane only", "shaders/common/row.wgsl", "max(lanes[lane], lanes[lane + {{ step }}u])", "lanes[lane]", "parity softmax"),
+    ("softmax: sum of the row without its tail", "shaders/softmax.wgsl", "l < LENGTH; l += LANES) { part +=", "l < LENGTH / LANES * LANES; l += LANES) { part +=", "parity softmax"),
+    ("softmax: gradient without the row's sum", "shaders/softmax_backward.wgsl", "output[at] * (grad_output[at] - total)", "output[at] * grad_output[at]", "parity softmax"),
+    ("cross_entropy: ignored rows counted", "shaders/cross_entropy.wgsl", "counted[row] = select(1.0, 0.0, ignored);", "counted[row] = 1.0;", "parity cross_entropy"),
+    ("cross_entropy: smoothing left out of the gradient", "shaders/cross_entropy_backward.wgsl", "\" + \" ~ smoothing_per_class if smoothing > 0 else \"\"", "\"\"", "parity cross_entropy"),
+    ("argmax: last of equals wins", "shaders/argmax.wgsl", "index = select(index, l, value > best);", "index = select(index, l, value >= best);", "parity argmax"),
+    ("binary: stretched operand read straight", "shaders/binary.wgsl", "* {{ d.b }}u + {% endfor %}", "* {{ d.a }}u + {% endfor %}", "parity add sub mul div"),
+    ("broadcast_to: last element missing", "shaders/broadcast_to.wgsl", "if (i >= {{ elements }}u)", "if (i + 1u >= {{ elements }}u)", "parity broadcast_to"),
+    ("relu: gradient passes at 0", "shaders/common/activations.wgsl", "select(g, 0.0, y <= 0.0)", "select(g, 0.0, y < 0.0)", "parity relu"),
+    ("gelu: a coefficient in its seventh digit", "shaders/common/math.wgsl", "1.00002368", "1.00002968", "parity gelu"),
+    ("tanh: the builtin", "shaders/common/activations.wgsl", "return tanh_exact(x);", "return tanh(x);", "parity tanh"),
+    ("unary: last vec4 missing", "src/kernels/unary.rs", "let vec4s = inputs[0].shape.elements().div_ceil(4);", "let vec4s = (inputs[0].shape.elements() / 4).max(1);", "parity relu"),
+    ("adam: bias correction of the step before", "shaders/adam.wgsl", "let t = f32(step_count[0]);", "let t = f32(max(step_count[0], 2u) - 1u);", "parity adam"),
+    ("adam: decay not decoupled", "shaders/adam.wgsl", "let p = param[i] * (1.0 - rate * {{ weight_decay }});", "let p = param[i];", "parity adam"),
+    ("sgd: nesterov without its look ahead", "shaders/sgd.wgsl", "(g + {{ momentum_literal }} * v)", "v", "parity sgd"),
+    ("planner: a slot given back too early", "src/plan/build.rs", "last_use[root[input]] = id;", "last_use[root[input]] = id.saturating_sub(1).max(last_use[root[input]]);", "parity cross_entropy matmul div reshape"),
+    ("rule: matmul with a wrong transpose", "src/ops/matmul.rs", "product(b, grad, trans_b, true)?", "product(b, grad, trans_b, false)?", "gradients matmul"),
+    ("rule: linear's weight gradient of the wrong operand", "src/ops/matmul.rs", "product(grad, a, true, trans_a)?", "product(grad, a, true, trans_a)?.scale(0.5)?", "fixtures"),
+    ("rule: division without its sign", "src/ops/binary.rs", ".div(b)?.scale(-1.0)?", ".div(b)?", "fixtures"),
+    ("rule: subtraction without its sign", "src/ops/binary.rs", "grad.scale(-1.0)?))?])", "grad.clone()))?])", "fixtures"),
+    ("rule: stretched operand not summed", "src/ops/broadcast_to.rs", "unbroadcast(grad, &flow.inputs[0].shape())", "unbroadcast(&grad.scale(0.5)?, &flow.inputs[0].shape())", "fixtures"),
+    ("rule: convolution's bias gradient over one axis less", "src/ops/conv2d.rs", "grad.sum(&[0, 2, 3], false)", "grad.sum(&[0, 2, 3], false)?.scale(2.0)", "fixtures"),
+    ("rule: second derivative of the input gradient", "src/ops/conv2d.rs", "build(grad, weight, None, *options)", "build(&grad.scale(2.0)?, weight, None, *options)", "gradients conv2d"),
+    ("rule: cross entropy saves its loss", "src/ops/cross_entropy.rs", "&flow.outputs[1]];", "&flow.outputs[0]];", "fixtures"),
+    ("rule: sum's error not repeated whole", "src/ops/sum.rs", ".broadcast_to(shape.clone()))?])", ".broadcast_to(shape.clone())?.scale(0.5))?])", "fixtures"),
+    ("reference: avg_pool2d counts beyond the padding", "src/reference/avg_pool2d.rs", "let end = (start + kernel).min(before + input + after);", "let end = start + kernel;", "fixtures"),
+    ("reference: max_pool2d takes the last of equals", "src/reference/max_pool2d.rs", "value > most", "value >= most", "parity max_pool2d"),
+    ("reference: elu's derivative without alpha", "src/reference/unary.rs", "f64::from(alpha) * s.exp()", "s.exp()", "fixtures"),
+]
+
+
+def run(*command, cwd=COPY):
+    environment = {**os.environ, "CARGO_TARGET_DIR": str(TARGET), "RUST_BACKTRACE": "0"}
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
+
+
+def parity(ops, quick):
+    """Which tiers found the bug, with the number of cases; None where it was not found."""
+    built = run("cargo", "build", "--features", "cli", "--quiet")
+    if built.returncode:
+        return f"does not compile: {built.stderr[-300:]}"
+    report = COPY / "parity.json"
+    command = [str(TARGET / "debug" / "wgrad"), "parity", *ops, "--json", str(report)] + (["--quick"] if quick else [])
+    done = run(*command)
+    if done.returncode == 0:
+        return None
+    cases = [c for c in json.loads(report.read_text())["cases"] if c["verdict"] == "fail"]
+    tiers = Counter(c.get("tier", "device") for c in cases)
+    return "parity: " + ", ".join(f"{tier} {count}" for tier, count in tiers.most_common())
+
+
+def test(name, words):
+    done = run("cargo", "test", "--quiet", "--test", name, *words)
+    if "could not compile" in done.stderr:
+        return f"does not compile: {done.stderr[-300:]}"
+    return None if done.returncode == 0 else {"fixtures": "PyTorch's results", "gradients": "finite differences"}[name]
+
+
+def check(how):
+    kind, *words = shlex.split(how)
+    return parity(words, kind == "parity") if kind.startswith("parity") else test(kind, words)
+
+
+def main(words):
+    chosen = [m for m in MUTANTS if not words or any(w in m[0] for w in words)]
+    shutil.rmtree(COPY, ignore_errors=True)
+    keep = shutil.ignore_patterns("target", ".git", "runs")
+    shutil.copytree(ROOT, COPY, ignore=keep)
+    rows, missed = [], 0
+    for name, file, old, new, how in chosen:
+        path = COPY / file
+        text = path.read_text()
+        if old not in text:
+            found = "the text to replace is not there"
+            missed += 1
+        else:
+            path.write_text(text.replace(old, new, 1))
+            found = check(how)
+            missed += found is None or found.startswith("does not compile")
+            path.write_text(text)
+        rows.append((name, file, found or "**not found**"))
+        print(f"{name:60} {rows[-1][2]}", flush=True)
+    total = f"{len(rows) - missed} of {len(rows)} seeded bugs found."
+    known = json.loads(RESULTS.read_text()) if RESULTS.exists() and words else {}
+    known |= {name: found for name, _, found in rows}
+    RESULTS.write_text(json.dumps(known))
+    # Those run before keep their result, so that a part can be run again.
+    if all(m[0] in known for m in MUTANTS):
+        table = "\n".join(f"| {m[0]} | `{m[1]}` | {known[m[0]]} |" for m in MUTANTS)
+        found = [m for m in MUTANTS if not known[m[0]].startswith(("**", "does not", "the text"))]
+        total = f"{len(found)} of {len(MUTANTS)} seeded bugs found."
+        text = (
+            "# Seeded bugs\n\nWritten by `scripts/mutants.py`: one bug at a time, and what found it, with the number "
+            f"of cases.\n\n{total}\n\n| bug | file | found by |\n|---|---|---|\n{table}\n"
+        )
+        (ROOT / "tests" / "MUTANTS.md").write_text(text)
+    print(total)
+    sys.exit(missed > 0)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

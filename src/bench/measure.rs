@@ -1,0 +1,179 @@
+//! How long something takes: warm-up until stable, then samples.
+
+use super::report::Timing;
+use crate::error::Result;
+use crate::exec::{Executable, Stopwatch, Workload};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// How much is measured.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Policy {
+    /// Samples are taken until this much time is spent and there are enough.
+    pub budget: Duration,
+    /// The fewest samples.
+    pub min_samples: usize,
+    /// The most samples.
+    pub max_samples: usize,
+    /// A sample is the mean of as many runs as take this long, so that the clock's resolution does not count.
+    pub sample: Duration,
+    /// Warm-up ends here even if the times still change.
+    pub warm_up: Duration,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            budget: Duration::from_millis(500),
+            min_samples: 10,
+            max_samples: 200,
+            sample: Duration::from_millis(2),
+            warm_up: Duration::from_millis(300),
+        }
+    }
+}
+
+/// The most runs of one sample.
+const MOST_RUNS: usize = 1000;
+/// A submission longer than this may be taken for a hang by a driver.
+const SUBMISSION: Duration = Duration::from_millis(100);
+/// Times are stable when this many in turn differ by no more than [`STABLE`].
+const IN_TURN: usize = 3;
+const STABLE: f64 = 0.05;
+
+/// Something that can be run many times.
+pub trait Target {
+    /// Seconds for one run, the mean of `runs`, `samples` times.
+    ///
+    /// # Errors
+    /// When the device failed.
+    fn time(&mut self, stopwatch: &Stopwatch, runs: usize, samples: usize) -> Result<Vec<Option<f64>>>;
+}
+
+impl Target for &Workload {
+    fn time(&mut self, stopwatch: &Stopwatch, runs: usize, samples: usize) -> Result<Vec<Option<f64>>> {
+        // Each sample begins with the set after the last one of the sample before, when runs are many.
+        Workload::time(self, stopwatch, 0, runs.max(self.sets()), samples)
+    }
+}
+
+impl Target for &mut Executable {
+    fn time(&mut self, stopwatch: &Stopwatch, runs: usize, samples: usize) -> Result<Vec<Option<f64>>> {
+        Executable::time(self, stopwatch, runs, samples)
+    }
+}
+
+/// Tells whether the device is as fast as it can be, between bursts of samples.
+pub trait Watch {
+    /// How many times slower than at its best the device is now; 1 where nobody looks.
+    ///
+    /// # Errors
+    /// When the device failed.
+    fn look(&mut self, stopwatch: &Stopwatch) -> Result<f64>;
+}
+
+/// Nobody looks.
+#[derive(Debug, Clone, Copy)]
+pub struct Unwatched;
+
+impl Watch for Unwatched {
+    fn look(&mut self, _: &Stopwatch) -> Result<f64> {
+        Ok(1.0)
+    }
+}
+
+/// Slower than its best by more than this, the device was throttled or busy.
+pub const DISTURBED: f64 = 1.08;
+/// Samples are taken in bursts of about this long; the watch looks between them.
+const BURST: Duration = Duration::from_millis(60);
+/// Waiting for a quiet device ends after this many budgets.
+const PATIENCE: f64 = 2.5;
+
+/// Measures one target. Samples between two looks of the watch that found the device disturbed are set aside,
+/// and used only where there are not enough others. When `stop` turns true, what was measured by then is
+/// given; without a sample, `None`.
+///
+/// # Errors
+/// When the device failed.
+pub fn measure(
+    target: &mut impl Target,
+    stopwatch: &Stopwatch,
+    watch: &mut impl Watch,
+    policy: &Policy,
+    stop: &AtomicBool,
+) -> Result<Option<Timing>> {
+    let (stable, run) = warm_up(target, stopwatch, policy, stop)?;
+    let runs = ((policy.sample.as_secs_f64() / run).ceil() as usize).clamp(1, MOST_RUNS);
+    let seconds = run * runs as f64;
+    let together = ((SUBMISSION.as_secs_f64() / seconds) as usize).clamp(1, policy.min_samples);
+    let mut timing = Timing::new(stopwatch.clock(), runs, stable);
+    let (mut aside, mut worst) = (Vec::new(), 1.0f64);
+    let start = Instant::now();
+    let mut quiet = Duration::ZERO;
+    let mut before = watch.look(stopwatch)?;
+    while !stop.load(Ordering::Relaxed) {
+        let enough = timing.samples.len() >= policy.min_samples && quiet >= policy.budget;
+        let impatient = start.elapsed() > policy.budget.mul_f64(PATIENCE)
+            && timing.samples.len() + aside.len() >= policy.min_samples;
+        // A device that only gives wrong measurements does not hold us up for ever.
+        let most = timing.samples.len().max(timing.dropped) >= policy.max_samples;
+        if enough || impatient || most {
+            break;
+        }
+        let burst = Instant::now();
+        let mut samples = Vec::new();
+        while burst.elapsed() < BURST && !stop.load(Ordering::Relaxed) {
+            for seconds in target.time(stopwatch, runs, together)? {
+                match seconds {
+                    Some(seconds) => samples.push(seconds),
+                    None => timing.dropped += 1,
+                }
+            }
+        }
+        let spent = burst.elapsed();
+        let after = watch.look(stopwatch)?;
+        let slower = before.max(after);
+        before = after;
+        if slower <= DISTURBED {
+            timing.samples.extend(samples);
+            quiet += spent;
+        } else {
+            aside.extend(samples);
+            worst = worst.max(slower);
+        }
+    }
+    if timing.samples.len() < policy.min_samples && !aside.is_empty() {
+        timing.samples.append(&mut aside);
+        timing.disturbed = Some(worst);
+    }
+    timing.set_aside = aside.len();
+    Ok((!timing.samples.is_empty()).then_some(timing))
+}
+
+/// Runs until times are stable. Gives whether they became so, and the last.
+fn warm_up(
+    target: &mut impl Target,
+    stopwatch: &Stopwatch,
+    policy: &Policy,
+    stop: &AtomicBool,
+) -> Result<(bool, f64)> {
+    let start = Instant::now();
+    let mut last: Vec<f64> = Vec::new();
+    let mut runs = 1;
+    loop {
+        let seconds = target.time(stopwatch, runs, 1)?.into_iter().flatten().next();
+        // Without a valid time, a short one is assumed: more runs follow.
+        let seconds = seconds.unwrap_or(1e-6).max(1e-9);
+        let wanted = ((policy.sample.as_secs_f64() / seconds).ceil() as usize).clamp(1, MOST_RUNS);
+        last.push(seconds);
+        let recent = &last[last.len().saturating_sub(IN_TURN)..];
+        let (low, high) = recent.iter().fold((f64::MAX, 0f64), |(l, h), &s| (l.min(s), h.max(s)));
+        if recent.len() == IN_TURN && high <= low * (1.0 + STABLE) {
+            return Ok((true, low));
+        }
+        if stop.load(Ordering::Relaxed) || start.elapsed() > policy.warm_up && last.len() >= IN_TURN {
+            return Ok((false, low));
+        }
+        runs = wanted.min(runs * 10);
+    }
+}

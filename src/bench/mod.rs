@@ -1,0 +1,29 @@
+//! Measuring kernels and training steps on a device, so that the numbers can be trusted.
+//!
+//! A [`Case`] is one op of given shapes. It is [checked](check::check) against the CPU reference on the device that
+//! is measured, then [timed](measure::measure) with device timestamps: warm-up until stable, at least ten samples, random
+//! data. The [roofs](peaks::roofs) that results are put in relation to are measured on the same device in the
+//! same run. A [`Report`] holds all of it with the environment and the raw samples, and two reports can be
+//! [compared](compare()).
+//!
+//! The `wgrad bench` command is a thin layer over this module.
+
+mod case;
+mod catalog;
+pub mod check;
+mod compare;
+pub mod measure;
+pub mod peaks;
+mod report;
+pub mod shader;
+mod shapes;
+mod statistics;
+pub mod trace;
+pub mod train;
+
+pub use case::{Case, Prepared};
+pub use catalog::{OPS, OpEntry, Pass, op};
+pub use compare::{Compared, Comparison, Rules, SetMean, Verdict, compare};
+pub use report::{Environment, Footprint, Report, Roofs, Row, SCHEMA, Status, Timing, VERSION, load, save};
+pub use shapes::{Dims, Line, parse_table};
+pub use statistics::{Summary, interval_of_ratio};

@@ -1,0 +1,93 @@
+//! Samples in few numbers.
+
+use crate::random::Rng;
+
+/// Samples, summarised.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Summary {
+    /// Half of the samples are below.
+    pub median: f64,
+    /// The smallest.
+    pub min: f64,
+    /// A tenth of the samples are below.
+    pub p10: f64,
+    /// A tenth of the samples are above.
+    pub p90: f64,
+    /// How many there are.
+    pub count: usize,
+}
+
+/// The value below which the fraction `q` of sorted samples lies, linear between neighbours.
+fn quantile(sorted: &[f64], q: f64) -> f64 {
+    let position = q * (sorted.len() - 1) as f64;
+    let below = position.floor() as usize;
+    let above = (below + 1).min(sorted.len() - 1);
+    sorted[below] + (sorted[above] - sorted[below]) * (position - below as f64)
+}
+
+fn sorted(samples: &[f64]) -> Vec<f64> {
+    let mut sorted = samples.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted
+}
+
+impl Summary {
+    /// Of at least one sample.
+    pub fn of(samples: &[f64]) -> Option<Self> {
+        if samples.is_empty() {
+            return None;
+        }
+        let sorted = sorted(samples);
+        Some(Self {
+            median: quantile(&sorted, 0.5),
+            min: sorted[0],
+            p10: quantile(&sorted, 0.1),
+            p90: quantile(&sorted, 0.9),
+            count: sorted.len(),
+        })
+    }
+}
+
+/// Resampled pairs behind an interval.
+const RESAMPLES: usize = 1000;
+
+/// The ratio of the medians `new / old` and the interval that holds it with 98 % confidence, by the bootstrap:
+/// both sides are drawn again with replacement from their own samples. Seeded, so the answer repeats.
+pub fn interval_of_ratio(old: &[f64], new: &[f64]) -> Option<(f64, [f64; 2])> {
+    let ratio = Summary::of(new)?.median / Summary::of(old)?.median;
+    let mut rng = Rng::new(1);
+    let mut median_again = |samples: &[f64]| {
+        let drawn: Vec<f64> = samples.iter().map(|_| samples[rng.below(samples.len())]).collect();
+        quantile(&sorted(&drawn), 0.5)
+    };
+    let ratios: Vec<f64> = (0..RESAMPLES).map(|_| median_again(new) / median_again(old)).collect();
+    let ratios = sorted(&ratios);
+    Some((ratio, [quantile(&ratios, 0.01), quantile(&ratios, 0.99)]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_lie_between_neighbours() {
+        let summary = Summary::of(&[5.0, 1.0, 2.0, 4.0, 3.0]).unwrap();
+        assert_eq!((summary.median, summary.min, summary.count), (3.0, 1.0, 5));
+        assert!((summary.p10 - 1.4).abs() < 1e-12 && (summary.p90 - 4.6).abs() < 1e-12);
+        assert!(Summary::of(&[]).is_none());
+    }
+
+    #[test]
+    fn the_interval_holds_the_ratio_and_shrinks_with_samples() {
+        let mut rng = Rng::new(3);
+        let mut draw = |scale: f64, n: usize| -> Vec<f64> {
+            (0..n).map(|_| scale * (1.0 + 0.05 * rng.normal())).collect()
+        };
+        let (ratio, [low, high]) = interval_of_ratio(&draw(1.0, 12), &draw(1.1, 12)).unwrap();
+        assert!(low < ratio && ratio < high && low > 1.0 && high < 1.25);
+        let (_, [low_many, high_many]) = interval_of_ratio(&draw(1.0, 200), &draw(1.1, 200)).unwrap();
+        assert!(high_many - low_many < high - low);
+        let same = [2.0; 10];
+        assert_eq!(interval_of_ratio(&same, &same), Some((1.0, [1.0, 1.0])));
+    }
+}

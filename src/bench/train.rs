@@ -1,0 +1,327 @@
+//! Whole training steps of named models.
+
+use super::measure::{Policy, Watch, measure};
+use super::report::{Footprint, Row, Status};
+use super::statistics::Summary;
+use crate::error::{Error, Mismatch, Result};
+use crate::exec::{Counters, Device, Executable, Parameters, Stopwatch};
+use crate::graph::{Graph, Tensor};
+use crate::nn::{self, Activation, AvgPool2d, Conv2d, Flatten, Linear, MaxPool2d, Module, Sequential};
+use crate::ops::{CrossEntropy, Op, Reduction, Role, Unary};
+use crate::optim::{Optimizer, Sgd};
+use crate::plan::Step;
+use crate::random::Rng;
+use crate::tensor::HostTensor;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+/// A model and the images it takes; all have 10 classes.
+pub struct TrainModel {
+    /// Its name.
+    pub name: &'static str,
+    /// One line about it.
+    pub about: &'static str,
+    /// Channels, height and width of an image.
+    pub image: [usize; 3],
+    /// Images of a batch, if nothing else is asked for.
+    pub batch: usize,
+    build: fn() -> Result<Sequential>,
+}
+
+/// Every model.
+pub const MODELS: [TrainModel; 5] = [
+    TrainModel {
+        name: "mlp",
+        about: "linear 784-256, relu, linear 256-10",
+        image: [1, 28, 28],
+        batch: 64,
+        build: || named("mlp"),
+    },
+    TrainModel {
+        name: "simple-cnn",
+        about: "two 3x3 convolutions with max pools, two linear layers",
+        image: [1, 28, 28],
+        batch: 64,
+        build: || named("simple-cnn"),
+    },
+    TrainModel {
+        name: "lenet",
+        about: "LeNet-5: two 5x5 convolutions with average pools, three linear layers, tanh",
+        image: [1, 28, 28],
+        batch: 64,
+        build: || named("lenet"),
+    },
+    TrainModel {
+        name: "vgg-like",
+        about: "3x3 convolutions 3-32-32, 32-64-64, 64-128-128 with max pools, linear 2048-128-10",
+        image: [3, 32, 32],
+        batch: 16,
+        build: || Ok(vgg_like()),
+    },
+    TrainModel {
+        name: "resnet-like-without-batch-norm",
+        about: "3x3 stem, three stages of two residual blocks (16, 32, 64 channels), global average pool, linear",
+        image: [3, 32, 32],
+        batch: 16,
+        build: || Ok(resnet_like()),
+    },
+];
+
+/// The model called `name`.
+///
+/// # Errors
+/// Lists those there are.
+pub fn model(name: &str) -> Result<&'static TrainModel> {
+    let known = || MODELS.iter().map(|m| m.name).collect::<Vec<_>>().join(", ");
+    MODELS.iter().find(|m| m.name == name).ok_or_else(|| Error::argument("model", known(), name))
+}
+
+fn named(name: &str) -> Result<Sequential> {
+    nn::model(name).map(|model| (model.build)())
+}
+
+fn vgg_like() -> Sequential {
+    let relu = || Activation(Unary::Relu);
+    let mut layers = Sequential::new();
+    for (from, to) in [(3, 32), (32, 64), (64, 128)] {
+        layers = layers.add(Conv2d::new(from, to, 3).padding(1)).add(relu());
+        layers = layers.add(Conv2d::new(to, to, 3).padding(1)).add(relu()).add(MaxPool2d::new(2));
+    }
+    layers.add(Flatten).add(Linear::new(2048, 128)).add(relu()).add(Linear::new(128, 10))
+}
+
+/// `relu(x + f(x))`, `x` through a 1x1 convolution where the shape changes. A residual block without batch
+/// norm, which this crate does not have yet.
+struct Residual {
+    body: Sequential,
+    shortcut: Option<Conv2d>,
+}
+
+impl Residual {
+    fn new(from: usize, to: usize, stride: usize) -> Self {
+        let body = Sequential::new()
+            .add(Conv2d::new(from, to, 3).padding(1).stride(stride))
+            .add(Activation(Unary::Relu))
+            .add(Conv2d::new(to, to, 3).padding(1));
+        let changes = from != to || stride != 1;
+        Self { body, shortcut: changes.then(|| Conv2d::new(from, to, 1).stride(stride).bias(false)) }
+    }
+}
+
+impl Module for Residual {
+    fn forward(&self, input: &Tensor) -> Result<Tensor> {
+        let graph = input.graph().clone();
+        let body = graph.scoped("body", || self.body.forward(input))?;
+        let shortcut = match &self.shortcut {
+            Some(conv) => graph.scoped("shortcut", || conv.forward(input))?,
+            None => input.clone(),
+        };
+        body.add(&shortcut)?.relu()
+    }
+}
+
+fn resnet_like() -> Sequential {
+    let mut layers = Sequential::new().add(Conv2d::new(3, 16, 3).padding(1)).add(Activation(Unary::Relu));
+    for (from, to, stride) in [(16, 16, 1), (16, 32, 2), (32, 64, 2)] {
+        layers = layers.add(Residual::new(from, to, stride)).add(Residual::new(to, to, 1));
+    }
+    layers.add(AvgPool2d::new(8)).add(Flatten).add(Linear::new(64, 10))
+}
+
+/// A training step: forward, backward and SGD with momentum, compiled for a device.
+pub struct TrainStep {
+    /// The states.
+    pub parameters: Parameters,
+    /// The program.
+    pub program: Executable,
+    graph: Graph,
+    image: Tensor,
+    label: Tensor,
+    loss: Tensor,
+    data: [HostTensor; 2],
+}
+
+impl TrainStep {
+    /// Of a batch of random images and labels.
+    ///
+    /// # Errors
+    /// When the device cannot hold it.
+    pub fn new(device: &Device, model: &TrainModel, batch: usize) -> Result<Self> {
+        let graph = Graph::new();
+        let [c, h, w] = model.image;
+        let image = graph.input("image", [batch, c, h, w])?;
+        let label = graph.input_u32("label", [batch])?;
+        let logits = (model.build)()?.forward(&image)?;
+        let loss = logits.cross_entropy(&label, CrossEntropy::default(), Reduction::Mean)?;
+        Sgd::new(0.01).momentum(0.9).minimize(&loss)?;
+        let parameters = Parameters::new(device, 1);
+        let program = parameters.compile(&graph, &[&loss])?;
+        let mut rng = Rng::new(5);
+        let pixels = (0..batch * c * h * w).map(|_| rng.range(0.1, 1.0) as f32).collect();
+        let labels = (0..batch).map(|_| rng.below(10) as u32).collect();
+        let data = [HostTensor::from_f32(image.shape(), pixels)?, HostTensor::from_u32([batch], labels)?];
+        Ok(Self { parameters, program, graph, image, label, loss, data })
+    }
+
+    /// One step: uploads the batch, runs. Does not wait.
+    ///
+    /// # Errors
+    /// When the device failed.
+    pub fn run(&mut self) -> Result<()> {
+        self.program.run(&[(&self.image, &self.data[0]), (&self.label, &self.data[1])])
+    }
+
+    /// The loss of the last step; waits for it.
+    ///
+    /// # Errors
+    /// When the device failed.
+    pub fn loss(&self) -> Result<f32> {
+        Ok(self.program.read(&self.loss)?.as_f32()?[0])
+    }
+
+    /// What one step asks of the device, its loss read back.
+    ///
+    /// # Errors
+    /// When the device failed.
+    pub fn count(&mut self) -> Result<Counters> {
+        let before = self.parameters.device().counters();
+        self.run()?;
+        self.loss()?;
+        Ok(self.parameters.device().counters() - before)
+    }
+
+    /// Operations of a step without those of taps in the padding.
+    fn valid_flops(&self) -> u64 {
+        self.graph.with(|data| {
+            let needed = data.reachable(&[self.loss.id()]);
+            let ops = data.nodes.iter().zip(needed).filter(|(_, needed)| *needed);
+            ops.map(|(node, _)| {
+                let types = |ids: &[usize]| ids.iter().map(|&v| data.ty(v)).collect::<Vec<_>>();
+                match node.op {
+                    Op::Input { .. } | Op::State { .. } | Op::Constant { .. } => 0,
+                    _ => node.op.valid_flops(&types(&node.inputs), &types(&node.outputs)),
+                }
+            })
+            .sum()
+        })
+    }
+}
+
+/// Images of the step that is checked: the reference takes its time.
+const CHECKED: usize = 2;
+
+/// Compares the loss and all weights after one step with the CPU reference.
+fn check(device: &Device, model: &TrainModel) -> Result<String> {
+    let on = |device: &Device| -> Result<TrainStep> {
+        let mut step = TrainStep::new(device, model, CHECKED)?;
+        step.run()?;
+        Ok(step)
+    };
+    let (got, expected) = (on(device)?, on(&Device::cpu())?);
+    let wrong = |what: String, expected: f64, got: f64| {
+        Err(Error::op(model.name, &what, Mismatch::new(format!("{expected:e}"), format!("{got:e}"))))
+    };
+    let (loss, reference) = (f64::from(got.loss()?), f64::from(expected.loss()?));
+    // NaN is within no bound.
+    let near = |error: f64, bound: f64| error <= bound;
+    if !near((loss - reference).abs(), 1e-5 * reference.abs()) {
+        return wrong("loss".into(), reference, loss);
+    }
+    for name in expected.parameters.names(Role::Parameter) {
+        let (a, b) = (got.parameters.get(&name)?, expected.parameters.get(&name)?);
+        let (a, b) = (a.as_f32()?, b.as_f32()?);
+        let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
+        let error = norm(&mut a.iter().zip(b).map(|(a, b)| f64::from(*a) - f64::from(*b)));
+        let size = norm(&mut b.iter().map(|b| f64::from(*b)));
+        if !near(error, 1e-4 * size) {
+            return wrong(format!("relative error of {name}"), 1e-4, error / size);
+        }
+    }
+    Ok(format!("loss within 1e-5 and weights within 1e-4 after a step of {CHECKED} images"))
+}
+
+/// Checks and times a model's training step.
+///
+/// # Errors
+/// When the device failed or the result is wrong.
+pub fn row(
+    device: &Device,
+    model: &TrainModel,
+    batch: usize,
+    stopwatch: &Stopwatch,
+    watch: &mut impl Watch,
+    policy: &Policy,
+    stop: &AtomicBool,
+) -> Result<Row> {
+    let checked = check(device, model)?;
+    let mut step = TrainStep::new(device, model, batch)?;
+    step.run()?;
+    let counted = step.count()?;
+    let timing = measure(&mut &mut step.program, stopwatch, watch, policy, stop)?;
+    let footprint =
+        if timing.is_some() { Some(footprint(&mut step, batch, counted, policy, stop)?) } else { None };
+    let plan = step.program.plan();
+    let nominal =
+        plan.map_or(0, |p| p.steps.iter().map(|s| if let Step::Dispatch(d) = s { d.flops } else { 0 }).sum());
+    let [c, h, w] = model.image;
+    Ok(Row {
+        set: "train".into(),
+        layer: model.name.into(),
+        count: 1,
+        op: String::new(),
+        pass: "step".into(),
+        shape: format!("n{batch}c{c}h{h}w{w}"),
+        requested: String::new(),
+        variant: "SGD with momentum".into(),
+        status: if timing.is_some() { Status::Ok } else { Status::Skipped("interrupted".into()) },
+        check: checked,
+        flops: step.valid_flops(),
+        nominal_flops: nominal,
+        bytes: footprint.as_ref().map_or(0, |f| f.bound_bytes),
+        timing,
+        footprint,
+        cold: false,
+    })
+}
+
+fn footprint(
+    step: &mut TrainStep,
+    batch: usize,
+    counted: Counters,
+    policy: &Policy,
+    stop: &AtomicBool,
+) -> Result<Footprint> {
+    let mut encode = Vec::new();
+    for _ in 0..10 {
+        step.loss()?;
+        let start = Instant::now();
+        step.run()?;
+        encode.push(start.elapsed().as_secs_f64());
+    }
+    step.loss()?;
+    let (start, mut steps) = (Instant::now(), 0);
+    while steps < 3 || start.elapsed() < policy.budget && !stop.load(Ordering::Relaxed) {
+        step.run()?;
+        steps += 1;
+    }
+    step.loss()?;
+    let step_seconds = start.elapsed().as_secs_f64() / f64::from(steps);
+    let plan = step.program.plan();
+    let bound = |s: &Step| match s {
+        Step::Dispatch(d) => d.bindings.iter().map(|b| b.bytes).sum(),
+        Step::Copy { bytes, .. } => 2 * bytes,
+    };
+    Ok(Footprint {
+        images: batch,
+        step_seconds,
+        encode_seconds: Summary::of(&encode).map_or(0.0, |s| s.median),
+        // The loss is read back in a submission of its own.
+        submits: counted.submits - 1,
+        passes: counted.passes,
+        dispatches: counted.dispatches,
+        pipelines: plan.map_or(0, |p| p.kernels.len() as u64),
+        bound_bytes: plan.map_or(0, |p| p.steps.iter().map(bound).sum()),
+        uploaded: counted.uploaded,
+        peak_bytes: step.program.memory().peak,
+    })
+}

@@ -1,0 +1,73 @@
+//! `wgrad bench`: a thin layer over `wgrad::bench`.
+
+mod compare;
+mod html;
+mod ops;
+mod peaks;
+mod plots;
+mod session;
+mod sets;
+mod shader;
+mod table;
+mod train;
+
+use clap::{Args, Parser, Subcommand};
+
+/// `wgrad bench`.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Measure ops, forward and each gradient, over named sets of shapes or one shape.
+    ///
+    /// `wgrad bench conv2d --shape n16c64h28w28k64r3s3p1 --pass wgrad` is short for
+    /// `wgrad bench ops --op conv2d --shape .. --pass wgrad`; `--list` shows sets, ops and their letters.
+    Ops(ops::OpsArgs),
+    /// Measure whole training steps of named models.
+    Train(train::TrainArgs),
+    /// Measure what the adapter can do: arithmetic, memory, workgroup memory, dispatch, submit, readback.
+    Peaks(peaks::PeaksArgs),
+    /// Measure somebody's own compute shaders, described in TOML files beside them.
+    Shader(shader::ShaderArgs),
+    /// Compare two result files, case by case.
+    Compare(compare::CompareArgs),
+    /// An op's name: as `ops --op NAME`.
+    #[command(external_subcommand)]
+    Op(Vec<String>),
+}
+
+/// `wgrad bench OP ..` parsed as `wgrad bench ops --op OP ..`.
+#[derive(Debug, Parser)]
+#[command(name = "wgrad bench ops")]
+struct OneOp {
+    #[command(flatten)]
+    args: ops::OpsArgs,
+}
+
+/// Runs a benchmark.
+pub fn run(args: &BenchArgs) -> anyhow::Result<()> {
+    match &args.command {
+        Command::Ops(args) => ops::run(args),
+        Command::Train(args) => train::run(args),
+        Command::Peaks(args) => peaks::run(args),
+        Command::Shader(args) => shader::run(args),
+        Command::Compare(args) => compare::run(args),
+        Command::Op(words) => {
+            let (name, rest) = words.split_first().map_or(("", &[][..]), |(n, r)| (n.as_str(), r));
+            if wgrad::bench::op(name).is_err() {
+                let ops: Vec<_> = wgrad::bench::OPS.iter().map(|o| o.name).collect();
+                anyhow::bail!(
+                    "bench: expected ops, train, peaks, shader, compare or an op ({}), got {name}",
+                    ops.join(", ")
+                );
+            }
+            let start = ["wgrad bench ops", "--op", name].map(str::to_owned);
+            let parsed = OneOp::try_parse_from(start.iter().chain(rest)).unwrap_or_else(|e| e.exit());
+            ops::run(&parsed.args)
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! `wgrad bench train`: whole training steps.
+
+use super::session::{MeasureArgs, Session};
+use super::table;
+use clap::Args;
+use indicatif::ProgressBar;
+use wgrad::bench::peaks::{self, Sentinel};
+use wgrad::bench::train::{self, MODELS, TrainModel};
+use wgrad::bench::{Row, Status};
+
+/// `wgrad bench train`.
+#[derive(Debug, Args)]
+pub struct TrainArgs {
+    #[command(flatten)]
+    measure: MeasureArgs,
+    /// Only these models; all if none is named.
+    #[arg(long)]
+    model: Vec<String>,
+    /// Images of a batch; each model's own if not given.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    batch_size: Option<u32>,
+    /// List the models.
+    #[arg(long)]
+    list: bool,
+}
+
+/// Runs it.
+pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
+    if args.list {
+        MODELS.iter().for_each(|m| println!("{:32} {}", m.name, m.about));
+        return Ok(());
+    }
+    let models: Vec<&TrainModel> = match args.model.is_empty() {
+        true => MODELS.iter().collect(),
+        false => args.model.iter().map(|name| train::model(name)).collect::<wgrad::Result<_>>()?,
+    };
+    let session = Session::open(&args.measure)?;
+    let (stopwatch, stop) = (&session.stopwatch, session.stop());
+    let peaks = peaks::measure_rows(&session.device, &peaks::ROOFS, stopwatch, stop, |_| {})?;
+    let roofs = peaks::roofs(&peaks);
+    let mut sentinel = Sentinel::new(&session.device, stopwatch)?;
+    let bar = ProgressBar::new(models.len() as u64).with_style(super::ops::style());
+    table::train_header();
+    let (mut rows, mut bases) = (Vec::new(), Vec::new());
+    for model in &models {
+        if session.stopped() {
+            break;
+        }
+        bar.set_message(model.name);
+        let batch = args.batch_size.map_or(model.batch, |b| b as usize);
+        let row = train::row(&session.device, model, batch, stopwatch, &mut sentinel, &session.policy, stop);
+        let row = row.unwrap_or_else(|error| Row {
+            set: "train".into(),
+            layer: model.name.into(),
+            pass: "step".into(),
+            status: Status::Failed(error.to_string()),
+            ..Row::default()
+        });
+        bar.suspend(|| table::train(&row, roofs.as_ref()));
+        bar.inc(1);
+        rows.push(row);
+        bases.push(sentinel.best());
+    }
+    peaks::mark_disturbed(&mut rows, &bases);
+    bar.finish_and_clear();
+    session.finish(rows, roofs, models.len())
+}

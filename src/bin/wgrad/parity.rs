@@ -1,0 +1,208 @@
+//! `wgrad parity`: where an adapter and the definition disagree.
+
+use crate::device::DeviceArgs;
+use crate::report::{Report, Row};
+use anyhow::{Context, bail};
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+use wgrad::random::Rng;
+use wgrad::verify::{self, Adapter, Case, Effort, Line, Outcome, Verdict};
+
+/// Holds every kernel of an adapter to the CPU reference: exact integers bit for bit, real numbers within a
+/// bound for each element. Exit code 1 if anything differs.
+#[derive(Debug, Args)]
+pub struct ParityArgs {
+    /// Only these ops, such as conv2d or relu; all where none is named.
+    ops: Vec<String>,
+    /// Where to run.
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// Every adapter of every backend (of --backend, where it is given).
+    #[arg(long, conflicts_with = "device")]
+    all: bool,
+    /// One case, as a failure prints it; may be given several times.
+    #[arg(long, value_name = "LINE", conflicts_with_all = ["ops", "random"])]
+    case: Vec<String>,
+    /// This many random cases instead of the table's, shrunk where they fail.
+    #[arg(long, value_name = "N")]
+    random: Option<usize>,
+    /// The seed of the random cases.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Only the kernels the planner chooses, run twice, without bounds checks: a quarter of the time.
+    #[arg(long)]
+    quick: bool,
+    /// Print the cases and run none.
+    #[arg(long)]
+    list: bool,
+    /// Write the results as JSON.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Write the results as a page that needs nothing else.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+}
+
+/// Cases after which an adapter is opened anew: compiled kernels are kept as long as it is open, and those of a
+/// random case are never needed again.
+const REOPEN_AFTER: usize = 500;
+
+/// How often what is known so far is written, so that an interrupted run keeps it.
+const SAVE_EVERY: Duration = Duration::from_secs(5);
+
+/// Runs the cases.
+pub fn run(args: &ParityArgs) -> anyhow::Result<()> {
+    let lines = lines(args)?;
+    if args.list {
+        lines.iter().for_each(|line| println!("{line}"));
+        return Ok(());
+    }
+    let adapters = open(args)?;
+    let mut report = Report::new(adapters.iter().map(|a| a.name.clone()).collect());
+    let bar = ProgressBar::new((lines.len() * adapters.len()) as u64);
+    let style = "{elapsed_precise} [{bar:30}] {pos}/{len} {msg}";
+    bar.set_style(ProgressStyle::with_template(style).context("the progress bar")?.progress_chars("=> "));
+    let mut session = Session { args, report: &mut report, bar: &bar, saved: Instant::now() };
+    for (number, adapter) in adapters.iter().enumerate() {
+        session.adapter(number, adapter, &lines)?;
+    }
+    bar.finish_and_clear();
+    report.complete = true;
+    save(args, &report)?;
+    report.print();
+    match report.failures() {
+        0 => Ok(()),
+        failed => bail!("{failed} of {} cases failed", report.rows.len()),
+    }
+}
+
+/// The cases asked for.
+fn lines(args: &ParityArgs) -> anyhow::Result<Vec<Line>> {
+    if !args.case.is_empty() {
+        let parse = |text: &String| -> anyhow::Result<Line> {
+            let line: Line = text.parse()?;
+            Case::build(&line)?; // what cannot be built is an error of the command, not a failure of a device
+            Ok(line)
+        };
+        return args.case.iter().map(parse).collect();
+    }
+    let mut table = Vec::new();
+    for op in &args.ops {
+        table.extend(verify::table(Some(op))?);
+    }
+    if args.ops.is_empty() {
+        table = verify::table(None)?;
+    }
+    let Some(count) = args.random else { return Ok(table) };
+    let mut ops: Vec<String> = Vec::new();
+    for line in table {
+        if !ops.contains(&line.op) {
+            ops.push(line.op);
+        }
+    }
+    let mut rng = Rng::new(args.seed);
+    let mut drawn = Vec::new();
+    while drawn.len() < count {
+        let op = &ops[drawn.len() % ops.len()];
+        drawn.extend(verify::random(op, &mut rng)?);
+    }
+    Ok(drawn)
+}
+
+/// An adapter, or why it cannot be used.
+struct Opened {
+    name: String,
+    /// What `--device` takes.
+    selector: String,
+    adapter: Result<Adapter, String>,
+    open: Box<dyn Fn() -> wgrad::Result<Adapter>>,
+}
+
+fn open(args: &ParityArgs) -> anyhow::Result<Vec<Opened>> {
+    if !args.all {
+        let (chosen, device) = (args.device.backend, args.device.device.clone());
+        let open = Box::new(move || Adapter::open(chosen, Some(&device)));
+        let adapter = open()?;
+        let backend = args.device.backend.map_or(String::new(), |b| format!(" --backend {b}"));
+        let selector = format!("{}{backend}", args.device.device);
+        return Ok(vec![Opened { name: adapter.describe(), selector, adapter: Ok(adapter), open }]);
+    }
+    let found = wgrad::adapters(args.device.backend);
+    if found.is_empty() {
+        bail!("{}", wgrad::exec::NO_ADAPTER);
+    }
+    let opened = found.iter().map(|report| -> Opened {
+        let selector = report.index.to_string();
+        let index = selector.clone();
+        let open = Box::new(move || Adapter::open(None, Some(&index)));
+        let adapter = open().map_err(|e| e.to_string());
+        let name = format!("{}, {}, {}", report.name, report.kind, report.backend);
+        Opened { name, selector, adapter, open }
+    });
+    Ok(opened.collect())
+}
+
+struct Session<'a> {
+    args: &'a ParityArgs,
+    report: &'a mut Report,
+    bar: &'a ProgressBar,
+    saved: Instant,
+}
+
+impl Session<'_> {
+    fn adapter(&mut self, number: usize, opened: &Opened, lines: &[Line]) -> anyhow::Result<()> {
+        let mut adapter = opened.adapter.clone();
+        let mut lost: Option<String> = None;
+        for (done, line) in lines.iter().enumerate() {
+            if done > 0 && done % REOPEN_AFTER == 0 && adapter.is_ok() && lost.is_none() {
+                adapter = (opened.open)().map_err(|e| e.to_string());
+            }
+            self.bar.set_message(format!("{} {}", line.op, opened.name));
+            let row = match (&adapter, &lost) {
+                (_, Some(reason)) => Row::skipped(number, line, reason),
+                (Ok(adapter), None) => match self.case(adapter, line) {
+                    Ok((smallest, outcome)) => Row::new(number, &smallest, outcome, &opened.selector),
+                    Err(e) => {
+                        lost = Some(format!("the device failed before: {e}"));
+                        Row::failed(number, line, &e.to_string(), &opened.selector)
+                    }
+                },
+                (Err(reason), None) => Row::skipped(number, line, reason),
+            };
+            self.report.rows.push(row);
+            self.bar.inc(1);
+            if self.saved.elapsed() > SAVE_EVERY {
+                save(self.args, self.report)?;
+                self.saved = Instant::now();
+            }
+        }
+        Ok(())
+    }
+
+    /// The outcome of a case; of a random one that fails, of the smallest that still does.
+    fn case(&self, adapter: &Adapter, line: &Line) -> wgrad::Result<(Line, Outcome)> {
+        let effort = if self.args.quick { Effort::quick() } else { Effort::full() };
+        let outcome = verify::run(&Case::build(line)?, adapter, effort)?;
+        if self.args.random.is_none() || !matches!(outcome.verdict, Verdict::Fail(_)) {
+            return Ok((line.clone(), outcome));
+        }
+        let fails = |case: &Case| {
+            verify::run(case, adapter, effort).is_ok_and(|o| matches!(o.verdict, Verdict::Fail(_)))
+        };
+        let smallest = verify::shrink(line, fails);
+        let outcome = verify::run(&Case::build(&smallest)?, adapter, effort)?;
+        Ok((smallest, outcome))
+    }
+}
+
+fn save(args: &ParityArgs, report: &Report) -> anyhow::Result<()> {
+    if let Some(path) = &args.json {
+        wgrad::write_atomically(path, format!("{:#}\n", report.to_json()).as_bytes())?;
+    }
+    if let Some(path) = &args.html {
+        wgrad::write_atomically(path, report.to_html()?.as_bytes())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,208 @@
+//! A plan or a foreign shader with all of its buffers within reach: what benchmarks run.
+
+use super::device::{Device, Kind};
+use super::encode::{Marks, encode};
+use super::gpu::Gpu;
+use super::program::{Command, Program};
+use super::readback::read_bytes;
+use super::stopwatch::Stopwatch;
+use crate::error::{Error, Result};
+use crate::plan::{BufferId, BufferKind, BufferPlan, Plan};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// A compute shader that somebody else wrote.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ForeignShader {
+    /// Its WGSL.
+    pub wgsl: String,
+    /// The function to call.
+    pub entry: String,
+    /// Workgroups along x, y and z.
+    pub grid: [u32; 3],
+    /// Of binding 0, 1, .. of group 0: bytes, and whether it is `var<uniform>`.
+    pub bindings: Vec<(u64, bool)>,
+}
+
+/// One or more equal sets of buffers, and the steps that work on them.
+#[derive(Debug)]
+pub struct Workload {
+    sets: Vec<Program>,
+}
+
+impl Workload {
+    /// `sets` copies of a plan's buffers: enough of them, used in turn, keep the cache cold.
+    ///
+    /// # Errors
+    /// For the CPU reference, and when the device cannot do it.
+    pub(crate) fn from_plan(device: &Device, plan: &Plan, sets: usize) -> Result<Self> {
+        let gpu = gpu(device)?;
+        let build = |_| Program::build(gpu, plan.clone(), |_| None);
+        Ok(Self { sets: (0..sets.max(1)).map(build).collect::<Result<_>>()? })
+    }
+
+    /// A shader with its bindings. It is compiled with bounds checks, so it cannot do harm.
+    ///
+    /// # Errors
+    /// For the CPU reference, when the shader is not valid or its bindings are not those described.
+    pub fn from_shader(device: &Device, shader: &ForeignShader) -> Result<Self> {
+        let gpu = gpu(device)?;
+        Ok(Self { sets: vec![foreign(gpu, shader)?] })
+    }
+
+    /// How many equal sets of buffers there are.
+    pub fn sets(&self) -> usize {
+        self.sets.len()
+    }
+
+    /// Sizes and kinds of the buffers of a set.
+    pub fn buffers(&self) -> &[BufferPlan] {
+        &self.sets[0].plan.buffers
+    }
+
+    /// Writes to the start of a buffer, in every set.
+    ///
+    /// # Errors
+    /// When there is no such buffer or it is smaller.
+    pub fn write(&self, buffer: BufferId, bytes: &[u8]) -> Result<()> {
+        for set in &self.sets {
+            let size = set.plan.buffers.get(buffer).map_or(0, |b| b.bytes);
+            if (bytes.len() as u64) > size {
+                return Err(Error::argument(
+                    "buffer",
+                    format!("at most {size} bytes"),
+                    bytes.len().to_string(),
+                ));
+            }
+            set.gpu.upload(&set.buffers[buffer], bytes);
+        }
+        Ok(())
+    }
+
+    /// The first `bytes` of a buffer of the first set, after all work so far.
+    ///
+    /// # Errors
+    /// When there is no such buffer, it is smaller, or the device failed.
+    pub fn read(&self, buffer: BufferId, bytes: u64) -> Result<Vec<u8>> {
+        let set = &self.sets[0];
+        let size = set.plan.buffers.get(buffer).map_or(0, |b| b.bytes);
+        if bytes > size {
+            return Err(Error::argument("buffer", format!("at most {size} bytes"), bytes.to_string()));
+        }
+        read_bytes(&set.gpu, &set.buffers[buffer], bytes)
+    }
+
+    /// Fills all slots of all sets with copies of one word.
+    pub fn fill_scratch(&self, word: u32) {
+        self.sets.iter().for_each(|set| set.fill_slots(word));
+    }
+
+    /// Runs the first set once, without waiting.
+    ///
+    /// # Errors
+    /// When the device failed.
+    pub fn run(&mut self) -> Result<()> {
+        self.sets[0].run()
+    }
+
+    /// Seconds the host takes to encode and submit the steps of the first set, the mean of `count` times
+    /// without waiting in between.
+    ///
+    /// # Errors
+    /// When the device failed.
+    pub fn submit_seconds(&mut self, count: usize) -> Result<f64> {
+        let set = &self.sets[0];
+        let start = Instant::now();
+        for _ in 0..count.max(1) {
+            let mut encoder = set.gpu.encoder();
+            encode(&mut encoder, set.steps(), Marks::None);
+            set.gpu.submit(encoder);
+        }
+        let seconds = start.elapsed().as_secs_f64();
+        set.gpu.wait(None)?;
+        Ok(seconds / count.max(1) as f64)
+    }
+
+    /// `samples` times: seconds for one run, the mean of `runs` that follow one another. Runs take the sets
+    /// in turn from set `first` on. `None` stands for a measurement that the device gave wrongly.
+    ///
+    /// # Errors
+    /// When the device failed.
+    pub fn time(
+        &self,
+        stopwatch: &Stopwatch,
+        first: usize,
+        runs: usize,
+        samples: usize,
+    ) -> Result<Vec<Option<f64>>> {
+        let runs = runs.max(1);
+        let sample = |number: usize| {
+            (0..runs).flat_map(move |run| self.sets[(first + number * runs + run) % self.sets.len()].steps())
+        };
+        let groups: Vec<_> = (0..samples).map(sample).collect();
+        let seconds = stopwatch.measure(&groups)?;
+        Ok(seconds.into_iter().map(|s| s.map(|s| s.seconds / runs as f64)).collect())
+    }
+}
+
+fn gpu(device: &Device) -> Result<&Arc<Gpu>> {
+    match &device.0 {
+        Kind::Gpu(gpu) => Ok(gpu),
+        Kind::Cpu { .. } => Err(Error::device("an adapter to measure", "the CPU reference")),
+    }
+}
+
+/// Validation errors of what somebody else wrote are theirs, not the device's: they are caught here.
+fn foreign(gpu: &Arc<Gpu>, shader: &ForeignShader) -> Result<Program> {
+    let scope = gpu.device.push_error_scope(wgpu::ErrorFilter::Validation);
+    let built = build_foreign(gpu, shader);
+    match pollster::block_on(scope.pop()) {
+        Some(error) => Err(Error::device("a valid shader and its bindings", error.to_string())),
+        None => {
+            gpu.check()?;
+            Ok(built)
+        }
+    }
+}
+
+fn build_foreign(gpu: &Arc<Gpu>, shader: &ForeignShader) -> Program {
+    let module = gpu.device.create_shader_module(wgpu::ShaderModuleDescriptor {
+        label: Some("shader"),
+        source: wgpu::ShaderSource::Wgsl(shader.wgsl.as_str().into()),
+    });
+    let pipeline = gpu.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+        label: Some("shader"),
+        layout: None,
+        module: &module,
+        entry_point: Some(&shader.entry),
+        compilation_options: wgpu::PipelineCompilationOptions::default(),
+        cache: None,
+    });
+    let make = |(bytes, uniform): &(u64, bool)| {
+        let size = bytes.next_multiple_of(16).max(16);
+        if *uniform { gpu.uniform(size) } else { gpu.buffer("binding", size) }
+    };
+    let buffers: Vec<wgpu::Buffer> = shader.bindings.iter().map(make).collect();
+    let bound = shader.bindings.iter().zip(&buffers).enumerate();
+    let entries: Vec<_> = bound.map(|(n, (b, buffer))| entry(n, *b, buffer)).collect();
+    let bind_group = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+        label: Some("shader"),
+        layout: &pipeline.get_bind_group_layout(0),
+        entries: &entries,
+    });
+    let sizes = shader.bindings.iter().map(|(bytes, _)| bytes.next_multiple_of(16).max(16));
+    let plan = Plan {
+        buffers: sizes.map(|bytes| BufferPlan { bytes, kind: BufferKind::Slot }).collect(),
+        ..Plan::default()
+    };
+    let commands = vec![Command::Dispatch { pipeline, bind_group, grid: shader.grid }];
+    Program::from_parts(gpu, plan, buffers, commands)
+}
+
+fn entry(number: usize, (bytes, _): (u64, bool), buffer: &wgpu::Buffer) -> wgpu::BindGroupEntry<'_> {
+    let size = wgpu::BufferSize::new(bytes.next_multiple_of(4).max(4));
+    wgpu::BindGroupEntry {
+        binding: number as u32,
+        resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset: 0, size }),
+    }
+}

@@ -1,0 +1,107 @@
+//! Fusion: element-wise functions are applied where their input is computed, instead of in a pass of their own.
+//!
+//! A node joins the group of the node that computes its input when that value has no other reader, keeps its
+//! shape, and the group's kernel can apply an epilogue. The other operand of a joined node becomes an input of
+//! the group, which runs at the place of its last node.
+
+use crate::graph::{GraphData, Node, NodeId, ValueId};
+use crate::kernels::{Epilogue, EpilogueStep, takes_epilogue};
+use crate::ops::Op;
+use crate::tensor::TensorType;
+
+/// Other operands a group may read: with a convolution's own four bindings this stays within what every
+/// adapter allows.
+const MOST_OPERANDS: usize = 3;
+
+/// Nodes that one kernel computes.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Group {
+    /// The node whose op is lowered, then those applied to its output.
+    pub(super) nodes: Vec<NodeId>,
+    /// What is applied.
+    pub(super) epilogue: Epilogue,
+    /// The first node's inputs, then the other operands of the epilogue.
+    pub(super) inputs: Vec<ValueId>,
+    /// What is stored.
+    pub(super) outputs: Vec<ValueId>,
+}
+
+/// The needed nodes in groups, in an order in which they can run. `outputs` must be stored.
+pub(super) fn fuse(graph: &GraphData, outputs: &[ValueId], needed: &[bool]) -> Vec<Group> {
+    let readers = readers(graph, outputs, needed);
+    let mut groups: Vec<Group> = Vec::new();
+    let mut group_of: Vec<Option<usize>> = vec![None; graph.nodes.len()];
+    for (id, node) in graph.nodes.iter().enumerate().filter(|(id, _)| needed[*id]) {
+        let joined = candidates(node, graph).into_iter().find_map(|(through, other)| {
+            let group = group_of[graph.values[node.inputs[through]].node]?;
+            let fits = readers[node.inputs[through]] == 1 && accepts(&groups[group], other, graph);
+            fits.then_some((group, other))
+        });
+        let place = match joined {
+            Some((group, other)) => {
+                join(&mut groups[group], id, node, other);
+                group
+            }
+            None => {
+                let (inputs, outputs) = (node.inputs.clone(), node.outputs.clone());
+                groups.push(Group { nodes: vec![id], epilogue: Epilogue::default(), inputs, outputs });
+                groups.len() - 1
+            }
+        };
+        group_of[id] = Some(place);
+    }
+    groups.sort_by_key(|group| group.nodes.last().copied());
+    groups
+}
+
+/// How often each value is read; one that must be stored counts as read by others.
+fn readers(graph: &GraphData, outputs: &[ValueId], needed: &[bool]) -> Vec<usize> {
+    let mut readers = vec![0; graph.values.len()];
+    for (_, node) in graph.nodes.iter().enumerate().filter(|(id, _)| needed[*id]) {
+        node.inputs.iter().for_each(|&v| readers[v] += 1);
+    }
+    for value in outputs.iter().copied().chain(graph.updates.iter().flat_map(|&(s, v)| [s, v])) {
+        readers[value] += 2;
+    }
+    readers
+}
+
+/// The inputs of an element-wise node through which it could join a group, each with its other operand.
+fn candidates(node: &Node, graph: &GraphData) -> Vec<(usize, Option<usize>)> {
+    let same_shape = || graph.ty(node.inputs[0]) == graph.ty(node.inputs[1]);
+    if let Op::Unary(_) = node.op {
+        vec![(0, None)]
+    } else if let Op::UnaryBackward(_) = node.op {
+        vec![(0, Some(1))]
+    } else if matches!(node.op, Op::Binary(_)) && same_shape() {
+        vec![(0, Some(1)), (1, Some(0))]
+    } else {
+        vec![]
+    }
+}
+
+/// Whether the kernel of `group` can apply one more function.
+fn accepts(group: &Group, other: Option<usize>, graph: &GraphData) -> bool {
+    let base = &graph.nodes[group.nodes[0]];
+    let types: Vec<&TensorType> = base.inputs.iter().map(|&v| graph.ty(v)).collect();
+    let operands = group.inputs.len() - base.inputs.len() + usize::from(other.is_some());
+    // What an element-wise base reads besides its first input counts too.
+    takes_epilogue(&base.op, &types) && operands <= MOST_OPERANDS
+}
+
+fn join(group: &mut Group, id: NodeId, node: &Node, other: Option<usize>) {
+    let place = group.inputs.len();
+    group.inputs.extend(other.map(|i| node.inputs[i]));
+    let step = if let Op::Unary(function) = node.op {
+        EpilogueStep::Unary(function)
+    } else if let Op::UnaryBackward(function) = node.op {
+        EpilogueStep::UnaryBackward { function, saved: place }
+    } else if let Op::Binary(function) = node.op {
+        EpilogueStep::Binary { function, other: place, swapped: other == Some(0) }
+    } else {
+        return; // candidates() names no other op
+    };
+    group.epilogue.0.push(step);
+    group.nodes.push(id);
+    group.outputs.clone_from(&node.outputs);
+}

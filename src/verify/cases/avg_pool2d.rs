@@ -1,0 +1,47 @@
+//! Average pools.
+
+use super::super::line::Fields;
+use super::max_pool2d::window;
+use super::{Case, pick, seed};
+use crate::error::Result;
+use crate::ops::AvgPool2d;
+use crate::random::Rng;
+use crate::shape::Pair;
+
+pub(super) const OPS: &[&str] = &["avg_pool2d"];
+
+/// Windows that overlap, end raggedly, with every kind of padding and divisor.
+const TABLE: [&str; 11] = [
+    "2x3x8x8 kernel=2",
+    "2x3x7x9 kernel=2",
+    "2x3x7x9 kernel=2 ceil",
+    "2x3x7x9 kernel=4 stride=2 padding=2 ceil",
+    "2x3x7x9 kernel=4 stride=2 padding=2 ceil exclude_pad",
+    "1x5x13x11 kernel=3 stride=2 padding=1",
+    "1x5x13x11 kernel=3 stride=2 padding=1 exclude_pad",
+    "1x2x12x13 kernel=2x4 stride=3x1 padding=1x2",
+    "1x2x6x6 kernel=2 stride=1 padding=1,0,0,1",
+    "1x1x5x5 kernel=5",
+    "1x2x20x20 kernel=7 stride=3 padding=3",
+];
+
+pub(super) fn lines() -> Vec<String> {
+    let line = |t: &str, data: &str| format!("avg_pool2d input={t} data={data}");
+    TABLE.iter().flat_map(|t| ["integers:3", "real:1"].map(|data| line(t, data))).collect()
+}
+
+pub(super) fn build(_: &str, case: &mut Case, fields: &Fields<'_>) -> Result<()> {
+    let mut options = AvgPool2d::new(fields.pair("kernel")?.unwrap_or(Pair::from(2)));
+    options.stride = fields.pair("stride")?.unwrap_or(options.stride);
+    options.padding = fields.padding("padding")?.unwrap_or_default();
+    options.ceil_mode = fields.flag("ceil");
+    options.count_include_pad = !fields.flag("exclude_pad");
+    let input = case.input("input", &fields.shape("input")?)?;
+    let output = input.avg_pool2d(options)?;
+    case.output_and_gradients(&output)
+}
+
+pub(super) fn random(op: &str, rng: &mut Rng) -> String {
+    let (pad, data) = (pick(rng, &["", " exclude_pad"]), pick(rng, &["integers:3", "real:1"]));
+    format!("{op} {}{pad} data={data} seed={}", window(rng), seed(rng))
+}

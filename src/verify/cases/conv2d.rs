@@ -1,0 +1,114 @@
+//! Convolutions: the edge cases of `conv_edge_cases.csv`, each with exact integers and with real numbers.
+
+use super::super::line::{Fields, Line};
+use super::{Case, pick, seed, size};
+use crate::error::Result;
+use crate::ops::Conv2d;
+use crate::random::Rng;
+use crate::shape::{Padding, Pair};
+use crate::verify::Fill;
+
+pub(super) const OPS: &[&str] = &["conv2d"];
+
+const TABLE: &str = include_str!("conv_edge_cases.csv");
+
+/// Elements of input and output beyond which integers are smaller, so that the longest sum stays exact, and
+/// there is no run with real numbers.
+const LARGE: usize = 10_000_000;
+
+/// A row of the table: its tag, its fields, whether it is large, and whether it is valid.
+struct Row {
+    tag: &'static str,
+    fields: String,
+    large: bool,
+    valid: bool,
+}
+
+fn rows() -> Vec<Row> {
+    TABLE.lines().skip(1).filter_map(row).collect()
+}
+
+/// `None` for a line that does not have 18 fields.
+fn row(text: &'static str) -> Option<Row> {
+    let (tag, rest) = text.split_once(',')?;
+    let numbers: Vec<usize> = rest.split(',').filter_map(|f| f.trim().parse().ok()).collect();
+    let &[n, c, h, w, k, r, s, stride_h, stride_w, top, bottom, left, right, dil_h, dil_w, groups, valid] =
+        &numbers[..]
+    else {
+        return None;
+    };
+    let c_group = c.checked_div(groups).unwrap_or(1);
+    let fields = format!(
+        "input={n}x{c}x{h}x{w} weight={k}x{c_group}x{r}x{s} bias stride={stride_h}x{stride_w} \
+         padding={top},{bottom},{left},{right} dilation={dil_h}x{dil_w} groups={groups}"
+    );
+    let large = n.saturating_mul(c).saturating_mul(h).saturating_mul(w).saturating_mul(k) > LARGE;
+    Some(Row { tag, fields, large, valid: valid == 1 })
+}
+
+pub(super) fn lines() -> Vec<String> {
+    let mut lines = Vec::new();
+    for Row { tag, fields, large, .. } in rows().into_iter().filter(|row| row.valid) {
+        let most = if large { 1 } else { 3 };
+        lines.push(format!("conv2d {fields} data=integers:{most} tag={tag}"));
+        lines.extend((!large).then(|| format!("conv2d {fields} data=real:1 tag={tag}")));
+    }
+    lines.push("conv2d input=2x5x9x9 weight=7x5x3x3 stride=2 padding=1 data=real:1 tag=no_bias".into());
+    lines
+}
+
+/// The rows that must be refused.
+pub(super) fn refused() -> Vec<(String, Line)> {
+    let line = |row: Row| Some((row.tag.to_owned(), format!("conv2d {}", row.fields).parse().ok()?));
+    rows().into_iter().filter(|row| !row.valid).filter_map(line).collect()
+}
+
+pub(super) fn build(_: &str, case: &mut Case, fields: &Fields<'_>) -> Result<()> {
+    let one = Pair::from(1);
+    let options = Conv2d {
+        stride: fields.pair("stride")?.unwrap_or(one),
+        padding: fields.padding("padding")?.unwrap_or_default(),
+        dilation: fields.pair("dilation")?.unwrap_or(one),
+        groups: fields.optional("groups", "a number")?.unwrap_or(1),
+    };
+    let _tag = fields.text("tag"); // a name for the reader
+    let (input, shape) = (fields.shape("input")?, fields.shape("weight")?);
+    // The op is asked before there is data: what it refuses may be too large to make.
+    probe(&input, &shape, options)?;
+    let input = case.input("input", &input)?;
+    let weight = case.input("weight", &shape)?;
+    let fill = match case.fill() {
+        Fill::Integers(_) => Fill::Integers(5),
+        other => other,
+    };
+    let bias = if fields.flag("bias") { Some(case.input_filled("bias", &shape[..1], fill)?) } else { None };
+    let output = input.conv2d(&weight, bias.as_ref(), options)?;
+    case.output_and_gradients(&output)
+}
+
+fn probe(input: &[usize], weight: &[usize], options: Conv2d) -> Result<()> {
+    let graph = crate::Graph::new();
+    let (input, weight) = (graph.input("input", input)?, graph.input("weight", weight)?);
+    input.conv2d(&weight, None, options).map(drop)
+}
+
+pub(super) fn random(_: &str, rng: &mut Rng) -> String {
+    let groups = if rng.below(3) == 0 { 1 + rng.below(6) } else { 1 };
+    let (c_group, k_group) =
+        if groups > 1 { (size(rng, 4), size(rng, 4)) } else { (size(rng, 24), size(rng, 40)) };
+    let (n, h, w) = (1 + rng.below(3), size(rng, 24), size(rng, 24));
+    let (r, s) = (size(rng, 5), size(rng, 5));
+    let mut side = |most: usize| rng.below(most + 1);
+    let Padding { top, bottom, left, right } =
+        Padding { top: side(r), bottom: side(r), left: side(s), right: side(s) };
+    let (stride_h, stride_w) = (1 + side(3), 1 + side(3));
+    let (dil_h, dil_w) = (1 + side(2), 1 + side(2));
+    let (c, k) = (c_group * groups, k_group * groups);
+    let bias = pick(rng, &["", " bias"]);
+    let data = pick(rng, &["integers:3", "real:1"]);
+    format!(
+        "conv2d input={n}x{c}x{h}x{w} weight={k}x{c_group}x{r}x{s}{bias} stride={stride_h}x{stride_w} \
+         padding={top},{bottom},{left},{right} dilation={dil_h}x{dil_w} groups={groups} data={data} seed={}",
+        seed(rng)
+    )
+}

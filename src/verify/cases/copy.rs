@@ -1,0 +1,106 @@
+//! concat, split, narrow and permute: exact.
+
+use super::super::line::{Fields, sizes};
+use super::{Case, seed, shape, size};
+use crate::error::Result;
+use crate::graph::Tensor;
+use crate::random::Rng;
+use crate::verify::Fill;
+
+pub(super) const OPS: &[&str] = &["concat", "narrow", "split", "permute", "unbind"];
+
+/// Whole vec4s on both sides and not, along outer and inner dimensions. `sizes` are the parts' along `dim`.
+const TABLE: [&str; 24] = [
+    "concat input=8 dim=0 sizes=3,5",
+    "concat input=7x3 dim=0 sizes=2,1,4",
+    "concat input=2x8 dim=1 sizes=3,5",
+    "concat input=4x24 dim=1 sizes=8,16",
+    "concat input=2x6x4 dim=1 sizes=3,1,2",
+    "concat input=28x32x128 dim=0 sizes=1,27",
+    "narrow input=7 dim=0 start=2 length=3",
+    "narrow input=7 dim=0 start=0 length=7",
+    "narrow input=4x16 dim=1 start=4 length=8",
+    "narrow input=5x6x7 dim=1 start=1 length=3",
+    "narrow input=5x8x4 dim=0 start=4 length=1",
+    "narrow input=33x3 dim=1 start=2 length=1",
+    "split input=7 dim=0 sizes=1,4,2",
+    "split input=5x12 dim=1 sizes=4,4,4",
+    "split input=3x4x5 dim=1 sizes=1,3",
+    "split input=28x4x9 dim=0 sizes=1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1",
+    "permute input=5 dims=0",
+    "permute input=5x7 dims=1,0",
+    "permute input=32x28x28 dims=1,0,2",
+    "permute input=3x4x5 dims=2,0,1",
+    "permute input=3x4x5 dims=2,1,0",
+    "permute input=2x3x4x5 dims=0,2,1,3",
+    "permute input=2x1x4x1 dims=3,2,1,0",
+    "unbind input=4x6 dim=1",
+];
+
+pub(super) fn lines() -> Vec<String> {
+    TABLE.iter().map(|text| format!("{text} data=integers:9")).collect()
+}
+
+/// Inputs that lie one after the other along `dim`.
+fn concat(case: &mut Case, fields: &Fields<'_>, shape: &[usize], dim: usize) -> Result<Tensor> {
+    let mut parts = Vec::new();
+    for (number, length) in fields.list("sizes")?.into_iter().enumerate() {
+        let mut shape = shape.to_vec();
+        shape.iter_mut().skip(dim).take(1).for_each(|size| *size = length);
+        parts.push(case.input(&format!("part{number}"), &shape)?);
+    }
+    Tensor::concat(&parts.iter().collect::<Vec<_>>(), dim)
+}
+
+pub(super) fn build(op: &str, case: &mut Case, fields: &Fields<'_>) -> Result<()> {
+    let shape = fields.shape("input")?;
+    if op == "concat" {
+        let output = concat(case, fields, &shape, fields.number("dim")?)?;
+        return case.output_and_gradients(&output);
+    }
+    if op == "unbind" {
+        // Indices are copied as they are.
+        let tokens = case.input_filled("input", &shape, Fill::Indices(1 << 30))?;
+        case.output("output", &Tensor::stack(&tokens.unbind(fields.number("dim")?)?, 0)?);
+        return Ok(());
+    }
+    let input = case.input("input", &shape)?;
+    let output = match op {
+        "narrow" => input.narrow(fields.number("dim")?, fields.number("start")?, fields.number("length")?)?,
+        "permute" => input.permute(&fields.list("dims")?)?,
+        _ => {
+            let dim = fields.number("dim")?;
+            let parts = input.split(dim, &fields.list("sizes")?)?;
+            for (number, part) in parts.iter().enumerate() {
+                case.output(&format!("part {number}"), part);
+            }
+            // The last part takes no error, so that the rule must fill in zeros.
+            let used = &parts[..parts.len().saturating_sub(1).max(1)];
+            Tensor::concat(&used.iter().collect::<Vec<_>>(), dim)?
+        }
+    };
+    case.output_and_gradients(&output)
+}
+
+pub(super) fn random(op: &str, rng: &mut Rng) -> String {
+    let input = shape(rng, 4, 5000);
+    let dim = rng.below(input.len());
+    let how = match op {
+        "narrow" => {
+            let start = rng.below(input[dim]);
+            format!("dim={dim} start={start} length={}", size(rng, input[dim] - start))
+        }
+        "permute" => {
+            let mut dims: Vec<String> = (0..input.len()).map(|d| d.to_string()).collect();
+            rng.shuffle(&mut dims);
+            format!("dims={}", dims.join(","))
+        }
+        "unbind" => format!("dim={dim}"),
+        _ if input[dim] == 1 => format!("dim={dim} sizes=1"),
+        _ => {
+            let first = size(rng, input[dim] - 1);
+            format!("dim={dim} sizes={first},{}", input[dim] - first)
+        }
+    };
+    format!("{op} input={} {how} data=integers:9 seed={}", sizes(&input), seed(rng))
+}

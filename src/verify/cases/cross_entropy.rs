@@ -1,0 +1,63 @@
+//! cross_entropy with every reduction and option.
+
+use super::super::line::{Fields, sizes};
+use super::{Case, pick, seed, shape};
+use crate::error::{Error, Result};
+use crate::ops::{CrossEntropy, Reduction};
+use crate::random::Rng;
+use crate::verify::Fill;
+
+pub(super) const OPS: &[&str] = &["cross_entropy"];
+
+pub(super) fn lines() -> Vec<String> {
+    let options = ["", " label_smoothing=0.1", " ignore_index=1", " ignore_index=0 label_smoothing=0.2"];
+    let mut lines = Vec::new();
+    for shape in ["64x10", "1x2", "3x1000", "2x5x7", "2x3x4x5"] {
+        for option in options {
+            for reduction in ["mean", "sum", "none"] {
+                lines.push(format!(
+                    "cross_entropy logits={shape} reduction={reduction}{option} data=real:4 seed=1"
+                ));
+            }
+        }
+    }
+    lines
+}
+
+pub(super) fn build(_: &str, case: &mut Case, fields: &Fields<'_>) -> Result<()> {
+    let shape = fields.shape("logits")?;
+    let reduction = match fields.text("reduction") {
+        None | Some("mean") => Reduction::Mean,
+        Some("sum") => Reduction::Sum,
+        Some("none") => Reduction::None,
+        Some(other) => return Err(Error::argument("reduction", "mean, sum or none", other)),
+    };
+    let options = CrossEntropy {
+        ignore_index: fields.optional("ignore_index", "a class")?,
+        label_smoothing: fields.optional("label_smoothing", "0 to 1")?.unwrap_or(0.0),
+    };
+    let logits = case.input("logits", &shape)?;
+    let rows: Vec<usize> = shape.iter().enumerate().filter(|(d, _)| *d != 1).map(|(_, &s)| s).collect();
+    // One more than there are classes: such a target matches none.
+    let classes = shape.get(1).copied().unwrap_or(1) as u32 + 1;
+    let target = case.input_filled("target", &rows, Fill::Indices(classes))?;
+    let counted = |index| case.inputs[1].1.as_u32().map(|all| all.iter().any(|t| Some(*t) != index));
+    if reduction == Reduction::Mean && !counted(options.ignore_index)? {
+        // The mean over no row is 0 / 0 by definition, which is nothing to compare.
+        return Err(Error::argument("ignore_index", "a class that is not every target's", "every target"));
+    }
+    let loss = logits.cross_entropy(&target, options, reduction)?;
+    case.output_and_gradients(&loss)
+}
+
+pub(super) fn random(op: &str, rng: &mut Rng) -> String {
+    let mut logits = shape(rng, 4, 4000);
+    if logits.len() == 1 {
+        logits.push(2 + rng.below(30));
+    }
+    let reduction = pick(rng, &["mean", "sum", "none"]);
+    let option =
+        pick(rng, &["", " label_smoothing=0.1", " ignore_index=0", " ignore_index=1 label_smoothing=0.3"]);
+    let (range, seed) = (pick(rng, &["0.1", "4", "50"]), seed(rng));
+    format!("{op} logits={} reduction={reduction}{option} data=real:{range} seed={seed}", sizes(&logits))
+}

@@ -1,0 +1,36 @@
+//! Rows of a table by index, and their gathered gradient.
+
+use super::super::line::{Fields, sizes};
+use super::{Case, seed, shape, size};
+use crate::error::Result;
+use crate::random::Rng;
+use crate::verify::Fill;
+
+pub(super) const OPS: &[&str] = &["embedding"];
+
+pub(super) fn lines() -> Vec<String> {
+    let table = [
+        "weight=1x1 indices=1",
+        "weight=5x3 indices=7",
+        "weight=10x16 indices=4x6",
+        "weight=65x64 indices=20x9",
+        "weight=7x130 indices=33",
+        "weight=300x4 indices=5",
+        "weight=2x300 indices=500",
+    ];
+    table.iter().map(|text| format!("embedding {text} data=integers:9")).collect()
+}
+
+pub(super) fn build(_: &str, case: &mut Case, fields: &Fields<'_>) -> Result<()> {
+    let weight = case.input("weight", &fields.shape("weight")?)?;
+    // One more than there are rows: such an index shows zeros and takes no gradient.
+    let beyond = weight.shape().first().map_or(1, |&rows| rows as u32 + 1);
+    let indices = case.input_filled("indices", &fields.shape("indices")?, Fill::Indices(beyond))?;
+    let output = weight.embedding(&indices)?;
+    case.output_and_gradients(&output)
+}
+
+pub(super) fn random(op: &str, rng: &mut Rng) -> String {
+    let (rows, width, indices) = (size(rng, 100), size(rng, 100), shape(rng, 3, 200));
+    format!("{op} weight={rows}x{width} indices={} data=integers:9 seed={}", sizes(&indices), seed(rng))
+}

@@ -1,0 +1,65 @@
+//! Sums over dimensions.
+
+use super::super::line::{Fields, sizes};
+use super::{Case, pick, seed, shape};
+use crate::error::Result;
+use crate::random::Rng;
+
+pub(super) const OPS: &[&str] = &["sum", "mean"];
+
+/// Short and long sums, along inner, outer and several dimensions; two passes where they are longest.
+const SUMS: [&str; 19] = [
+    "1 dims=0",
+    "7 dims=0",
+    "1000 dims=0",
+    "100000 dims=0",
+    "64x10 dims=0",
+    "64x10 dims=1",
+    "64x10 dims=0,1",
+    "8x16x7x7 dims=0,2,3",
+    "64x32x14x14 dims=0,2,3",
+    "3x5x7x11 dims=0,2",
+    "3x5x7x11 dims=1,3",
+    "3x5x7x11 dims=1,2",
+    "2x300x257 dims=1",
+    "5x32 dims=0",
+    "28x32x512 dims=0,1",
+    "65x36 dims=0",
+    "300x3x100 dims=0",
+    "2x3x70000 dims=2",
+    "4x5x6 dims=2,0 keepdim",
+];
+
+pub(super) fn lines() -> Vec<String> {
+    let mut lines = Vec::new();
+    for sum in SUMS {
+        lines.push(format!("sum input={sum} data=integers:3"));
+        lines.push(format!("sum input={sum} data=real:1"));
+    }
+    lines.extend(["7", "64x10", "3x5x7x11"].map(|shape| format!("mean input={shape} data=real:1")));
+    lines
+}
+
+pub(super) fn build(op: &str, case: &mut Case, fields: &Fields<'_>) -> Result<()> {
+    let input = case.input("input", &fields.shape("input")?)?;
+    let output = match op {
+        "mean" => input.mean()?,
+        _ => input.sum(&fields.list("dims")?, fields.flag("keepdim"))?,
+    };
+    case.output_and_gradients(&output)
+}
+
+pub(super) fn random(op: &str, rng: &mut Rng) -> String {
+    let input = shape(rng, 4, 20_000);
+    let data = pick(rng, &["integers:3", "real:1"]);
+    let how = match op {
+        "mean" => String::new(),
+        _ => {
+            let mut dims: Vec<String> = (0..input.len()).map(|d| d.to_string()).collect();
+            rng.shuffle(&mut dims);
+            dims.truncate(1 + rng.below(input.len()));
+            format!(" dims={}{}", dims.join(","), pick(rng, &["", " keepdim"]))
+        }
+    };
+    format!("{op} input={}{how} data={data} seed={}", sizes(&input), seed(rng))
+}

@@ -1,0 +1,41 @@
+//! What "correct" means, and how a device is held to it.
+//!
+//! Every adapter is compared with the CPU reference in f64, the oracle, never with another adapter. One
+//! tolerance for all would hide bugs or refuse correct kernels, so there are tiers, and all must hold:
+//!
+//! - **Exact.** With integers small enough that every partial sum is exact, the bits must agree. Neither order
+//!   nor fused operations can matter; any indexing mistake shows.
+//! - **Bound.** With real numbers every element has a bound of its own, from the magnitudes of its terms.
+//! - **Norm.** The errors of a long sum are small together too, and point in no preferred direction.
+//! - **Repeat.** The same op, run ten times in fresh memory, gives the same bits.
+//!
+//! Which of the first two holds for an output is computed, not declared: see [`Estimate`]. What hides mistakes is
+//! undone: outputs and scratch are full of NaN before a run, canaries lie around all data inside the bindings,
+//! inputs must be unchanged, shaders run with and without bounds checks, and every variant of a kernel has its
+//! turn.
+//!
+//! A kernel of your own is held to a CPU function of your own in the same way: see [`run_kernel`].
+//!
+//! A [`Case`] is one line of text, and that line brings it back: `wgrad parity --case '...'`.
+
+mod bound;
+mod bound_rows;
+mod bound_sequence;
+mod case;
+mod cases;
+mod judge;
+mod kernel;
+mod line;
+mod memory;
+mod oracle;
+mod shrink;
+mod trial;
+
+pub use case::{Case, Fill, Kink};
+pub use cases::{ops, random, refused_convolutions, stems, table};
+pub use judge::{Heat, Judgement, Worst, judge};
+pub use kernel::{UserKernel, run_kernel};
+pub use line::Line;
+pub use oracle::{Estimate, estimate};
+pub use shrink::shrink;
+pub use trial::{Adapter, Effort, Failure, Outcome, Verdict, run};

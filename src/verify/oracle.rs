@@ -1,0 +1,149 @@
+//! What every adapter is held to: the CPU reference in f64, with the largest error each element may have.
+
+use super::bound::{Errors, errors, sum_error, terms};
+use super::case::Case;
+use crate::dtype::DType;
+use crate::error::{Error, Result};
+use crate::graph::{GraphData, NodeId, ValueId};
+use crate::ops::Op;
+use crate::reference::{Array, Precision, eval};
+use crate::tensor::{HostTensor, TensorType};
+use std::collections::HashMap;
+
+/// A value and the error a correct kernel may make in it.
+#[derive(Debug, Clone)]
+pub struct Estimate {
+    /// The value, not rounded.
+    pub array: Array,
+    /// The largest error of each element; `None` where the value must be exact.
+    pub error: Option<Vec<f64>>,
+    /// Terms of a sum of exact inputs; `None` for anything else.
+    pub terms: Option<usize>,
+}
+
+impl Estimate {
+    /// A value that is known exactly.
+    pub fn exact(array: Array) -> Self {
+        Self { array, error: None, terms: None }
+    }
+
+    /// A value with the largest error of each element, from its index and value.
+    pub fn within(array: Array, error: impl Fn(usize, f64) -> f64) -> Self {
+        let errors = array.data.iter().enumerate().map(|(i, &v)| error(i, v)).collect();
+        Self { array, error: Some(errors), terms: None }
+    }
+
+    /// Sums of at most `terms` terms whose absolute values add up to `magnitudes`, in any order, in f32.
+    pub fn sums(array: Array, magnitudes: &[f64], terms: usize) -> Self {
+        let sum = |i: usize, v| sum_error(magnitudes.get(i).copied().unwrap_or(0.0), terms, v);
+        Self { terms: Some(terms), ..Self::within(array, sum) }
+    }
+
+    pub(super) fn error_at(&self, i: usize) -> f64 {
+        self.error.as_ref().map_or(0.0, |e| e[i])
+    }
+
+    pub(super) fn largest_error(&self) -> f64 {
+        self.error.iter().flatten().copied().fold(0.0, f64::max)
+    }
+
+    fn with(&self, map: impl Fn(usize, f64) -> f64) -> Array {
+        if self.array.ty.dtype == DType::U32 {
+            return self.array.clone();
+        }
+        let data = self.array.data.iter().enumerate().map(|(i, &v)| map(i, v)).collect();
+        Array { ty: self.array.ty.clone(), data }
+    }
+
+    /// Absolute values; indices as they are.
+    pub(super) fn magnitude(&self) -> Array {
+        self.with(|_, v| v.abs())
+    }
+
+    /// Absolute values and errors added.
+    pub(super) fn upper(&self) -> Array {
+        self.with(|i, v| v.abs() + self.error_at(i))
+    }
+
+    /// Absolute values with the errors taken off.
+    pub(super) fn lower(&self) -> Vec<f64> {
+        self.with(|i, v| v.abs() - self.error_at(i)).data
+    }
+
+    /// The errors as a tensor.
+    pub(super) fn error_array(&self) -> Array {
+        self.with(|i, _| self.error_at(i))
+    }
+}
+
+/// Evaluates a graph with the errors its kernels may make.
+///
+/// # Errors
+/// When an input is missing or an op refuses what it is given.
+pub fn estimate(
+    graph: &GraphData,
+    outputs: &[ValueId],
+    inputs: &HashMap<String, Array>,
+) -> Result<Vec<Estimate>> {
+    let needed = graph.reachable(outputs);
+    let mut last_use: Vec<NodeId> = graph.values.iter().map(|v| v.node).collect();
+    for (id, node) in graph.nodes.iter().enumerate().filter(|(id, _)| needed[*id]) {
+        node.inputs.iter().for_each(|&v| last_use[v] = id);
+    }
+    outputs.iter().for_each(|&v| last_use[v] = NodeId::MAX);
+    let mut values: HashMap<ValueId, Estimate> = HashMap::new();
+    for (id, node) in graph.nodes.iter().enumerate().filter(|(id, _)| needed[*id]) {
+        let missing = |name: &str| Error::argument(name, "a value", "nothing");
+        let results = match &node.op {
+            Op::Input { name, .. } => {
+                vec![Estimate::exact(inputs.get(name).cloned().ok_or_else(|| missing(name))?)]
+            }
+            Op::State { name, ty, init, .. } => vec![Estimate::exact(first_value(name, ty, *init))],
+            op => {
+                let read = node.inputs.iter().map(|v| values.get(v).ok_or_else(|| missing(op.name())));
+                evaluate(op, &read.collect::<Result<Vec<_>>>()?)?
+            }
+        };
+        values.extend(node.outputs.iter().copied().zip(results));
+        for value in node.inputs.iter().chain(&node.outputs) {
+            if last_use[*value] == id {
+                values.remove(value);
+            }
+        }
+    }
+    let take =
+        |v: &ValueId| values.get(v).cloned().ok_or_else(|| Error::argument("output", "a value", "none"));
+    outputs.iter().map(take).collect()
+}
+
+/// A state before the first run, with seed 0.
+pub(super) fn first_value(name: &str, ty: &TensorType, init: crate::ops::Init) -> Array {
+    let values = init.values(name, 0, ty.shape.elements());
+    Array { ty: ty.clone(), data: values.into_iter().map(f64::from).collect() }
+}
+
+fn evaluate(op: &Op, inputs: &[&Estimate]) -> Result<Vec<Estimate>> {
+    let arrays: Vec<&Array> = inputs.iter().map(|e| &e.array).collect();
+    let outputs = eval(op, &arrays, Precision::F64)?;
+    let types: Vec<&TensorType> = arrays.iter().map(|a| &a.ty).collect();
+    let exact = inputs.iter().all(|e| e.error.is_none());
+    let count = terms(op, &types).filter(|_| exact);
+    let errors: Vec<Errors> = errors(op, inputs, &outputs)?;
+    let pairs = outputs.into_iter().zip(errors);
+    Ok(pairs.map(|(array, error)| Estimate { array, error, terms: count }).collect())
+}
+
+impl Case {
+    /// What a device must give for each output.
+    ///
+    /// # Errors
+    /// None for a case that could be built.
+    pub fn expected(&self) -> Result<Vec<Estimate>> {
+        let value = |(tensor, value): &(crate::Tensor, HostTensor)| {
+            (tensor.name().unwrap_or_default(), Array::from_host(value))
+        };
+        let inputs: HashMap<String, Array> = self.inputs.iter().map(value).collect();
+        let outputs: Vec<ValueId> = self.outputs.iter().map(|(_, t)| t.id()).collect();
+        estimate(&self.graph.with(Clone::clone), &outputs, &inputs)
+    }
+}

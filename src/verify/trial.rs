@@ -1,0 +1,370 @@
+//! A case on an adapter: every variant of its kernels, checked and unchecked, judged by the oracle.
+
+use super::case::Case;
+use super::judge::{Judgement, judge};
+use super::memory::Guarded;
+use super::oracle::{Estimate, estimate};
+use crate::dtype::DType;
+use crate::error::{Error, Result};
+use crate::exec::{Backend, Device};
+use crate::graph::Tensor;
+use crate::kernels::Limits;
+use crate::plan::{Plan, plan};
+use crate::reference::Array;
+use crate::tensor::HostTensor;
+use std::collections::HashMap;
+
+/// An adapter opened twice: with unchecked shader modules, as programs run, and with wgpu's bounds checks.
+#[derive(Debug, Clone)]
+pub struct Adapter {
+    unchecked: Device,
+    checked: Device,
+}
+
+impl Adapter {
+    /// Opens an adapter as [`Device::open`] does.
+    ///
+    /// # Errors
+    /// When there is none, or it does not open.
+    pub fn open(backend: Option<Backend>, device: Option<&str>) -> Result<Self> {
+        let unchecked = Device::open_with(backend, device, false)?;
+        if unchecked.is_cpu() {
+            let notice = unchecked.notice().unwrap_or("the CPU reference, which is what is compared with");
+            return Err(Error::argument("device", "an adapter to compare with the reference", notice));
+        }
+        Ok(Self { unchecked, checked: Device::open_with(backend, device, true)? })
+    }
+
+    /// Name, kind and backend.
+    pub fn describe(&self) -> String {
+        self.unchecked.describe()
+    }
+
+    /// What kernels may assume.
+    pub fn limits(&self) -> Limits {
+        self.unchecked.limits()
+    }
+
+    /// The device whose shaders have no bounds checks.
+    pub fn device(&self) -> &Device {
+        &self.unchecked
+    }
+}
+
+/// How thoroughly a case is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Effort {
+    /// Runs with fresh buffers that must give the same bits.
+    pub repeats: usize,
+    /// Every variant of the kernels, not only the one the planner chooses.
+    pub variants: bool,
+    /// The chosen variant with wgpu's bounds checks too.
+    pub checked: bool,
+}
+
+impl Effort {
+    /// Everything: ten runs, all variants, both kinds of module.
+    pub fn full() -> Self {
+        Self { repeats: 10, variants: true, checked: true }
+    }
+
+    /// The chosen variant, run twice.
+    pub fn quick() -> Self {
+        Self { repeats: 2, variants: false, checked: false }
+    }
+}
+
+/// What came of a case.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verdict {
+    /// Everything is as it must be.
+    Pass,
+    /// Something is not.
+    Fail(Box<Failure>),
+    /// The device cannot hold it, or lacks a feature: why.
+    Skipped(String),
+    /// It passed, but would pass where it should not: why.
+    Mistrusted(String),
+}
+
+/// What is wrong, and where.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Failure {
+    /// The variant of the kernels.
+    pub variant: String,
+    /// The output, empty where none is to blame.
+    pub output: String,
+    /// In words.
+    pub what: String,
+    /// The numbers.
+    pub judgement: Option<Judgement>,
+}
+
+impl Failure {
+    /// The tier that found it: `exact`, `bound`, `norm`, `repeat`, or `canaries` for memory that was touched.
+    pub fn tier(&self) -> &'static str {
+        match &self.judgement {
+            Some(judgement) if judgement.statistics.is_some() => "norm",
+            Some(judgement) if judgement.exact => "exact",
+            Some(_) => "bound",
+            None if self.output.is_empty() => "canaries",
+            None => "repeat",
+        }
+    }
+}
+
+/// The outcome of a case.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// Pass, fail, skipped or mistrusted.
+    pub verdict: Verdict,
+    /// The largest error as a fraction of its bound, over all outputs and variants that have bounds.
+    pub fraction: f64,
+    /// Outputs that had to agree bit for bit, and those with bounds.
+    pub exact: usize,
+    /// See `exact`.
+    pub bounded: usize,
+    /// Distinct plans that ran.
+    pub variants: usize,
+    /// Variants refused while planning, with the reason.
+    pub refused: Vec<(String, String)>,
+}
+
+/// Tries a case on an adapter.
+///
+/// # Errors
+/// When the device fails: the case then says nothing, and neither would the next.
+pub fn run(case: &Case, adapter: &Adapter, effort: Effort) -> Result<Outcome> {
+    let expected = case.expected()?;
+    let named = |(tensor, value): &(Tensor, HostTensor)| (tensor.name().unwrap_or_default(), value.clone());
+    let inputs: Vec<_> = case.inputs.iter().map(named).collect();
+    let names: Vec<_> = case.outputs.iter().map(|(name, _)| name.clone()).collect();
+    let mut trial = Trial::new(&inputs, &names, &expected, adapter, effort);
+    let plans = trial.plans(case);
+    trial.run(plans)?;
+    let mut outcome = trial.outcome;
+    if outcome.verdict == Verdict::Pass && outcome.variants == 0 {
+        let reason = outcome.refused.first().map_or("no variant", |(_, reason)| reason).to_owned();
+        outcome.verdict = Verdict::Skipped(reason);
+    } else if outcome.verdict == Verdict::Pass
+        && let Some(reason) = mistrust(case, &expected)?
+    {
+        outcome.verdict = Verdict::Mistrusted(reason);
+    }
+    Ok(outcome)
+}
+
+impl Outcome {
+    fn new(expected: &[Estimate]) -> Self {
+        let exact = expected.iter().filter(|e| e.error.is_none()).count();
+        Self {
+            verdict: Verdict::Pass,
+            fraction: 0.0,
+            exact,
+            bounded: expected.len() - exact,
+            variants: 0,
+            refused: Vec::new(),
+        }
+    }
+}
+
+/// Plans that compute the same outputs, on one adapter.
+pub(super) struct Trial<'a> {
+    inputs: &'a [(String, HostTensor)],
+    /// The outputs' names, in the order of the plans' outputs.
+    names: &'a [String],
+    expected: &'a [Estimate],
+    adapter: &'a Adapter,
+    effort: Effort,
+    /// Whether the shaders are this crate's own, which may run without bounds checks.
+    pub(super) trusted: bool,
+    /// The outputs of the first run.
+    first: Option<Vec<HostTensor>>,
+    pub(super) outcome: Outcome,
+}
+
+impl<'a> Trial<'a> {
+    pub(super) fn new(
+        inputs: &'a [(String, HostTensor)],
+        names: &'a [String],
+        expected: &'a [Estimate],
+        adapter: &'a Adapter,
+        effort: Effort,
+    ) -> Self {
+        Self {
+            inputs,
+            names,
+            expected,
+            adapter,
+            effort,
+            trusted: true,
+            first: None,
+            outcome: Outcome::new(expected),
+        }
+    }
+
+    /// Runs the plans in turn, the planner's choice first, until one fails.
+    pub(super) fn run(&mut self, plans: Vec<Variant>) -> Result<()> {
+        for variant in plans {
+            self.outcome.variants += 1;
+            if let Some(failure) = self.variant(&variant)? {
+                self.outcome.verdict = Verdict::Fail(Box::new(failure));
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// The distinct plans of a case, that of the planner's own choice first.
+    fn plans(&mut self, case: &Case) -> Vec<Variant> {
+        let own = self.adapter.limits();
+        let mut wanted = vec![("the planner's choice".to_owned(), own.clone())];
+        if self.effort.variants && !case.is_huge() {
+            // A wrong tile shows best where the bits must agree; the other variants take their turn everywhere.
+            let exact = self.outcome.bounded == 0;
+            wanted.extend(own.variants().into_iter().filter(|(_, limits)| exact || limits.variant.is_none()));
+        }
+        let outputs: Vec<_> = case.outputs.iter().map(|(_, t)| t.id()).collect();
+        let mut plans: Vec<Variant> = Vec::new();
+        for (name, limits) in wanted {
+            match case.graph.with(|data| plan(data, &outputs, &limits)) {
+                Ok(plan) if plans.iter().any(|known| same(&known.plan, &plan)) => {}
+                Ok(plan) => {
+                    let tiled = (limits.variant, limits.subgroup_size) == (own.variant, own.subgroup_size);
+                    // Where a sum is split, its parts follow the split.
+                    let split_sum = plan.kernels.iter().any(|k| k.name == "sum_partials");
+                    plans.push(Variant { name, plan, same_bits: plans.is_empty() || (tiled && !split_sum) });
+                }
+                Err(e) => self.outcome.refused.push((name, e.to_string())),
+            }
+        }
+        plans
+    }
+
+    fn variant(&mut self, variant: &Variant) -> Result<Option<Failure>> {
+        let chosen = self.first.is_none();
+        let repeats = if chosen { self.effort.repeats.max(1) } else { 1 };
+        // Bindings are made as wide as the device allows, for the canaries.
+        let guarded = Guarded::new(variant.plan.clone(), self.inputs, &self.adapter.limits())?;
+        for repeat in 0..repeats {
+            let device = if self.trusted { &self.adapter.unchecked } else { &self.adapter.checked };
+            let after = device.replay(&guarded.plan, guarded.before())?;
+            if repeat == 0
+                && let Some(failure) = self.judged(&variant.name, &guarded, &after)?
+            {
+                return Ok(Some(failure));
+            }
+            let outputs = (0..self.names.len()).map(|number| guarded.output(&after, number));
+            let outputs = outputs.collect::<Result<Vec<_>>>()?;
+            let first = self.first.get_or_insert_with(|| outputs.clone());
+            if variant.same_bits
+                && let Some(failure) = differing(self.names, first, &outputs, variant, chosen)
+            {
+                return Ok(Some(failure));
+            }
+        }
+        if self.effort.checked && chosen && self.trusted {
+            let after = self.adapter.checked.replay(&guarded.plan, guarded.before())?;
+            return self.judged(&format!("{}, checked", variant.name), &guarded, &after);
+        }
+        Ok(None)
+    }
+
+    /// Every output within its bound, and nothing else touched.
+    fn judged(&mut self, variant: &str, guarded: &Guarded, after: &[Vec<u8>]) -> Result<Option<Failure>> {
+        for (number, name) in self.names.iter().enumerate() {
+            let judgement = judge(&guarded.output(after, number)?, &self.expected[number]);
+            if !judgement.passed() {
+                let statistics = judgement.statistics.clone();
+                let counted = || format!("{} elements out of their bound", judgement.violations);
+                let what = statistics.unwrap_or_else(counted);
+                let (variant, output) = (variant.to_owned(), name.clone());
+                return Ok(Some(Failure { variant, output, what, judgement: Some(judgement) }));
+            }
+            self.outcome.fraction = self.outcome.fraction.max(judgement.fraction);
+        }
+        let damage = guarded.damage(after);
+        let failure = |what: String| Failure {
+            variant: variant.to_owned(),
+            output: String::new(),
+            what,
+            judgement: None,
+        };
+        Ok((!damage.is_empty()).then(|| failure(damage.join("; "))))
+    }
+}
+
+/// A plan under test.
+pub(super) struct Variant {
+    pub(super) name: String,
+    pub(super) plan: Plan,
+    /// Whether it adds the same numbers in the same order as the planner's choice: the bits must agree.
+    pub(super) same_bits: bool,
+}
+
+/// The first output whose bits are not those of the first run.
+fn differing(
+    names: &[String],
+    first: &[HostTensor],
+    outputs: &[HostTensor],
+    variant: &Variant,
+    repeat: bool,
+) -> Option<Failure> {
+    let pairs = names.iter().zip(first.iter().zip(outputs));
+    pairs.into_iter().find_map(|(name, (a, b))| {
+        let words = a.as_bytes().chunks(4).zip(b.as_bytes().chunks(4));
+        let differ = words.filter(|(a, b)| a != b).count();
+        let what = if repeat { "between two runs" } else { "from the planner's choice, which is not split" };
+        (differ > 0).then(|| Failure {
+            variant: variant.name.clone(),
+            output: name.clone(),
+            what: format!("{differ} elements differ {what}"),
+            judgement: None,
+        })
+    })
+}
+
+/// Whether two plans run the same kernels in the same way.
+fn same(a: &Plan, b: &Plan) -> bool {
+    let key = |plan: &Plan| {
+        let dispatches = plan.steps.iter().map(|step| match step {
+            crate::plan::Step::Dispatch(d) => (d.kernel, d.grid, d.bindings.clone()),
+            crate::plan::Step::Copy { from, to, .. } => (*from, [*to as u32, 0], vec![]),
+        });
+        dispatches.collect::<Vec<_>>()
+    };
+    a.kernels == b.kernels && key(a) == key(b)
+}
+
+/// The share of zeros above which a result says little, and the number of elements for that to mean something.
+const MOSTLY: (f64, usize) = (0.8, 16);
+
+/// Why a pass of this case would say little: an output of zeros where positive inputs would give none.
+fn mistrust(case: &Case, expected: &[Estimate]) -> Result<Option<String>> {
+    let zeros = |e: &Estimate| e.array.data.iter().filter(|v| **v == 0.0).count() as f64;
+    let suspicious = |e: &Estimate| {
+        let count = e.array.data.len();
+        e.array.ty.dtype == DType::F32 && count >= MOSTLY.1 && zeros(e) > MOSTLY.0 * count as f64
+    };
+    if !expected.iter().any(suspicious) {
+        return Ok(None);
+    }
+    let positive = |(tensor, value): &(Tensor, HostTensor)| {
+        let mut array = Array::from_host(value);
+        if array.ty.dtype == DType::F32 {
+            array.data.iter_mut().for_each(|v| *v = v.abs() + 1.0);
+        }
+        (tensor.name().unwrap_or_default(), array)
+    };
+    let inputs: HashMap<String, Array> = case.inputs.iter().map(positive).collect();
+    let outputs: Vec<_> = case.outputs.iter().map(|(_, t)| t.id()).collect();
+    let structure = estimate(&case.graph.with(Clone::clone), &outputs, &inputs)?;
+    for (((name, _), result), structure) in case.outputs.iter().zip(expected).zip(&structure) {
+        let possible = structure.array.data.len() as f64 - zeros(structure);
+        let found = result.array.data.len() as f64 - zeros(result);
+        if suspicious(result) && found < (1.0 - MOSTLY.0) * possible {
+            return Ok(Some(format!("{name}: {possible} elements need not be 0, all but {found} are")));
+        }
+    }
+    Ok(None)
+}

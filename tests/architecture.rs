@@ -1,0 +1,248 @@
+//! The import arrow, and the places of an op, read from the source text.
+//!
+//! ```text
+//! nn, optim, data, train  ->  graph + ops  ->  plan  ->  exec (wgpu)
+//!                                   |            |
+//!                              reference      kernels + shaders
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Modules that everything may use: types and formulas without a direction of their own.
+const COMMON: [&str; 6] = ["dtype", "error", "files", "random", "shape", "tensor"];
+
+/// What each module may use besides [`COMMON`]. A module that is not here fails the test: give it a place.
+const ALLOWED: [(&str, &[&str]); 15] = [
+    ("dtype", &[]),
+    ("error", &[]),
+    ("files", &[]),
+    ("random", &[]),
+    ("shape", &[]),
+    ("tensor", &[]),
+    ("graph", &["ops"]),
+    ("ops", &["graph"]),
+    ("reference", &["graph", "ops"]),
+    ("kernels", &["ops"]),
+    ("plan", &["graph", "ops", "kernels"]),
+    ("exec", &["graph", "ops", "kernels", "plan", "reference"]),
+    ("nn", &["graph", "ops"]),
+    ("optim", &["graph", "ops"]),
+    ("data", &[]),
+];
+
+/// What stands above the engine: it may use all of it, and nothing below may use it.
+const ABOVE: [&str; 3] = ["bench", "train", "verify"];
+
+/// An op's stem and its five places, without folder and extension: `src/ops`, `src/reference`, `src/kernels`,
+/// `shaders`, `src/verify/cases`.
+struct Stem {
+    op: &'static str,
+    kernels: &'static str,
+    shaders: &'static [&'static str],
+}
+
+const fn stem(op: &'static str, kernels: &'static str, shaders: &'static [&'static str]) -> Stem {
+    Stem { op, kernels, shaders }
+}
+
+const STEMS: [Stem; 17] = [
+    stem("argmax", "argmax", &["argmax"]),
+    stem("avg_pool2d", "pool2d", &["avg_pool2d", "avg_pool2d_backward"]),
+    stem("binary", "binary", &["binary", "equal"]),
+    stem("broadcast_to", "broadcast_to", &["broadcast_to"]),
+    stem("conv2d", "conv2d", &["conv2d", "conv2d_backward_weight"]),
+    stem("copy", "copy", &["copy", "narrow_backward"]),
+    stem("cross_entropy", "cross_entropy", &["cross_entropy", "cross_entropy_backward"]),
+    stem("dropout", "dropout", &["dropout"]),
+    stem("embedding", "embedding", &["embedding", "embedding_backward"]),
+    stem("matmul", "matmul", &["matmul"]),
+    stem("max_pool2d", "pool2d", &["max_pool2d", "max_pool2d_backward"]),
+    stem("optimizer", "optimizer", &["adam", "increment", "sgd"]),
+    stem("recurrent", "recurrent", &["recurrent", "recurrent_backward"]),
+    stem("select", "select", &["sequence_mask", "where_"]),
+    stem("softmax", "softmax", &["softmax", "softmax_backward"]),
+    stem("sum", "sum", &["sum", "sum_columns", "sum_partials"]),
+    stem("unary", "elementwise", &["elementwise"]),
+];
+
+/// Files of these folders that belong to no one op: leaves and reshapes have no kernel.
+const SHARED: [(&str, &[&str]); 5] = [
+    ("src/ops", &["leaf", "mod", "reshape"]),
+    ("src/reference", &["erf", "interpreter", "mod", "parallel"]),
+    // Micro-kernels of the benchmark, which belong to no op.
+    ("shaders", &["bench_empty", "bench_fma", "bench_stream", "bench_workgroup"]),
+    ("src/kernels", &["epilogue", "mod", "partials", "peaks", "template", "tile"]),
+    ("src/verify/cases", &["mod", "reshape"]),
+];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Files with this extension under a folder, with the names below it.
+fn files(folder: &str, extension: &str) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(&next).unwrap_or_else(|e| panic!("{}: {e}", next.display())).flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == extension) {
+                let text = fs::read_to_string(&path).expect("text in UTF-8");
+                found.push((path.strip_prefix(root()).expect("a file of this crate").to_owned(), text));
+            }
+        }
+    }
+    found
+}
+
+/// The text without comments and without its tests, which may use anything.
+fn code(text: &str) -> String {
+    let text = text.split("#[cfg(test)]").next().unwrap_or(text);
+    let line = |line: &str| line.split("//").next().unwrap_or(line).to_owned();
+    text.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// The names a path that begins behind `start` leads to: one, or those of a brace list.
+fn names(code: &str) -> Vec<String> {
+    let name = |text: &str| text.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+    let Some(list) = code.strip_prefix('{') else { return vec![name(code)] };
+    let (mut depth, mut parts) = (1, vec![String::new()]);
+    for c in list.chars() {
+        match c {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ',' if depth == 1 => parts.push(String::new()),
+            _ => {}
+        }
+        if depth == 0 {
+            break;
+        }
+        if !(c == ',' && depth == 1) {
+            parts.last_mut().expect("at least one part").push(c);
+        }
+    }
+    parts.iter().map(|part| name(part)).filter(|n: &String| !n.is_empty()).collect()
+}
+
+/// What the crate's root re-exports, and from which module.
+fn reexports() -> BTreeMap<String, String> {
+    let text = code(&fs::read_to_string(root().join("src/lib.rs")).expect("the crate's root"));
+    let mut origin = BTreeMap::new();
+    for part in text.split("pub use ").skip(1) {
+        let (module, rest) = part.split_once("::").expect("a path");
+        for name in names(rest.split(';').next().unwrap_or(rest)) {
+            origin.insert(name, module.to_owned());
+        }
+    }
+    origin
+}
+
+/// The module of a file below `src`.
+fn module(path: &Path) -> String {
+    let first = path.components().nth(1).expect("a file below src").as_os_str();
+    first.to_string_lossy().trim_end_matches(".rs").to_owned()
+}
+
+#[test]
+fn imports_point_to_the_right_and_down() {
+    let origin = reexports();
+    assert!(origin.len() > 10 && origin["Device"] == "exec", "{origin:?}");
+    let (mut wrong, mut seen) = (Vec::new(), BTreeSet::new());
+    for (path, text) in files("src", "rs") {
+        let from = module(&path);
+        if ["lib", "bin"].contains(&from.as_str()) || ABOVE.contains(&from.as_str()) {
+            continue;
+        }
+        let allowed = ALLOWED.iter().find(|(name, _)| *name == from).map(|(_, to)| *to);
+        let Some(allowed) = allowed else {
+            wrong.push(format!("{}: the module {from} has no place in the picture", path.display()));
+            continue;
+        };
+        for part in code(&text).split("crate::").skip(1) {
+            for name in names(part) {
+                let to = origin.get(&name).unwrap_or(&name).clone();
+                let known = ALLOWED.iter().any(|(m, _)| *m == to) || ABOVE.contains(&to.as_str());
+                if !known {
+                    wrong.push(format!("{}: crate::{name} is of no known module", path.display()));
+                } else if to != from && !COMMON.contains(&to.as_str()) && !allowed.contains(&to.as_str()) {
+                    wrong.push(format!("{}: {from} uses {to} (crate::{name})", path.display()));
+                }
+                seen.insert((from.clone(), to));
+            }
+        }
+        // In `src/x.rs`, `super` is the crate's root; deeper down only `super::super` could leave the module.
+        let depth = path.components().count();
+        let leaves = code(&text).contains("super::super") || (depth == 2 && code(&text).contains("super::"));
+        if leaves {
+            wrong.push(format!(
+                "{}: leaves its module by super::, which this test cannot follow",
+                path.display()
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    for edge in [("exec", "plan"), ("plan", "kernels"), ("reference", "ops"), ("nn", "graph")] {
+        let (from, to) = edge;
+        assert!(seen.contains(&(from.to_owned(), to.to_owned())), "the test no longer sees {from} -> {to}");
+    }
+}
+
+#[test]
+fn only_exec_knows_wgpu() {
+    let uses = |text: &str| code(text).contains("wgpu::");
+    let users: BTreeSet<String> =
+        files("src", "rs").iter().filter(|(_, text)| uses(text)).map(|(path, _)| module(path)).collect();
+    assert_eq!(users, BTreeSet::from(["exec".to_owned()]));
+}
+
+#[test]
+fn an_op_has_its_five_places() {
+    let shared = |folder: &str| {
+        let found = SHARED.iter().find(|(f, _)| *f == folder);
+        found.map_or(&[][..], |(_, names)| names).iter().copied()
+    };
+    let claimed = |folder: &str, extension: &str, names: BTreeSet<&str>| {
+        let path = root().join(folder);
+        let on_disk: BTreeSet<String> = fs::read_dir(&path)
+            .expect("a folder")
+            .flatten()
+            .filter_map(|e| Some(e.file_name().to_str()?.strip_suffix(extension)?.to_owned()))
+            .collect();
+        let names: BTreeSet<String> = names.into_iter().map(str::to_owned).collect();
+        assert_eq!(on_disk, names, "{folder}: files, and what the table of stems says");
+    };
+    let with = |folder, own: Vec<&'static str>| own.into_iter().chain(shared(folder)).collect();
+    claimed("src/ops", ".rs", with("src/ops", STEMS.iter().map(|s| s.op).collect()));
+    claimed("src/reference", ".rs", with("src/reference", STEMS.iter().map(|s| s.op).collect()));
+    claimed("src/kernels", ".rs", with("src/kernels", STEMS.iter().map(|s| s.kernels).collect()));
+    claimed(
+        "shaders",
+        ".wgsl",
+        STEMS.iter().flat_map(|s| s.shaders).copied().chain(shared("shaders")).collect(),
+    );
+    claimed("src/verify/cases", ".rs", with("src/verify/cases", STEMS.iter().map(|s| s.op).collect()));
+}
+
+#[test]
+fn a_shader_is_named_as_its_entry_point() {
+    let shaders = files("shaders", "wgsl");
+    assert!(shaders.len() > 20);
+    for (path, text) in shaders {
+        let stem = path.file_stem().and_then(|s| s.to_str()).expect("a name").to_owned();
+        let entry = text.split("@compute").nth(1).map(|rest| {
+            let name = rest.split("fn ").nth(1).unwrap_or_default();
+            name.split('(').next().unwrap_or_default().to_owned()
+        });
+        let common = path.starts_with("shaders/common");
+        assert_eq!(entry, (!common).then_some(stem), "{}: the entry point", path.display());
+        assert!(
+            text.trim_start().starts_with("//"),
+            "{} does not open with what it computes",
+            path.display()
+        );
+    }
+}

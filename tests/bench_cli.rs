@@ -1,0 +1,202 @@
+//! `wgrad bench` as a user runs it: bad input is named and the other cases go on; comparisons decide.
+#![cfg(feature = "cli")]
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use wgrad::bench::{Environment, Report, Row, SCHEMA, Timing, VERSION, load, save};
+use wgrad::exec::Clock;
+
+fn wgrad() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_wgrad"));
+    command.arg("bench");
+    command
+}
+
+fn run(args: &[&str]) -> (Output, String) {
+    let output = wgrad().args(args).output().expect("the command starts");
+    let text =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    (output, text)
+}
+
+/// Whether there is an adapter; says so where there is none.
+fn adapter() -> bool {
+    let found = !wgrad::adapters(None).is_empty();
+    if !found {
+        println!("SKIPPED: {}", wgrad::exec::NO_ADAPTER);
+    }
+    found
+}
+
+fn timing(median: f64) -> Timing {
+    let samples = (0..20).map(|i| median * (0.99 + 0.001 * f64::from(i))).collect();
+    let clock = Clock::Timestamps;
+    Timing { clock, runs: 1, samples, dropped: 0, set_aside: 0, disturbed: None, stable: true }
+}
+
+fn report(adapter: &str, medians: &[f64]) -> Report {
+    let row = |(i, median): (usize, &f64)| Row {
+        set: "made up".into(),
+        op: "relu".into(),
+        pass: "fwd".into(),
+        shape: format!("e{i}"),
+        timing: Some(timing(*median)),
+        ..Row::default()
+    };
+    Report {
+        schema: SCHEMA.into(),
+        version: VERSION,
+        command: "wgrad bench ops".into(),
+        complete: true,
+        environment: Environment { adapter: adapter.into(), ..Environment::default() },
+        roofs: None,
+        rows: medians.iter().enumerate().map(row).collect(),
+    }
+}
+
+fn saved(folder: &Path, name: &str, report: &Report) -> String {
+    let path = folder.join(name);
+    save(&path, report).expect("the folder can be written");
+    path.display().to_string()
+}
+
+#[test]
+fn a_slowdown_of_a_tenth_is_reported_and_fails_where_asked() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let old = saved(folder.path(), "old.json", &report("card", &[1e-3, 1e-3, 1e-3]));
+    let new = saved(folder.path(), "new.json", &report("card", &[1e-3, 1.1e-3, 0.9e-3]));
+    let (output, text) = run(&["compare", &old, &new]);
+    assert!(output.status.success(), "{text}");
+    assert!(text.contains("1 slower, 1 faster, 1 same, 0 ambiguous, 0 missing of 3 cases"), "{text}");
+    let (output, text) = run(&["compare", &old, &new, "--fail-above", "8"]);
+    assert!(
+        !output.status.success() && text.contains("1 regressions beyond 8 %: made up relu fwd e1"),
+        "{text}"
+    );
+    let html = folder.path().join("c.html").display().to_string();
+    assert!(run(&["compare", &old, &new, "--fail-above", "12", "--html", &html]).0.status.success());
+    let html = std::fs::read_to_string(html).expect("the report");
+    assert!(html.contains("class=\"slower\">slower") && !html.contains("http://") && !html.contains("src="));
+}
+
+#[test]
+fn other_adapters_and_other_schemas_are_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let old = saved(folder.path(), "old.json", &report("card", &[1e-3]));
+    let other = saved(folder.path(), "other.json", &report("another card", &[1e-3]));
+    let (output, text) = run(&["compare", &old, &other]);
+    assert!(
+        !output.status.success() && text.contains("another card") && text.contains("--across-adapters"),
+        "{text}"
+    );
+    assert!(run(&["compare", &old, &other, "--across-adapters"]).0.status.success());
+    for (content, expected) in [
+        ("{\"schema\": \"wgrad-bench\", \"version\": 99}", "got version 99"),
+        ("{\"schema\": \"benchdnn\", \"version\": 1}", "got schema benchdnn"),
+        ("{}", "got schema none"),
+        ("median,min", "no such JSON"),
+        ("{\"schema\": \"wgrad-bench\", \"version\": 1}", "a broken one"),
+    ] {
+        let path = folder.path().join("bad.json");
+        std::fs::write(&path, content).expect("the folder can be written");
+        let (output, text) = run(&["compare", &old, &path.display().to_string()]);
+        assert!(!output.status.success() && text.contains(expected) && text.contains("bad.json"), "{text}");
+    }
+    let (output, text) = run(&["compare", &old, "no-such.json"]);
+    assert!(!output.status.success() && text.contains("no-such.json"), "{text}");
+}
+
+#[test]
+fn what_is_malformed_is_named_and_the_other_cases_go_on() {
+    let (output, text) = run(&["no-such-op", "--shape", "e16"]);
+    assert!(!output.status.success() && text.contains("conv2d") && text.contains("got no-such-op"), "{text}");
+    let (output, text) = run(&["ops", "--set", "no-such-set"]);
+    assert!(!output.status.success() && text.contains("smoke"), "{text}");
+    let (output, text) = run(&["relu", "--shape", "e16", "--pass", "sideways"]);
+    assert!(!output.status.success() && text.contains("fwd, dgrad, wgrad, bgrad or all"), "{text}");
+    if !adapter() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let table = folder.path().join("t.csv");
+    let lines =
+        "set,layer,count,op,shape\nt,a,1,relu,e16x\nt,b,one,relu,e16\nt,c,1,relu,e64\nt,d,1,nope,e64\n";
+    std::fs::write(&table, lines).expect("the folder can be written");
+    let json = folder.path().join("t.json");
+    let (output, text) =
+        run(&["ops", "--set", &path(&table), "--time", "0.01", "--json", &path(&json), "--pass", "fwd"]);
+    assert!(output.status.success(), "{text}");
+    assert!(text.contains("t.csv, line 2") && text.contains("t.csv, line 3"), "{text}");
+    let report = load(&json).expect("the report");
+    assert_eq!(report.rows.iter().filter(|r| r.timing.is_some()).count(), 1);
+    assert_eq!(report.rows.len(), 4);
+    let done = report.rows.iter().find_map(|r| r.timing.as_ref()).expect("the case that went on");
+    assert!(done.samples.len() >= 10 && done.samples.iter().all(|s| *s > 0.0));
+}
+
+fn path(path: &Path) -> String {
+    path.display().to_string()
+}
+
+#[test]
+fn a_shader_with_a_wrong_output_fails_and_the_others_go_on() {
+    if !adapter() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/shaders");
+    let read = |name: &str| std::fs::read_to_string(examples.join(name)).expect("the example");
+    let file = |name: &str, text: &str| -> PathBuf {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).expect("the folder can be written");
+        path
+    };
+    let good = file("good.wgsl", &read("scan.wgsl"));
+    file("good.toml", &read("scan.toml"));
+    let wrong = file("wrong.wgsl", &read("scan.wgsl").replace("step < 16u", "step < 8u"));
+    file("wrong.toml", &read("scan.toml"));
+    let broken = file("broken.wgsl", "fn scan( {");
+    file("broken.toml", &read("scan.toml"));
+    let alone = file("alone.wgsl", &read("scan.wgsl"));
+    let typo = file("typo.wgsl", &read("scan.wgsl"));
+    file("typo.toml", &read("scan.toml").replace("grid", "gird"));
+    let files = [&wrong, &broken, &alone, &typo, &good].map(|f| path(f));
+    let (output, text) =
+        run(&[&["shader", "--time", "0.01"], &files.each_ref().map(String::as_str)[..]].concat());
+    assert!(!output.status.success() && text.contains("1 measured, 4 failed"), "{text}");
+    for expected in ["binding 'sums' at", "expected identifier", "alone.toml", "gird", "sums as expected"] {
+        assert!(text.contains(expected), "{expected} in {text}");
+    }
+}
+
+/// Ctrl-C after the first case: the file holds what was measured and says that it is not all.
+#[test]
+#[cfg(unix)]
+fn ctrl_c_keeps_what_was_measured() {
+    if !adapter() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let json = folder.path().join("t.json");
+    let mut child = wgrad()
+        .args(["ops", "--set", "smoke", "--time", "0.05", "--json", &path(&json)])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the command starts");
+    let mut lines = BufReader::new(child.stdout.take().expect("its output"));
+    let mut line = String::new();
+    while !line.starts_with("conv2d") {
+        line.clear();
+        assert!(lines.read_line(&mut line).expect("text") > 0, "it ended without a case");
+    }
+    let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill");
+    assert!(killed.success());
+    let mut rest = String::new();
+    lines.read_to_string(&mut rest).expect("text");
+    assert!(!child.wait().expect("its end").success());
+    let report = load(&json).expect("the report");
+    let measured = report.rows.iter().filter(|r| r.timing.is_some()).count();
+    assert!(!report.complete && (1..70).contains(&measured), "{measured} measured\n{rest}");
+}

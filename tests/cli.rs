@@ -1,0 +1,158 @@
+//! `wgrad train`, `eval`, `predict` and `devices` as a user runs them: a short real run, and what goes wrong.
+#![cfg(feature = "cli")]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+use wgrad::data::{self, Dataset};
+
+/// Runs the command in `folder`: whether it succeeded, and all it printed.
+fn wgrad(folder: &Path, args: &[&str]) -> (bool, String) {
+    let output: Output = Command::new(env!("CARGO_BIN_EXE_wgrad"))
+        .args(args)
+        .current_dir(folder)
+        .output()
+        .expect("the command starts");
+    let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    (output.status.success(), text.concat())
+}
+
+/// The command must fail and name all of `parts`.
+fn refused(folder: &Path, args: &[&str], parts: &[&str]) {
+    let (success, text) = wgrad(folder, args);
+    assert!(!success, "{args:?} succeeded:\n{text}");
+    for part in parts {
+        assert!(text.contains(part), "{args:?}: no '{part}' in:\n{text}");
+    }
+    assert!(!text.contains("panicked"), "{args:?}:\n{text}");
+}
+
+fn idx(path: &Path, sizes: &[usize], bytes: &[u8]) {
+    let mut file = vec![0, 0, 8, sizes.len() as u8];
+    sizes.iter().for_each(|&s| file.extend((s as u32).to_be_bytes()));
+    file.extend(bytes);
+    fs::write(path, file).expect("the folder can be written");
+}
+
+/// A folder with MNIST's four files: 70 training and 40 test images, so that every last batch is short.
+fn mnist() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let write = |name: &str, set: &Dataset| {
+        let pixels: Vec<u8> = (0..set.len()).flat_map(|i| set.image(i).expect("in range").to_vec()).collect();
+        idx(&folder.path().join(format!("{name}-images-idx3-ubyte")), &[set.len(), 28, 28], &pixels);
+        idx(&folder.path().join(format!("{name}-labels-idx1-ubyte")), &[set.len()], set.labels());
+    };
+    write("train", &data::digits(70, 1).expect("digits"));
+    write("t10k", &data::digits(40, 2).expect("digits"));
+    folder
+}
+
+fn png(path: &Path, pixels: &[u8]) {
+    let file = fs::File::create(path).expect("the folder can be written");
+    let mut encoder = png::Encoder::new(file, 28, 28);
+    encoder.set_color(png::ColorType::Grayscale);
+    let mut writer = encoder.write_header().expect("a header");
+    writer.write_image_data(pixels).expect("as many pixels as the header says");
+}
+
+#[test]
+fn a_short_run_writes_its_folder_and_eval_and_predict_use_it() {
+    let place = mnist();
+    let folder = place.path();
+    let train =
+        ["train", "--model", "mlp", "--data", ".", "--epochs", "4", "--batch-size", "16", "--lr", "3e-3"];
+    let (success, text) = wgrad(folder, &train);
+    assert!(success, "{text}");
+    println!("{text}");
+    let run = folder.join("runs/0001-mlp");
+    for name in ["metrics.csv", "history.svg", "confusion.svg", "model.safetensors", "run.json"] {
+        assert!(run.join(name).is_file(), "{name}:\n{text}");
+    }
+    assert!(
+        !fs::read_dir(&run)
+            .expect("a folder")
+            .flatten()
+            .any(|e| e.path().extension() == Some("tmp".as_ref()))
+    );
+    let csv = fs::read_to_string(run.join("metrics.csv")).expect("text");
+    let rows: Vec<Vec<&str>> = csv.lines().map(|line| line.split(',').collect()).collect();
+    let header = "epoch,train_loss,train_accuracy,test_loss,test_accuracy,seconds,images_per_second";
+    assert_eq!((rows.len(), rows[0].join(",").as_str()), (5, header));
+    let loss = |row: usize| rows[row][1].parse::<f64>().expect("a number");
+    assert!(loss(4) < 0.7 * loss(1), "the loss falls:\n{csv}");
+
+    // The same numbers again from the saved weights.
+    let (success, text) =
+        wgrad(folder, &["eval", "--data", ".", "--batch-size", "7", "--confusion", "c.svg"]);
+    assert!(success && folder.join("c.svg").is_file(), "{text}");
+    let accuracy = 100.0 * rows[4][4].parse::<f64>().expect("a number");
+    assert!(text.contains(&format!("accuracy {accuracy:.2} %")), "{csv}\n{text}");
+
+    // A picture of a training image, and its negative, are classified alike.
+    let digits = data::digits(1, 1).expect("digits");
+    let pixels = digits.image(0).expect("in range");
+    png(&folder.join("light.png"), pixels);
+    png(&folder.join("dark.png"), &pixels.iter().map(|p| 255 - p).collect::<Vec<_>>());
+    let (success, text) = wgrad(folder, &["predict", "light.png", "dark.png"]);
+    assert!(success, "{text}");
+    let answers: Vec<_> =
+        text.lines().filter_map(|l| l.split_once("png: ")).map(|(_, answer)| answer).collect();
+    assert!(answers.len() == 2 && answers[0] == answers[1], "{text}");
+
+    // A second run has the same bits, in the next folder.
+    assert!(wgrad(folder, &train).0);
+    let weights = |run: &str| fs::read(folder.join(run).join("model.safetensors")).expect("weights");
+    assert!(weights("runs/0001-mlp") == weights("runs/0002-mlp"), "two runs with one seed differ");
+    refused(
+        folder,
+        &["train", "--data", ".", "--out", "runs/0001-mlp"],
+        &["runs/0001-mlp", "new or empty folder"],
+    );
+    refused(
+        folder,
+        &["eval", "--data", ".", "--model", "lenet", "--weights", "runs/0001-mlp/model.safetensors"],
+        &["model.safetensors", "expected", "got"],
+    );
+}
+
+#[test]
+fn bad_input_is_named_and_leaves_nothing_behind() {
+    let place = mnist();
+    let folder = place.path();
+    refused(folder, &["train", "--model", "resnet"], &["model", "simple-cnn", "resnet"]);
+    refused(folder, &["train", "--data", "nowhere"], &["nowhere", "no such folder"]);
+    refused(folder, &["train", "--device", "no such card"], &["no such card"]);
+    refused(folder, &["train", "--device", "99"], &["99"]);
+    refused(folder, &["train", "--backend", "cuda"], &["cuda", "vulkan"]);
+    refused(folder, &["train", "--device", "cpu", "--backend", "vulkan"], &["cpu", "vulkan"]);
+    for size in ["0", "71", "1000000000000"] {
+        refused(
+            folder,
+            &["train", "--data", ".", "--model", "mlp", "--batch-size", size],
+            &["batch-size", size],
+        );
+    }
+    refused(folder, &["train", "--data", ".", "--model", "mlp", "--epochs", "0"], &["epochs"]);
+    refused(folder, &["train", "--data", ".", "--model", "mlp", "--lr", "nan"], &["lr", "NaN"]);
+    refused(folder, &["train", "--data", ".", "--model", "mlp", "--momentum", "0.9"], &["momentum", "sgd"]);
+    refused(folder, &["eval"], &["wgrad train"]);
+    fs::write(folder.join("no.png"), "not a picture").expect("the folder can be written");
+    fs::write(folder.join("w.safetensors"), [7; 20]).expect("the folder can be written");
+    let trained = ["--model", "mlp", "--weights", "w.safetensors"];
+    refused(folder, &[&["predict", "no.png"][..], &trained].concat(), &["no.png", "PNG"]);
+    refused(
+        folder,
+        &[&["eval", "--data", "."][..], &trained].concat(),
+        &["w.safetensors", "safetensors file"],
+    );
+    idx(&folder.join("t10k-labels-idx1-ubyte"), &[40], &[3; 12]);
+    refused(folder, &["train", "--data", "."], &["t10k-labels-idx1-ubyte", "40 bytes", "12 bytes"]);
+    assert!(!folder.join("runs").exists(), "a refused run left a folder behind");
+}
+
+#[test]
+fn devices_lists_the_reference_at_least() {
+    let place = tempfile::tempdir().expect("a temporary folder");
+    let (success, text) = wgrad(place.path(), &["devices"]);
+    assert!(success && text.contains("cpu: the CPU reference"), "{text}");
+}

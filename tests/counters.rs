@@ -1,0 +1,69 @@
+//! What a training step of each model asks of the device, compared exactly with a committed file: a change
+//! that adds work is seen in review. No number depends on the machine.
+
+use wgrad::Device;
+use wgrad::bench::train::{MODELS, TrainStep};
+use wgrad::exec::Counters;
+use wgrad::plan::Work;
+
+const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/counters.csv");
+const UPDATE: &str = "UPDATE_COUNTERS=1 cargo test --test counters";
+
+/// The plans for WebGPU's guaranteed limits: those of the CPU reference.
+fn table() -> String {
+    let mut text =
+        "model,batch,dispatches,copies,passes,submits,uploaded,read_back,pipelines,allocated\n".to_owned();
+    for model in &MODELS {
+        let step = TrainStep::new(&Device::cpu(), model, model.batch).expect("a model that compiles");
+        let work = step.program.plan().expect("a plan for the guaranteed limits").work();
+        let Work { dispatches, copies, passes, submits, uploaded, read_back, pipelines, allocated } = work;
+        text += &format!(
+            "{},{},{dispatches},{copies},{passes},{submits},{uploaded},{read_back},{pipelines},{allocated}\n",
+            model.name, model.batch
+        );
+    }
+    text
+}
+
+#[test]
+fn the_work_of_a_training_step_is_the_committed_one() {
+    let now = table();
+    if std::env::var_os("UPDATE_COUNTERS").is_some() {
+        std::fs::write(FILE, &now).expect("the file can be written");
+    }
+    let committed = std::fs::read_to_string(FILE).expect("tests/counters.csv");
+    assert_eq!(
+        committed, now,
+        "the work changed; if that is meant, run `{UPDATE}` and commit tests/counters.csv"
+    );
+}
+
+#[test]
+fn the_executor_does_what_the_plan_counts() {
+    for model in &MODELS {
+        // A device of its own: nothing else is counted, and no pipeline is known yet.
+        let device = Device::auto().expect("a device that opens");
+        if device.is_cpu() {
+            println!("SKIPPED: {}", device.notice().unwrap_or("no adapter"));
+            return;
+        }
+        let mut step = TrainStep::new(&device, model, 2).expect("a model that compiles");
+        let built = device.counters();
+        let work = step.program.plan().expect("a plan").work();
+        let counted = step.count().expect("a step that runs");
+        assert_eq!((built.pipelines, built.allocated), (work.pipelines, work.allocated), "{}", model.name);
+        // Reading the loss is one submission and one copy more.
+        let expected = Counters {
+            submits: work.submits + 1,
+            passes: work.passes,
+            dispatches: work.dispatches,
+            copies: work.copies + 1,
+            pipelines: 0,
+            allocated: 0,
+            uploaded: work.uploaded,
+            read_back: work.read_back,
+        };
+        assert_eq!(counted, expected, "{} on {}", model.name, device.describe());
+        assert_eq!(step.count().expect("a second step"), expected, "{}: the second step", model.name);
+    }
+}

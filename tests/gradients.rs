@@ -1,0 +1,296 @@
+//! Every gradient rule against finite differences, on the CPU reference in f64.
+//!
+//! For an output `y` and a random upstream gradient `g`, the rule's gradient of `sum(y g)` with respect to an
+//! input must be `sum(g dy/dx)`, with 4-point central differences of step 1e-3. Gradients are outputs too: the
+//! rules of the backward ops are held to the same.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use wgrad::graph::gradients_from;
+use wgrad::ops::Op;
+use wgrad::random::Rng;
+use wgrad::reference::{Array, Interpreter, Precision};
+use wgrad::verify::{self, Case, Kink, Line};
+use wgrad::{DType, Tensor};
+
+const STEP: f64 = 1e-3;
+const RELATIVE: f64 = 1e-7;
+const ABSOLUTE: f64 = 1e-9;
+
+/// Elements of an input that are checked; an input with no more has them all checked.
+const ELEMENTS: usize = 32;
+/// The same where one evaluation costs more than [`CHEAP`].
+const FEW_ELEMENTS: usize = 2;
+/// Floating-point operations of an evaluation that allow [`ELEMENTS`].
+const CHEAP: u64 = 500_000;
+/// Floating-point operations beyond which a case is left to its smaller relatives.
+const TOO_DEAR: u64 = 40_000_000;
+
+/// Whether an op has a gradient rule; the others are either constants of differentiation or refused.
+fn has_rule(op: &Op) -> bool {
+    match op {
+        Op::Input { .. } | Op::State { .. } | Op::Constant { .. } => false,
+        Op::Conv2d(_) | Op::Conv2dBackwardInput { .. } | Op::Conv2dBackwardWeight { .. } => true,
+        Op::MaxPool2d(_) | Op::AvgPool2d(_) | Op::AvgPool2dBackward { .. } => true,
+        Op::MaxPool2dBackward { .. } => false,
+        Op::Unary(_) | Op::Binary(_) | Op::MatMul(_) => true,
+        Op::UnaryBackward(_) | Op::Equal | Op::Argmax { .. } | Op::Increment => false,
+        Op::Reshape { .. } | Op::BroadcastTo { .. } | Op::Sum { .. } | Op::Softmax(_) => true,
+        Op::SoftmaxBackward(_) | Op::CrossEntropyBackward(_) => false,
+        Op::CrossEntropy(_) => true,
+        Op::Concat { .. } | Op::Split { .. } | Op::Narrow { .. } | Op::NarrowBackward { .. } => true,
+        Op::Permute { .. } | Op::Embedding | Op::EmbeddingBackward { .. } | Op::Where => true,
+        Op::Recurrent(_) | Op::Dropout(_) => true,
+        Op::SequenceMask { .. } | Op::RecurrentBackward(_) => false,
+        Op::Sgd(_) | Op::Adam(_) => false,
+    }
+}
+
+/// What was checked, and what was wrong.
+#[derive(Default)]
+struct Tally {
+    cases: usize,
+    elements: usize,
+    too_dear: usize,
+    /// Gradient graphs that were refused, by reason.
+    refused: BTreeMap<String, usize>,
+    /// Ops whose rule was used.
+    rules: BTreeSet<&'static str>,
+    failures: Vec<String>,
+}
+
+/// The data of a case in f64, away from its kinks.
+fn inputs(case: &Case) -> HashMap<String, Array> {
+    let mut rng = Rng::new(77);
+    let move_away = |(index, value): (usize, f64), order: &[usize]| match case.kink {
+        Kink::None => value,
+        Kink::Zero if value.abs() < 0.25 => value + 0.5,
+        Kink::Zero => value,
+        Kink::Ties => 0.01 * (order[index] as f64 - order.len() as f64 / 2.0),
+    };
+    let mut held = HashMap::new();
+    for (tensor, value) in &case.inputs {
+        let mut array = Array::from_host(value);
+        let mut order: Vec<usize> = (0..array.data.len()).collect();
+        rng.shuffle(&mut order);
+        if array.ty.dtype == DType::F32 {
+            let old = std::mem::take(&mut array.data);
+            array.data = old.into_iter().enumerate().map(|pair| move_away(pair, &order)).collect();
+        }
+        held.insert(tensor.name().expect("an input has a name"), array);
+    }
+    held
+}
+
+/// One evaluation in f64.
+fn evaluate(output: &Tensor, inputs: &HashMap<String, Array>) -> Array {
+    let graph = output.graph().with(Clone::clone);
+    let interpreter = Interpreter::new(graph, &[output.id()], Precision::F64);
+    let mut results = interpreter.run(inputs, &mut HashMap::new()).expect("a graph that runs");
+    results.remove(&output.id()).expect("the output")
+}
+
+/// Floating-point operations of an evaluation of `output`.
+fn flops(output: &Tensor) -> u64 {
+    output.graph().with(|data| {
+        let needed = data.reachable(&[output.id()]);
+        let nodes = data.nodes.iter().zip(needed).filter(|(_, needed)| *needed);
+        let types = |ids: &[usize]| ids.iter().map(|&v| data.ty(v).clone()).collect::<Vec<_>>();
+        nodes
+            .map(|(node, _)| {
+                let (read, written) = (types(&node.inputs), types(&node.outputs));
+                node.op.flops(&read.iter().collect::<Vec<_>>(), &written.iter().collect::<Vec<_>>())
+            })
+            .sum()
+    })
+}
+
+/// The ops on the way from `wrt` to `output`, which are those whose rules the gradient used.
+fn rules_between(output: &Tensor, wrt: &Tensor) -> Vec<(&'static str, bool)> {
+    output.graph().with(|data| {
+        let needed = data.reachable(&[output.id()]);
+        let mut reached = vec![false; data.values.len()];
+        reached[wrt.id()] = true;
+        let mut rules = Vec::new();
+        for (node, _) in data.nodes.iter().zip(needed).filter(|(_, needed)| *needed) {
+            if node.inputs.iter().any(|&v| reached[v]) {
+                node.outputs.iter().for_each(|&v| reached[v] = true);
+                rules.push((node.op.name(), has_rule(&node.op)));
+            }
+        }
+        rules
+    })
+}
+
+/// `(f(x - 2h) - 8 f(x - h) + 8 f(x + h) - f(x + 2h)) / 12h` of `sum(output * upstream)` along one element,
+/// differences first, so that what the element does not touch cancels exactly.
+fn difference(
+    output: &Tensor,
+    upstream: &Array,
+    inputs: &mut HashMap<String, Array>,
+    name: &str,
+    at: usize,
+) -> f64 {
+    let held = |inputs: &mut HashMap<String, Array>, value: f64| {
+        inputs.get_mut(name).expect("an input of the case").data[at] = value;
+    };
+    let middle = inputs[name].data[at];
+    let mut sampled = |steps: f64| {
+        held(inputs, middle + steps * STEP);
+        let sampled = evaluate(output, inputs).data;
+        held(inputs, middle);
+        sampled
+    };
+    let (a, b, c, d) = (sampled(-2.0), sampled(-1.0), sampled(1.0), sampled(2.0));
+    let slope = |i: usize| ((a[i] - d[i]) + 8.0 * (c[i] - b[i])) / (12.0 * STEP);
+    upstream.data.iter().enumerate().map(|(i, g)| g * slope(i)).sum()
+}
+
+/// Checks the gradients of one output with respect to every `f32` input that it depends on.
+fn check_output(case: &Case, name: &str, output: &Tensor, tally: &mut Tally) {
+    let mut held = inputs(case);
+    let upstream_name = format!("upstream of {name}");
+    let upstream = output.graph().input(&upstream_name, output.shape()).expect("a valid shape");
+    let mut rng = Rng::new(5);
+    let draw = |_| rng.range(-1.0, 1.0);
+    let upstream_value =
+        Array { ty: upstream.ty(), data: (0..output.shape().elements()).map(draw).collect() };
+    held.insert(upstream_name, upstream_value.clone());
+    let wanted = case.inputs.iter().map(|(tensor, _)| tensor).filter(|t| t.ty().dtype == DType::F32);
+    for wrt in wanted {
+        let rules = rules_between(output, wrt);
+        if rules.is_empty() && output.id() != wrt.id() {
+            continue;
+        }
+        let grad = match gradients_from(output, &upstream, &[wrt]) {
+            Ok(grads) => grads.into_iter().next().expect("one gradient"),
+            Err(e) => {
+                let reason = e.to_string();
+                let lacking = rules.iter().find(|(_, rule)| !rule).map(|(op, _)| *op);
+                if lacking.is_none_or(|_| !reason.contains("expected an op with a gradient")) {
+                    tally.failures.push(format!("{}: {name}: {reason}", case.line));
+                }
+                *tally.refused.entry(reason).or_default() += 1;
+                continue;
+            }
+        };
+        tally.rules.extend(rules.iter().filter(|(_, rule)| *rule).map(|(op, _)| *op));
+        let input = wrt.name().expect("an input has a name");
+        let expected = evaluate(&grad, &held).data;
+        for at in chosen(expected.len(), flops(output)) {
+            let measured = difference(output, &upstream_value, &mut held, &input, at);
+            tally.elements += 1;
+            let error = (measured - expected[at]).abs();
+            if error.is_nan() || error > ABSOLUTE + RELATIVE * expected[at].abs() {
+                tally.failures.push(format!(
+                    "{}: gradient of {name} by {input} at {at}: rule {:e}, differences {measured:e}",
+                    case.line, expected[at]
+                ));
+                break;
+            }
+        }
+    }
+}
+
+/// Which of `count` elements are checked: all, or as many as the cost allows, spread over the tensor.
+fn chosen(count: usize, flops: u64) -> Vec<usize> {
+    let most = if flops <= CHEAP { ELEMENTS } else { FEW_ELEMENTS };
+    if count <= most {
+        return (0..count).collect();
+    }
+    let mut rng = Rng::new(count as u64);
+    (0..most)
+        .map(|i| {
+            let (from, to) = (i * count / most, (i + 1) * count / most);
+            from + rng.below(to - from)
+        })
+        .collect()
+}
+
+fn check(family: &str, lines: &[Line]) -> Tally {
+    let mut tally = Tally::default();
+    for line in lines {
+        let case = Case::build(line).expect("a case of the table");
+        let differentiable = |(name, tensor): &&(String, Tensor)| {
+            tensor.ty().dtype == DType::F32 && (name == "output" || name.starts_with("grad_"))
+        };
+        let outputs: Vec<_> = case.outputs.iter().filter(differentiable).cloned().collect();
+        if outputs.len() < 2 {
+            continue; // an op without gradients
+        }
+        if flops(&outputs[0].1) > TOO_DEAR {
+            tally.too_dear += 1;
+            continue;
+        }
+        tally.cases += 1;
+        for (name, output) in &outputs {
+            check_output(&case, name, output, &mut tally);
+        }
+    }
+    println!(
+        "{family}: {} cases, {} elements by finite differences, {} cases too large, rules of {:?}",
+        tally.cases, tally.elements, tally.too_dear, tally.rules
+    );
+    for (reason, count) in &tally.refused {
+        println!("SKIPPED {count} times: {reason}");
+    }
+    let failures = &tally.failures;
+    assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
+    tally
+}
+
+/// A family, the rules its cases must have used, and the cases it may leave out for their size. Each shape is
+/// taken once: the rules are the same whatever the data.
+fn family(stem: &str, rules: &[&str], too_dear: usize) {
+    let mut lines = verify::table(Some(stem)).expect("a stem");
+    let mut seen = BTreeSet::new();
+    lines.retain(|line| {
+        let shapes = line.fields.iter().filter(|(key, _)| key != "data" && key != "seed");
+        seen.insert((line.op.clone(), shapes.cloned().collect::<Vec<_>>()))
+    });
+    let tally = check(stem, &lines);
+    let expected: BTreeSet<&str> = rules.iter().copied().collect();
+    assert_eq!(tally.rules, expected, "the gradient rules that {stem} reaches");
+    assert!(tally.elements > 0 && tally.too_dear <= too_dear, "{stem}: {} too large", tally.too_dear);
+}
+
+macro_rules! families {
+    ($($stem:ident: $rules:expr, $too_dear:expr;)*) => {
+        $(#[test]
+        fn $stem() {
+            family(stringify!($stem), &$rules, $too_dear);
+        })*
+
+        /// No family with a rule is missing above.
+        #[test]
+        fn every_rule_is_reached() {
+            let reached: BTreeSet<&str> = [$($rules.as_slice()),*].concat().into_iter().collect();
+            let mut in_cases = BTreeSet::new();
+            for line in verify::table(None).expect("the table") {
+                let case = Case::build(&line).expect("a case of the table");
+                case.graph.with(|data| {
+                    in_cases.extend(data.nodes.iter().filter(|n| has_rule(&n.op)).map(|n| n.op.name()));
+                });
+            }
+            assert_eq!(in_cases, reached);
+        }
+    };
+}
+
+families! {
+    avg_pool2d: ["avg_pool2d", "avg_pool2d_backward"], 0;
+    binary: ["add", "sub", "mul", "div", "reshape", "sum", "scale"], 0;
+    broadcast_to: ["broadcast_to", "reshape", "sum"], 0;
+    conv2d: ["conv2d", "conv2d_backward_input", "conv2d_backward_weight", "sum"], 4;
+    copy: ["concat", "split", "narrow", "narrow_backward", "permute"], 0;
+    cross_entropy: ["cross_entropy", "sum", "div"], 0;
+    dropout: ["dropout"], 0;
+    embedding: ["embedding", "embedding_backward"], 0;
+    matmul: ["matmul", "reshape", "sum"], 0;
+    max_pool2d: ["max_pool2d"], 0;
+    recurrent: ["rnn_tanh", "rnn_relu", "lstm", "gru", "add"], 8;
+    reshape: ["reshape", "relu", "scale"], 0;
+    select: ["where", "sum", "reshape"], 0;
+    softmax: ["softmax", "log_softmax"], 0;
+    sum: ["sum", "reshape", "broadcast_to", "div"], 0;
+    unary: ["relu", "leaky_relu", "elu", "gelu", "gelu_tanh", "sigmoid", "tanh", "scale", "sqrt", "clamp_max"], 0;
+}

@@ -1,0 +1,355 @@
+//! Every shader of every case, in every variant the planner can choose, with no device: validated by naga and
+//! written as SPIR-V, MSL, HLSL and GLSL with the options that wgpu uses, checked and unchecked. Where
+//! `spirv-val` is installed it checks the SPIR-V.
+
+use naga::back::{glsl, hlsl, msl, spv};
+use naga::proc::{BoundsCheckPolicies, BoundsCheckPolicy};
+use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
+use naga::{AddressSpace, Module, ResourceBinding, ShaderStage, StorageAccess};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::path::Path;
+use std::process::Command;
+use std::sync::Mutex;
+use std::thread;
+use wgrad::kernels::{Kernel, Limits, micro_kernels, sources};
+use wgrad::plan::plan;
+use wgrad::verify::{Case, table};
+
+/// The devices whose kernels are written: what each promises decides the variant. Those with and without the
+/// shuffles' subgroups are given every variant in turn.
+fn devices() -> Vec<(String, Limits)> {
+    let default = Limits::default();
+    let subgroups = |size| Limits { subgroup_size: Some(size), ..Limits::default() };
+    let mut devices = vec![
+        ("no subgroups".to_owned(), default),
+        ("subgroups of 8".to_owned(), subgroups(8)),
+        ("subgroups of 4".to_owned(), subgroups(4)),
+        ("subgroups of 32".to_owned(), subgroups(32)),
+    ];
+    devices.extend(subgroups(8).variants());
+    devices
+}
+
+/// What a back end does not express, and why that is no gap: `(back end, part of the text, reason)`.
+const NOT_WRITTEN: [(&str, &str, &str); 1] = [(
+    "GLSL",
+    "subgroupShuffle",
+    "wgpu's GL adapters have no subgroups, so the planner never chooses it there",
+)];
+
+/// Each distinct shader; and how many cases a device refuses while planning.
+fn kernels() -> (Vec<Kernel>, BTreeMap<String, usize>) {
+    let (mut seen, mut kernels, mut refused) = (HashSet::new(), Vec::new(), BTreeMap::new());
+    // A shader depends on shapes and attributes, not on the data.
+    let mut shapes = HashSet::new();
+    for line in table(None).expect("the table") {
+        let fields: Vec<_> = line.fields.iter().filter(|(key, _)| key != "data" && key != "seed").collect();
+        if !shapes.insert(format!("{} {fields:?}", line.op)) {
+            continue;
+        }
+        let case = Case::build(&line).expect("a case of the table");
+        let outputs: Vec<_> = case.outputs.iter().map(|(_, t)| t.id()).collect();
+        for (device, limits) in devices() {
+            match case.graph.with(|data| plan(data, &outputs, &limits)) {
+                Ok(plan) => kernels.extend(plan.kernels.into_iter().filter(|k| seen.insert(k.clone()))),
+                Err(e) => {
+                    let (text, most) = (e.to_string(), limits.max_binding_bytes.to_string());
+                    let named = text.contains("bytes") && text.contains(&most) || text.contains("workgroups");
+                    assert!(named, "{} on a device with {device}: {text}", case.line);
+                    *refused.entry(device).or_default() += 1;
+                }
+            }
+        }
+    }
+    for (_, limits) in devices() {
+        let micro = micro_kernels(&limits).expect("micro-kernels");
+        kernels.extend(micro.into_iter().filter(|k| seen.insert(k.clone())));
+    }
+    (kernels, refused)
+}
+
+/// A shader, parsed and validated as wgpu does for a device with or without subgroups.
+fn parse(kernel: &Kernel) -> Result<(Module, ModuleInfo), String> {
+    let fail = |e: &dyn std::fmt::Display| format!("{}: {e}\n{}", kernel.name, kernel.wgsl);
+    let module = naga::front::wgsl::parse_str(&kernel.wgsl)
+        .map_err(|e| fail(&e.emit_to_string_with_path(&kernel.wgsl, kernel.name)))?;
+    let subgroups = kernel.wgsl.contains("subgroup");
+    let capabilities = if subgroups { Capabilities::SUBGROUP } else { Capabilities::empty() };
+    let mut validator = Validator::new(ValidationFlags::all(), capabilities);
+    validator.subgroup_stages(naga::valid::ShaderStages::COMPUTE);
+    validator.subgroup_operations(naga::valid::SubgroupOperationSet::all());
+    let info = validator.validate(&module).map_err(|e| fail(&e.emit_to_string(&kernel.wgsl)))?;
+    let entries: Vec<_> = module.entry_points.iter().map(|e| (e.stage, e.name.as_str())).collect();
+    if entries != [(ShaderStage::Compute, kernel.name)] {
+        return Err(format!("{}: entry points {entries:?}", kernel.name));
+    }
+    Ok((module, info))
+}
+
+/// The storage buffers of a module and whether each is written.
+fn bindings(module: &Module) -> Vec<(ResourceBinding, bool)> {
+    let storage = |variable: &naga::GlobalVariable| match variable.space {
+        AddressSpace::Storage { access } => Some((variable.binding?, access.contains(StorageAccess::STORE))),
+        _ => None,
+    };
+    module.global_variables.iter().filter_map(|(_, variable)| storage(variable)).collect()
+}
+
+/// wgpu's index checks, or none.
+fn policies(checked: bool) -> BoundsCheckPolicies {
+    let policy = if checked { BoundsCheckPolicy::Restrict } else { BoundsCheckPolicy::Unchecked };
+    BoundsCheckPolicies {
+        index: policy,
+        buffer: policy,
+        image_load: policy,
+        binding_array: BoundsCheckPolicy::Unchecked,
+    }
+}
+
+/// As wgpu-hal's Vulkan back end: the oldest version a device with subgroups has, and the newest.
+fn spirv(
+    module: &Module,
+    info: &ModuleInfo,
+    kernel: &Kernel,
+    checked: bool,
+    lang_version: (u8, u8),
+) -> Result<Vec<u32>, String> {
+    use spv::Capability as C;
+    let mut capabilities = vec![C::Shader, C::Matrix, C::Sampled1D, C::Image1D, C::ImageQuery];
+    capabilities.extend([C::DerivativeControl, C::StorageImageExtendedFormats]);
+    if kernel.wgsl.contains("subgroup") {
+        capabilities.extend([C::GroupNonUniform, C::GroupNonUniformVote, C::GroupNonUniformArithmetic]);
+        capabilities.extend([C::GroupNonUniformBallot, C::GroupNonUniformShuffle]);
+        capabilities.extend([C::GroupNonUniformShuffleRelative, C::GroupNonUniformQuad]);
+    }
+    let binding = |(binding, _): (ResourceBinding, bool)| {
+        let target = spv::BindingInfo {
+            descriptor_set: binding.group,
+            binding: binding.binding,
+            binding_array_size: None,
+        };
+        (binding, target)
+    };
+    let options = spv::Options {
+        lang_version,
+        flags: spv::WriterFlags::LABEL_VARYINGS | spv::WriterFlags::FORCE_POINT_SIZE,
+        capabilities: Some(capabilities.into_iter().collect()),
+        bounds_check_policies: policies(checked),
+        zero_initialize_workgroup_memory: spv::ZeroInitializeWorkgroupMemoryMode::None,
+        force_loop_bounding: checked,
+        fake_missing_bindings: false,
+        binding_map: bindings(module).into_iter().map(binding).collect(),
+        emit_int_div_checks: checked,
+        ..spv::Options::default()
+    };
+    let pipeline =
+        spv::PipelineOptions { shader_stage: ShaderStage::Compute, entry_point: kernel.name.to_owned() };
+    spv::write_vec(module, info, &options, Some(&pipeline)).map_err(|e| e.to_string())
+}
+
+/// As wgpu-hal's Metal back end; subgroups need Metal 2.1.
+fn metal(module: &Module, info: &ModuleInfo, kernel: &Kernel, checked: bool) -> Result<String, String> {
+    let buffers = bindings(module);
+    let slots = buffers.iter().enumerate().map(|(slot, (binding, mutable))| {
+        let target =
+            msl::BindTarget { buffer: Some(slot as u8), mutable: *mutable, ..msl::BindTarget::default() };
+        (*binding, target)
+    });
+    let resources = msl::EntryPointResources {
+        resources: slots.collect(),
+        immediates_buffer: None,
+        sizes_buffer: Some(buffers.len() as u8),
+    };
+    let options = msl::Options {
+        lang_version: (2, 1),
+        fake_missing_bindings: false,
+        spirv_cross_compatibility: false,
+        per_entry_point_map: [(kernel.name.to_owned(), resources)].into(),
+        bounds_check_policies: policies(checked),
+        zero_initialize_workgroup_memory: false,
+        force_loop_bounding: checked,
+        emit_int_div_checks: checked,
+        ..msl::Options::default()
+    };
+    let pipeline = msl::PipelineOptions {
+        entry_point: Some((ShaderStage::Compute, kernel.name.to_owned())),
+        vertex_pulling_transform: true,
+        ..msl::PipelineOptions::default()
+    };
+    let (text, info) = msl::write_string(module, info, &options, &pipeline).map_err(|e| e.to_string())?;
+    info.entry_point_names[0].clone().map_err(|e| e.to_string())?;
+    Ok(text)
+}
+
+/// As wgpu-hal's DX12 back end: shader model 5.1, and 6.0 where there are subgroups.
+fn direct3d(module: &Module, info: &ModuleInfo, kernel: &Kernel, checked: bool) -> Result<String, String> {
+    let mut registers = [0, 0];
+    let mut target = |(binding, write): (ResourceBinding, bool)| {
+        let register = registers[usize::from(write)];
+        registers[usize::from(write)] += 1;
+        (binding, hlsl::BindTarget { space: 0, register, ..hlsl::BindTarget::default() })
+    };
+    let subgroups = kernel.wgsl.contains("subgroup");
+    let options = hlsl::Options {
+        shader_model: if subgroups { hlsl::ShaderModel::V6_0 } else { hlsl::ShaderModel::V5_1 },
+        binding_map: bindings(module).into_iter().map(&mut target).collect(),
+        fake_missing_bindings: false,
+        zero_initialize_workgroup_memory: false,
+        restrict_indexing: checked,
+        force_loop_bounding: checked,
+        ..hlsl::Options::default()
+    };
+    let pipeline =
+        hlsl::PipelineOptions { entry_point: Some((ShaderStage::Compute, kernel.name.to_owned())) };
+    let mut text = String::new();
+    let written = hlsl::Writer::new(&mut text, &options, &pipeline)
+        .write(module, info, None)
+        .map_err(|e| e.to_string())?;
+    written.entry_point_names[0].clone().map_err(|e| e.to_string())?;
+    Ok(text)
+}
+
+/// As wgpu-hal's GL back end, which leaves index checks to the driver: ES 3.1 and desktop 4.3.
+fn opengl(
+    module: &Module,
+    info: &ModuleInfo,
+    kernel: &Kernel,
+    version: glsl::Version,
+) -> Result<String, String> {
+    let slots = bindings(module).into_iter().enumerate().map(|(slot, (b, _))| (b, slot as u8));
+    let options = glsl::Options {
+        version,
+        writer_flags: glsl::WriterFlags::ADJUST_COORDINATE_SPACE | glsl::WriterFlags::FORCE_POINT_SIZE,
+        binding_map: slots.collect(),
+        zero_initialize_workgroup_memory: false,
+    };
+    let pipeline = glsl::PipelineOptions {
+        shader_stage: ShaderStage::Compute,
+        entry_point: kernel.name.to_owned(),
+        multiview: None,
+    };
+    let mut text = String::new();
+    let mut writer = glsl::Writer::new(&mut text, module, info, &options, &pipeline, policies(false))
+        .map_err(|e| e.to_string())?;
+    writer.write().map_err(|e| e.to_string())?;
+    drop(writer);
+    Ok(text)
+}
+
+/// `spirv-val` on one module; `None` where it is not installed.
+fn spirv_val(words: &[u32], environment: &str, file: &Path) -> Option<Result<(), String>> {
+    let bytes: Vec<u8> = words.iter().flat_map(|w| w.to_le_bytes()).collect();
+    std::fs::write(file, bytes).expect("a temporary file");
+    let output = Command::new("spirv-val").args(["--target-env", environment]).arg(file).output().ok()?;
+    let message = || String::from_utf8_lossy(&output.stderr).into_owned();
+    Some(if output.status.success() { Ok(()) } else { Err(message()) })
+}
+
+/// `(shader file, back end) -> texts written`, and what went wrong.
+#[derive(Default)]
+struct Report {
+    written: BTreeMap<(&'static str, &'static str), usize>,
+    not_written: BTreeMap<(&'static str, &'static str), &'static str>,
+    failures: Vec<String>,
+}
+
+fn write_all(kernel: &Kernel, folder: &Path, number: usize, report: &Mutex<Report>) {
+    let record = |back_end: &'static str, result: Result<(), String>| {
+        let mut report = report.lock().expect("no thread panicked");
+        match result {
+            Ok(()) => *report.written.entry((kernel.name, back_end)).or_default() += 1,
+            Err(e) => report.failures.push(format!("{back_end}: {}: {e}\n{}", kernel.name, kernel.wgsl)),
+        }
+    };
+    let (module, info) = match parse(kernel) {
+        Ok(parsed) => parsed,
+        Err(e) => return record("WGSL", Err(e)),
+    };
+    record("WGSL", Ok(()));
+    let file = folder.join(format!("{number}.spv"));
+    for (checked, version, environment) in [(false, (1, 3), "vulkan1.1"), (true, (1, 6), "vulkan1.3")] {
+        let words = spirv(&module, &info, kernel, checked, version);
+        if let Ok(Some(result)) = words.as_deref().map(|words| spirv_val(words, environment, &file)) {
+            record("spirv-val", result);
+        }
+        record("SPIR-V", words.map(drop));
+        record("MSL", metal(&module, &info, kernel, checked).map(drop));
+        record("HLSL", direct3d(&module, &info, kernel, checked).map(drop));
+    }
+    if let Some((_, _, reason)) =
+        NOT_WRITTEN.iter().find(|(b, part, _)| *b == "GLSL" && kernel.wgsl.contains(part))
+    {
+        report.lock().expect("no thread panicked").not_written.insert((kernel.name, "GLSL"), reason);
+        return;
+    }
+    for version in [glsl::Version::new_gles(310), glsl::Version::Desktop(430)] {
+        record("GLSL", opengl(&module, &info, kernel, version).map(drop));
+    }
+}
+
+#[test]
+fn every_shader_in_every_back_end() {
+    let (kernels, refused) = kernels();
+    println!("{} distinct shaders; cases refused while planning: {refused:?}", kernels.len());
+    let report = Mutex::new(Report::default());
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let threads = thread::available_parallelism().map_or(1, |n| n.get());
+    thread::scope(|scope| {
+        for (part, share) in kernels.chunks(kernels.len().div_ceil(threads)).enumerate() {
+            let (report, folder) = (&report, folder.path());
+            scope.spawn(move || share.iter().for_each(|k| write_all(k, folder, part, report)));
+        }
+    });
+    let report = report.into_inner().expect("no thread panicked");
+    let files: BTreeSet<_> = report.written.keys().map(|(name, _)| *name).collect();
+    let back_ends = ["WGSL", "SPIR-V", "spirv-val", "MSL", "HLSL", "GLSL"];
+    println!("{:26}{}", "texts written", back_ends.map(|b| format!("{b:>10}")).concat());
+    for file in &files {
+        let count = |b| report.written.get(&(*file, b)).copied().unwrap_or(0);
+        println!("{file:26}{}", back_ends.map(|b| format!("{:10}", count(b))).concat());
+    }
+    for ((file, back_end), reason) in &report.not_written {
+        println!("{file} with shuffles is not written as {back_end}: {reason}");
+    }
+    if !report.written.keys().any(|(_, b)| *b == "spirv-val") {
+        println!("SKIPPED: spirv-val is not installed");
+    }
+    let failures = &report.failures;
+    assert!(failures.is_empty(), "{} failures, the first:\n{}", failures.len(), failures[0]);
+    for file in &files {
+        for back_end in ["SPIR-V", "MSL", "HLSL", "GLSL"] {
+            assert!(
+                report.written.contains_key(&(*file, back_end)),
+                "{file} was never written as {back_end}"
+            );
+        }
+    }
+}
+
+/// Every file of `shaders/` is compiled into the library and reached by a case, the common ones through the
+/// files that include them.
+#[test]
+fn every_shader_file_is_reached() {
+    let mut on_disk = BTreeSet::new();
+    for (folder, prefix) in [("shaders", ""), ("shaders/common", "common/")] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+        for entry in std::fs::read_dir(path).expect("the shaders").flatten() {
+            let name = entry.file_name().into_string().expect("a name in UTF-8");
+            if name.ends_with(".wgsl") {
+                on_disk.insert(format!("{prefix}{name}"));
+            }
+        }
+    }
+    let registered: BTreeSet<String> = sources().iter().map(|(name, _)| (*name).to_owned()).collect();
+    assert_eq!(on_disk, registered, "files of shaders/ and what the library registers");
+    let used: BTreeSet<&str> = kernels().0.iter().map(|k| k.name).collect();
+    for (name, _) in sources() {
+        let reached = if name.starts_with("common/") {
+            let includes = |text: &str| text.contains(&format!("\"{name}\""));
+            sources().iter().any(|(_, text)| includes(text))
+        } else {
+            used.contains(name.trim_end_matches(".wgsl"))
+        };
+        assert!(reached, "{name}: no case reaches it");
+    }
+}
