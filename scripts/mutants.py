@@ -7,7 +7,8 @@ Each mutant is a text replaced once in a file of a copy of this tree (target/mut
 folder, so that only this crate is compiled again. Bugs of kernels are run through `wgrad parity OP.. --quick`
 (tier in the report: exact, bound, norm, repeat, canaries), or with every variant where the bug hides in one that
 the planner does not choose; bugs of gradient rules and of the reference, which a device and the reference share,
-through PyTorch's results (`--test fixtures`) or finite differences (`--test gradients`).
+through PyTorch's results (`--test fixtures`) or finite differences (`--test gradients`); bugs of fusion through
+`--test fusion`.
 """
 
 import json
@@ -51,7 +52,7 @@ MUTANTS = [
     ("matmul: tail of the terms dropped", "shaders/matmul.wgsl", "{% if k % 4 != 0 %}", "{% if k % 4 != 0 and k < 4 %}", "parity matmul linear"),
     ("matmul: transposed operand read straight", "shaders/matmul.wgsl", "{% if trans_a %}a[a_base + ({{ k }}) * M + {{ row }}]", "{% if trans_a %}a[a_base + ({{ k }}) + {{ row }} * K]", "parity matmul linear"),
     ("matmul: batch stride missing", "shaders/matmul.wgsl", "* {{ d.b }}u + {% endfor %}", "* 0u + {% endfor %}", "parity matmul"),
-    ("matmul: write behind the last column", "shaders/matmul.wgsl", "    if (column + {{ q }}u < N) { output[at + {{ q }}u] = sum[{{ q }}]; }", "    output[at + {{ q }}u] = sum[{{ q }}];", "parity matmul linear"),
+    ("matmul: write behind the last column", "shaders/matmul.wgsl", "    if (column + {{ q }}u < N) { output[at", "    { output[at", "parity matmul linear"),
     ("matmul: write behind the last row", "shaders/matmul.wgsl", "  if (row + {{ i }}u < M) {", "  if (row + {{ i }}u < M + 1u) {", "parity matmul linear"),
     ("max_pool2d: last of equals wins", "shaders/max_pool2d.wgsl", "let wins = (index == 0xffffffffu) | (value > best);", "let wins = (index == 0xffffffffu) | (value >= best);", "parity max_pool2d"),
     ("max_pool2d: starts from 0", "shaders/max_pool2d.wgsl", "let wins = ok & ((index == 0xffffffffu) | (value > best));", "let wins = ok & (value > best);", "parity max_pool2d"),
@@ -74,11 +75,15 @@ MUTANTS = [
     ("relu: gradient passes at 0", "shaders/common/activations.wgsl", "select(g, 0.0, y <= 0.0)", "select(g, 0.0, y < 0.0)", "parity relu"),
     ("gelu: a coefficient in its seventh digit", "shaders/common/math.wgsl", "1.00002368", "1.00002968", "parity gelu"),
     ("tanh: the builtin", "shaders/common/activations.wgsl", "return tanh_exact(x);", "return tanh(x);", "parity tanh"),
-    ("unary: last vec4 missing", "src/kernels/unary.rs", "let vec4s = inputs[0].shape.elements().div_ceil(4);", "let vec4s = (inputs[0].shape.elements() / 4).max(1);", "parity relu"),
+    ("elementwise: last vec4 missing", "src/kernels/elementwise.rs", "let vec4s = inputs[0].shape.elements().div_ceil(4);", "let vec4s = (inputs[0].shape.elements() / 4).max(1);", "parity relu"),
     ("adam: bias correction of the step before", "shaders/adam.wgsl", "let t = f32(step_count[0]);", "let t = f32(max(step_count[0], 2u) - 1u);", "parity adam"),
     ("adam: decay not decoupled", "shaders/adam.wgsl", "let p = param[i] * (1.0 - rate * {{ weight_decay }});", "let p = param[i];", "parity adam"),
     ("sgd: nesterov without its look ahead", "shaders/sgd.wgsl", "(g + {{ momentum_literal }} * v)", "v", "parity sgd"),
-    ("planner: a slot given back too early", "src/plan/build.rs", "last_use[root[input]] = id;", "last_use[root[input]] = id.saturating_sub(1).max(last_use[root[input]]);", "parity cross_entropy matmul div reshape"),
+    ("fusion: a value that others read is not stored", "src/plan/fuse.rs", "readers[node.inputs[through]] == 1", "readers[node.inputs[through]] >= 1", "fusion"),
+    ("fusion: operands swapped", "src/plan/fuse.rs", "swapped: other == Some(0)", "swapped: other == Some(1)", "fusion"),
+    ("fusion: order of the functions reversed", "src/kernels/epilogue.rs", "let steps: Vec<Value> = self.0.iter().map(step).collect();", "let steps: Vec<Value> = self.0.iter().rev().map(step).collect();", "fusion"),
+    ("fusion: epilogue reads another element", "shaders/common/epilogue.wgsl", "let saved{{ loop.index0 }} = other{{ step.other }}[i];", "let saved{{ loop.index0 }} = other{{ step.other }}[i / 2u];", "fusion"),
+    ("planner: a slot given back too early", "src/plan/build.rs", "last_use[root[value]] = turn;", "last_use[root[value]] = turn.saturating_sub(1).max(last_use[root[value]]);", "parity cross_entropy matmul div reshape"),
     ("rule: matmul with a wrong transpose", "src/ops/matmul.rs", "product(b, grad, trans_b, true)?", "product(b, grad, trans_b, false)?", "gradients matmul"),
     ("rule: linear's weight gradient of the wrong operand", "src/ops/matmul.rs", "product(grad, a, true, trans_a)?", "product(grad, a, true, trans_a)?.scale(0.5)?", "fixtures"),
     ("rule: division without its sign", "src/ops/binary.rs", ".div(b)?.scale(-1.0)?", ".div(b)?", "fixtures"),
@@ -114,11 +119,14 @@ def parity(ops, quick):
     return "parity: " + ", ".join(f"{tier} {count}" for tier, count in tiers.most_common())
 
 
+FOUND = {"fixtures": "PyTorch's results", "gradients": "finite differences", "fusion": "fused chains"}
+
+
 def test(name, words):
     done = run("cargo", "test", "--quiet", "--test", name, *words)
     if "could not compile" in done.stderr:
         return f"does not compile: {done.stderr[-300:]}"
-    return None if done.returncode == 0 else {"fixtures": "PyTorch's results", "gradients": "finite differences"}[name]
+    return None if done.returncode == 0 else FOUND[name]
 
 
 def check(how):

@@ -1,7 +1,7 @@
 //! Batches in order or shuffled, prepared on a thread while the device works.
 
 use super::{Batch, Dataset};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::random::Rng;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -39,10 +39,7 @@ impl Loader {
     /// # Errors
     /// When the batch size is 0 or larger than the dataset.
     pub fn new(data: &Arc<Dataset>, batch_size: usize, order: Order) -> Result<Self> {
-        if !(1..=data.len()).contains(&batch_size) {
-            let expected = format!("1 to {}, the number of images", data.len());
-            return Err(Error::argument("batch-size", expected, batch_size.to_string()));
-        }
+        data.check_batch_size(batch_size)?;
         let mut indices: Vec<usize> = (0..data.len()).collect();
         if let Order::Shuffled { seed, epoch } = order {
             Rng::named(seed, &format!("epoch {epoch}")).shuffle(&mut indices);

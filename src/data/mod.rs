@@ -74,6 +74,18 @@ impl Dataset {
         self.labels.is_empty()
     }
 
+    /// Accepts 1 to all images a batch.
+    ///
+    /// # Errors
+    /// When the batch size is 0 or larger than the dataset.
+    pub fn check_batch_size(&self, batch_size: usize) -> Result<()> {
+        if (1..=self.len()).contains(&batch_size) {
+            return Ok(());
+        }
+        let expected = format!("1 to {}, the number of images", self.len());
+        Err(Error::argument("batch-size", expected, batch_size.to_string()))
+    }
+
     /// Channels, height and width.
     pub fn image_shape(&self) -> [usize; 3] {
         self.shape

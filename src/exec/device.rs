@@ -360,9 +360,9 @@ fn choose<'a>(
         }
         (None, None, None) => Ok(None),
         (None, backend, device) => {
-            let wanted = [device.map(|d| format!("'{d}'")), backend.map(|b| format!("backend {b}"))];
-            let wanted = wanted.into_iter().flatten().collect::<Vec<_>>().join(" of ");
-            Err(Error::device(format!("an adapter {wanted}"), list()))
+            let named = device.map_or(String::new(), |d| format!(" called '{d}'"));
+            let of = backend.map_or(String::new(), |b| format!(" of backend {b}"));
+            Err(Error::device(format!("an adapter{named}{of}"), list()))
         }
     }
 }

@@ -105,3 +105,64 @@ fn join(group: &mut Group, id: NodeId, node: &Node, other: Option<usize>) {
     group.nodes.push(id);
     group.outputs.clone_from(&node.outputs);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Graph;
+    use crate::graph::Tensor;
+    use crate::ops::Conv2d;
+
+    /// The ops of each group, of a graph whose outputs are these.
+    fn groups(outputs: &[&Tensor]) -> Vec<String> {
+        let ids: Vec<ValueId> = outputs.iter().map(|t| t.id()).collect();
+        outputs[0].graph().with(|data| {
+            let names = |group: &Group| {
+                let names: Vec<_> = group.nodes.iter().map(|&id| data.nodes[id].op.name()).collect();
+                names.join("+")
+            };
+            let all = fuse(data, &ids, &data.reachable(&ids));
+            all.iter().map(names).filter(|n| n != "input").collect()
+        })
+    }
+
+    fn conv(graph: &Graph) -> (Tensor, Tensor) {
+        let x = graph.input("x", [1, 2, 6, 6]).unwrap();
+        let w = graph.input("w", [2, 2, 3, 3]).unwrap();
+        (x.conv2d(&w, None, Conv2d::default().padding(1)).unwrap(), x)
+    }
+
+    #[test]
+    fn a_chain_joins_the_convolution_that_feeds_it() {
+        let (y, x) = conv(&Graph::new());
+        let z = y.relu().unwrap().add(&x).unwrap().scale(2.0).unwrap();
+        assert_eq!(groups(&[&z]), ["conv2d+relu+add+scale"]);
+    }
+
+    #[test]
+    fn a_value_with_another_reader_is_stored() {
+        let (y, _) = conv(&Graph::new());
+        let z = y.relu().unwrap();
+        assert_eq!(groups(&[&y, &z]), ["conv2d", "relu"], "y is an output");
+        let gate = y.sigmoid().unwrap();
+        assert_eq!(groups(&[&y.mul(&gate).unwrap()]), ["conv2d", "sigmoid+mul"], "y is read twice");
+        assert_eq!(groups(&[&z.mul(&z).unwrap()]), ["conv2d+relu", "mul"], "a square reads its input twice");
+    }
+
+    #[test]
+    fn the_other_operand_is_computed_first() {
+        let graph = Graph::new();
+        let ((y, x), w) = (conv(&graph), graph.input("w", [2, 2, 3, 3]).unwrap());
+        let later = x.conv2d(&w, None, Conv2d::default().padding(1)).unwrap();
+        // y waits for what is added to it.
+        assert_eq!(groups(&[&y.sub(&later.tanh().unwrap()).unwrap()]), ["conv2d+tanh", "conv2d+sub"]);
+    }
+
+    #[test]
+    fn broadcasting_ends_a_chain() {
+        let graph = Graph::new();
+        let (y, _) = conv(&graph);
+        let bias = graph.input("b", [2, 1, 1]).unwrap();
+        assert_eq!(groups(&[&y.add(&bias).unwrap().relu().unwrap()]), ["conv2d", "add", "relu"]);
+    }
+}

@@ -31,16 +31,19 @@ pub struct EvalArgs {
 pub fn run(args: &EvalArgs) -> anyhow::Result<()> {
     let (model, weights) = args.trained.find()?;
     let sets = args.data.load()?;
+    // Few images are one pass, whatever its size.
+    let batch_size = args.batch_size.min(sets.test.len());
+    sets.test.check_batch_size(batch_size)?;
     let device = args.device.open()?;
     let parameters = Parameters::new(&device, 0);
     let mut classifier = Classifier::new(&parameters, (model.build)(), sets.test.image_shape())?;
-    classifier.prepare(args.batch_size)?;
+    classifier.prepare(batch_size)?;
     parameters.load(&weights)?;
     println!("device   {}", device.describe());
     println!("model    {} from {}", model.name, weights.display());
     println!("data     {}", sets.about);
     let bar = ProgressBar::new(sets.test.len() as u64);
-    let result = classifier.evaluate(&sets.test, args.batch_size, |images| bar.set_position(images as u64));
+    let result = classifier.evaluate(&sets.test, batch_size, |images| bar.set_position(images as u64));
     bar.finish_and_clear();
     let result = result?;
     let totals = result.totals;

@@ -101,6 +101,7 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
     let optimizer = args.optimizer()?;
     let folder = RunFolder::plan(args.out.as_deref(), model.name)?;
     let sets = args.data.load()?;
+    sets.train.check_batch_size(args.batch_size)?;
     let device = args.device.open()?;
     println!("device   {}", device.describe());
     println!("data     {}", sets.about);

@@ -1,0 +1,144 @@
+//! Chains that the planner fuses, on the best adapter against the reference, which fuses nothing. Integers, so
+//! that the bits must agree.
+
+use wgrad::kernels::Limits;
+use wgrad::ops::{Conv2d, MaxPool2d};
+use wgrad::plan::plan;
+use wgrad::random::Rng;
+use wgrad::{Device, Graph, HostTensor, Parameters, Result, Tensor};
+
+/// A graph, what is fused in it, and its outputs.
+struct Chain {
+    name: &'static str,
+    /// What some step of the plan must say.
+    fused: &'static str,
+    outputs: fn(&Graph) -> Result<Vec<Tensor>>,
+}
+
+/// A convolution of an image whose planes hold a multiple of four pixels, or not.
+fn conv(graph: &Graph, side: usize) -> Result<(Tensor, Tensor, Tensor)> {
+    let x = graph.input("x", [2, 3, side, side])?;
+    let w = graph.input("w", [5, 3, 3, 3])?;
+    let b = graph.input("b", [5])?;
+    Ok((x.conv2d(&w, Some(&b), Conv2d::default().padding(1))?, x, w))
+}
+
+/// The error of the convolution's input behind relu and a pool: both backward passes are fused.
+fn pooled(graph: &Graph, side: usize) -> Result<Vec<Tensor>> {
+    let (y, x, w) = conv(graph, side)?;
+    let activated = x.relu()?.conv2d(&w, None, Conv2d::default())?.relu()?;
+    let pooled = activated.max_pool2d(MaxPool2d::new(2))?;
+    let error = graph.input("error", pooled.shape())?;
+    let mut outputs = pooled.gradients_from(&error, &[&x, &w])?;
+    outputs.push(y);
+    Ok(outputs)
+}
+
+const CHAINS: [Chain; 7] = [
+    Chain {
+        name: "conv2d, relu, vec4",
+        fused: "fused with relu",
+        outputs: |g| Ok(vec![conv(g, 8)?.0.relu()?]),
+    },
+    Chain {
+        name: "conv2d, leaky relu, ragged",
+        fused: "fused with leaky_relu",
+        outputs: |g| Ok(vec![conv(g, 7)?.0.leaky_relu(0.5)?]),
+    },
+    Chain {
+        name: "conv2d, residual on either side",
+        fused: "fused with sub, fused with relu, fused with add",
+        outputs: |g| {
+            let y = conv(g, 7)?.0;
+            let (left, right) = (g.input("left", y.shape())?, g.input("right", y.shape())?);
+            Ok(vec![left.sub(&y)?.relu()?.add(&right)?])
+        },
+    },
+    Chain {
+        name: "matmul with bias, relu, product",
+        fused: "fused with relu, fused with mul",
+        outputs: |g| {
+            let (a, w, b) = (g.input("a", [9, 6])?, g.input("w", [10, 6])?, g.input("b", [10])?);
+            let y = a.linear(&w, Some(&b))?.relu()?;
+            Ok(vec![y.mul(&g.input("gate", [9, 10])?)?])
+        },
+    },
+    Chain {
+        name: "pool and relu backward, even",
+        fused: "fused with relu_backward",
+        outputs: |g| pooled(g, 10),
+    },
+    Chain {
+        name: "pool and relu backward, ragged",
+        fused: "fused with relu_backward",
+        outputs: |g| pooled(g, 9),
+    },
+    Chain {
+        name: "element-wise only",
+        fused: "fused with sub, fused with relu",
+        outputs: |g| {
+            let (a, b) = (g.input("a", [3, 37])?, g.input("b", [3, 37])?);
+            Ok(vec![a.mul(&b)?.sub(&a)?.relu()?])
+        },
+    },
+];
+
+/// Integers of at most 3 for every input.
+fn data(graph: &Graph) -> Result<Vec<(Tensor, HostTensor)>> {
+    let mut rng = Rng::new(1);
+    let names = ["x", "w", "b", "a", "error", "left", "right", "gate"];
+    let known = graph.to_string();
+    let used = names.iter().filter(|name| known.contains(&format!("input() '{name}'")));
+    used.map(|name| {
+        let shape = graph.with(|data| {
+            let node = data.nodes.iter().find(|n| n.op.leaf_name() == Some(name)).expect("it was found");
+            data.ty(node.outputs[0]).shape.clone()
+        });
+        let values = (0..shape.elements()).map(|_| rng.below(7) as f32 - 3.0).collect();
+        Ok((graph.input(name, shape.clone())?, HostTensor::from_f32(shape, values)?))
+    })
+    .collect()
+}
+
+fn run(chain: &Chain, device: &Device) -> Result<Vec<HostTensor>> {
+    let graph = Graph::new();
+    let outputs = (chain.outputs)(&graph)?;
+    let outputs: Vec<&Tensor> = outputs.iter().collect();
+    let held = data(&graph)?;
+    let inputs: Vec<_> = held.iter().map(|(t, v)| (t, v)).collect();
+    let mut program = Parameters::new(device, 0).compile(&graph, &outputs)?;
+    program.fill_scratch(0x7fc0_0000);
+    program.run(&inputs)?;
+    outputs.iter().map(|t| program.read(t)).collect()
+}
+
+#[test]
+fn the_planner_fuses_these_chains() {
+    for chain in &CHAINS {
+        let graph = Graph::new();
+        let outputs = (chain.outputs)(&graph).expect(chain.name);
+        let ids: Vec<_> = outputs.iter().map(Tensor::id).collect();
+        let text = graph.with(|data| plan(data, &ids, &Limits::default())).expect(chain.name).to_string();
+        assert!(text.contains(chain.fused), "{}: no '{}' in\n{text}", chain.name, chain.fused);
+    }
+}
+
+#[test]
+fn fused_chains_agree_with_the_reference() {
+    let device = Device::auto().expect("a device that opens");
+    if device.is_cpu() {
+        println!("SKIPPED: {}", device.notice().unwrap_or("no adapter"));
+        return;
+    }
+    println!("{} chains on {}", CHAINS.len(), device.describe());
+    for chain in &CHAINS {
+        let expected = run(chain, &Device::cpu()).expect(chain.name);
+        let got = run(chain, &device).expect(chain.name);
+        for (i, (got, expected)) in got.iter().zip(&expected).enumerate() {
+            let (got, expected) = (got.as_f32().expect("f32"), expected.as_f32().expect("f32"));
+            assert!(expected.iter().any(|v| *v != 0.0), "{}: output {i} is all zeros", chain.name);
+            let wrong = got.iter().zip(expected).position(|(a, b)| a != b);
+            assert!(wrong.is_none(), "{}: output {i} differs first at {wrong:?}", chain.name);
+        }
+    }
+}
