@@ -14,7 +14,7 @@
 @compute @workgroup_size({{ lanes }})
 fn embedding_backward(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
   let group = flat_group(workgroup);
-  if (group >= GROUPS) { return; }
+  if (group >= {{ groups }}u) { return; }
   let v = group / {{ tiles }}u;
   let d = group % {{ tiles }}u * {{ lanes }}u + lane.x;
   let column = min(d, {{ width - 1 }}u);

@@ -57,7 +57,7 @@ var<workgroup> state: array<vec4<f32>, {{ 2 * rows * ((hidden + 3) // 4) }}>;
 @compute @workgroup_size({{ lanes }})
 fn recurrent(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
   let group = flat_group(workgroup);
-  if (group >= GROUPS) { return; }
+  if (group >= {{ groups }}u) { return; }
   let first_row = group / {{ unit_tiles }}u * ROWS;
   let start = (group % {{ unit_tiles }}u * {{ lanes }}u + lane.x) * 4u;
   {% if vec4 %}

@@ -12,7 +12,7 @@
 @compute @workgroup_size({{ lanes }})
 fn sum_columns(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
   let group = flat_group(workgroup);
-  if (group >= GROUPS) { return; }
+  if (group >= {{ groups }}u) { return; }
   let part = group / {{ tiles }}u;
   let column = group % {{ tiles }}u * {{ lanes }}u + lane.x;
   if (column >= {{ columns }}u) { return; }
