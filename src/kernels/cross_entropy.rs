@@ -26,7 +26,7 @@ pub(super) fn forward(
     let sizes = axis(&inputs[0].shape, 1)?;
     let mut bindings = vec![Binding::read(Operand::Input(0)), Binding::read(Operand::Input(1))];
     bindings.extend((0..3).map(|i| Binding::write(Operand::Output(i))));
-    let values = context! { ..options(o, sizes[1]), ..row(sizes) };
+    let values = context! { ..options(o, sizes[1]), ..row(sizes, limits) };
     let groups = sizes[0] * sizes[2];
     launch(limits, "cross_entropy", groups, bindings, "a row a workgroup", values).map(Lowering::single)
 }
@@ -39,7 +39,7 @@ pub(super) fn backward(
     let sizes = axis(&inputs[1].shape, 1)?;
     let mut bindings: Vec<_> = (0..4).map(|i| Binding::read(Operand::Input(i))).collect();
     bindings.push(Binding::write(Operand::Output(0)));
-    let values = context! { ..options(o, sizes[1]), ..row(sizes) };
+    let values = context! { ..options(o, sizes[1]), ..row(sizes, limits) };
     let groups = inputs[1].shape.elements().div_ceil(64);
     launch(limits, "cross_entropy_backward", groups, bindings, "a logit an invocation", values)
         .map(Lowering::single)

@@ -311,6 +311,13 @@ fn check_bindings(
     Ok(())
 }
 
+/// Invocations that add up `terms` together: a power of two. A CPU adapter's workgroup is best one vector wide,
+/// where no barrier has to switch between invocations.
+fn lanes(terms: usize, limits: &Limits) -> usize {
+    let most = if limits.subgroup_size == Some(tile::LANES as u32) { tile::LANES } else { 64 };
+    terms.next_power_of_two().clamp(8, most)
+}
+
 /// Splits `items` of `bytes` each into runs that fit a binding and begin at aligned offsets:
 /// `(first, count)`. `bytes` lists the size of one item in each tensor that is split.
 fn chunks(items: usize, bytes: &[u64], limits: &Limits) -> Result<Vec<(usize, usize)>, Mismatch> {

@@ -1,14 +1,14 @@
 //! Softmax and its logarithm: `shaders/softmax.wgsl`, `shaders/softmax_backward.wgsl`.
 
-use super::{Binding, Limits, Lowering, Operand, launch};
+use super::{Binding, Limits, Lowering, Operand, lanes, launch};
 use crate::error::Mismatch;
 use crate::ops::{Softmax, softmax::axis};
 use crate::tensor::TensorType;
 use minijinja::{Value, context};
 
 /// Sizes of a row and of the workgroup that works on it, as `common/row.wgsl` names them.
-pub(super) fn row([outer, length, inner]: [usize; 3]) -> Value {
-    let lanes = length.next_power_of_two().clamp(8, 64);
+pub(super) fn row([outer, length, inner]: [usize; 3], limits: &Limits) -> Value {
+    let lanes = lanes(length, limits);
     let tree: Vec<usize> = (0..lanes.ilog2()).rev().map(|b| 1 << b).collect();
     context! { outer, length, inner, lanes, tree }
 }
@@ -38,7 +38,7 @@ fn build(
     let sizes = axis(&inputs[0].shape, options.dim)?;
     let mut bindings: Vec<_> = (0..inputs.len()).map(|i| Binding::read(Operand::Input(i))).collect();
     bindings.push(Binding::write(Operand::Output(0)));
-    let values = context! { log => options.log, ..row(sizes) };
+    let values = context! { log => options.log, ..row(sizes, limits) };
     let groups = sizes[0] * sizes[2];
     launch(limits, name, groups, bindings, "a row a workgroup", values).map(Lowering::single)
 }

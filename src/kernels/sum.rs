@@ -1,7 +1,7 @@
 //! Sums over dimensions: `shaders/sum.wgsl`, in two passes where they are long; over leading dimensions, such as a
 //! bias' gradient, `shaders/sum_columns.wgsl`.
 
-use super::{Binding, Limits, Lowering, Operand, chunks, launch, partials};
+use super::{Binding, Limits, Lowering, Operand, chunks, lanes, launch, partials};
 use crate::error::Mismatch;
 use crate::shape::Shape;
 use crate::tensor::TensorType;
@@ -84,7 +84,7 @@ pub(super) fn forward(
         let (outputs, kept) = axes(&run, |d| !dims.contains(&d));
         let (terms, summed) = axes(&run, |d| dims.contains(&d));
         let parts = terms.div_ceil(LONGEST);
-        let lanes = terms.div_ceil(parts).next_power_of_two().clamp(8, 64);
+        let lanes = lanes(terms.div_ceil(parts), limits);
         let tree: Vec<usize> = (0..lanes.ilog2()).rev().map(|b| 1 << b).collect();
         let single = whole && parts == 1;
         let values = context! {

@@ -18,10 +18,9 @@ pub(super) struct Tile {
     pub(super) shuffle: bool,
 }
 
-/// Multiply-adds below which a small tile is as good, and compiles in a third of the time.
-const SMALL: usize = 1 << 23;
-/// Rows of the tile for small products.
-const SMALL_ROWS: usize = 8;
+/// The most rows of a tile for products of fewer multiply-adds than these: there a small tile is about as
+/// fast, and compiles in a half or a third of the time.
+const SMALL: [(usize, usize); 2] = [(1 << 23, 8), (1 << 25, 16)];
 
 /// Rows and the GFLOP/s one core of a CPU adapter reaches with them, measured on products of 1024. 64 rows
 /// are no faster than 32 and take the driver twice as long to compile.
@@ -40,7 +39,8 @@ impl Tile {
         let shuffles = limits.subgroup_size == Some(LANES as u32);
         let candidates: &[(usize, f64)] = if shuffles { &SHUFFLE } else { &PLAIN };
         let cost = |(tm, speed): &(usize, f64)| (rows.div_ceil(*tm) * tm) as f64 / speed;
-        let enough = |c: &&(usize, f64)| work >= SMALL || c.0 <= SMALL_ROWS;
+        let most = SMALL.iter().find(|(few, _)| work < *few).map_or(usize::MAX, |(_, rows)| *rows);
+        let enough = |c: &&(usize, f64)| c.0 <= most;
         let best = candidates.iter().filter(enough).min_by(|a, b| cost(a).total_cmp(&cost(b)));
         let tm = best.map_or(1, |(tm, _)| *tm);
         let shuffle = shuffles && tm >= LANES;
