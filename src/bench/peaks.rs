@@ -90,7 +90,7 @@ fn fma(device: &Device, stopwatch: &Stopwatch, half: bool) -> Result<Micro> {
     for chains in peaks::CHAINS {
         let micro =
             busy(device, stopwatch, |turns| peaks::fma(chains, groups, turns, half, &device.limits()))?;
-        let times = micro.workload.time(stopwatch, 0, 1, 5)?;
+        let times = micro.workload.time(stopwatch, 0, 1, 15)?;
         let Some(time) = times.into_iter().flatten().reduce(f64::min) else { continue };
         let rate = micro.flops as f64 / time;
         if best.as_ref().is_none_or(|(known, _)| rate > *known) {
