@@ -83,9 +83,9 @@ impl Watch for Unwatched {
 }
 
 /// Slower than its best by more than this, the device was throttled or busy.
-pub const DISTURBED: f64 = 1.08;
+pub const DISTURBED: f64 = 1.1;
 /// Samples are taken in bursts of about this long; the watch looks between them.
-const BURST: Duration = Duration::from_millis(60);
+const BURST: Duration = Duration::from_millis(40);
 /// Waiting for a quiet device ends after this many budgets.
 const PATIENCE: f64 = 2.5;
 

@@ -83,23 +83,26 @@ fn busy(
 /// Workgroups that fill a large device and are no trouble for a small one.
 const GROUPS: usize = 4096;
 
-/// The fastest way to write multiply-adds on this device.
+/// The fastest way to write multiply-adds on this device. The candidates take turns, so that a disturbance
+/// does not decide.
 fn fma(device: &Device, stopwatch: &Stopwatch, half: bool) -> Result<Micro> {
-    let groups = groups(device);
-    let mut best: Option<(f64, Micro)> = None;
-    for chains in peaks::CHAINS {
-        let micro =
-            busy(device, stopwatch, |turns| peaks::fma(chains, groups, turns, half, &device.limits()))?;
-        let times = micro.workload.time(stopwatch, 0, 1, 15)?;
-        let Some(time) = times.into_iter().flatten().reduce(f64::min) else { continue };
-        let rate = micro.flops as f64 / time;
-        if best.as_ref().is_none_or(|(known, _)| rate > *known) {
-            best = Some((rate, micro));
+    let (groups, limits) = (groups(device), device.limits());
+    let of = |chains| busy(device, stopwatch, |turns| peaks::fma(chains, groups, turns, half, &limits));
+    let candidates = peaks::CHAINS.into_iter().map(of).collect::<Result<Vec<Micro>>>()?;
+    let mut rates = vec![0.0f64; candidates.len()];
+    for _ in 0..ROUNDS {
+        for (micro, rate) in candidates.iter().zip(&mut rates) {
+            let times = micro.workload.time(stopwatch, 0, 1, 3)?;
+            let best = times.into_iter().flatten().reduce(f64::min);
+            *rate = rate.max(best.map_or(0.0, |seconds| micro.flops as f64 / seconds));
         }
     }
+    let best = candidates.into_iter().zip(rates).max_by(|a, b| a.1.total_cmp(&b.1));
     let wrong = || Error::device("the time of a kernel", "only wrong measurements");
-    best.map(|(_, micro)| micro).ok_or_else(wrong)
+    best.filter(|(_, rate)| *rate > 0.0).map(|(micro, _)| micro).ok_or_else(wrong)
 }
+
+const ROUNDS: usize = 5;
 
 /// A software adapter has few cores.
 fn groups(device: &Device) -> usize {
@@ -306,10 +309,12 @@ impl Watch for Sentinel {
     fn look(&mut self, stopwatch: &Stopwatch) -> Result<f64> {
         let mut slower = 1.0f64;
         for (micro, best) in &mut self.kernels {
-            let times = micro.workload.time(stopwatch, 0, 1, 2)?;
-            if let Some(time) = times.into_iter().flatten().reduce(f64::min) {
-                *best = best.min(time);
-                slower = slower.max(time / *best);
+            let times = micro.workload.time(stopwatch, 0, 1, 3)?;
+            let mut times: Vec<f64> = times.into_iter().flatten().collect();
+            times.sort_by(f64::total_cmp);
+            if let (Some(first), Some(median)) = (times.first(), times.get(times.len() / 2)) {
+                *best = best.min(*first);
+                slower = slower.max(median / *best);
             }
         }
         Ok(slower)
