@@ -30,7 +30,7 @@ fn device_time(prepared: &Prepared, stopwatch: &Stopwatch, runs: u64) -> wgrad::
     let (mut left, mut seconds) = (runs, 0.0);
     while left > 0 {
         let together = left.min(TOGETHER);
-        let time = prepared.workload().time(stopwatch, 0, together as usize, 1)?;
+        let time = prepared.workload().time(stopwatch, together as usize, 1)?;
         if let Some(time) = time.into_iter().flatten().next() {
             seconds += time * together as f64;
             left -= together;

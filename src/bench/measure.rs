@@ -52,8 +52,8 @@ pub trait Target {
 
 impl Target for &Workload {
     fn time(&mut self, stopwatch: &Stopwatch, runs: usize, samples: usize) -> Result<Vec<Option<f64>>> {
-        // Each sample begins with the set after the last one of the sample before, when runs are many.
-        Workload::time(self, stopwatch, 0, runs.max(self.sets()), samples)
+        // Every sample visits every set of buffers.
+        Workload::time(self, stopwatch, runs.max(self.sets()), samples)
     }
 }
 
@@ -87,7 +87,7 @@ pub const DISTURBED: f64 = 1.1;
 /// Samples are taken in bursts of about this long; the watch looks between them.
 const BURST: Duration = Duration::from_millis(40);
 /// Waiting for a quiet device ends after this many budgets.
-const PATIENCE: f64 = 2.5;
+const PATIENCE: f64 = 2.0;
 
 /// Measures one target. Samples between two looks of the watch that found the device disturbed are set aside,
 /// and used only where there are not enough others. When `stop` turns true, what was measured by then is
