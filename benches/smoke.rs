@@ -1,7 +1,7 @@
 //! `cargo bench`: the smoke set with Criterion, and device time as what it measures. `cargo bench -- conv2d`
 //! runs the cases whose name contains that; Criterion keeps the last run and compares with it.
 
-use criterion::{Criterion, Throughput};
+use criterion::Criterion;
 use std::time::Duration;
 use wgrad::Device;
 use wgrad::bench::{Case, Line, Prepared, check, op, parse_table};
@@ -30,7 +30,7 @@ fn device_time(prepared: &Prepared, stopwatch: &Stopwatch, runs: u64) -> wgrad::
     let (mut left, mut seconds) = (runs, 0.0);
     while left > 0 {
         let together = left.min(TOGETHER);
-        let time = prepared.workload().time(stopwatch, 0, together as usize, 1)?;
+        let time = prepared.workload().time(stopwatch, together as usize, 1)?;
         if let Some(time) = time.into_iter().flatten().next() {
             seconds += time * together as f64;
             left -= together;
@@ -39,22 +39,21 @@ fn device_time(prepared: &Prepared, stopwatch: &Stopwatch, runs: u64) -> wgrad::
     Ok(Duration::from_secs_f64(seconds))
 }
 
-fn bench(
-    criterion: &mut Criterion,
-    device: &Device,
-    stopwatch: &Stopwatch,
-    case: &Case,
-) -> wgrad::Result<()> {
+/// A case, correct and with its data, made when Criterion's filter lets it run.
+fn ready(device: &Device, case: &Case) -> wgrad::Result<Prepared> {
     let mut prepared = case.prepare(device, false)?;
     check::check(&mut prepared)?;
     prepared.fill()?;
-    let mut group = criterion.benchmark_group(case.layer.clone());
-    group.throughput(Throughput::Elements(prepared.flops.max(1)));
-    group.bench_function(case.to_string(), |bencher| {
-        bencher.iter_custom(|runs| device_time(&prepared, stopwatch, runs).expect("a device that works"));
+    Ok(prepared)
+}
+
+fn bench(criterion: &mut Criterion, device: &Device, stopwatch: &Stopwatch, case: &Case) {
+    let mut prepared = None;
+    let name = format!("{}/{case}", case.layer);
+    criterion.bench_function(&name, |bencher| {
+        let prepared = prepared.get_or_insert_with(|| ready(device, case).expect("a correct case"));
+        bencher.iter_custom(|runs| device_time(prepared, stopwatch, runs).expect("a device that works"));
     });
-    group.finish();
-    Ok(())
 }
 
 fn main() -> wgrad::Result<()> {
@@ -72,7 +71,7 @@ fn main() -> wgrad::Result<()> {
         .configure_from_args();
     for line in parse_table("smoke.csv", include_str!("shapes/smoke.csv")) {
         for case in cases(&line?)? {
-            bench(&mut criterion, &device, &stopwatch, &case)?;
+            bench(&mut criterion, &device, &stopwatch, &case);
         }
     }
     criterion.final_summary();

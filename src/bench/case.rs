@@ -134,7 +134,7 @@ impl Case {
     }
 
     /// The node that is measured, in the graph that it comes from.
-    fn node(&self) -> Result<(GraphData, Node)> {
+    pub(super) fn node(&self) -> Result<(GraphData, Node)> {
         let Built { outputs, gradients } = build(self.op, &self.shape)?;
         let wanted = match gradients.iter().find(|g| g.0 == self.pass) {
             _ if self.pass == Pass::Forward => outputs[0].clone(),

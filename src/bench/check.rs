@@ -289,3 +289,104 @@ fn compare_part(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Case, Dims, Pass, op};
+    use super::*;
+    use crate::dtype::DType;
+    use crate::random::Rng;
+
+    /// Data of a type: integers, class indices or positions in a pool's plane, all small enough for every op.
+    fn data(ty: &TensorType, number: usize) -> HostTensor {
+        let mut rng = Rng::new(number as u64);
+        let count = ty.shape.elements();
+        match ty.dtype {
+            DType::U32 => {
+                HostTensor::from_u32(ty.shape.clone(), (0..count).map(|_| rng.below(6) as u32).collect())
+            }
+            DType::F32 => {
+                let value = |rng: &mut Rng| 1.0 + rng.below(5) as f32;
+                HostTensor::from_f32(ty.shape.clone(), (0..count).map(|_| value(&mut rng)).collect())
+            }
+        }
+        .unwrap()
+    }
+
+    /// The part of the reference's result over the whole is its result over the part.
+    fn part_of_whole(name: &str, shape: &str, pass: Pass, count: [usize; 2]) {
+        let (op, shape) = (op(name).unwrap(), Dims::parse(shape).unwrap());
+        let (set, layer) = (String::new(), String::new());
+        let case = Case { set, layer, count: 1, op, shape, pass, variant: None };
+        let (graph, node) = case.node().unwrap();
+        let types = |ids: &[usize]| ids.iter().map(|&v| graph.ty(v).clone()).collect::<Vec<_>>();
+        let (inputs, outputs) = (types(&node.inputs), types(&node.outputs));
+        let free = freedom(&node.op, &inputs, &outputs).unwrap();
+        let count = [count[0].min(free.units[0]), count[1].min(free.units[1])];
+        let picked = [spread(free.units[0], count[0]), spread(free.units[1], count[1])];
+        let values: Vec<_> = inputs.iter().enumerate().map(|(i, ty)| data(ty, i)).collect();
+        let run = |op: &Op, values: &[HostTensor]| {
+            let arrays: Vec<_> = values.iter().map(Array::from_host).collect();
+            eval(op, &arrays.iter().collect::<Vec<_>>(), Precision::F32).unwrap()
+        };
+        let whole = run(&node.op, &values);
+        let cut: Vec<_> =
+            values.iter().zip(&free.inputs).map(|(v, c)| gather(v, c, &picked).unwrap()).collect();
+        let part = run(&smaller(&node.op, count, free.units), &cut);
+        for (whole, part) in whole.iter().zip(&part) {
+            let expected = gather(&whole.to_host().unwrap(), &free.output, &picked).unwrap();
+            assert_eq!(compare(&expected, part, Bound::Exact), Ok(()), "{case}, {count:?}");
+        }
+    }
+
+    #[test]
+    fn a_part_is_checked_as_the_whole_would_be() {
+        let passes = [Pass::Forward, Pass::InputGradient, Pass::WeightGradient, Pass::BiasGradient];
+        for pass in passes {
+            for count in [[1, 1], [2, 3], [3, 2]] {
+                part_of_whole("conv2d", "n4c6h7w5k8r3s3u2p1b1", pass, count);
+                part_of_whole("conv2d", "n4c6h7w5k9r3s3p1g3b1", pass, count);
+                part_of_whole("conv2d", "n3c6h7w7k6r3s2d2g6b1", pass, count);
+            }
+        }
+        for pass in [Pass::Forward, Pass::InputGradient, Pass::WeightGradient] {
+            for shape in ["m5n7k6", "m5n7k6ta1", "m5n7k6tb1b1", "m5n7k6ta1tb1"] {
+                part_of_whole("matmul", shape, pass, [2, 3]);
+            }
+        }
+        for pass in [Pass::Forward, Pass::InputGradient] {
+            part_of_whole("max_pool2d", "n5c3h6w6r3s3u2p1", pass, [2, 1]);
+            part_of_whole("avg_pool2d", "n5c3h6w6r2s2", pass, [3, 1]);
+            part_of_whole("softmax", "n5c7", pass, [2, 1]);
+            part_of_whole("cross_entropy", "n5c7", pass, [2, 1]);
+            part_of_whole("gelu", "e50", pass, [7, 1]);
+        }
+        part_of_whole("sum", "n2c5h3w3", Pass::Forward, [1, 2]);
+        part_of_whole("argmax", "n5c7", Pass::Forward, [2, 1]);
+    }
+
+    #[test]
+    fn a_wrong_element_and_nan_are_found() {
+        let expected = Array { ty: TensorType::f32([3]), data: vec![1.0, 2.0, 3.0] };
+        let got = |v: [f32; 3]| HostTensor::from_f32([3], v.to_vec()).unwrap();
+        assert_eq!(compare(&got([1.0, 2.0, 3.0]), &expected, Bound::Exact), Ok(()));
+        let wrong = compare(&got([1.0, 2.5, f32::NAN]), &expected, Bound::Exact).unwrap_err();
+        assert_eq!(
+            (wrong.expected.as_str(), wrong.got.as_str()),
+            ("2e0 at element 1", "2.5e0, and 1 more are wrong")
+        );
+        let near = Bound::Within { relative: 1e-3, absolute: 0.0 };
+        assert!(compare(&got([1.0005, 2.0, 3.0]), &expected, near).is_ok());
+        assert!(compare(&got([f32::NAN, 2.0, 3.0]), &expected, near).is_err());
+    }
+
+    #[test]
+    fn a_part_fits_the_budget_and_spreads_to_both_ends() {
+        assert_eq!(affordable([32, 64], BUDGET), [32, 64]);
+        let [a, b] = affordable([32, 64], 100 * BUDGET);
+        assert!(a * b <= 32 * 64 / 100 + 1 && a >= 1 && b >= 1);
+        assert_eq!(affordable([8, 64], u64::MAX), [1, 1]);
+        assert_eq!(spread(10, 1), [9]);
+        assert_eq!(spread(10, 4), [0, 3, 6, 9]);
+    }
+}

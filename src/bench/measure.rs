@@ -52,8 +52,8 @@ pub trait Target {
 
 impl Target for &Workload {
     fn time(&mut self, stopwatch: &Stopwatch, runs: usize, samples: usize) -> Result<Vec<Option<f64>>> {
-        // Each sample begins with the set after the last one of the sample before, when runs are many.
-        Workload::time(self, stopwatch, 0, runs.max(self.sets()), samples)
+        // Every sample visits every set of buffers.
+        Workload::time(self, stopwatch, runs.max(self.sets()), samples)
     }
 }
 
@@ -83,11 +83,11 @@ impl Watch for Unwatched {
 }
 
 /// Slower than its best by more than this, the device was throttled or busy.
-pub const DISTURBED: f64 = 1.08;
+pub const DISTURBED: f64 = 1.1;
 /// Samples are taken in bursts of about this long; the watch looks between them.
-const BURST: Duration = Duration::from_millis(60);
+const BURST: Duration = Duration::from_millis(40);
 /// Waiting for a quiet device ends after this many budgets.
-const PATIENCE: f64 = 2.5;
+const PATIENCE: f64 = 2.0;
 
 /// Measures one target. Samples between two looks of the watch that found the device disturbed are set aside,
 /// and used only where there are not enough others. When `stop` turns true, what was measured by then is
@@ -175,5 +175,61 @@ fn warm_up(
             return Ok((false, low));
         }
         runs = wanted.min(runs * 10);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exec::Device;
+    use std::thread::sleep;
+
+    /// Always takes as long, by what it says; `None` is a measurement that the device gave wrongly.
+    struct Fake(Option<f64>);
+
+    impl Target for Fake {
+        fn time(&mut self, _: &Stopwatch, _: usize, samples: usize) -> Result<Vec<Option<f64>>> {
+            sleep(Duration::from_millis(1));
+            Ok(vec![self.0; samples])
+        }
+    }
+
+    /// What the device is, look by look; the last for ever.
+    struct Looks(Vec<f64>);
+
+    impl Watch for Looks {
+        fn look(&mut self, _: &Stopwatch) -> Result<f64> {
+            Ok(if self.0.len() > 1 { self.0.remove(0) } else { self.0[0] })
+        }
+    }
+
+    fn timing(time: Option<f64>, looks: &[f64], stop: bool) -> Option<Option<Timing>> {
+        let device = Device::auto().unwrap();
+        if device.is_cpu() {
+            println!("SKIPPED: {}", device.notice().unwrap_or("no adapter"));
+            return None;
+        }
+        let stopwatch = Stopwatch::new(&device, false).unwrap();
+        let policy = Policy { budget: Duration::from_millis(1), ..Policy::default() };
+        let stop = AtomicBool::new(stop);
+        Some(measure(&mut Fake(time), &stopwatch, &mut Looks(looks.to_vec()), &policy, &stop).unwrap())
+    }
+
+    #[test]
+    fn samples_of_a_busy_device_are_set_aside_while_there_are_others() {
+        let Some(quiet) = timing(Some(0.05), &[1.0], false) else { return };
+        let quiet = quiet.unwrap();
+        assert!(
+            quiet.samples.len() >= 10 && quiet.set_aside == 0 && quiet.disturbed.is_none() && quiet.stable
+        );
+        let busy = timing(Some(0.05), &[2.0], false).flatten().unwrap();
+        assert!(busy.samples.len() >= 10 && busy.disturbed == Some(2.0));
+    }
+
+    #[test]
+    fn a_device_that_only_gives_wrong_times_or_an_interruption_ends() {
+        let Some(wrong) = timing(None, &[1.0], false) else { return };
+        assert_eq!(wrong, None);
+        assert_eq!(timing(Some(0.05), &[1.0], true), Some(None));
     }
 }

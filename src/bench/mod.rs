@@ -15,6 +15,7 @@ mod compare;
 pub mod measure;
 pub mod peaks;
 mod report;
+pub mod sentinel;
 pub mod shader;
 mod shapes;
 mod statistics;

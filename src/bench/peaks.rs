@@ -1,6 +1,6 @@
 //! What an adapter can do at most: the roofs that results are put in relation to.
 
-use super::measure::{DISTURBED, Policy, Unwatched, Watch, measure};
+use super::measure::{Policy, Unwatched, measure};
 use super::report::{Roofs, Row, Status, Timing};
 use crate::error::{Error, Result};
 use crate::exec::{Clock, Device, Stopwatch, Workload};
@@ -13,8 +13,8 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 /// A micro-kernel with its buffers.
-struct Micro {
-    workload: Workload,
+pub(super) struct Micro {
+    pub(super) workload: Workload,
     why: String,
     flops: u64,
     bytes: u64,
@@ -70,7 +70,7 @@ fn busy(
         let kernel = make(turns).map_err(|m| Error::op("peaks", "", m))?;
         let micro = Micro::new(device, kernel)?;
         // The first run is not representative.
-        let times = [(); 2].map(|()| micro.workload.time(stopwatch, 0, 1, 1));
+        let times = [(); 2].map(|()| micro.workload.time(stopwatch, 1, 1));
         let [_, second] = times;
         let seconds = second?.into_iter().flatten().next().unwrap_or(0.0);
         if seconds >= ARITHMETIC / 2.0 || turns >= 1 << 20 {
@@ -83,23 +83,26 @@ fn busy(
 /// Workgroups that fill a large device and are no trouble for a small one.
 const GROUPS: usize = 4096;
 
-/// The fastest way to write multiply-adds on this device.
-fn fma(device: &Device, stopwatch: &Stopwatch, half: bool) -> Result<Micro> {
-    let groups = groups(device);
-    let mut best: Option<(f64, Micro)> = None;
-    for chains in peaks::CHAINS {
-        let micro =
-            busy(device, stopwatch, |turns| peaks::fma(chains, groups, turns, half, &device.limits()))?;
-        let times = micro.workload.time(stopwatch, 0, 1, 5)?;
-        let Some(time) = times.into_iter().flatten().reduce(f64::min) else { continue };
-        let rate = micro.flops as f64 / time;
-        if best.as_ref().is_none_or(|(known, _)| rate > *known) {
-            best = Some((rate, micro));
+/// The fastest way to write multiply-adds on this device. The candidates take turns, so that a disturbance
+/// does not decide.
+pub(super) fn fma(device: &Device, stopwatch: &Stopwatch, half: bool) -> Result<Micro> {
+    let (groups, limits) = (groups(device), device.limits());
+    let of = |chains| busy(device, stopwatch, |turns| peaks::fma(chains, groups, turns, half, &limits));
+    let candidates = peaks::CHAINS.into_iter().map(of).collect::<Result<Vec<Micro>>>()?;
+    let mut rates = vec![0.0f64; candidates.len()];
+    for _ in 0..ROUNDS {
+        for (micro, rate) in candidates.iter().zip(&mut rates) {
+            let times = micro.workload.time(stopwatch, 1, 3)?;
+            let best = times.into_iter().flatten().reduce(f64::min);
+            *rate = rate.max(best.map_or(0.0, |seconds| micro.flops as f64 / seconds));
         }
     }
+    let best = candidates.into_iter().zip(rates).max_by(|a, b| a.1.total_cmp(&b.1));
     let wrong = || Error::device("the time of a kernel", "only wrong measurements");
-    best.map(|(_, micro)| micro).ok_or_else(wrong)
+    best.filter(|(_, rate)| *rate > 0.0).map(|(micro, _)| micro).ok_or_else(wrong)
 }
+
+const ROUNDS: usize = 5;
 
 /// A software adapter has few cores.
 fn groups(device: &Device) -> usize {
@@ -115,7 +118,7 @@ fn large(limits: &Limits) -> u64 {
 }
 
 /// A copy of two arrays, or with `triad` three, of `bytes` each.
-fn stream(device: &Device, bytes: u64, triad: bool) -> Result<Micro> {
+pub(super) fn stream(device: &Device, bytes: u64, triad: bool) -> Result<Micro> {
     let kernel = peaks::stream(bytes, triad, &device.limits());
     Micro::new(device, kernel.map_err(|m| Error::op("peaks", "", m))?)
 }
@@ -261,59 +264,6 @@ pub fn roofs(rows: &[Row]) -> Option<Roofs> {
     let copies = rows.iter().filter(|r| r.layer.starts_with("copy"));
     let streams: Vec<_> = copies.filter_map(|r| Some((r.bytes, best(r, r.bytes)?))).collect();
     (!streams.is_empty()).then_some(Roofs { flops: best(flops, flops.flops)?, streams })
-}
-
-/// Notices a device that is throttled or busy: a short piece of arithmetic and a short copy, always the same.
-pub struct Sentinel {
-    kernels: [(Micro, f64); 2],
-}
-
-impl Sentinel {
-    /// Runs its kernels a few times, to learn how fast they can be.
-    ///
-    /// # Errors
-    /// As [`measure_rows`].
-    pub fn new(device: &Device, stopwatch: &Stopwatch) -> Result<Self> {
-        let copy = stream(device, 4 << 20, false)?;
-        let mut sentinel = Self { kernels: [(fma(device, stopwatch, false)?, f64::MAX), (copy, f64::MAX)] };
-        for _ in 0..10 {
-            sentinel.look(stopwatch)?;
-        }
-        Ok(sentinel)
-    }
-}
-
-impl Sentinel {
-    /// The best times so far. What was measured while they were worse was measured on a busy device.
-    pub fn best(&self) -> [f64; 2] {
-        [self.kernels[0].1, self.kernels[1].1]
-    }
-}
-
-/// Marks rows that were measured before the device showed how fast it is: `bases` are what
-/// [`Sentinel::best`] was after each row.
-pub fn mark_disturbed(rows: &mut [Row], bases: &[[f64; 2]]) {
-    let Some(best) = bases.last() else { return };
-    for (row, base) in rows.iter_mut().zip(bases) {
-        let slower = (base[0] / best[0]).max(base[1] / best[1]);
-        if let Some(timing) = row.timing.as_mut().filter(|_| slower > DISTURBED) {
-            timing.disturbed = Some(timing.disturbed.unwrap_or(1.0).max(slower));
-        }
-    }
-}
-
-impl Watch for Sentinel {
-    fn look(&mut self, stopwatch: &Stopwatch) -> Result<f64> {
-        let mut slower = 1.0f64;
-        for (micro, best) in &mut self.kernels {
-            let times = micro.workload.time(stopwatch, 0, 1, 2)?;
-            if let Some(time) = times.into_iter().flatten().reduce(f64::min) {
-                *best = best.min(time);
-                slower = slower.max(time / *best);
-            }
-        }
-        Ok(slower)
-    }
 }
 
 /// Bytes a second and operations a second of one row, for a table: the median and its unit.

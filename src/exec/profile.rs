@@ -40,7 +40,7 @@ pub struct Profile {
 pub(super) fn run(program: &Program) -> Result<Profile> {
     let stopwatch = Stopwatch::of(&program.gpu, false);
     let groups: Vec<_> = program.steps().map(std::iter::once::<(&Program, &Command)>).collect();
-    let spans = stopwatch.measure(&groups)?;
+    let spans = stopwatch.measure(None, &groups)?;
     let spans = spans.into_iter().map(|s| s.map(|s| (s.start, s.seconds)));
     let steps = program.plan.steps.iter().zip(spans).map(|(step, span)| match step {
         Step::Dispatch(d) => ProfiledStep {

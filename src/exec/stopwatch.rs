@@ -81,14 +81,17 @@ impl Stopwatch {
     /// When each of these groups of steps ran: all groups in one submission where there are timestamps, each
     /// in its own otherwise. Steps of a group share passes. A negative difference, which some drivers give
     /// when a counter wraps, is `None`.
-    pub(super) fn measure<'p, S>(&self, groups: &[S]) -> Result<Vec<Option<Span>>>
+    ///
+    /// Of several groups in one submission the first would find a cold cache and a sleepy device, so `lead`
+    /// runs before it, untimed.
+    pub(super) fn measure<'p, S>(&self, lead: Option<S>, groups: &[S]) -> Result<Vec<Option<Span>>>
     where
         S: Iterator<Item = (&'p Program, &'p Command)> + Clone,
     {
         let mut all = Vec::with_capacity(groups.len());
         for part in groups.chunks(INTERVALS as usize) {
             match &self.queries {
-                Some(queries) => all.extend(self.with_timestamps(queries, part)?),
+                Some(queries) => all.extend(self.with_timestamps(queries, lead.clone(), part)?),
                 None => {
                     for group in part {
                         all.push(Some(self.with_host_clock(group.clone())?));
@@ -99,11 +102,19 @@ impl Stopwatch {
         Ok(all)
     }
 
-    fn with_timestamps<'p, S>(&self, queries: &Queries, groups: &[S]) -> Result<Vec<Option<Span>>>
+    fn with_timestamps<'p, S>(
+        &self,
+        queries: &Queries,
+        lead: Option<S>,
+        groups: &[S],
+    ) -> Result<Vec<Option<Span>>>
     where
         S: Iterator<Item = (&'p Program, &'p Command)> + Clone,
     {
         let mut encoder = self.gpu.encoder();
+        if let Some(lead) = lead {
+            encode(&mut encoder, lead, Marks::None);
+        }
         for (number, group) in groups.iter().enumerate() {
             let marks = Marks::Around { queries: &queries.set, first: 2 * number as u32 };
             encode(&mut encoder, group.clone(), marks);

@@ -124,23 +124,18 @@ impl Workload {
     }
 
     /// `samples` times: seconds for one run, the mean of `runs` that follow one another. Runs take the sets
-    /// in turn from set `first` on. `None` stands for a measurement that the device gave wrongly.
+    /// in turn. `None` stands for a measurement that the device gave wrongly.
     ///
     /// # Errors
     /// When the device failed.
-    pub fn time(
-        &self,
-        stopwatch: &Stopwatch,
-        first: usize,
-        runs: usize,
-        samples: usize,
-    ) -> Result<Vec<Option<f64>>> {
+    pub fn time(&self, stopwatch: &Stopwatch, runs: usize, samples: usize) -> Result<Vec<Option<f64>>> {
         let runs = runs.max(1);
-        let sample = |number: usize| {
-            (0..runs).flat_map(move |run| self.sets[(first + number * runs + run) % self.sets.len()].steps())
+        let sample = |number: usize, count: usize| {
+            (0..count).flat_map(move |run| self.sets[(number * runs + run) % self.sets.len()].steps())
         };
-        let groups: Vec<_> = (0..samples).map(sample).collect();
-        let seconds = stopwatch.measure(&groups)?;
+        let groups: Vec<_> = (0..samples).map(|number| sample(number, runs)).collect();
+        let lead = (samples > 1).then(|| sample(samples, 1));
+        let seconds = stopwatch.measure(lead, &groups)?;
         Ok(seconds.into_iter().map(|s| s.map(|s| s.seconds / runs as f64)).collect())
     }
 }

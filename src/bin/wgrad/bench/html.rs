@@ -87,11 +87,12 @@ fn bars(report: &Report, set: &str) -> String {
         let share = report.roofs.as_ref().and_then(|r| row.share(r)).filter(|_| shares);
         let width = if shares { share.unwrap_or(0.0) } else { median(row) / longest };
         let share = share.map_or_else(String::new, |s| format!("{:.0} %, ", s * 100.0));
+        let images = row.footprint.as_ref().map_or_else(String::new, |_| format!("{}, ", rate(row)));
         let times = if row.count > 1 { format!(" &times;{}", row.count) } else { String::new() };
         let label = format!("{} {} {} {}", row.layer, row.op, row.pass, row.requested);
         format!(
             "<div class=\"label\" title=\"{}\">{} <small>{}{times}</small></div><div class=\"track\"><div \
-             style=\"width:{:.1}%;background:{}\"></div></div><div class=\"value\">{share}{}</div>\n",
+             style=\"width:{:.1}%;background:{}\"></div></div><div class=\"value\">{images}{share}{}</div>\n",
             escape(&row.variant),
             escape(label.trim()),
             escape(&row.shape),

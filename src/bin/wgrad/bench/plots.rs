@@ -24,6 +24,8 @@ fn family(op: &str) -> (usize, &'static str) {
         "softmax" | "log_softmax" | "cross_entropy" | "argmax" => (3, "softmax, loss"),
         "sgd" | "adam" => (4, "optimizers"),
         "sum" | "broadcast_to" => (5, "sums, broadcasts"),
+        // A row without an op is a whole step.
+        "" => (0, "training steps"),
         _ => (6, "element-wise"),
     }
 }
@@ -56,6 +58,9 @@ fn draw(svg: &mut String, points: &[(f64, f64, usize)], roofs: &Roofs) -> Result
     let high_x = points.iter().map(|p| p.0).fold(peak / memory * 4.0, f64::max) * 1.5;
     let low_y = points.iter().map(|p| p.1).fold(peak / 100.0, f64::min) / 1.5;
     let high_y = points.iter().map(|p| p.1).fold(peak, f64::max) * 2.0;
+    // Whole decades: elsewhere the grid's lines crowd.
+    let decades = |low: f64, high: f64| (10f64.powf(low.log10().floor()), 10f64.powf(high.log10().ceil()));
+    let ((low_x, high_x), (low_y, high_y)) = (decades(low_x, high_x), decades(low_y, high_y));
     let root = SVGBackend::with_string(svg, (900, 480)).into_drawing_area();
     root.fill(&WHITE)?;
     let mut chart = ChartBuilder::on(&root)
@@ -80,10 +85,16 @@ fn draw(svg: &mut String, points: &[(f64, f64, usize)], roofs: &Roofs) -> Result
     }
     let label = ("sans-serif", 13).into_font();
     let words = |x: f64, y: f64, words: String| Text::new(words, (x, y), label.clone());
-    chart.draw_series([words(high_x / 6.0, peak * 1.25, format!("{peak:.0} GFLOP/s f32"))])?;
-    let at = |bandwidth: f64| (low_x * 1.15, (low_x * 1.15 * bandwidth).max(low_y * 1.2));
-    chart.draw_series([words(at(memory).0, at(memory).1 / 1.5, format!("memory, {memory:.1} GB/s"))])?;
-    chart.draw_series([words(at(fastest).0, at(fastest).1 * 1.5, format!("caches, {fastest:.1} GB/s"))])?;
+    chart.draw_series([words(high_x / 6.0, peak * 1.5, format!("{peak:.0} GFLOP/s f32"))])?;
+    // Below its line a text has room to the right; above, the line must not run into its end.
+    let at = |bandwidth: f64, off: f64| {
+        let x = (low_x * 1.3).max(low_y * 4.0 / bandwidth);
+        (x, x * bandwidth * off)
+    };
+    for (name, bandwidth, off) in [("memory", memory, 0.6), ("caches", fastest, 5.5)] {
+        let (x, y) = at(bandwidth, off);
+        chart.draw_series([words(x, y, format!("{name}, {bandwidth:.1} GB/s"))])?;
+    }
     chart
         .draw_series(points.iter().map(|&(x, y, f)| Circle::new((x, y), 4, COLOURS[f].mix(0.75).filled())))?;
     root.present()?;

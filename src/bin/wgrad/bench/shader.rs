@@ -6,7 +6,8 @@ use anyhow::Context;
 use clap::Args;
 use std::path::{Path, PathBuf};
 use wgrad::bench::measure::measure;
-use wgrad::bench::peaks::{self, Sentinel};
+use wgrad::bench::peaks;
+use wgrad::bench::sentinel::{Sentinel, mark_disturbed};
 use wgrad::bench::shader::{Description, prepare};
 use wgrad::bench::{Row, Status};
 
@@ -28,7 +29,7 @@ pub fn run(args: &ShaderArgs) -> anyhow::Result<()> {
     let roofs = peaks::roofs(&peaks);
     let mut sentinel = Sentinel::new(&session.device, stopwatch)?;
     table::header();
-    let (mut rows, mut bases) = (Vec::new(), Vec::new());
+    let (mut rows, mut levels) = (Vec::new(), Vec::new());
     for file in &args.files {
         if session.stopped() {
             break;
@@ -43,9 +44,9 @@ pub fn run(args: &ShaderArgs) -> anyhow::Result<()> {
         });
         table::row(&row, roofs.as_ref());
         rows.push(row);
-        bases.push(sentinel.best());
+        levels.push(sentinel.levels());
     }
-    peaks::mark_disturbed(&mut rows, &bases);
+    mark_disturbed(&mut rows, &levels);
     session.finish(rows, roofs, args.files.len())
 }
 

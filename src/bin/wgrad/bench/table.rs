@@ -75,7 +75,7 @@ pub fn row(row: &Row, roofs: Option<&Roofs>) {
 pub fn marks(row: &Row) -> String {
     let mut marks = String::new();
     if let Some(slower) = row.timing.as_ref().and_then(|t| t.disturbed) {
-        marks += &format!(" [device {slower:.2} x slower than at its best: throttled or busy]");
+        marks += &format!(" [busy or throttled: a reference kernel ran up to {slower:.2} x slower]");
     }
     if let Some(timing) = row.timing.as_ref().filter(|t| t.dropped > 0) {
         marks += &format!(" [{} wrong measurements dropped]", timing.dropped);

@@ -4,7 +4,8 @@ use super::session::{MeasureArgs, Session};
 use super::table;
 use clap::Args;
 use indicatif::ProgressBar;
-use wgrad::bench::peaks::{self, Sentinel};
+use wgrad::bench::peaks;
+use wgrad::bench::sentinel::{Sentinel, mark_disturbed};
 use wgrad::bench::train::{self, MODELS, TrainModel};
 use wgrad::bench::{Row, Status};
 
@@ -41,7 +42,7 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
     let mut sentinel = Sentinel::new(&session.device, stopwatch)?;
     let bar = ProgressBar::new(models.len() as u64).with_style(super::ops::style());
     table::train_header();
-    let (mut rows, mut bases) = (Vec::new(), Vec::new());
+    let (mut rows, mut levels) = (Vec::new(), Vec::new());
     for model in &models {
         if session.stopped() {
             break;
@@ -59,9 +60,9 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
         bar.suspend(|| table::train(&row, roofs.as_ref()));
         bar.inc(1);
         rows.push(row);
-        bases.push(sentinel.best());
+        levels.push(sentinel.levels());
     }
-    peaks::mark_disturbed(&mut rows, &bases);
+    mark_disturbed(&mut rows, &levels);
     bar.finish_and_clear();
     session.finish(rows, roofs, models.len())
 }
