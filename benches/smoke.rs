@@ -11,18 +11,8 @@ use wgrad::exec::Stopwatch;
 const TOGETHER: u64 = 50;
 
 fn cases(line: &Line) -> wgrad::Result<Vec<Case>> {
-    let op = op(&line.op)?;
-    let Line { set, layer, count, shape, .. } = line.clone();
-    let case = |pass| Case {
-        set: set.clone(),
-        layer: layer.clone(),
-        count,
-        op,
-        shape: shape.clone(),
-        pass,
-        variant: None,
-    };
-    Ok(Case::passes(op, &line.shape)?.into_iter().map(case).collect())
+    let passes = Case::passes(op(&line.op)?, &line.shape)?;
+    passes.into_iter().map(|pass| Case::of_line(line, pass)).collect()
 }
 
 /// Device time of `runs` runs. A measurement that the device gave wrongly is made again.

@@ -78,19 +78,7 @@ const G = {{ gates * hidden }}u;
 fn recurrent_backward(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
   let group = flat_group(workgroup);
   if (group >= {{ groups }}u) { return; }
-  let first_row = group / {{ unit_tiles }}u * ROWS;
-  let start = (group % {{ unit_tiles }}u * {{ lanes }}u + lane.x) * 4u;
-  {% if vec4 %}
-  let unit = min(start, H - 4u);
-  {% else %}
-  {% for q in range(4) %}
-  let u{{ q }} = min(start + {{ q }}u, H - 1u);
-  {% endfor %}
-  {% endif %}
-  {% for i in range(rows) %}
-  let row{{ i }} = min(first_row + {{ i }}u, B - 1u);
-  let row_ok{{ i }} = first_row + {{ i }}u < B;
-  {% endfor %}
+{% include "common/recurrent_place.wgsl" %}
   {% if shuffle %}
   {% for g in range(rows // 8) %}
   let held_row{{ g }} = min(first_row + {{ g * 8 }}u + lane.x % 8u, B - 1u);

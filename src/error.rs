@@ -32,12 +32,12 @@ pub enum Error {
         got: String,
     },
     /// A file could not be read or written.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {reason}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
         /// The operating system's reason.
-        source: std::io::Error,
+        reason: std::io::Error,
     },
     /// An argument is out of its range.
     #[error("{name}: expected {expected}, got {got}")]
@@ -73,8 +73,8 @@ impl Error {
         Self::File { path: path.into(), expected: expected.into(), got: got.into() }
     }
 
-    pub(crate) fn io(path: &Path, source: std::io::Error) -> Self {
-        Self::Io { path: path.into(), source }
+    pub(crate) fn io(path: &Path, reason: std::io::Error) -> Self {
+        Self::Io { path: path.into(), reason }
     }
 
     /// An argument called `name` that should have been `expected` and was `got`.

@@ -136,6 +136,11 @@ fn bad_input_is_named_and_leaves_nothing_behind() {
     refused(folder, &["train", "--data", ".", "--model", "mlp", "--lr", "nan"], &["lr", "NaN"]);
     refused(folder, &["train", "--data", ".", "--model", "mlp", "--momentum", "0.9"], &["momentum", "sgd"]);
     refused(folder, &["eval"], &["wgrad train"]);
+    // A run that diverges before its first weights is no run.
+    let diverging =
+        ["train", "--data", ".", "--model", "mlp", "--batch-size", "8", "--optimizer", "sgd", "--lr", "1e30"];
+    refused(folder, &diverging, &["loss", "finite", "learning rate"]);
+    refused(folder, &["eval", "--data", ".", "--model", "mlp", "--weights", "gone"], &["gone: No such file"]);
     fs::write(folder.join("no.png"), "not a picture").expect("the folder can be written");
     fs::write(folder.join("w.safetensors"), [7; 20]).expect("the folder can be written");
     let trained = ["--model", "mlp", "--weights", "w.safetensors"];
@@ -155,4 +160,8 @@ fn devices_lists_the_reference_at_least() {
     let place = tempfile::tempdir().expect("a temporary folder");
     let (success, text) = wgrad(place.path(), &["devices"]);
     assert!(success && text.contains("cpu: the CPU reference"), "{text}");
+    for adapter in wgrad::adapters(None) {
+        let first = format!("{}: {} ({}, {})", adapter.index, adapter.name, adapter.kind, adapter.backend);
+        assert!(text.contains(&first) && text.contains(&adapter.driver), "no '{first}' in\n{text}");
+    }
 }

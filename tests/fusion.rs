@@ -123,6 +123,20 @@ fn the_planner_fuses_these_chains() {
     }
 }
 
+/// What a program computes can be read after a run, not before, on a device as on the reference.
+#[test]
+fn nothing_is_read_before_a_run() {
+    for device in [Device::auto().expect("a device that opens"), Device::cpu()] {
+        let graph = Graph::new();
+        let y = graph.input("x", [3]).and_then(|x| x.relu()).expect("a graph");
+        let mut program = Parameters::new(&device, 0).compile(&graph, &[&y]).expect("a program");
+        let error = program.read(&y).expect_err("no result yet").to_string();
+        assert!(error.contains("before a run"), "{error}");
+        program.run(&[]).expect("a run");
+        assert!(program.read(&y).is_ok());
+    }
+}
+
 #[test]
 fn fused_chains_agree_with_the_reference() {
     let device = Device::auto().expect("a device that opens");

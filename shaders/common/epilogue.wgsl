@@ -18,17 +18,17 @@ fn epilogue(value: {{ type }}, i: u32) -> {{ type }} {
   x = {{ "other" ~ step.other ~ "[i] " ~ step.operator ~ " x" if step.swapped else "x " ~ step.operator ~ " other" ~ step.other ~ "[i]" }};
 {% elif step.kind == "unary" %}
 {% if epilogue.vec4 %}
-  x = vec4<f32>({% for q in range(4) %}{{ f }}(x[{{ q }}], {{ step.parameter }}){{ ", " if q < 3 else "" }}{% endfor %});
+  x = vec4<f32>({% for q in range(4) %}{{ step.function }}(x[{{ q }}], {{ step.parameter }}){{ ", " if q < 3 else "" }}{% endfor %});
 {% else %}
-  x = {{ f }}(x, {{ step.parameter }});
+  x = {{ step.function }}(x, {{ step.parameter }});
 {% endif %}
 {% else %}
   let saved{{ loop.index0 }} = other{{ step.other }}[i];
 {% if epilogue.vec4 %}
 {% set saved = "saved" ~ loop.index0 %}
-  x = vec4<f32>({% for q in range(4) %}{{ f }}_backward(x[{{ q }}], {{ saved }}[{{ q }}], {{ step.parameter }}){{ ", " if q < 3 else "" }}{% endfor %});
+  x = vec4<f32>({% for q in range(4) %}{{ step.function }}_backward(x[{{ q }}], {{ saved }}[{{ q }}], {{ step.parameter }}){{ ", " if q < 3 else "" }}{% endfor %});
 {% else %}
-  x = {{ f }}_backward(x, saved{{ loop.index0 }}, {{ step.parameter }});
+  x = {{ step.function }}_backward(x, saved{{ loop.index0 }}, {{ step.parameter }});
 {% endif %}
 {% endif %}
 {% endfor %}

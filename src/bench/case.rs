@@ -1,7 +1,7 @@
 //! One op of given shapes: its node, its data, its plan.
 
-use super::catalog::{Built, OpEntry, Pass};
-use super::shapes::Dims;
+use super::catalog::{Built, OpEntry, Pass, op};
+use super::shapes::{Dims, Line};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::exec::{Device, Workload};
@@ -97,6 +97,15 @@ impl Case {
     pub fn passes(op: &OpEntry, shape: &Dims) -> Result<Vec<Pass>> {
         let built = build(op, shape)?;
         Ok(std::iter::once(Pass::Forward).chain(built.gradients.iter().map(|g| g.0)).collect())
+    }
+
+    /// A pass of a table's line, with the planner's choice of variant.
+    ///
+    /// # Errors
+    /// When the line names no op.
+    pub fn of_line(line: &Line, pass: Pass) -> Result<Self> {
+        let Line { set, layer, count, shape, .. } = line.clone();
+        Ok(Self { set, layer, count, op: op(&line.op)?, shape, pass, variant: None })
     }
 
     /// The variants this case could be made to run with on a device; none where there is only one.

@@ -25,45 +25,32 @@ pub struct TrainModel {
     pub image: [usize; 3],
     /// Images of a batch, if nothing else is asked for.
     pub batch: usize,
-    build: fn() -> Result<Sequential>,
+    build: fn() -> Sequential,
+}
+
+/// A model of [`nn::MODELS`], for its images.
+const fn digits(model: &nn::Model) -> TrainModel {
+    TrainModel { name: model.name, about: model.about, image: [1, 28, 28], batch: 64, build: model.build }
 }
 
 /// Every model.
 pub const MODELS: [TrainModel; 5] = [
-    TrainModel {
-        name: "mlp",
-        about: "linear 784-256, relu, linear 256-10",
-        image: [1, 28, 28],
-        batch: 64,
-        build: || named("mlp"),
-    },
-    TrainModel {
-        name: "simple-cnn",
-        about: "two 3x3 convolutions with max pools, two linear layers",
-        image: [1, 28, 28],
-        batch: 64,
-        build: || named("simple-cnn"),
-    },
-    TrainModel {
-        name: "lenet",
-        about: "LeNet-5: two 5x5 convolutions with average pools, three linear layers, tanh",
-        image: [1, 28, 28],
-        batch: 64,
-        build: || named("lenet"),
-    },
+    digits(&nn::MODELS[2]),
+    digits(&nn::MODELS[0]),
+    digits(&nn::MODELS[1]),
     TrainModel {
         name: "vgg-like",
         about: "3x3 convolutions 3-32-32, 32-64-64, 64-128-128 with max pools, linear 2048-128-10",
         image: [3, 32, 32],
         batch: 16,
-        build: || Ok(vgg_like()),
+        build: vgg_like,
     },
     TrainModel {
         name: "resnet-like-without-batch-norm",
         about: "3x3 stem, three stages of two residual blocks (16, 32, 64 channels), global average pool, linear",
         image: [3, 32, 32],
         batch: 16,
-        build: || Ok(resnet_like()),
+        build: resnet_like,
     },
 ];
 
@@ -74,10 +61,6 @@ pub const MODELS: [TrainModel; 5] = [
 pub fn model(name: &str) -> Result<&'static TrainModel> {
     let known = || MODELS.iter().map(|m| m.name).collect::<Vec<_>>().join(", ");
     MODELS.iter().find(|m| m.name == name).ok_or_else(|| Error::argument("model", known(), name))
-}
-
-fn named(name: &str) -> Result<Sequential> {
-    nn::model(name).map(|model| (model.build)())
 }
 
 fn vgg_like() -> Sequential {
@@ -151,7 +134,7 @@ impl TrainStep {
         let [c, h, w] = model.image;
         let image = graph.input("image", [batch, c, h, w])?;
         let label = graph.input_u32("label", [batch])?;
-        let logits = (model.build)()?.forward(&image)?;
+        let logits = (model.build)().forward(&image)?;
         let loss = logits.cross_entropy(&label, CrossEntropy::default(), Reduction::Mean)?;
         Sgd::new(0.01).momentum(0.9).minimize(&loss)?;
         let parameters = Parameters::new(device, 1);

@@ -140,7 +140,7 @@ impl Executable {
         self.graph.owns("read", &[output])?;
         match &self.runner {
             Runner::Gpu(program) => {
-                let found = program.plan.outputs.iter().find(|o| o.value == output.id());
+                let found = program.plan.outputs.iter().find(|o| program.has_run && o.value == output.id());
                 let found = found.ok_or_else(|| not_an_output(output))?;
                 Pending::start(&program.gpu, &program.buffers[found.buffer], found.ty.clone())
             }

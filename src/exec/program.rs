@@ -26,6 +26,8 @@ pub(super) struct Program {
     pub(super) buffers: Vec<wgpu::Buffer>,
     pub(super) commands: Vec<Command>,
     in_flight: VecDeque<wgpu::SubmissionIndex>,
+    /// Whether there is a result to read.
+    pub(super) has_run: bool,
 }
 
 impl Program {
@@ -60,7 +62,7 @@ impl Program {
         };
         let commands = plan.steps.iter().map(command).collect();
         gpu.check()?;
-        Ok(Self { gpu: gpu.clone(), plan, buffers, commands, in_flight: VecDeque::new() })
+        Ok(Self { gpu: gpu.clone(), plan, buffers, commands, in_flight: VecDeque::new(), has_run: false })
     }
 
     /// A program that no plan describes: `plan` lists its buffers only.
@@ -70,7 +72,7 @@ impl Program {
         buffers: Vec<wgpu::Buffer>,
         commands: Vec<Command>,
     ) -> Self {
-        Self { gpu: gpu.clone(), plan, buffers, commands, in_flight: VecDeque::new() }
+        Self { gpu: gpu.clone(), plan, buffers, commands, in_flight: VecDeque::new(), has_run: false }
     }
 
     /// Encodes all steps and submits them once.
@@ -82,6 +84,7 @@ impl Program {
         let mut encoder = self.gpu.encoder();
         encode(&mut encoder, self.steps(), Marks::None);
         self.in_flight.push_back(self.gpu.submit(encoder));
+        self.has_run = true;
         self.gpu.check()
     }
 

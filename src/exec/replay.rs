@@ -13,12 +13,13 @@ impl Device {
     /// Makes the buffers of `plan` anew, fills each with its bytes of `memory`, runs the plan once and gives
     /// the bytes of all buffers back, in the order of [`Plan::buffers`].
     ///
-    /// On a device without bounds checks the plan's kernels must keep to their bindings, as this crate's do.
+    /// Not public: on a device without bounds checks the kernels of a plan must keep to their bindings, which only
+    /// those of this crate are known to do.
     ///
     /// # Errors
     /// On the CPU reference, which has no memory of a plan; when a buffer's bytes are not as many as planned;
     /// when the device failed.
-    pub fn replay(&self, plan: &Plan, memory: &[Vec<u8>]) -> Result<Vec<Vec<u8>>> {
+    pub(crate) fn replay(&self, plan: &Plan, memory: &[Vec<u8>]) -> Result<Vec<Vec<u8>>> {
         let Kind::Gpu(gpu) = &self.0 else {
             return Err(Error::device("an adapter to run a plan on", "the CPU reference"));
         };

@@ -80,11 +80,11 @@ impl Epilogue {
         let place = |operand: usize| operands.iter().position(|&o| o == operand);
         let step = |step: &EpilogueStep| match *step {
             EpilogueStep::Unary(f) => {
-                context! { kind => "unary", function => f.name(), parameter => literal(f.parameter()) }
+                context! { kind => "unary", function => wgsl_name(f), parameter => literal(f.parameter()) }
             }
             EpilogueStep::UnaryBackward { function: f, saved } => context! {
                 kind => "unary_backward",
-                function => f.name(),
+                function => wgsl_name(f),
                 parameter => literal(f.parameter()),
                 other => place(saved),
             },
@@ -103,6 +103,11 @@ impl Epilogue {
     pub(super) fn why(&self) -> String {
         self.0.iter().map(|step| format!(", fused with {}", step.op().name())).collect()
     }
+}
+
+/// A function of one operand in WGSL, where `tanh` is a builtin.
+fn wgsl_name(function: Unary) -> &'static str {
+    if function == Unary::Tanh { "tanh_value" } else { function.name() }
 }
 
 /// A function of two operands in WGSL.

@@ -13,6 +13,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("common/activations.wgsl", include_str!("../../shaders/common/activations.wgsl")),
     ("common/avg_window.wgsl", include_str!("../../shaders/common/avg_window.wgsl")),
     ("common/threefry.wgsl", include_str!("../../shaders/common/threefry.wgsl")),
+    ("common/recurrent_place.wgsl", include_str!("../../shaders/common/recurrent_place.wgsl")),
     ("common/recurrent.wgsl", include_str!("../../shaders/common/recurrent.wgsl")),
     ("common/epilogue.wgsl", include_str!("../../shaders/common/epilogue.wgsl")),
     ("common/row.wgsl", include_str!("../../shaders/common/row.wgsl")),

@@ -85,7 +85,6 @@ fn accepts(group: &Group, other: Option<usize>, graph: &GraphData) -> bool {
     let base = &graph.nodes[group.nodes[0]];
     let types: Vec<&TensorType> = base.inputs.iter().map(|&v| graph.ty(v)).collect();
     let operands = group.inputs.len() - base.inputs.len() + usize::from(other.is_some());
-    // What an element-wise base reads besides its first input counts too.
     takes_epilogue(&base.op, &types) && operands <= MOST_OPERANDS
 }
 

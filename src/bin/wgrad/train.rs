@@ -25,8 +25,8 @@ enum OptimizerName {
 /// `wgrad train`.
 #[derive(Debug, Args)]
 pub struct TrainArgs {
-    /// The network: simple-cnn, lenet, mlp, lstm-rows or gru-rows.
-    #[arg(long, default_value = "simple-cnn")]
+    /// The network.
+    #[arg(long, default_value = "simple-cnn", value_parser = nn::MODELS.map(|m| m.name))]
     model: String,
     /// Passes over the training images.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
@@ -113,7 +113,6 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
     }
     println!("model    {}: {}, {} parameters", model.name, model.about, count(&trainer)?);
     println!("memory   {}", trainer.executable()?.memory());
-    folder.create(&args.settings(model, &sets, &device.describe()))?;
     println!("run      {}", folder.path().display());
     let (mut reports, mut confusion) = (Vec::new(), Confusion::new(0));
     for epoch in 1..=args.epochs as usize {
@@ -121,11 +120,12 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
         println!("{}", line(&report, args.epochs));
         reports.push(report);
         confusion = mistaken;
+        // A run that fails before its first weights leaves no folder behind.
+        if epoch == 1 {
+            folder.create(&args.settings(model, &sets, &device.describe()))?;
+        }
         trainer.parameters().save(&folder.weights())?;
         folder.write("metrics.csv", &to_csv(&reports))?;
-    }
-    if let Some(path) = &args.profile {
-        write_profile(&trainer, path)?;
     }
     folder.write("history.svg", &plot::history(&reports)?)?;
     folder.write("confusion.svg", &plot::confusion(&confusion)?)?;
@@ -133,7 +133,7 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
         "wrote metrics.csv, history.svg, confusion.svg and model.safetensors to {}",
         folder.path().display()
     );
-    Ok(())
+    args.profile.as_deref().map_or(Ok(()), |path| write_profile(&trainer, path))
 }
 
 /// The steps of a profile: the first ones warm the device up.

@@ -165,23 +165,13 @@ fn cases(args: &OpsArgs) -> anyhow::Result<(Vec<Case>, Vec<Row>)> {
 }
 
 fn of_line(line: &Line, wanted: Option<&[Pass]>, strict: bool) -> wgrad::Result<Vec<Case>> {
-    let op = op(&line.op)?;
-    let passes = Case::passes(op, &line.shape)?;
-    let Line { set, layer, count, shape, .. } = line.clone();
-    let case = |pass| Case {
-        set: set.clone(),
-        layer: layer.clone(),
-        count,
-        op,
-        shape: shape.clone(),
-        pass,
-        variant: None,
-    };
-    Ok(match wanted {
-        None => passes.into_iter().map(case).collect(),
+    let passes = Case::passes(op(&line.op)?, &line.shape)?;
+    let chosen = match wanted {
+        None => passes,
         // On the command line a pass that the op does not have is a mistake; in a set it is not there.
-        Some(wanted) => wanted.iter().copied().filter(|p| strict || passes.contains(p)).map(case).collect(),
-    })
+        Some(wanted) => wanted.iter().copied().filter(|p| strict || passes.contains(p)).collect(),
+    };
+    chosen.into_iter().map(|pass| Case::of_line(line, pass)).collect()
 }
 
 fn bad_line(error: &str) -> Row {
