@@ -10,10 +10,6 @@
 fn epilogue(value: {{ type }}, i: u32) -> {{ type }} {
   var x = value;
 {% for step in epilogue.steps %}
-{% if step.kind != "binary" %}
-{# WGSL has functions of these names. #}
-{% set f = step.function ~ "_value" if step.function in ["tanh", "sqrt"] else step.function %}
-{% endif %}
 {% if step.kind == "binary" %}
   x = {{ "other" ~ step.other ~ "[i] " ~ step.operator ~ " x" if step.swapped else "x " ~ step.operator ~ " other" ~ step.other ~ "[i]" }};
 {% elif step.kind == "unary" %}

@@ -105,9 +105,13 @@ impl Epilogue {
     }
 }
 
-/// A function of one operand in WGSL, where `tanh` is a builtin.
+/// A function of one operand in WGSL, beside the builtins of the same name.
 fn wgsl_name(function: Unary) -> &'static str {
-    if function == Unary::Tanh { "tanh_value" } else { function.name() }
+    match function {
+        Unary::Tanh => "tanh_value",
+        Unary::Sqrt => "sqrt_value",
+        _ => function.name(),
+    }
 }
 
 /// A function of two operands in WGSL.
