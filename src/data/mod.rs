@@ -10,7 +10,7 @@ pub use digits::digits;
 pub use idx::load_mnist;
 pub use loader::{Loader, Order};
 pub use series::{Series, seasonal_series};
-pub use text::{SAMPLE_TEXT, Streams, Vocabulary};
+pub use text::{SAMPLE_TEXT, Streams, Vocabulary, split_text};
 
 use crate::error::{Error, Result};
 use crate::tensor::HostTensor;

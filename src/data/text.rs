@@ -74,6 +74,29 @@ impl Vocabulary {
     }
 }
 
+/// A text's last characters are judged on, one of so many.
+const JUDGED: usize = 10;
+
+/// What of a text is learned from, in `batch` streams, and what is judged on, its last tenth, in windows of `steps`.
+///
+/// # Errors
+/// When either part is too short, the last tenth for a single window; the message tells how long the text must be.
+pub fn split_text(mut numbers: Vec<u32>, batch: usize, steps: usize) -> Result<(Vec<u32>, Vec<u32>)> {
+    // The last window of a part is followed by one more character, its target.
+    let learned = batch.saturating_mul(steps).saturating_mul(JUDGED) / (JUDGED - 1);
+    let least = steps.saturating_add(1).saturating_mul(JUDGED).max(learned + 1);
+    if numbers.len() < least {
+        let expected = format!(
+            "at least {least} characters, so that {batch} streams of {steps} can be learned from and the last \
+             tenth, {} of them, judges on a window of {steps} and what follows it",
+            least / JUDGED
+        );
+        return Err(Error::argument("text", expected, numbers.len().to_string()));
+    }
+    let judged = numbers.split_off(numbers.len() - numbers.len() / JUDGED);
+    Ok((numbers, judged))
+}
+
 /// A text cut into `batch` streams that are read side by side, a window of steps at a time: what truncated
 /// backpropagation through time learns from, the state carried from window to window.
 #[derive(Debug, Clone)]
@@ -92,7 +115,7 @@ impl Streams {
     pub fn new(numbers: Vec<u32>, batch: usize, steps: usize) -> Result<Self> {
         if batch == 0 || steps == 0 {
             return Err(Error::argument(
-                "batch-size and steps",
+                "batch-size and window",
                 "at least 1",
                 format!("{batch} and {steps}"),
             ));
@@ -100,11 +123,25 @@ impl Streams {
         // Every window is followed by one more character, the last one's target.
         let windows = numbers.len().saturating_sub(1) / batch / steps;
         if windows == 0 {
-            let expected =
-                format!("at least {} characters for {batch} streams of {steps}", batch * steps + 1);
+            let least = batch.saturating_mul(steps).saturating_add(1);
+            let expected = format!("at least {least} characters for {batch} streams of {steps}");
             return Err(Error::argument("text", expected, numbers.len().to_string()));
         }
         Ok(Self { numbers, batch, steps, windows })
+    }
+
+    /// As many streams of a text as have a window, at most `most`.
+    ///
+    /// # Errors
+    /// When the text is too short for a single window.
+    pub fn fitting(numbers: Vec<u32>, most: usize, steps: usize) -> Result<Self> {
+        let fit = numbers.len().saturating_sub(1).checked_div(steps).unwrap_or(0);
+        Self::new(numbers, most.min(fit.max(1)), steps)
+    }
+
+    /// Streams read side by side.
+    pub fn batch(&self) -> usize {
+        self.batch
     }
 
     /// Windows of each stream.
@@ -154,5 +191,39 @@ mod tests {
         assert_eq!(tokens.as_u32().unwrap(), [4, 16, 5, 17, 6, 18, 7, 19]);
         assert_eq!(targets.as_u32().unwrap(), [5, 17, 6, 18, 7, 19, 8, 20]);
         assert!(streams.window(3).is_err() && Streams::new((0..8).collect(), 2, 4).is_err());
+    }
+
+    #[test]
+    fn a_short_text_has_as_many_streams_as_fit() {
+        let size = |length: u32, most| {
+            Streams::fitting((0..length).collect(), most, 4).map(|s| (s.batch(), s.windows()))
+        };
+        assert_eq!(size(25, 2).unwrap(), (2, 3));
+        assert_eq!(size(25, 6).unwrap(), (6, 1));
+        assert_eq!(size(24, 6).unwrap(), (5, 1), "the last window lacks its target");
+        assert_eq!(size(5, 32).unwrap(), (1, 1));
+        let error = size(4, 32).unwrap_err().to_string();
+        assert!(error.contains("at least 5 characters for 1 streams of 4, got 4"), "{error}");
+        assert!(size(25, 0).is_err() && Streams::fitting(vec![0; 9], 2, 0).is_err());
+    }
+
+    #[test]
+    fn the_last_tenth_is_judged_on_and_both_parts_have_their_windows() {
+        let (learned, judged) = split_text((0..59).collect(), 2, 4).unwrap();
+        assert_eq!((learned.len(), judged), (54, (54..59).collect()));
+        let least = |batch, steps| {
+            let fits = |n: &u32| split_text((0..*n).collect(), batch, steps).is_ok();
+            (0..300).find(fits).map(|n| n as usize)
+        };
+        for (batch, steps) in [(2, 4), (32, 4), (33, 4), (9, 7), (0, 3)] {
+            let least = least(batch, steps).unwrap();
+            let judged = least / 10;
+            assert!(judged > steps && least - judged > batch * steps, "{least} for {batch} and {steps}");
+            let fewer = (least - 1) / 10;
+            assert!(fewer <= steps || least - 1 - fewer <= batch * steps, "{least} for {batch} and {steps}");
+        }
+        let error = split_text(vec![0; 140], 32, 4).unwrap_err().to_string();
+        assert!(error.contains("at least 143 characters") && error.contains("tenth, 14 of"), "{error}");
+        assert!(split_text(vec![0; 9], 2, usize::MAX).is_err());
     }
 }

@@ -184,7 +184,8 @@ pub struct TextTrainer {
 }
 
 impl TextTrainer {
-    /// Compiles the training of `model` on `train`, judged on `validation`.
+    /// Compiles the training of `model` on the first text, judged on the second: side by side as many streams of
+    /// it as there are to learn from, fewer when it is too short for those.
     ///
     /// # Errors
     /// When a text is too short, an option is out of range, or the device cannot hold the program.
@@ -197,10 +198,10 @@ impl TextTrainer {
     ) -> Result<Self> {
         let TextOptions { batch_size, steps, max_norm } = options;
         let train = Streams::new(texts.0, batch_size, steps)?;
-        let validation = Streams::new(texts.1, batch_size, steps)?;
-        let size = [steps, batch_size];
-        let learner = Reader::new(parameters, model, size, Purpose::Learn(optimizer, max_norm))?;
-        let judge = Reader::new(parameters, model, size, Purpose::Judge)?;
+        let validation = Streams::fitting(texts.1, batch_size, steps)?;
+        let learn = Purpose::Learn(optimizer, max_norm);
+        let learner = Reader::new(parameters, model, [steps, batch_size], learn)?;
+        let judge = Reader::new(parameters, model, [steps, validation.batch()], Purpose::Judge)?;
         Ok(Self { learner, judge, train, validation, step: 0 })
     }
 
