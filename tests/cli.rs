@@ -1,31 +1,12 @@
 //! `wgrad train`, `eval`, `predict` and `devices` as a user runs them: a short real run, and what goes wrong.
 #![cfg(feature = "cli")]
 
+mod common;
+
+use common::{refused, wgrad};
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
 use wgrad::data::{self, Dataset};
-
-/// Runs the command in `folder`: whether it succeeded, and all it printed.
-fn wgrad(folder: &Path, args: &[&str]) -> (bool, String) {
-    let output: Output = Command::new(env!("CARGO_BIN_EXE_wgrad"))
-        .args(args)
-        .current_dir(folder)
-        .output()
-        .expect("the command starts");
-    let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-    (output.status.success(), text.concat())
-}
-
-/// The command must fail and name all of `parts`.
-fn refused(folder: &Path, args: &[&str], parts: &[&str]) {
-    let (success, text) = wgrad(folder, args);
-    assert!(!success, "{args:?} succeeded:\n{text}");
-    for part in parts {
-        assert!(text.contains(part), "{args:?}: no '{part}' in:\n{text}");
-    }
-    assert!(!text.contains("panicked"), "{args:?}:\n{text}");
-}
 
 fn idx(path: &Path, sizes: &[usize], bytes: &[u8]) {
     let mut file = vec![0, 0, 8, sizes.len() as u8];

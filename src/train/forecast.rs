@@ -1,7 +1,7 @@
 //! A forecast: a recurrent layer reads what came before, a linear layer tells the values that follow.
 
 use crate::data::Series;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::exec::{Executable, Parameters, Pending};
 use crate::graph::{Graph, Tensor};
 use crate::nn::{Linear, Lstm, Module};
@@ -63,6 +63,9 @@ impl Forecaster {
         batch_size: usize,
         seed: u64,
     ) -> Result<Self> {
+        if batch_size == 0 {
+            return Err(Error::argument("batch-size", "at least 1", "0"));
+        }
         let graph = Graph::new();
         let input = graph.input("input", [model.input, batch_size, 1])?;
         let target = graph.input("target", [batch_size, model.horizon])?;

@@ -56,6 +56,16 @@ pub struct TextModel {
 }
 
 impl TextModel {
+    fn check(&self) -> Result<()> {
+        let Self { embedding_dim, hidden_size, num_layers, .. } = *self;
+        let sizes =
+            [("embedding-dim", embedding_dim), ("hidden-size", hidden_size), ("num-layers", num_layers)];
+        match sizes.into_iter().find(|&(_, size)| size == 0) {
+            None => Ok(()),
+            Some((name, _)) => Err(Error::argument(name, "at least 1", "0")),
+        }
+    }
+
     /// Tensors of a state: `h`, and the LSTM's `c`.
     fn states(&self) -> usize {
         if self.cell == TextCell::Lstm { 2 } else { 1 }
@@ -116,6 +126,7 @@ impl Reader {
         [steps, batch]: [usize; 2],
         purpose: Purpose<'_>,
     ) -> Result<Self> {
+        model.check()?;
         let graph = Graph::new();
         graph.set_training(matches!(purpose, Purpose::Learn(..)));
         let name = match purpose {
@@ -251,6 +262,34 @@ pub struct Sampling {
     pub seed: u64,
 }
 
+impl Sampling {
+    /// That a text can be drawn so.
+    ///
+    /// # Errors
+    /// When an option is out of range.
+    pub fn check(&self) -> Result<()> {
+        let Self { temperature, top_k, .. } = *self;
+        if !(temperature.is_finite() && temperature > 0.0) {
+            return Err(Error::argument("temperature", "a finite number above 0", temperature.to_string()));
+        }
+        if top_k == Some(0) {
+            return Err(Error::argument("top-k", "at least 1", "0"));
+        }
+        Ok(())
+    }
+}
+
+/// The numbers a text begins with.
+///
+/// # Errors
+/// When the prompt is empty, or has a character the vocabulary lacks: the message names its line and column.
+pub fn encode_prompt(vocabulary: &Vocabulary, prompt: &str) -> Result<Vec<u32>> {
+    if prompt.is_empty() {
+        return Err(Error::argument("prompt", "at least one character", "none"));
+    }
+    vocabulary.encode(prompt)
+}
+
 /// Writes a text, one character at a time with carried state.
 pub struct TextWriter {
     reader: Reader,
@@ -279,21 +318,14 @@ impl TextWriter {
         sampling: Sampling,
         mut each: impl FnMut(char),
     ) -> Result<String> {
+        sampling.check()?;
         let Sampling { temperature, top_k, seed } = sampling;
-        if !(temperature.is_finite() && temperature > 0.0) {
-            return Err(Error::argument("temperature", "a finite number above 0", temperature.to_string()));
-        }
-        if top_k == Some(0) {
-            return Err(Error::argument("top-k", "at least 1", "0"));
-        }
-        if prompt.is_empty() {
-            return Err(Error::argument("prompt", "at least one character", "none"));
-        }
+        let prompted = encode_prompt(&self.vocabulary, prompt)?;
         let mut rng = Rng::named(seed, "sampling");
         let mut text = prompt.to_owned();
         self.reader.reset()?;
         let mut logits = Vec::new();
-        for number in self.vocabulary.encode(prompt)? {
+        for number in prompted {
             logits = self.feed(number)?;
         }
         for _ in 0..length {

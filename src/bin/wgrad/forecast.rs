@@ -5,6 +5,7 @@ use crate::plot;
 use crate::run::{self, RunFolder};
 use anyhow::{Context, bail};
 use clap::Args;
+use csv::StringRecord;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
@@ -30,7 +31,7 @@ pub struct ForecastArgs {
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
     /// The column to forecast, by its header [default: the last one].
-    #[arg(long)]
+    #[arg(long, requires = "data")]
     column: Option<String>,
     /// Values the network sees.
     #[arg(long, default_value_t = 28)]
@@ -70,6 +71,9 @@ pub struct ForecastArgs {
 fn column(path: &Path, wanted: Option<&str>) -> anyhow::Result<(String, Vec<f64>)> {
     let mut reader = csv::Reader::from_path(path).with_context(|| format!("reading {}", path.display()))?;
     let header = reader.headers().with_context(|| format!("reading {}", path.display()))?.clone();
+    if header.is_empty() {
+        bail!("{}: expected a header in row 1, got nothing", path.display());
+    }
     let place = match wanted {
         Some(name) => header.iter().position(|h| h.trim() == name),
         None => header.len().checked_sub(1),
@@ -85,19 +89,33 @@ fn column(path: &Path, wanted: Option<&str>) -> anyhow::Result<(String, Vec<f64>
     };
     let name = header[place].trim().to_owned();
     let mut values = Vec::new();
-    for (number, record) in reader.records().enumerate() {
-        let record = record.with_context(|| format!("reading {}", path.display()))?;
-        let row = record.position().map_or(number as u64 + 2, csv::Position::line);
-        let field = record.get(place).unwrap_or("").trim();
+    let mut row = 2 + breaks(&header);
+    let mut record = StringRecord::new();
+    loop {
+        let before = reader.position().line();
+        if !reader.read_record(&mut record).with_context(|| format!("reading {}", path.display()))? {
+            return Ok((name, values));
+        }
         let at = || format!("{}: row {row}, column '{name}'", path.display());
+        // The reader skips empty lines; to a series they are gaps.
+        if reader.position().line() - before > 1 + breaks(&record) {
+            bail!("{}: expected a number, got an empty line", at());
+        }
+        let field = record.get(place).unwrap_or("").trim();
         match field.parse::<f64>() {
             Ok(value) if value.is_finite() => values.push(value),
             Ok(_) => bail!("{}: expected a finite number, got '{field}'", at()),
             Err(_) if field.is_empty() => bail!("{}: expected a number, got nothing", at()),
             Err(_) => bail!("{}: expected a number, got '{field}'", at()),
         }
+        row += 1 + breaks(&record);
     }
-    Ok((name, values))
+}
+
+/// Line breaks inside the fields of a record. Rows are counted by these, for the reader's own count of lines is one
+/// behind where lines end in CR LF.
+fn breaks(record: &StringRecord) -> u64 {
+    record.iter().map(|field| field.matches('\n').count() as u64).sum()
 }
 
 impl ForecastArgs {

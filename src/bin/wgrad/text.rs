@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 use wgrad::data::{SAMPLE_TEXT, Vocabulary, split_text};
 use wgrad::optim::Adam;
-use wgrad::train::{Sampling, TextCell, TextModel, TextOptions, TextTrainer, TextWriter};
+use wgrad::train::{Sampling, TextCell, TextModel, TextOptions, TextTrainer, TextWriter, encode_prompt};
 use wgrad::{Parameters, Pending};
 
 /// The name under which run folders and `run.json` know this network.
@@ -104,6 +104,12 @@ impl SamplingArgs {
     fn sampling(&self) -> Sampling {
         Sampling { temperature: self.temperature, top_k: self.top_k, seed: self.sample_seed }
     }
+
+    /// What could go wrong when the text is written, before it is learned.
+    fn check(&self, vocabulary: &Vocabulary) -> anyhow::Result<()> {
+        encode_prompt(vocabulary, &self.prompt).context("--prompt")?;
+        Ok(self.sampling().check()?)
+    }
 }
 
 impl TextArgs {
@@ -162,7 +168,7 @@ struct Row {
 pub fn run(args: &TextArgs) -> anyhow::Result<()> {
     let (text, from) = args.text()?;
     let vocabulary = Vocabulary::of(&text)?;
-    vocabulary.encode(&args.sampling.prompt).context("--prompt")?;
+    args.sampling.check(&vocabulary)?;
     let folder = RunFolder::plan(args.out.as_deref(), MODEL)?;
     let device = args.device.open()?;
     println!("device   {}", device.describe());
@@ -293,7 +299,7 @@ pub fn write(args: &WriteArgs) -> anyhow::Result<()> {
     };
     let vocabulary = Vocabulary::of(settings["vocabulary"].as_str().unwrap_or_default())
         .with_context(|| format!("{}: the vocabulary", args.run.display()))?;
-    vocabulary.encode(&args.sampling.prompt).context("--prompt")?;
+    args.sampling.check(&vocabulary)?;
     let model = TextModel {
         cell: if settings["cell"] == "gru" { TextCell::Gru } else { TextCell::Lstm },
         vocabulary: vocabulary.len(),
