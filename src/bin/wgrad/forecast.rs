@@ -69,7 +69,10 @@ pub struct ForecastArgs {
 
 /// The numbers of a column, or an error that names row (the header is row 1) and column.
 fn column(path: &Path, wanted: Option<&str>) -> anyhow::Result<(String, Vec<f64>)> {
-    let mut reader = csv::Reader::from_path(path).with_context(|| format!("reading {}", path.display()))?;
+    let mut reader = csv::ReaderBuilder::new();
+    // Rows of another length are refused below, by their number.
+    let reader = reader.flexible(true).from_path(path);
+    let mut reader = reader.with_context(|| format!("reading {}", path.display()))?;
     let header = reader.headers().with_context(|| format!("reading {}", path.display()))?.clone();
     if header.is_empty() {
         bail!("{}: expected a header in row 1, got nothing", path.display());
@@ -100,6 +103,9 @@ fn column(path: &Path, wanted: Option<&str>) -> anyhow::Result<(String, Vec<f64>
         // The reader skips empty lines; to a series they are gaps.
         if reader.position().line() - before > 1 + breaks(&record) {
             bail!("{}: expected a number, got an empty line", at());
+        }
+        if record.len() != header.len() {
+            bail!("{}: expected {} fields as in the header, got {}", at(), header.len(), record.len());
         }
         let field = record.get(place).unwrap_or("").trim();
         match field.parse::<f64>() {
