@@ -14,7 +14,7 @@ pub struct MaxPool2d {
     pub kernel_size: Pair,
     /// Step of the window; the kernel size.
     pub stride: Pair,
-    /// Rows and columns around the input that never win, at most half the window; 0.
+    /// Rows and columns around the input that never win, at most half the dilated window; 0.
     pub padding: Padding,
     /// Distance of two taps; 1.
     pub dilation: Pair,
@@ -82,7 +82,8 @@ impl fmt::Display for MaxPool2d {
     }
 }
 
-/// PyTorch's rule: padding of at most half the dilated kernel.
+/// Padding of at most half the dilated kernel, on each side. PyTorch demands half the kernel without its dilation
+/// (2.15 refuses kernel 3, dilation 2, padding 2): this rule lets through all that PyTorch's does, and more.
 pub(super) fn check_padding(window: &Window, axis: &str) -> Result<(), Mismatch> {
     let half = window.extent() / 2;
     let got = format!("{} and {}", window.before, window.after);

@@ -42,7 +42,7 @@ pub struct ForecastArgs {
     /// The naive forecast repeats the values of so many steps earlier.
     #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..))]
     season: u32,
-    /// Values at the end that are forecast and not learned [default: a tenth].
+    /// Values at the end that are forecast and not learned [default: a tenth, in whole horizons].
     #[arg(long)]
     test: Option<usize>,
     /// Steps of training.
@@ -146,7 +146,8 @@ pub fn run(args: &ForecastArgs) -> anyhow::Result<()> {
         }
         None => ("a generated series with trend, seasons and noise".to_owned(), seasonal_series(DAYS, 1)),
     };
-    let test = args.test.unwrap_or((values.len() / 10).max(args.horizon));
+    let horizons = (values.len() / 10).checked_div(args.horizon).unwrap_or(0).max(1);
+    let test = args.test.unwrap_or(horizons.saturating_mul(args.horizon));
     let series = Series::new(values, args.input, args.horizon, test)?;
     let folder = RunFolder::plan(args.out.as_deref(), MODEL)?;
     let device = args.device.open()?;

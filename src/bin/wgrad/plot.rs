@@ -29,6 +29,11 @@ pub fn history(reports: &[EpochReport]) -> anyhow::Result<String> {
     Ok(svg)
 }
 
+/// The label of a place on an axis of whole numbers.
+fn whole(x: f64) -> String {
+    if (x - x.round()).abs() < 1e-6 { format!("{x:.0}") } else { String::new() }
+}
+
 /// One panel: training and test value of each epoch.
 fn panel(
     area: &DrawingArea<SVGBackend<'_>, Shift>,
@@ -49,7 +54,7 @@ fn panel(
     chart
         .configure_mesh()
         .x_labels(values.len().clamp(3, 12))
-        .x_label_formatter(&|x| if (x - x.round()).abs() < 1e-6 { format!("{x:.0}") } else { String::new() })
+        .x_label_formatter(&|&x| whole(x))
         .x_desc("epoch")
         .light_line_style(TRANSPARENT)
         .draw()
@@ -70,13 +75,13 @@ fn panel(
 /// The colors of curves, in order.
 const COLORS: [RGBColor; 4] = [TRAIN, TEST, RGBColor(44, 140, 60), RGBColor(120, 90, 160)];
 
-/// Named curves of points `(x, y)` in one panel.
+/// Named curves of points `(x, y)`, `x` whole, in one panel.
 pub fn curves(title: &str, x: &str, curves: &[(&str, Vec<(f64, f64)>)]) -> anyhow::Result<String> {
-    let range = |pick: fn(&(f64, f64)) -> f64| {
+    let range = |pick: fn(&(f64, f64)) -> f64, above: f64| {
         let all = || curves.iter().flat_map(|(_, points)| points).map(pick);
         let (low, high) = (all().fold(f64::INFINITY, f64::min), all().fold(f64::NEG_INFINITY, f64::max));
         let margin = (0.04 * (high - low)).max(1e-3);
-        low - margin..high + margin
+        low - margin..high + margin + above * (high - low)
     };
     let mut svg = String::new();
     {
@@ -87,16 +92,21 @@ pub fn curves(title: &str, x: &str, curves: &[(&str, Vec<(f64, f64)>)]) -> anyho
             .margin(14)
             .x_label_area_size(40)
             .y_label_area_size(56)
-            .build_cartesian_2d(range(|p| p.0), range(|p| p.1))
+            // Room for the legend, so that it hides no curve.
+            .build_cartesian_2d(range(|p| p.0, 0.0), range(|p| p.1, 0.2))
             .map_err(lost)?;
-        chart.configure_mesh().x_desc(x).light_line_style(TRANSPARENT).draw().map_err(lost)?;
+        let mut mesh = chart.configure_mesh();
+        mesh.x_desc(x).x_label_formatter(&|&x| whole(x)).light_line_style(TRANSPARENT);
+        mesh.draw().map_err(lost)?;
         for ((name, points), &color) in curves.iter().zip(COLORS.iter().cycle()) {
             let line = LineSeries::new(points.iter().copied(), color.stroke_width(2));
             let legend = move |(x, y)| PathElement::new([(x, y), (x + 18, y)], color.stroke_width(2));
             chart.draw_series(line).map_err(lost)?.label(*name).legend(legend);
         }
         let border = BLACK.mix(0.3);
-        chart.configure_series_labels().background_style(WHITE).border_style(border).draw().map_err(lost)?;
+        let mut legend = chart.configure_series_labels();
+        legend.position(SeriesLabelPosition::UpperRight).background_style(WHITE).border_style(border);
+        legend.draw().map_err(lost)?;
         root.present().map_err(lost)?;
     }
     Ok(svg)
