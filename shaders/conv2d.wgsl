@@ -8,17 +8,27 @@
 {% if shuffle %}
 // Each lane loads the weights of one channel and the subgroup passes them round.
 {% endif %}
+{% if packed %}
+// Source and weight come with their channels last, four a vec4 (channels_last.wgsl): one load brings four
+// terms, and a tap outside the image reads the zeros behind the last pixel.
+{% endif %}
 {% if backward %}
 // The input gradient is the same sum with the roles of the channels swapped; a tap counts where
 // the stride divides.
 {% endif %}
 //
-// source (N, {{ source_channels }}, {{ source_h }}, {{ source_w }}), weight (K, C / G, R, S), bias (K), target (N, {{ target_channels }}, {{ target_h }}, {{ target_w }})
+// source (N, {{ source_channels }}, {{ source_h }}, {{ source_w }}), weight (K, C / G, R, S){{ " before they are packed" if packed }}, bias (K), target (N, {{ target_channels }}, {{ target_h }}, {{ target_w }})
 {% include "common/group.wgsl" %}
 {% include "common/epilogue.wgsl" %}
+{% if packed %}
+{% include "common/four.wgsl" %}
+{% endif %}
 
 const ROWS = {{ rows }}u;         // target channels of a group
 const TERMS = {{ terms }}u;        // source channels of a group
+{% if packed %}
+const QUARTERS = {{ quarters }}u;      // vec4 of them
+{% endif %}
 const TAPS_W = {{ kernel_w }}u;
 const TAPS = {{ kernel_h * kernel_w }}u;
 const COLUMNS = {{ columns }}u;
@@ -27,8 +37,9 @@ const TILES_N = {{ tiles_n }}u;
 const SOURCE_PLANE = {{ source_h * source_w }}u;
 const TARGET_PLANE = {{ target_h * target_w }}u;
 
-@group(0) @binding(0) var<storage, read> source: array<f32>;
-@group(0) @binding(1) var<storage, read> weight: array<f32>;
+{% set word = ("vec2<u64>" if wide else "vec4<f32>") if packed else "f32" %}
+@group(0) @binding(0) var<storage, read> source: array<{{ word }}>;
+@group(0) @binding(1) var<storage, read> weight: array<{{ word }}>;
 {% if bias %}
 @group(0) @binding(2) var<storage, read> bias: array<f32>;
 {% endif %}
@@ -46,27 +57,26 @@ fn conv2d(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation
   let image{{ q }} = pixel{{ q }} / TARGET_PLANE;
   let y{{ q }} = i32(pixel{{ q }} % TARGET_PLANE / {{ target_w }}u);
   let x{{ q }} = i32(pixel{{ q }} % {{ target_w }}u);
+  {% if not packed %}
   let plane{{ q }} = (image{{ q }} * {{ source_channels }}u + block * TERMS) * SOURCE_PLANE;
-  {% endfor %}
-  {% if shuffle %}
-  {% for g in range(tm // lanes) %}
-  let w{{ g }} = block * {{ group_stride }}u + min(row + {{ g * lanes }}u + lane.x, ROWS - 1u) * {{ row_stride }}u;
-  {% endfor %}
-  {% else %}
-  {% for i in range(tm) %}
-  let w{{ i }} = block * {{ group_stride }}u + min(row + {{ i }}u, ROWS - 1u) * {{ row_stride }}u;
-  {% endfor %}
   {% endif %}
+  {% endfor %}
+  {% for g in range(tm // lanes if shuffle else tm) %}
+  let row{{ g }} = min(row + {{ g * lanes if shuffle else g }}u{{ " + lane.x" if shuffle }}, ROWS - 1u);
+  {% if not packed %}
+  let w{{ g }} = block * {{ group_stride }}u + row{{ g }} * {{ row_stride }}u;
+  {% endif %}
+  {% endfor %}
   {% if bias and shuffle %}
   {% for g in range(tm // lanes) %}
-  let first{{ g }} = bias[block * ROWS + min(row + {{ g * lanes }}u + lane.x, ROWS - 1u)];
+  let first{{ g }} = bias[block * ROWS + row{{ g }}];
   {% endfor %}
   {% endif %}
   {% for i in range(tm) %}
   {% if bias and shuffle %}
   var s{{ i }} = vec4<f32>(subgroupShuffle(first{{ i // lanes }}, {{ i % lanes }}u));
   {% elif bias %}
-  var s{{ i }} = vec4<f32>(bias[block * ROWS + min(row + {{ i }}u, ROWS - 1u)]);
+  var s{{ i }} = vec4<f32>(bias[block * ROWS + row{{ i }}]);
   {% else %}
   var s{{ i }} = vec4<f32>();
   {% endif %}
@@ -86,9 +96,22 @@ fn conv2d(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation
     let sx{{ q }} = x{{ q }} * {{ stride_w }} + s - {{ pad_left }};
     {% endif %}
     let ok{{ q }} = (u32(sy{{ q }}) < {{ source_h }}u) & (u32(sx{{ q }}) < {{ source_w }}u){{ " & whole" ~ q if backward else "" }};
+    {% if packed %}
+    let at{{ q }} = image{{ q }} * SOURCE_PLANE + u32(sy{{ q }}) * {{ source_w }}u + u32(sx{{ q }});
+    let from{{ q }} = select({{ zeros }}u, at{{ q }} * {{ blocks * quarters }}u + block * QUARTERS, ok{{ q }});
+    {% else %}
     let from{{ q }} = select(0u, plane{{ q }} + u32(sy{{ q }}) * {{ source_w }}u + u32(sx{{ q }}), ok{{ q }});
     let step{{ q }} = select(0u, SOURCE_PLANE, ok{{ q }});
+    {% endif %}
     {% endfor %}
+    {% if packed %}
+    {% for g in range(tm // lanes if shuffle else tm) %}
+    let w{{ g }} = ((block * TAPS + tap) * ROWS + row{{ g }}) * QUARTERS;
+    {% endfor %}
+    for (var c = 0u; c < QUARTERS; c++) {
+{% include "common/conv2d_quarter.wgsl" %}
+    }
+    {% else %}
     {% if terms >= 4 %}
     for (var c = 0u; c < {{ terms // 4 * 4 }}u; c += 4u) {
 {% set count = 4 %}{% include "common/conv2d_terms.wgsl" %}
@@ -98,6 +121,7 @@ fn conv2d(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation
     for (var c = {{ terms // 4 * 4 }}u; c < TERMS; c++) {
 {% set count = 1 %}{% include "common/conv2d_terms.wgsl" %}
     }
+    {% endif %}
     {% endif %}
   }
   {% for i in range(tm) %}

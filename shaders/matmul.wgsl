@@ -12,6 +12,8 @@
 // a ({{ "Z, K, M" if trans_a else "Z, M, K" }}), b ({{ "Z, N, K" if trans_b else "Z, K, N" }}), bias (N), output (Z, M, N)
 {% include "common/group.wgsl" %}
 {% include "common/epilogue.wgsl" %}
+{% include "common/four.wgsl" %}
+{% set quad = "vec2<u64>" if wide else "vec4<f32>" %}
 
 const M = {{ m }}u;
 const N = {{ n }}u;
@@ -19,8 +21,8 @@ const K = {{ k }}u;
 const TILES_M = {{ tiles_m }}u;
 const TILES_N = {{ tiles_n }}u;
 
-@group(0) @binding(0) var<storage, read> a: array<{{ "vec4<f32>" if a_vec4 else "f32" }}>;
-@group(0) @binding(1) var<storage, read> b: array<{{ "vec4<f32>" if b_vec4 else "f32" }}>;
+@group(0) @binding(0) var<storage, read> a: array<{{ quad if a_vec4 else "f32" }}>;
+@group(0) @binding(1) var<storage, read> b: array<{{ quad if b_vec4 else "f32" }}>;
 {% if bias %}
 @group(0) @binding(2) var<storage, read> bias: array<f32>;
 {% endif %}
@@ -28,7 +30,7 @@ const TILES_N = {{ tiles_n }}u;
 
 {% macro a_at(row, k) %}{% if trans_a %}a[a_base + ({{ k }}) * M + {{ row }}]{% else %}a[a_base + {{ row }} * K + {{ k }}]{% endif %}{% endmacro %}
 {% macro b_at(k, q) %}{% if trans_b %}b[b_base + n{{ q }} * K + {{ k }}]{% else %}b[b_base + ({{ k }}) * N + n{{ q }}]{% endif %}{% endmacro %}
-{% macro a_four(row) %}{% if a_vec4 %}a[(a_base + {{ row }} * K + k) / 4u]{% else %}vec4<f32>({{ a_at(row, "k") }}, {{ a_at(row, "k + 1u") }}, {{ a_at(row, "k + 2u") }}, {{ a_at(row, "k + 3u") }}){% endif %}{% endmacro %}
+{% macro a_four(row) %}{% if a_vec4 %}four(a[(a_base + {{ row }} * K + k) / 4u]){% else %}vec4<f32>({{ a_at(row, "k") }}, {{ a_at(row, "k + 1u") }}, {{ a_at(row, "k + 2u") }}, {{ a_at(row, "k + 3u") }}){% endif %}{% endmacro %}
 @compute @workgroup_size({{ lanes }}, {{ row_tiles }})
 fn matmul(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
   let group = flat_group(workgroup);
@@ -56,14 +58,14 @@ fn matmul(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation
   for (var k = 0u; k < {{ k // 4 * 4 }}u; k += 4u) {
     {% if b_vec4 and trans_b %}
     {% for q in range(4) %}
-    let w{{ q }} = b[(b_base + n{{ q }} * K + k) / 4u];
+    let w{{ q }} = four(b[(b_base + n{{ q }} * K + k) / 4u]);
     {% endfor %}
     {% for j in range(4) %}
     let b{{ j }} = vec4<f32>(w0[{{ j }}], w1[{{ j }}], w2[{{ j }}], w3[{{ j }}]);
     {% endfor %}
     {% elif b_vec4 %}
     {% for j in range(4) %}
-    let b{{ j }} = b[(b_base + (k + {{ j }}u) * N + min(column, N - 4u)) / 4u];
+    let b{{ j }} = four(b[(b_base + (k + {{ j }}u) * N + min(column, N - 4u)) / 4u]);
     {% endfor %}
     {% else %}
     {% for j in range(4) %}
@@ -90,7 +92,7 @@ fn matmul(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation
   {% if k % 4 != 0 %}
   for (var k = {{ k // 4 * 4 }}u; k < K; k++) {
     {% if b_vec4 %}
-    let b0 = b[(b_base + k * N + min(column, N - 4u)) / 4u];
+    let b0 = four(b[(b_base + k * N + min(column, N - 4u)) / 4u]);
     {% else %}
     let b0 = vec4<f32>({{ b_at("k", 0) }}, {{ b_at("k", 1) }}, {{ b_at("k", 2) }}, {{ b_at("k", 3) }});
     {% endif %}

@@ -26,16 +26,19 @@ fn devices() -> Vec<(String, Limits)> {
         ("subgroups of 4".to_owned(), subgroups(4)),
         ("subgroups of 32".to_owned(), subgroups(32)),
     ];
-    devices.extend(subgroups(8).variants());
+    devices.extend(Limits { wide_loads: true, ..subgroups(8) }.variants());
     devices
 }
 
 /// What a back end does not express, and why that is no gap: `(back end, part of the text, reason)`.
-const NOT_WRITTEN: [(&str, &str, &str); 1] = [(
-    "GLSL",
-    "subgroupShuffle",
-    "wgpu's GL adapters have no subgroups, so the planner never chooses it there",
-)];
+const NOT_WRITTEN: [(&str, &str, &str); 2] = [
+    (
+        "GLSL",
+        "subgroupShuffle",
+        "wgpu's GL adapters have no subgroups, so the planner never chooses it there",
+    ),
+    ("GLSL", "u64", "wgpu's GL adapters have no 64-bit integers, so the planner never chooses it there"),
+];
 
 /// Each distinct shader; and how many cases a device refuses while planning.
 fn kernels() -> (Vec<Kernel>, BTreeMap<String, usize>) {
@@ -74,7 +77,8 @@ fn parse(kernel: &Kernel) -> Result<(Module, ModuleInfo), String> {
     let module = naga::front::wgsl::parse_str(&kernel.wgsl)
         .map_err(|e| fail(&e.emit_to_string_with_path(&kernel.wgsl, kernel.name)))?;
     let subgroups = kernel.wgsl.contains("subgroup");
-    let capabilities = if subgroups { Capabilities::SUBGROUP } else { Capabilities::empty() };
+    let mut capabilities = if subgroups { Capabilities::SUBGROUP } else { Capabilities::empty() };
+    capabilities.set(Capabilities::SHADER_INT64, kernel.wgsl.contains("u64"));
     let mut validator = Validator::new(ValidationFlags::all(), capabilities);
     validator.subgroup_stages(naga::valid::ShaderStages::COMPUTE);
     validator.subgroup_operations(naga::valid::SubgroupOperationSet::all());
@@ -121,6 +125,9 @@ fn spirv(
         capabilities.extend([C::GroupNonUniform, C::GroupNonUniformVote, C::GroupNonUniformArithmetic]);
         capabilities.extend([C::GroupNonUniformBallot, C::GroupNonUniformShuffle]);
         capabilities.extend([C::GroupNonUniformShuffleRelative, C::GroupNonUniformQuad]);
+    }
+    if kernel.wgsl.contains("u64") {
+        capabilities.push(C::Int64);
     }
     let binding = |(binding, _): (ResourceBinding, bool)| {
         let target = spv::BindingInfo {

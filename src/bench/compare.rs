@@ -38,7 +38,7 @@ impl fmt::Display for Verdict {
 /// How reports are compared.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rules {
-    /// A change of the median below this fraction is not worth mentioning.
+    /// A change of the lower quartile below this fraction is not worth mentioning.
     pub threshold: f64,
     /// Whether reports of different adapters may be compared.
     pub across_adapters: bool,
@@ -57,8 +57,8 @@ pub struct Compared {
     pub key: String,
     /// Its set.
     pub set: String,
-    /// The medians in seconds, old and new.
-    pub medians: Option<[f64; 2]>,
+    /// The lower quartiles in seconds, old and new.
+    pub quartiles: Option<[f64; 2]>,
     /// New over old, and the interval it lies in.
     pub ratio: Option<(f64, [f64; 2])>,
     /// The verdict.
@@ -168,7 +168,7 @@ fn case(key: &str, old: Option<&Row>, new: Option<&Row>, rules: &Rules) -> Compa
     let missing = |remark: String| Compared {
         key: key.to_owned(),
         set: set.clone(),
-        medians: None,
+        quartiles: None,
         ratio: None,
         verdict: Verdict::Missing,
         remark,
@@ -187,14 +187,14 @@ fn case(key: &str, old: Option<&Row>, new: Option<&Row>, rules: &Rules) -> Compa
         });
     };
     let ratio = interval_of_ratio(&before, &after);
-    let medians = old.summary().zip(new.summary()).map(|(a, b)| [a.median, b.median]);
+    let quartiles = old.summary().zip(new.summary()).map(|(a, b)| [a.quartile, b.quartile]);
     let disturbed = |row: &Row| row.timing.as_ref().is_some_and(|t| t.disturbed.is_some());
     let busy = disturbed(old) || disturbed(new);
     let remark = if busy { "busy".into() } else { String::new() };
     let verdict = ratio.map_or(Verdict::Missing, |(ratio, interval)| judge(ratio, interval, rules.threshold));
     // A difference that a busy device may have made is none that can be claimed.
     let verdict = if busy && verdict != Verdict::Same { Verdict::Ambiguous } else { verdict };
-    Compared { key: key.to_owned(), set, medians, ratio, verdict, remark }
+    Compared { key: key.to_owned(), set, quartiles, ratio, verdict, remark }
 }
 
 /// Slower or faster: the interval excludes 1 and the ratio is beyond the threshold. Same: the ratio is within

@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::exec::Clock;
 use crate::files::write_atomically;
 use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
 use std::path::Path;
 
 /// What a result file is.
@@ -78,6 +79,26 @@ pub struct Timing {
 }
 
 impl Timing {
+    /// Joins another visit to the same case. A visit to a busy device does not count beside one to a quiet
+    /// device; of two busy ones the less busy counts.
+    pub fn join(&mut self, other: Timing) {
+        let busy = |timing: &Timing| timing.disturbed.unwrap_or(1.0);
+        let dropped = self.dropped + other.dropped;
+        match busy(self).total_cmp(&busy(&other)) {
+            Ordering::Less => self.set_aside += other.set_aside + other.samples.len(),
+            Ordering::Greater => {
+                let aside = self.set_aside + self.samples.len();
+                *self = Timing { set_aside: aside + other.set_aside, ..other };
+            }
+            Ordering::Equal => {
+                self.samples.extend(other.samples);
+                self.set_aside += other.set_aside;
+                self.stable |= other.stable;
+            }
+        }
+        self.dropped = dropped;
+    }
+
     /// No samples yet.
     pub(super) fn new(clock: Clock, runs: usize, stable: bool) -> Self {
         Self { clock, runs, samples: Vec::new(), dropped: 0, set_aside: 0, disturbed: None, stable }
@@ -249,4 +270,25 @@ pub fn load(path: &Path) -> Result<Report> {
         }
     }
     serde_json::from_slice(&bytes).map_err(|e| Error::file(path, expected, format!("a broken one ({e})")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_visit_to_a_busy_device_does_not_count_beside_one_to_a_quiet_one() {
+        let visit = |disturbed, seconds| {
+            let samples = vec![seconds; 5];
+            Timing { disturbed, samples, ..Timing::new(Clock::Timestamps, 1, true) }
+        };
+        let joined = |mut a: Timing, b: Timing| {
+            a.join(b);
+            (a.samples.len(), a.samples[0], a.set_aside, a.disturbed)
+        };
+        assert_eq!(joined(visit(None, 1.0), visit(None, 1.0)), (10, 1.0, 0, None));
+        assert_eq!(joined(visit(None, 1.0), visit(Some(2.0), 2.0)), (5, 1.0, 5, None));
+        assert_eq!(joined(visit(Some(2.0), 2.0), visit(None, 1.0)), (5, 1.0, 5, None));
+        assert_eq!(joined(visit(Some(2.0), 2.0), visit(Some(1.5), 1.5)), (5, 1.5, 5, Some(1.5)));
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::measure::{DISTURBED, Watch};
 use super::peaks::{Micro, fma, stream};
-use super::report::Row;
+use super::report::{Row, Timing};
 use crate::error::Result;
 use crate::exec::{Device, Stopwatch};
 use std::collections::VecDeque;
@@ -79,21 +79,26 @@ impl Watch for Sentinel {
     }
 }
 
-/// Marks rows that were measured before the device showed how fast it is: `levels` are what
-/// [`Sentinel::levels`] was after each row.
-pub fn mark_disturbed(rows: &mut [Row], levels: &[[f64; 2]]) {
-    let Some(last) = levels.last() else { return };
-    for (row, level) in rows.iter_mut().zip(levels) {
-        let slower = (level[0] / last[0]).max(level[1] / last[1]);
-        if let Some(timing) = row.timing.as_mut().filter(|_| slower > DISTURBED) {
-            timing.disturbed = Some(timing.disturbed.unwrap_or(1.0).max(slower));
-        }
+/// Marks a timing that was taken before the device showed how fast it is: `then` and `now` are what
+/// [`Sentinel::levels`] was after it, and what it is.
+pub fn mark_disturbed(timing: &mut Timing, then: [f64; 2], now: [f64; 2]) {
+    let slower = (then[0] / now[0]).max(then[1] / now[1]);
+    if slower > DISTURBED {
+        timing.disturbed = Some(timing.disturbed.unwrap_or(1.0).max(slower));
+    }
+}
+
+/// Marks the timings of rows that were measured one after the other: `levels` are what [`Sentinel::levels`] was
+/// after each.
+pub fn mark_rows(rows: &mut [Row], levels: &[[f64; 2]]) {
+    let Some(now) = levels.last() else { return };
+    for (row, then) in rows.iter_mut().zip(levels) {
+        row.timing.iter_mut().for_each(|timing| mark_disturbed(timing, *then, *now));
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Timing;
     use super::*;
     use crate::exec::Clock;
 
@@ -110,12 +115,12 @@ mod tests {
     }
 
     #[test]
-    fn rows_measured_before_the_device_was_fast_are_marked() {
-        let timing = || Some(Timing::new(Clock::Timestamps, 1, true));
-        let mut rows =
-            vec![Row { timing: timing(), ..Row::default() }, Row { timing: timing(), ..Row::default() }];
-        mark_disturbed(&mut rows, &[[2.0, 1.0], [1.0, 1.0]]);
-        let disturbed = |i: usize| rows[i].timing.as_ref().and_then(|t: &Timing| t.disturbed);
-        assert_eq!((disturbed(0), disturbed(1)), (Some(2.0), None));
+    fn what_was_measured_before_the_device_was_fast_is_marked() {
+        let marked = |then| {
+            let mut timing = Timing::new(Clock::Timestamps, 1, true);
+            mark_disturbed(&mut timing, then, [1.0, 1.0]);
+            timing.disturbed
+        };
+        assert_eq!((marked([2.0, 1.0]), marked([1.05, 1.0])), (Some(2.0), None));
     }
 }

@@ -150,6 +150,12 @@ fn subgroup_size(adapter: &wgpu::Adapter) -> Option<u32> {
     (fixed && adapter.features().contains(wgpu::Features::SUBGROUP)).then_some(info.subgroup_min_size)
 }
 
+/// Whether 64-bit words exist, and the adapter is a CPU, whose loads are loops over the lanes.
+fn wide_loads(adapter: &wgpu::Adapter) -> bool {
+    let cpu = adapter.get_info().device_type == wgpu::DeviceType::Cpu;
+    cpu && adapter.features().contains(wgpu::Features::SHADER_INT64)
+}
+
 fn report(index: usize, found: &Found) -> AdapterReport {
     let (info, limits, features) =
         (found.adapter.get_info(), found.adapter.limits(), found.adapter.features());
@@ -269,6 +275,7 @@ impl Device {
             offset_alignment: u64::from(limits.min_storage_buffer_offset_alignment),
             max_workgroups: limits.max_compute_workgroups_per_dimension,
             subgroup_size: subgroup_size(&found.adapter),
+            wide_loads: wide_loads(&found.adapter),
             variant: None,
         };
         Ok(Self(Kind::Gpu(Arc::new(Gpu::open(&found.adapter, identity(found), kernel_limits, checked)?))))

@@ -1,7 +1,8 @@
 //! Convolutions as implicit matrix products: `shaders/conv2d.wgsl`, `shaders/conv2d_backward_weight.wgsl`.
 
+use super::channels_last::ChannelsLast;
 use super::tile::Tile;
-use super::{Binding, Epilogue, Launch, Limits, Lowering, Operand, chunks, launch, partials as partial_sums};
+use super::{Binding, Epilogue, Limits, Lowering, Operand, chunks, launch, partials as partial_sums};
 use crate::error::Mismatch;
 use crate::ops::{Conv2d, ConvGeometry};
 use crate::shape::Shape;
@@ -44,6 +45,73 @@ fn window(g: &ConvGeometry) -> Value {
     }
 }
 
+/// Forward and input gradient as one sum: what is read and what is written.
+struct Sum {
+    /// Channels, height and width.
+    source: [usize; 3],
+    target: [usize; 3],
+    /// Target channels of a group.
+    rows: usize,
+    /// Source channels of a group.
+    terms: usize,
+    /// Strides of rows and terms in the weight.
+    row_stride: usize,
+    term_stride: usize,
+}
+
+impl Sum {
+    fn new(g: &ConvGeometry, backward: bool) -> Self {
+        let (k, c, taps) = (g.k / g.options.groups, g.c / g.options.groups, g.r * g.s);
+        let (input, output) = ([g.c, g.h, g.w], [g.k, g.oh, g.ow]);
+        if backward {
+            let (source, target) = (output, input);
+            Self { source, target, rows: c, terms: k, row_stride: taps, term_stride: c * taps }
+        } else {
+            let (source, target) = (input, output);
+            Self { source, target, rows: k, terms: c, row_stride: c * taps, term_stride: taps }
+        }
+    }
+}
+
+/// Bytes of an image.
+fn bytes(image: [usize; 3]) -> u64 {
+    image.iter().product::<usize>() as u64 * 4
+}
+
+/// Images with their channels last, and a pixel of zeros.
+fn channels_last(images: usize, [channels, h, w]: [usize; 3], groups: usize) -> ChannelsLast {
+    ChannelsLast {
+        sizes: [images, h * w, groups],
+        channels: channels / groups,
+        strides: [channels * h * w, 1, channels / groups * h * w, h * w],
+        zeros: true,
+    }
+}
+
+/// Runs of images that fit a binding, `(first, count)`, and whether they are to be packed: their channels must
+/// nearly fill vec4, and each value be used `uses` times at least, or packing costs more than it saves.
+fn runs(
+    images: usize,
+    source: [usize; 3],
+    target: [usize; 3],
+    groups: usize,
+    uses: usize,
+    limits: &Limits,
+) -> Result<(Vec<(usize, usize)>, bool), Mismatch> {
+    let (terms, sizes) = (source[0] / groups, [bytes(source), bytes(target)]);
+    if terms * 4 >= terms.next_multiple_of(4) * 3 && uses >= 64 {
+        let room = channels_last(1, source, groups).bytes().next_multiple_of(limits.offset_alignment);
+        if let Ok(runs) = chunks(images, &[sizes[0], sizes[1], room], limits) {
+            return Ok((runs, true));
+        }
+    }
+    Ok((chunks(images, &sizes, limits)?, false))
+}
+
+/// Where runs of images are packed, and the bytes that takes.
+const PACKED_SOURCE: Operand = Operand::Workspace(0);
+const PACKED_WEIGHT: Operand = Operand::Workspace(1);
+
 /// Forward and input gradient: one launch for as many images as fit a binding.
 fn build(
     g: &ConvGeometry,
@@ -52,45 +120,58 @@ fn build(
     fused: &Epilogue,
     limits: &Limits,
 ) -> Result<Lowering, Mismatch> {
-    let groups = g.options.groups;
-    let (k, c, taps) = (g.k / groups, g.c / groups, g.r * g.s);
-    let forward_image = (g.c, g.h, g.w, g.k, g.oh, g.ow);
-    let backward_image = (g.k, g.oh, g.ow, g.c, g.h, g.w);
-    let (source_channels, source_h, source_w, target_channels, target_h, target_w) =
-        if backward { backward_image } else { forward_image };
-    // (rows, terms, stride of a row in the weight, stride of a term)
-    let (rows, terms, row_stride, term_stride) =
-        if backward { (c, k, taps, c * taps) } else { (k, c, c * taps, taps) };
-    let tile = Tile::choose(rows, rows * terms * taps * g.n * target_h * target_w, limits);
-    let out_vec4 = (target_h * target_w) % 4 == 0;
-    let bytes = |channels: usize, h: usize, w: usize| (channels * h * w * 4) as u64;
-    let (source, target) =
-        (bytes(source_channels, source_h, source_w), bytes(target_channels, target_h, target_w));
-    let part = |(first, images): (usize, usize)| -> Result<Launch, Mismatch> {
-        let columns = images * target_h * target_w;
+    let (groups, taps) = (g.options.groups, g.r * g.s);
+    let Sum { source, target, rows, terms, row_stride, term_stride } = Sum::new(g, backward);
+    let tile = Tile::choose(rows, rows * terms * taps * g.n * target[1] * target[2], limits);
+    let group_stride = rows * terms * taps;
+    let weight = ChannelsLast {
+        sizes: [groups, taps, rows],
+        channels: terms,
+        strides: [group_stride, 1, row_stride, term_stride],
+        zeros: false,
+    };
+    let uses = if weight.bytes() <= limits.max_binding_bytes { rows * taps } else { 0 };
+    let (runs, packed) = runs(g.n, source, target, groups, uses, limits)?;
+    let out_vec4 = (target[1] * target[2]) % 4 == 0;
+    let mut lowering = Lowering::default();
+    if packed {
+        let longest = runs.iter().map(|(_, images)| *images).max().unwrap_or(0);
+        lowering.workspaces = vec![channels_last(longest, source, groups).bytes(), weight.bytes()];
+        lowering.launches.push(weight.launch(Binding::read(Operand::Input(1)), PACKED_WEIGHT, limits)?);
+    }
+    for (first, images) in runs {
+        let columns = images * target[1] * target[2];
         let (tiles_m, tiles_n) = (tile.tiles_m(rows), tile.tiles_n(columns));
-        let values = context! {
-            source_channels, source_h, source_w, target_channels, target_h, target_w,
-            rows, terms, row_stride, term_stride, columns, tiles_m, tiles_n, backward, bias,
-            group_stride => k * c * taps,
-            tm => tile.tm,
-            row_tiles => tile.row_tiles,
-            lanes => tile.lanes,
-            shuffle => tile.shuffle,
-            out_vec4,
-            ..context! { ..window(g), ..fused.values(if bias { 4 } else { 3 }, out_vec4) }
+        let run = |b: Binding, image: [usize; 3]| {
+            b.range(first as u64 * bytes(image), images as u64 * bytes(image))
         };
-        let run = |b: Binding, image: u64| b.range(first as u64 * image, images as u64 * image);
-        let mut bindings =
-            vec![run(Binding::read(Operand::Input(0)), source), Binding::read(Operand::Input(1))];
+        let source_binding = run(Binding::read(Operand::Input(0)), source);
+        let mut bindings = vec![source_binding, Binding::read(Operand::Input(1))];
+        let last = channels_last(images, source, groups);
+        if packed {
+            lowering.launches.push(last.launch(source_binding, PACKED_SOURCE, limits)?);
+            let packed_source = Binding::read(PACKED_SOURCE).range(0, last.bytes());
+            bindings = vec![packed_source, Binding::read(PACKED_WEIGHT)];
+        }
         bindings.extend(bias.then(|| Binding::read(Operand::Input(2))));
         bindings.push(run(Binding::write(Operand::Output(0)), target));
         bindings.extend(fused.bindings(|b| run(b, target)));
-        let why = format!("{}{}", tile.why(), fused.why());
-        launch(limits, "conv2d", groups * tiles_m * tiles_n, bindings, why, values)
-    };
-    let launches = chunks(g.n, &[source, target], limits)?.into_iter().map(part);
-    Ok(Lowering { launches: launches.collect::<Result<_, _>>()?, ..Lowering::default() })
+        let values = context! {
+            rows, terms, row_stride, term_stride, columns, tiles_m, tiles_n, backward, bias, packed,
+            group_stride, out_vec4,
+            source_channels => source[0], source_h => source[1], source_w => source[2],
+            target_channels => target[0], target_h => target[1], target_w => target[2],
+            blocks => groups, quarters => last.quarters(), zeros => last.elements(),
+            ..context! { ..tile.values(), ..context! {
+                ..window(g), ..fused.values(if bias { 4 } else { 3 }, out_vec4)
+            } }
+        };
+        let how = if packed { ", channels last" } else { "" };
+        let why = format!("{}{how}{}", tile.why(), fused.why());
+        let blocks = groups * tiles_m * tiles_n;
+        lowering.launches.push(launch(limits, "conv2d", blocks, bindings, why, values)?);
+    }
+    Ok(lowering)
 }
 
 /// Workgroups that are enough to fill a large device.
@@ -98,7 +179,7 @@ const ENOUGH_GROUPS: usize = 256;
 /// The most memory partial sums may take.
 const MOST_PARTIALS: usize = 32 << 20;
 
-/// Weight gradient: partial sums over runs of image lines, then their sum in order.
+/// Weight gradient: partial sums over runs of pixels, then their sum in order.
 pub(super) fn backward_weight(
     options: &Conv2d,
     weight: &Shape,
@@ -106,54 +187,60 @@ pub(super) fn backward_weight(
     limits: &Limits,
 ) -> Result<Lowering, Mismatch> {
     let g = ConvGeometry::new(options, &inputs[1].shape, weight)?;
-    let groups = g.options.groups;
-    let (rows, columns) = (g.k / groups, g.c / groups * g.r * g.s);
-    let tile = Tile::choose(rows, rows * columns * g.n * g.oh * g.ow, limits);
+    let (groups, taps) = (g.options.groups, g.r * g.s);
+    let (rows, channels) = (g.k / groups, g.c / groups);
+    let tile = Tile::choose(rows, rows * channels * taps * g.n * g.oh * g.ow, limits);
+    let (grad, input) = ([g.k, g.oh, g.ow], [g.c, g.h, g.w]);
+    let (images, packed) = runs(g.n, input, grad, groups, rows * taps, limits)?;
+    // Four columns are four channels of a tap where channels come last.
+    let columns = if packed { taps * channels.next_multiple_of(4) } else { channels * taps };
     let (tiles_m, tiles_n) = (tile.tiles_m(rows), tile.tiles_n(columns));
-    let (grad_image, input_image) = (g.k * g.oh * g.ow, g.c * g.h * g.w);
-    let images = chunks(g.n, &[grad_image as u64 * 4, input_image as u64 * 4], limits)?;
+    // Four terms are four pixels of an image.
+    let turns = (g.oh * g.ow).div_ceil(4);
     // The split depends on shapes and binding limits alone, so results repeat bit for bit.
-    let wanted = ENOUGH_GROUPS.div_ceil(groups * tiles_m * tiles_n).min(g.n * g.oh);
+    let wanted = ENOUGH_GROUPS.div_ceil(groups * tiles_m * tiles_n).min(g.n * turns);
     let wanted = wanted.min((MOST_PARTIALS / (weight.elements() * 4)).max(1)).div_ceil(images.len());
-    let mut launches = Vec::new();
-    let mut partials = 0;
     let single = images.len() == 1 && wanted == 1;
+    let target = if single { Operand::Output(0) } else { Operand::Workspace(usize::from(packed)) };
+    let mut lowering = Lowering::default();
+    if packed {
+        let longest = images.iter().map(|(_, images)| *images).max().unwrap_or(0);
+        lowering.workspaces.push(channels_last(longest, input, groups).bytes());
+    }
+    let mut partials = 0;
     for (first, count) in images {
-        let lines = count * g.oh;
-        let lines_per_split = lines.div_ceil(wanted);
-        let splits = lines.div_ceil(lines_per_split);
+        let turns_per_split = (count * turns).div_ceil(wanted);
+        let splits = (count * turns).div_ceil(turns_per_split);
+        let run = |i: usize, image: [usize; 3]| {
+            let binding = Binding::read(Operand::Input(i));
+            binding.range(first as u64 * bytes(image), count as u64 * bytes(image))
+        };
+        let (mut source, last) = (run(1, input), channels_last(count, input, groups));
+        if packed {
+            lowering.launches.push(last.launch(source, PACKED_SOURCE, limits)?);
+            source = Binding::read(PACKED_SOURCE).range(0, last.bytes());
+        }
         let values = context! {
-            rows, columns, tiles_m, tiles_n, lines, lines_per_split, splits, input_image,
-            channels => g.c / groups,
+            rows, channels, columns, tiles_m, tiles_n, turns, turns_per_split, splits, packed,
+            all_turns => count * turns,
             groups_of_channels => groups,
-            output_channels => g.k,
-            output_h => g.oh,
-            output_w => g.ow,
-            input_h => g.h,
-            input_w => g.w,
+            output_channels => g.k, output_h => g.oh, output_w => g.ow,
+            input_channels => g.c, input_h => g.h, input_w => g.w,
+            quarters => last.quarters(), zeros => last.elements(),
             first_partial => partials,
-            tm => tile.tm,
-            row_tiles => tile.row_tiles,
-            lanes => tile.lanes,
-            shuffle => tile.shuffle,
-            grad_vec4 => g.ow % 4 == 0,
-            ..window(&g)
+            grad_vec4 => (g.oh * g.ow) % 4 == 0,
+            ..context! { ..tile.values(), ..window(&g) }
         };
         partials += splits;
-        let run = |i: usize, image: usize| {
-            let image = image as u64 * 4;
-            Binding::read(Operand::Input(i)).range(first as u64 * image, count as u64 * image)
-        };
-        let target = if single { Operand::Output(0) } else { Operand::Workspace(0) };
-        let bindings = vec![run(0, grad_image), run(1, input_image), Binding::write(target)];
-        let why = format!("{}, {splits} partial sums", tile.why());
+        let bindings = vec![run(0, grad), source, Binding::write(target)];
+        let how = if packed { ", channels last" } else { "" };
+        let why = format!("{}{how}, {splits} partial sums", tile.why());
         let blocks = splits * groups * tiles_m * tiles_n;
-        launches.push(launch(limits, "conv2d_backward_weight", blocks, bindings, why, values)?);
+        lowering.launches.push(launch(limits, "conv2d_backward_weight", blocks, bindings, why, values)?);
     }
-    if single {
-        return Ok(Lowering { launches, ..Lowering::default() });
+    if !single {
+        lowering.launches.push(partial_sums::sum(target, partials, weight.elements(), limits)?);
+        lowering.workspaces.push((partials * weight.elements() * 4) as u64);
     }
-    let total = partial_sums::sum(Operand::Workspace(0), partials, weight.elements(), limits)?;
-    launches.push(total);
-    Ok(Lowering { launches, workspaces: vec![(partials * weight.elements() * 4) as u64], in_place: vec![] })
+    Ok(lowering)
 }

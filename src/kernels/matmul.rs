@@ -34,17 +34,13 @@ pub(super) fn forward(
     let bias = inputs.len() == 3;
     let values = context! {
         m, n, k, tiles_m, tiles_n, bias,
-        tm => tile.tm,
-        row_tiles => tile.row_tiles,
-        lanes => tile.lanes,
-        shuffle => tile.shuffle,
         trans_a => options.trans_a,
         trans_b => options.trans_b,
         a_vec4 => !options.trans_a && k % 4 == 0,
         b_vec4 => if options.trans_b { k % 4 == 0 } else { n % 4 == 0 },
         out_vec4 => n % 4 == 0,
         batch => batch(&geometry, a, b),
-        ..fused.values(inputs.len() + 1, n % 4 == 0)
+        ..context! { ..tile.values(), ..fused.values(inputs.len() + 1, n % 4 == 0) }
     };
     let mut bindings: Vec<_> = (0..inputs.len()).map(|i| Binding::read(Operand::Input(i))).collect();
     bindings.push(Binding::write(Operand::Output(0)));

@@ -6,6 +6,7 @@
 mod argmax;
 mod binary;
 mod broadcast_to;
+mod channels_last;
 mod conv2d;
 mod copy;
 mod cross_entropy;
@@ -48,6 +49,8 @@ pub struct Limits {
     pub max_workgroups: u32,
     /// The subgroup size, where shuffles are available and all subgroups have this one size.
     pub subgroup_size: Option<u32>,
+    /// Whether four numbers are better loaded as two words of 64 bits: on a CPU adapter that has these.
+    pub wide_loads: bool,
     /// A variant to take instead of the planner's choice, by ops that have [`variants`].
     pub variant: Option<Variant>,
 }
@@ -85,6 +88,7 @@ impl Default for Limits {
             offset_alignment: 256,
             max_workgroups: 65535,
             subgroup_size: None,
+            wide_loads: false,
             variant: None,
         }
     }
@@ -103,6 +107,9 @@ impl Limits {
         variants.extend(tiles.map(|v| (format!("{v} tiles"), Self { variant: Some(v), ..self.clone() })));
         if self.subgroup_size.is_some() {
             variants.push(("no shuffles".to_owned(), Self { subgroup_size: None, ..self.clone() }));
+        }
+        if self.wide_loads {
+            variants.push(("no wide loads".to_owned(), Self { wide_loads: false, ..self.clone() }));
         }
         variants
     }

@@ -8,6 +8,7 @@ use minijinja::{Environment, UndefinedBehavior, Value, context};
 use std::sync::OnceLock;
 
 const SOURCES: &[(&str, &str)] = &[
+    ("common/four.wgsl", include_str!("../../shaders/common/four.wgsl")),
     ("common/group.wgsl", include_str!("../../shaders/common/group.wgsl")),
     ("common/math.wgsl", include_str!("../../shaders/common/math.wgsl")),
     ("common/activations.wgsl", include_str!("../../shaders/common/activations.wgsl")),
@@ -18,6 +19,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("common/epilogue.wgsl", include_str!("../../shaders/common/epilogue.wgsl")),
     ("common/row.wgsl", include_str!("../../shaders/common/row.wgsl")),
     ("common/conv2d_terms.wgsl", include_str!("../../shaders/common/conv2d_terms.wgsl")),
+    ("common/conv2d_quarter.wgsl", include_str!("../../shaders/common/conv2d_quarter.wgsl")),
     ("argmax.wgsl", include_str!("../../shaders/argmax.wgsl")),
     ("adam.wgsl", include_str!("../../shaders/adam.wgsl")),
     ("avg_pool2d.wgsl", include_str!("../../shaders/avg_pool2d.wgsl")),
@@ -28,6 +30,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("bench_workgroup.wgsl", include_str!("../../shaders/bench_workgroup.wgsl")),
     ("binary.wgsl", include_str!("../../shaders/binary.wgsl")),
     ("broadcast_to.wgsl", include_str!("../../shaders/broadcast_to.wgsl")),
+    ("channels_last.wgsl", include_str!("../../shaders/channels_last.wgsl")),
     ("conv2d.wgsl", include_str!("../../shaders/conv2d.wgsl")),
     ("conv2d_backward_weight.wgsl", include_str!("../../shaders/conv2d_backward_weight.wgsl")),
     ("copy.wgsl", include_str!("../../shaders/copy.wgsl")),

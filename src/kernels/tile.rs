@@ -1,6 +1,7 @@
 //! Register tiles of matrix products and convolutions: how many rows an invocation computes.
 
 use super::{Limits, Variant};
+use minijinja::{Value, context};
 
 /// Invocations along the columns of a workgroup, each with 4 columns.
 pub(super) const LANES: usize = 8;
@@ -16,6 +17,8 @@ pub(super) struct Tile {
     pub(super) lanes: usize,
     /// Whether rows are passed round by subgroup shuffles.
     pub(super) shuffle: bool,
+    /// Whether four numbers are loaded as two words of 64 bits.
+    pub(super) wide: bool,
 }
 
 /// The most rows of a tile for products of fewer multiply-adds than these: there a small tile is about as
@@ -31,10 +34,11 @@ const PLAIN: [(usize, f64); 4] = [(8, 15.0), (4, 9.0), (2, 5.0), (1, 3.0)];
 impl Tile {
     /// The tile that wastes least for `rows` rows, in a product of `work` multiply-adds.
     pub(super) fn choose(rows: usize, work: usize, limits: &Limits) -> Self {
+        let wide = limits.wide_loads;
         if let Some(Variant { rows: tm, shuffle }) = limits.variant {
             let row_tiles = if shuffle { 1 } else { rows.div_ceil(tm).min(4) };
             let lanes = if shuffle { LANES } else { 64 / row_tiles.next_power_of_two() };
-            return Self { tm, row_tiles, lanes, shuffle };
+            return Self { tm, row_tiles, lanes, shuffle, wide };
         }
         let shuffles = limits.subgroup_size == Some(LANES as u32);
         let candidates: &[(usize, f64)] = if shuffles { &SHUFFLE } else { &PLAIN };
@@ -51,6 +55,7 @@ impl Tile {
             row_tiles,
             lanes: if shuffles { LANES } else { 64 / row_tiles.next_power_of_two() },
             shuffle,
+            wide,
         }
     }
 
@@ -64,9 +69,15 @@ impl Tile {
         columns.div_ceil(4 * self.lanes)
     }
 
+    /// The tile as the shaders name it.
+    pub(super) fn values(&self) -> Value {
+        let Self { tm, row_tiles, lanes, shuffle, wide } = self;
+        context! { tm, row_tiles, lanes, shuffle, wide }
+    }
+
     /// The choice in words.
     pub(super) fn why(&self) -> String {
-        let Self { tm, row_tiles, lanes, shuffle } = self;
+        let Self { tm, row_tiles, lanes, shuffle, .. } = self;
         let how = if *shuffle { "subgroup shuffles, subgroups of 8" } else { "no shuffles" };
         format!("register tile {tm}x4, workgroup {lanes}x{row_tiles}, {how}")
     }

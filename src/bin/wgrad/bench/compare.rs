@@ -12,7 +12,7 @@ pub struct CompareArgs {
     old: PathBuf,
     /// The result file that may be better or worse.
     new: PathBuf,
-    /// Changes of the median below this many percent are not mentioned.
+    /// Changes of the lower quartile below this many percent are not mentioned.
     #[arg(long, value_name = "PERCENT", default_value_t = 5.0)]
     threshold: f64,
     /// Fail when a case became slower by more than this many percent, or fails now.
@@ -73,9 +73,10 @@ fn print(comparison: &Comparison, all: bool) {
         let ratio = case.ratio.map_or_else(Default::default, |(r, [low, high])| {
             (format!("{r:.3}"), format!("{low:.3} .. {high:.3}"))
         });
-        let medians = case.medians.map_or_else(Default::default, |m| (table::time(m[0]), table::time(m[1])));
+        let quartiles =
+            case.quartiles.map_or_else(Default::default, |m| (table::time(m[0]), table::time(m[1])));
         let remark = if case.remark.is_empty() { String::new() } else { format!(" [{}]", case.remark) };
-        let (verdict, (ratio, interval), (old, new)) = (case.verdict, ratio, medians);
+        let (verdict, (ratio, interval), (old, new)) = (case.verdict, ratio, quartiles);
         println!("{verdict:9} {ratio:>7} {interval:>17} {old:>9} {new:>9}  {}{remark}", case.key);
     }
     let counts = [Verdict::Slower, Verdict::Faster, Verdict::Same, Verdict::Ambiguous, Verdict::Missing];

@@ -184,7 +184,7 @@ pub fn comparison(old: &Report, new: &Report, comparison: &Comparison) -> anyhow
     for note in &comparison.notes {
         writeln!(body, "<p class=\"bad\">{}</p>", escape(note))?;
     }
-    body += "<p class=\"note\">Ratio of the medians, new over old, with its 98 % interval, from half to double; \
+    body += "<p class=\"note\">Ratio of the lower quartiles, new over old, with its 98 % interval, from half to double; \
              right of the line is slower.</p>\n<div class=\"scroll\"><table>\n<tr><th>case</th><th>verdict</th>\
              <th class=\"n\">old</th><th class=\"n\">new</th><th class=\"n\">ratio</th><th>interval</th><th></th></tr>\n";
     comparison.cases.iter().for_each(|case| body += &compared(case));
@@ -195,15 +195,15 @@ pub fn comparison(old: &Report, new: &Report, comparison: &Comparison) -> anyhow
 }
 
 fn compared(case: &Compared) -> String {
-    let medians =
-        case.medians.map_or_else(|| cells(&["-".into(), "-".into()]), |m| cells(&m.map(table::time)));
+    let quartiles =
+        case.quartiles.map_or_else(|| cells(&["-".into(), "-".into()]), |m| cells(&m.map(table::time)));
     let ratio = case.ratio.map_or_else(
         || "<td></td><td></td>".into(),
         |(ratio, interval)| format!("<td class=\"n\">{ratio:.3}</td><td>{}</td>", forest(ratio, interval)),
     );
     let verdict = case.verdict;
     format!(
-        "<tr><td>{}</td><td class=\"{verdict}\">{verdict}</td>{medians}{ratio}<td class=\"note\">{}</td></tr>\n",
+        "<tr><td>{}</td><td class=\"{verdict}\">{verdict}</td>{quartiles}{ratio}<td class=\"note\">{}</td></tr>\n",
         escape(&case.key),
         escape(&case.remark)
     )

@@ -4,12 +4,11 @@ use super::session::{MeasureArgs, Session};
 use super::{sets, table};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
-use wgrad::bench::measure::measure;
+use std::time::Instant;
+use wgrad::bench::measure::{Policy, measure};
 use wgrad::bench::peaks;
 use wgrad::bench::sentinel::{Sentinel, mark_disturbed};
-use wgrad::bench::{Case, Dims, Line, OPS, Pass, Roofs, Row, Status, check, op};
+use wgrad::bench::{Case, Dims, Line, OPS, Pass, Roofs, Row, Status, Timing, check, op};
 
 /// `wgrad bench ops`.
 #[derive(Debug, Args)]
@@ -57,61 +56,117 @@ pub fn run(args: &OpsArgs) -> anyhow::Result<()> {
     table::header();
     rows.iter().for_each(|row| table::row(row, None));
     let mut sentinel = Sentinel::new(&session.device, &session.stopwatch)?;
-    let (mut measured, mut levels) = (Vec::new(), Vec::new());
     let expected = cases.len();
+    let mut visited: Vec<Visited> = Vec::new();
+    let mut policy = session.policy;
+    policy.budget /= VISITS;
+    policy.min_samples = policy.min_samples.div_ceil(VISITS as usize);
+    bar.set_length(u64::from(VISITS) * expected as u64);
     let began = Instant::now();
-    for case in &cases {
+    for case in cases {
         if session.stopped() {
             break;
         }
         bar.set_message(case.to_string());
-        let row = one(&session, case, args.cold, &mut sentinel);
-        bar.suspend(|| table::row(&row, roofs.as_ref()));
+        let mut case = Visited { row: named(&case), case, timings: Vec::new() };
+        case.visit(&session, &policy, args.cold, &mut sentinel);
         bar.inc(1);
-        measured.push(row);
-        levels.push(sentinel.levels());
+        if case.row.status != Status::Ok {
+            bar.suspend(|| table::row(&case.row, roofs.as_ref()));
+        }
+        visited.push(case);
     }
-    mark_disturbed(&mut measured, &levels);
+    for visit in 1..VISITS {
+        for case in &mut visited {
+            bar.set_message(case.case.to_string());
+            case.visit(&session, &policy, args.cold, &mut sentinel);
+            bar.inc(1);
+            if visit + 1 == VISITS && case.row.status == Status::Ok {
+                bar.suspend(|| table::row(&case.joined(&sentinel), roofs.as_ref()));
+            }
+        }
+    }
     let patience = began.elapsed().mul_f64(AGAIN);
-    let better = again(&session, &cases, args.cold, &mut measured, &mut sentinel, patience);
-    bar.suspend(|| better.iter().for_each(|i| table::row(&measured[*i], roofs.as_ref())));
-    rows.extend(measured);
+    let again = Instant::now();
+    for _ in 0..MORE_VISITS {
+        for case in &mut visited {
+            let busy = case.joined(&sentinel).timing.is_some_and(|t| t.disturbed.is_some());
+            if busy && again.elapsed() < patience {
+                bar.set_message(format!("again: {}", case.case));
+                case.visit(&session, &policy, args.cold, &mut sentinel);
+                bar.suspend(|| table::row(&case.joined(&sentinel), roofs.as_ref()));
+            }
+        }
+    }
+    rows.extend(visited.iter().map(|case| case.joined(&sentinel)));
     bar.finish_and_clear();
     session.finish(rows, roofs, expected)
 }
 
-/// Cases are measured again for at most this share of the time the first measurement took.
+/// Every case is measured in so many visits with all others between them, so that what disturbs one is over by
+/// the next.
+const VISITS: u32 = 2;
+/// Where the device was busy or throttled all the time, as many more follow,
+const MORE_VISITS: usize = 3;
+/// for at most this share of the time the others took.
 const AGAIN: f64 = 0.5;
-/// And each at most this often.
-const ROUNDS: usize = 3;
 
-/// Measures again what was measured while the device was busy or throttled; it may be quiet now. Gives the
-/// cases that became better, whose rows are replaced.
-fn again(
-    session: &Session,
-    cases: &[Case],
-    cold: bool,
-    rows: &mut [Row],
-    sentinel: &mut Sentinel,
-    patience: Duration,
-) -> Vec<usize> {
-    let disturbed = |row: &Row| row.timing.as_ref().and_then(|t| t.disturbed);
-    let mut better = BTreeSet::new();
-    let began = Instant::now();
-    for _ in 0..ROUNDS {
-        for (i, case) in cases.iter().enumerate().take(rows.len()) {
-            let Some(before) = disturbed(&rows[i]) else { continue };
-            if session.stopped() || began.elapsed() > patience {
-                return better.into_iter().collect();
+/// A case with what its visits gave.
+struct Visited {
+    case: Case,
+    /// All but the timing.
+    row: Row,
+    /// Each with the levels of the sentinel after it.
+    timings: Vec<(Timing, [f64; 2])>,
+}
+
+impl Visited {
+    /// Prepares the case, checks it the first time, and times it. Whatever goes wrong stays with this case, and
+    /// ends its visits.
+    fn visit(&mut self, session: &Session, policy: &Policy, cold: bool, sentinel: &mut Sentinel) {
+        if self.row.status != Status::Ok || session.stopped() && !self.timings.is_empty() {
+            return;
+        }
+        let mut prepared = match self.case.prepare(&session.device, cold) {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                self.row.status = Status::Skipped(error.to_string());
+                return;
             }
-            let row = one(session, case, cold, sentinel);
-            if row.timing.is_some() && disturbed(&row).is_none_or(|now| now < before) {
-                rows[i] = row;
-                better.insert(i);
+        };
+        let row = &mut self.row;
+        let mut measured = || -> wgrad::Result<Option<Timing>> {
+            if self.timings.is_empty() {
+                row.cold = cold;
+                row.variant = prepared.variant();
+                (row.flops, row.nominal_flops, row.bytes) =
+                    (prepared.flops, prepared.nominal_flops, prepared.bytes);
+                row.check = check::check(&mut prepared)?;
             }
+            prepared.fill()?;
+            measure(&mut prepared.workload(), &session.stopwatch, sentinel, policy, session.stop())
+        };
+        match measured() {
+            Ok(Some(timing)) => self.timings.push((timing, sentinel.levels())),
+            Ok(None) if self.timings.is_empty() => row.status = Status::Skipped("interrupted".into()),
+            Ok(None) => {}
+            Err(error) => row.status = Status::Failed(error.to_string()),
         }
     }
-    better.into_iter().collect()
+
+    /// The row with the timings of all visits.
+    fn joined(&self, sentinel: &Sentinel) -> Row {
+        let mut row = self.row.clone();
+        for (timing, then) in &self.timings {
+            let mut timing = timing.clone();
+            mark_disturbed(&mut timing, *then, sentinel.levels());
+            match &mut row.timing {
+                Some(joined) => joined.join(timing),
+                none => *none = Some(timing),
+            }
+        }
+        row
+    }
 }
 
 /// The progress bar of all benchmarks.
@@ -206,31 +261,6 @@ fn named(case: &Case) -> Row {
         requested: case.variant.map(|v| v.to_string()).unwrap_or_default(),
         ..Row::default()
     }
-}
-
-/// Prepares, checks and times one case. Whatever goes wrong stays with this case.
-fn one(session: &Session, case: &Case, cold: bool, sentinel: &mut Sentinel) -> Row {
-    let mut row = named(case);
-    let mut prepared = match case.prepare(&session.device, cold) {
-        Ok(prepared) => prepared,
-        Err(error) => return Row { status: Status::Skipped(error.to_string()), ..row },
-    };
-    row.cold = cold;
-    row.variant = prepared.variant();
-    (row.flops, row.nominal_flops, row.bytes) = (prepared.flops, prepared.nominal_flops, prepared.bytes);
-    let mut measured = || -> wgrad::Result<()> {
-        row.check = check::check(&mut prepared)?;
-        prepared.fill()?;
-        let (stopwatch, policy, stop) = (&session.stopwatch, &session.policy, session.stop());
-        row.timing = measure(&mut prepared.workload(), stopwatch, sentinel, policy, stop)?;
-        Ok(())
-    };
-    if let Err(error) = measured() {
-        row.status = Status::Failed(error.to_string());
-    } else if row.timing.is_none() {
-        row.status = Status::Skipped("interrupted".into());
-    }
-    row
 }
 
 fn list() {

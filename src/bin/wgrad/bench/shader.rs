@@ -7,7 +7,7 @@ use clap::Args;
 use std::path::{Path, PathBuf};
 use wgrad::bench::measure::measure;
 use wgrad::bench::peaks;
-use wgrad::bench::sentinel::{Sentinel, mark_disturbed};
+use wgrad::bench::sentinel::{Sentinel, mark_rows};
 use wgrad::bench::shader::{Description, prepare};
 use wgrad::bench::{Row, Status};
 
@@ -46,7 +46,7 @@ pub fn run(args: &ShaderArgs) -> anyhow::Result<()> {
         rows.push(row);
         levels.push(sentinel.levels());
     }
-    mark_disturbed(&mut rows, &levels);
+    mark_rows(&mut rows, &levels);
     session.finish(rows, roofs, args.files.len())
 }
 

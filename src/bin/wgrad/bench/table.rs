@@ -48,7 +48,7 @@ pub fn row(row: &Row, roofs: Option<&Roofs>) {
     let start = format!("{op:22} {:5} {:34}", row.pass, row.shape);
     match (&row.status, row.summary()) {
         (Status::Ok, Some(s)) => {
-            let Summary { median, min, p10, p90, count } = s;
+            let Summary { median, min, p10, p90, count, .. } = s;
             let share = roofs
                 .and_then(|r| row.share(r))
                 .map_or_else(|| "-".into(), |s| format!("{:.0} %", s * 100.0));

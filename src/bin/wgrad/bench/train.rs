@@ -5,7 +5,7 @@ use super::table;
 use clap::Args;
 use indicatif::ProgressBar;
 use wgrad::bench::peaks;
-use wgrad::bench::sentinel::{Sentinel, mark_disturbed};
+use wgrad::bench::sentinel::{Sentinel, mark_rows};
 use wgrad::bench::train::{self, MODELS, TrainModel};
 use wgrad::bench::{Row, Status};
 
@@ -62,7 +62,7 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
         rows.push(row);
         levels.push(sentinel.levels());
     }
-    mark_disturbed(&mut rows, &levels);
+    mark_rows(&mut rows, &levels);
     bar.finish_and_clear();
     session.finish(rows, roofs, models.len())
 }
