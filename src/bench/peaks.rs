@@ -40,6 +40,7 @@ impl Micro {
                 op: "peak",
                 label: String::new(),
                 why: kernel.launch.why.clone(),
+                fused: Vec::new(),
                 flops: kernel.flops,
             })],
             kernels: vec![kernel.launch.kernel],

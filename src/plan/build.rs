@@ -1,7 +1,7 @@
 //! Graph to plan: kernels for each group of nodes, in order, and buffers by liveness.
 
 use super::fuse::{Group, fuse};
-use super::memory::{Slots, padded};
+use super::memory::{Life, assign, padded};
 use super::{Bound, BufferId, BufferKind, BufferPlan, Dispatch, Memory, Named, Output, Plan, State, Step};
 use crate::error::{Error, Mismatch, Result};
 use crate::graph::{GraphData, Node, ValueId};
@@ -15,17 +15,27 @@ use std::collections::HashMap;
 /// # Errors
 /// When a tensor does not fit the device.
 pub fn plan(graph: &GraphData, outputs: &[ValueId], limits: &Limits) -> Result<Plan> {
-    let groups = fuse(graph, outputs, &graph.reachable(outputs));
+    let (groups, unfused) = fuse(graph, outputs, &graph.reachable(outputs));
     let mut builder = Builder::new(graph, &groups, outputs, limits);
     for (turn, group) in groups.iter().enumerate() {
         builder.group(turn, group)?;
     }
+    builder.plan.unfused = unfused;
     builder.write_updates();
     builder.finish(outputs)
 }
 
 /// A turn behind the last group.
 const END: usize = usize::MAX;
+
+/// Layer and op of a node.
+fn described(node: &Node) -> String {
+    if node.label.is_empty() {
+        node.op.name().to_owned()
+    } else {
+        format!("{} {}", node.label, node.op.name())
+    }
+}
 
 struct Builder<'a> {
     graph: &'a GraphData,
@@ -36,7 +46,8 @@ struct Builder<'a> {
     last_use: Vec<usize>,
     /// The buffer of each root that has one by now.
     buffer: HashMap<ValueId, BufferId>,
-    slots: Slots,
+    /// What lies in the buffers of kind [`BufferKind::Slot`], each in one of its own until the plan is finished.
+    lives: Vec<Life>,
     kernels: HashMap<Kernel, usize>,
     plan: Plan,
 }
@@ -62,7 +73,7 @@ impl<'a> Builder<'a> {
             root,
             last_use,
             buffer: HashMap::new(),
-            slots: Slots::default(),
+            lives: Vec::new(),
             kernels: HashMap::new(),
             plan: Plan::default(),
         }
@@ -79,12 +90,29 @@ impl<'a> Builder<'a> {
         let fail = |m| Error::op(node.op.name(), &node.label, m);
         let lowering = lower(&node.op, &group.epilogue, &inputs, &outputs, self.limits).map_err(fail)?;
         self.place_outputs(turn, group, &lowering);
+        let what = format!("scratch of {}", described(node));
         let workspaces: Vec<BufferId> =
-            lowering.workspaces.iter().map(|&bytes| self.slots.take(&mut self.plan.buffers, bytes)).collect();
+            lowering.workspaces.iter().map(|&bytes| self.take(what.clone(), bytes)).collect();
         self.dispatches(group, lowering, &workspaces);
-        workspaces.into_iter().for_each(|w| self.slots.give(w));
+        workspaces.into_iter().for_each(|w| self.give(w));
         self.release(turn, group);
         Ok(())
+    }
+
+    /// A buffer of its own from now on.
+    fn take(&mut self, what: String, bytes: u64) -> BufferId {
+        let buffer = self.plan.buffers.len();
+        let bytes = padded(bytes);
+        self.plan.buffers.push(BufferPlan { bytes, kind: BufferKind::Slot });
+        let first = self.plan.steps.len();
+        self.lives.push(Life { what, bytes, first, last: END, buffer });
+        buffer
+    }
+
+    /// Nothing after the steps so far needs it.
+    fn give(&mut self, buffer: BufferId) {
+        let last = self.plan.steps.len().saturating_sub(1);
+        self.lives.iter_mut().filter(|l| l.buffer == buffer).for_each(|l| l.last = l.last.min(last));
     }
 
     /// Leaves and reshapes need no dispatch.
@@ -121,7 +149,7 @@ impl<'a> Builder<'a> {
                 continue;
             }
             let bytes = self.graph.ty(output).bytes();
-            let slot = self.slots.take(&mut self.plan.buffers, bytes);
+            let slot = self.take(described(&self.graph.nodes[group.nodes[0]]), bytes);
             self.buffer.insert(output, slot);
             if let Some(input) = source {
                 let from = self.buffer[&self.root[input]];
@@ -168,6 +196,7 @@ impl<'a> Builder<'a> {
                 op: node.op.name(),
                 label: node.label.clone(),
                 why: launch.why,
+                fused: group.nodes[1..].iter().map(|&id| described(&self.graph.nodes[id])).collect(),
                 flops: if number == 0 { flops } else { 0 },
             }));
         }
@@ -187,7 +216,7 @@ impl<'a> Builder<'a> {
         for root in roots {
             let buffer = self.buffer[&root];
             if self.last_use[root] == turn && self.plan.buffers[buffer].kind == BufferKind::Slot {
-                self.slots.give(buffer);
+                self.give(buffer);
             }
         }
     }
@@ -202,7 +231,7 @@ impl<'a> Builder<'a> {
                 continue;
             }
             if let BufferKind::State(_) = self.plan.buffers[from].kind {
-                let saved = self.slots.take(&mut self.plan.buffers, bytes);
+                let saved = self.take("a state's value before its update".to_owned(), bytes);
                 self.plan.steps.push(Step::Copy { from, to: saved, bytes });
                 from = saved;
             }
@@ -216,17 +245,50 @@ impl<'a> Builder<'a> {
             let ty = self.graph.ty(value).clone();
             self.plan.outputs.push(Output { value, ty, buffer: self.buffer[&self.root[value]] });
         }
+        let requested = self.lives.iter().map(|l| l.bytes).sum();
+        self.share();
         let most = self.limits.max_buffer_bytes;
         if let Some(large) = self.plan.buffers.iter().find(|b| b.bytes > most) {
             let mismatch =
                 Mismatch::new(format!("buffers of at most {most} bytes"), format!("{} bytes", large.bytes));
             return Err(Error::op("plan", "", mismatch));
         }
-        self.plan.memory = self.memory();
+        self.plan.memory = self.memory(requested);
         Ok(self.plan)
     }
 
-    fn memory(&self) -> Memory {
+    /// Lets lives that do not overlap lie in one buffer.
+    fn share(&mut self) {
+        let end = self.plan.steps.len().saturating_sub(1);
+        self.lives.iter_mut().for_each(|l| l.last = l.last.min(end).max(l.first));
+        let (slot_of, sizes) = assign(&self.lives);
+        let mut place = vec![0; self.plan.buffers.len()];
+        let mut buffers = Vec::new();
+        for (old, buffer) in self.plan.buffers.iter().enumerate().filter(|(_, b)| b.kind != BufferKind::Slot)
+        {
+            place[old] = buffers.len();
+            buffers.push(buffer.clone());
+        }
+        for (life, slot) in self.lives.iter_mut().zip(slot_of) {
+            place[life.buffer] = buffers.len() + slot;
+            life.buffer = buffers.len() + slot;
+        }
+        buffers.extend(sizes.into_iter().map(|bytes| BufferPlan { bytes, kind: BufferKind::Slot }));
+        let plan = &mut self.plan;
+        plan.buffers = buffers;
+        for step in &mut plan.steps {
+            match step {
+                Step::Dispatch(d) => d.bindings.iter_mut().for_each(|b| b.buffer = place[b.buffer]),
+                Step::Copy { from, to, .. } => (*from, *to) = (place[*from], place[*to]),
+            }
+        }
+        let named = plan.inputs.iter_mut().chain(plan.states.iter_mut().map(|s| &mut s.named));
+        named.for_each(|n| n.buffer = place[n.buffer]);
+        plan.outputs.iter_mut().for_each(|o| o.buffer = place[o.buffer]);
+        plan.lives = std::mem::take(&mut self.lives);
+    }
+
+    fn memory(&self, activations_without_reuse: u64) -> Memory {
         let of = |ty: &TensorType| padded(ty.bytes());
         let saved = |role: Role| matches!(role, Role::Parameter | Role::Buffer);
         let states = |wanted: bool| {
@@ -238,7 +300,8 @@ impl<'a> Builder<'a> {
             states: states(false),
             inputs: self.plan.inputs.iter().map(|i| of(&i.ty)).sum(),
             activations: slots.map(|b| b.bytes).sum(),
-            activations_without_reuse: self.slots.requested,
+            activations_without_reuse,
+            activations_at_least: self.plan.alive().into_iter().max().unwrap_or(0),
             peak: self.plan.buffers.iter().map(|b| b.bytes).sum(),
         }
     }

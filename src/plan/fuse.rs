@@ -26,17 +26,37 @@ pub(super) struct Group {
     pub(super) outputs: Vec<ValueId>,
 }
 
-/// The needed nodes in groups, in an order in which they can run. `outputs` must be stored.
-pub(super) fn fuse(graph: &GraphData, outputs: &[ValueId], needed: &[bool]) -> Vec<Group> {
+/// An element-wise node that runs on its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfused {
+    /// Its op.
+    pub op: &'static str,
+    /// Its layer.
+    pub label: String,
+    /// Why no other kernel computes it too.
+    pub why: String,
+}
+
+/// The needed nodes in groups, in an order in which they can run, and the element-wise nodes that joined none.
+/// `outputs` must be stored.
+pub(super) fn fuse(graph: &GraphData, outputs: &[ValueId], needed: &[bool]) -> (Vec<Group>, Vec<Unfused>) {
     let readers = readers(graph, outputs, needed);
     let mut groups: Vec<Group> = Vec::new();
+    let mut unfused = Vec::new();
     let mut group_of: Vec<Option<usize>> = vec![None; graph.nodes.len()];
     for (id, node) in graph.nodes.iter().enumerate().filter(|(id, _)| needed[*id]) {
+        let mut why: Vec<String> = Vec::new();
         let joined = candidates(node, graph).into_iter().find_map(|(through, other)| {
             let group = group_of[graph.values[node.inputs[through]].node]?;
-            let fits = readers[node.inputs[through]] == 1 && accepts(&groups[group], other, graph);
-            fits.then_some((group, other))
+            let refused = refusal(&groups[group], readers[node.inputs[through]], other, graph);
+            why.extend(refused.clone());
+            refused.is_none().then_some((group, other))
         });
+        if joined.is_none() && is_elementwise(node) {
+            let stretched = || "an operand is broadcast".to_owned();
+            let why = why.into_iter().next().unwrap_or_else(stretched);
+            unfused.push(Unfused { op: node.op.name(), label: node.label.clone(), why });
+        }
         let place = match joined {
             Some((group, other)) => {
                 join(&mut groups[group], id, node, other);
@@ -51,7 +71,11 @@ pub(super) fn fuse(graph: &GraphData, outputs: &[ValueId], needed: &[bool]) -> V
         group_of[id] = Some(place);
     }
     groups.sort_by_key(|group| group.nodes.last().copied());
-    groups
+    (groups, unfused)
+}
+
+fn is_elementwise(node: &Node) -> bool {
+    matches!(node.op, Op::Unary(_) | Op::UnaryBackward(_) | Op::Binary(_))
 }
 
 /// How often each value is read; one that must be stored counts as read by others.
@@ -80,12 +104,22 @@ fn candidates(node: &Node, graph: &GraphData) -> Vec<(usize, Option<usize>)> {
     }
 }
 
-/// Whether the kernel of `group` can apply one more function.
-fn accepts(group: &Group, other: Option<usize>, graph: &GraphData) -> bool {
+/// Why the kernel of `group` cannot apply one more function to its output, which has so many readers; `None`
+/// where it can.
+fn refusal(group: &Group, readers: usize, other: Option<usize>, graph: &GraphData) -> Option<String> {
     let base = &graph.nodes[group.nodes[0]];
     let types: Vec<&TensorType> = base.inputs.iter().map(|&v| graph.ty(v)).collect();
     let operands = group.inputs.len() - base.inputs.len() + usize::from(other.is_some());
-    takes_epilogue(&base.op, &types) && operands <= MOST_OPERANDS
+    if !takes_epilogue(&base.op, &types) {
+        Some(match base.op {
+            Op::Input { .. } | Op::State { .. } | Op::Constant { .. } => "it reads memory only".to_owned(),
+            _ => format!("{} stores its output as it is", base.op.name()),
+        })
+    } else if readers > 1 {
+        Some(format!("the output of {} is needed elsewhere too", base.op.name()))
+    } else {
+        (operands > MOST_OPERANDS).then(|| format!("{} reads {MOST_OPERANDS} other operands", base.op.name()))
+    }
 }
 
 fn join(group: &mut Group, id: NodeId, node: &Node, other: Option<usize>) {
@@ -120,7 +154,7 @@ mod tests {
                 let names: Vec<_> = group.nodes.iter().map(|&id| data.nodes[id].op.name()).collect();
                 names.join("+")
             };
-            let all = fuse(data, &ids, &data.reachable(&ids));
+            let (all, _) = fuse(data, &ids, &data.reachable(&ids));
             all.iter().map(names).filter(|n| n != "input").collect()
         })
     }

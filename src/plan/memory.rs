@@ -1,57 +1,82 @@
 //! Slots: buffers that values take in turn, by liveness.
 
-use super::{BufferId, BufferKind, BufferPlan};
+use super::BufferId;
 
 /// Sizes are multiples of this, so that kernels may process whole vec4.
 pub(super) fn padded(bytes: u64) -> u64 {
     bytes.next_multiple_of(16)
 }
 
-/// Hands out slots; freed ones are used again.
-#[derive(Debug, Default)]
-pub(super) struct Slots {
-    free: Vec<BufferId>,
-    /// The sum of all requests, what there would be without reuse.
-    pub(super) requested: u64,
+/// A value or scratch memory, and how long it is needed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Life {
+    /// What it is, in words.
+    pub what: String,
+    /// Its size.
+    pub bytes: u64,
+    /// The step that writes it first.
+    pub first: usize,
+    /// The last step that needs it.
+    pub last: usize,
+    /// The buffer it lies in.
+    pub buffer: BufferId,
 }
 
-impl Slots {
-    /// The smallest free slot that fits, else the largest free one, grown, else a new one.
-    pub(super) fn take(&mut self, buffers: &mut Vec<BufferPlan>, bytes: u64) -> BufferId {
-        let bytes = padded(bytes);
-        self.requested += bytes;
-        let size = |id: &BufferId| buffers[*id].bytes;
-        let fitting = self.free.iter().copied().filter(|id| size(id) >= bytes).min_by_key(size);
-        let chosen = fitting.or_else(|| self.free.iter().copied().max_by_key(size));
-        if let Some(id) = chosen {
-            self.free.retain(|&other| other != id);
-            buffers[id].bytes = buffers[id].bytes.max(bytes);
-            return id;
-        }
-        buffers.push(BufferPlan { bytes, kind: BufferKind::Slot });
-        buffers.len() - 1
+impl Life {
+    fn overlaps(&self, other: &Life) -> bool {
+        self.first <= other.last && other.first <= self.last
     }
+}
 
-    /// Gives a slot back.
-    pub(super) fn give(&mut self, id: BufferId) {
-        self.free.push(id);
+/// Gives every life a slot: the largest choose first, each the smallest slot that is free for all its life, or
+/// a new one. Returns the slot of each life and the size of each slot.
+///
+/// That is the greedy order of Pisarchyk and Lee, "Efficient memory management for deep neural net inference"
+/// (2020).
+pub(super) fn assign(lives: &[Life]) -> (Vec<usize>, Vec<u64>) {
+    let mut order: Vec<usize> = (0..lives.len()).collect();
+    order.sort_by_key(|&i| (std::cmp::Reverse(lives[i].bytes), lives[i].first));
+    let mut slots: Vec<(u64, Vec<usize>)> = Vec::new();
+    let mut slot_of = vec![0; lives.len()];
+    for i in order {
+        let free = |held: &[usize]| held.iter().all(|&other| !lives[other].overlaps(&lives[i]));
+        let fits = slots.iter().enumerate().filter(|(_, (_, held))| free(held));
+        let best = fits.min_by_key(|(_, (bytes, _))| *bytes).map(|(slot, _)| slot);
+        slot_of[i] = best.unwrap_or_else(|| {
+            slots.push((lives[i].bytes, Vec::new()));
+            slots.len() - 1
+        });
+        slots[slot_of[i]].1.push(i);
     }
+    (slot_of, slots.into_iter().map(|(bytes, _)| bytes).collect())
+}
+
+/// What is alive at each step, in bytes.
+pub(super) fn alive(lives: &[Life], steps: usize) -> Vec<u64> {
+    let at = |step: usize| lives.iter().filter(move |l| (l.first..=l.last).contains(&step));
+    (0..steps).map(|step| at(step).map(|l| l.bytes).sum()).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn life(bytes: u64, first: usize, last: usize) -> Life {
+        Life { what: String::new(), bytes, first, last, buffer: 0 }
+    }
+
     #[test]
-    fn a_freed_slot_is_used_again_and_grows() {
-        let (mut slots, mut buffers) = (Slots::default(), Vec::new());
-        let a = slots.take(&mut buffers, 100);
-        let b = slots.take(&mut buffers, 1000);
-        assert_ne!(a, b);
-        slots.give(a);
-        slots.give(b);
-        assert_eq!(slots.take(&mut buffers, 64), a, "the smallest that fits");
-        assert_eq!(slots.take(&mut buffers, 2000), b, "the largest, grown");
-        assert_eq!((buffers.len(), buffers[b].bytes, buffers[a].bytes), (2, 2000, 112));
+    fn lives_that_do_not_overlap_share_a_slot_and_others_do_not() {
+        let lives = [life(100, 0, 1), life(1000, 1, 2), life(64, 2, 3), life(800, 3, 4), life(800, 4, 4)];
+        let (slot_of, sizes) = assign(&lives);
+        for (i, a) in lives.iter().enumerate() {
+            for (j, b) in lives.iter().enumerate().take(i) {
+                assert!(slot_of[i] != slot_of[j] || !a.overlaps(b), "{j} and {i} lie in one slot");
+            }
+            assert!(sizes[slot_of[i]] >= a.bytes);
+        }
+        assert_eq!(slot_of[1], slot_of[3], "the large ones take turns");
+        assert_eq!(alive(&lives, 5), [100, 1100, 1064, 864, 1600]);
+        assert_eq!(sizes.iter().sum::<u64>(), 1000 + 800 + 100 - 100);
     }
 }

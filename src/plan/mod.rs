@@ -8,6 +8,8 @@ mod fuse;
 mod memory;
 
 pub use build::plan;
+pub use fuse::Unfused;
+pub use memory::Life;
 
 use crate::graph::ValueId;
 use crate::kernels::Kernel;
@@ -68,6 +70,8 @@ pub struct Dispatch {
     pub label: String,
     /// The variant and why it was chosen.
     pub why: String,
+    /// The element-wise nodes that it computes too.
+    pub fused: Vec<String>,
     /// Floating-point operations of the whole op; 0 for all but its first launch.
     pub flops: u64,
 }
@@ -134,6 +138,8 @@ pub struct Memory {
     pub activations: u64,
     /// The same without reuse.
     pub activations_without_reuse: u64,
+    /// The most of them that is alive at one step: what no reuse can be below.
+    pub activations_at_least: u64,
     /// All that the program holds at once.
     pub peak: u64,
 }
@@ -171,6 +177,10 @@ pub struct Plan {
     pub outputs: Vec<Output>,
     /// What it holds.
     pub memory: Memory,
+    /// What lies in the slots when.
+    pub lives: Vec<Life>,
+    /// Element-wise nodes that run on their own.
+    pub unfused: Vec<Unfused>,
 }
 
 /// What a run of a plan asks of the device, and what its program took to build. The executor's own counters
@@ -196,6 +206,11 @@ pub struct Work {
 }
 
 impl Plan {
+    /// Bytes of the slots that are needed at each step.
+    pub fn alive(&self) -> Vec<u64> {
+        memory::alive(&self.lives, self.steps.len())
+    }
+
     /// Counts.
     pub fn work(&self) -> Work {
         let is_dispatch = |step: &Step| matches!(step, Step::Dispatch(_));

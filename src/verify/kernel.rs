@@ -102,6 +102,7 @@ fn plan(kernel: &UserKernel<'_>, inputs: &[(String, HostTensor)]) -> Plan {
         op: kernel.name,
         label: String::new(),
         why: "a kernel from outside the crate".into(),
+        fused: Vec::new(),
         flops: 0,
     }));
     plan

@@ -4,6 +4,7 @@ mod bench;
 mod data;
 mod device;
 mod eval;
+mod explain;
 mod forecast;
 mod image;
 mod parity;
@@ -41,6 +42,8 @@ enum Command {
     Write(text::WriteArgs),
     /// Learn a time series and forecast its end.
     Forecast(forecast::ForecastArgs),
+    /// Print what a training step of a network does: kernels, fusion, memory.
+    Explain(explain::ExplainArgs),
     /// Hold the kernels of adapters to the CPU reference, case by case.
     Parity(parity::ParityArgs),
     /// List every adapter of every backend.
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Command::Text(args) => text::run(&args),
         Command::Write(args) => text::write(&args),
         Command::Forecast(args) => forecast::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Parity(args) => parity::run(&args),
         Command::Devices(args) => device::list(&args),
     };

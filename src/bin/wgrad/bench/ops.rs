@@ -71,17 +71,16 @@ pub fn run(args: &OpsArgs) -> anyhow::Result<()> {
         let mut case = Visited { row: named(&case), case, timings: Vec::new() };
         case.visit(&session, &policy, args.cold, &mut sentinel);
         bar.inc(1);
-        if case.row.status != Status::Ok {
-            bar.suspend(|| table::row(&case.row, roofs.as_ref()));
-        }
+        bar.suspend(|| table::row(&case.joined(&sentinel), roofs.as_ref()));
         visited.push(case);
     }
     for visit in 1..VISITS {
+        bar.suspend(|| println!("visit {} of {VISITS}, with those before:", visit + 1));
         for case in &mut visited {
             bar.set_message(case.case.to_string());
             case.visit(&session, &policy, args.cold, &mut sentinel);
             bar.inc(1);
-            if visit + 1 == VISITS && case.row.status == Status::Ok {
+            if case.row.status == Status::Ok && !session.stopped() {
                 bar.suspend(|| table::row(&case.joined(&sentinel), roofs.as_ref()));
             }
         }

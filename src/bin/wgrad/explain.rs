@@ -1,0 +1,135 @@
+//! `wgrad explain`: what a training step of a network does on a device, before anything runs.
+
+use crate::device::DeviceArgs;
+use crate::plot;
+use anyhow::Context;
+use clap::Args;
+use std::path::PathBuf;
+use wgrad::bench::train::{MODELS, TrainStep, model};
+use wgrad::plan::{Dispatch, Plan, Step};
+
+/// `wgrad explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// The network: see `wgrad bench train --list`.
+    #[arg(value_parser = MODELS.map(|m| m.name))]
+    model: String,
+    /// Images of a batch [default: the network's own].
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    batch_size: Option<u32>,
+    /// Draw what is alive at each step, as SVG.
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+    #[command(flatten)]
+    device: DeviceArgs,
+}
+
+/// Prints the plan.
+pub fn run(args: &ExplainArgs) -> anyhow::Result<()> {
+    let model = model(&args.model)?;
+    let batch = args.batch_size.map_or(model.batch, |b| b as usize);
+    let device = args.device.open()?;
+    let step = TrainStep::new(&device, model, batch)?;
+    let plan = step.program.plan().context("the device has no plan")?;
+    let limits = if device.is_cpu() { ", planned for the guaranteed limits" } else { "" };
+    println!("device   {}{limits}", device.describe());
+    println!("model    {}: {}; a training step of {batch} images with SGD", model.name, model.about);
+    println!(
+        "\n step                 op kernel                      grid     MB   MFLOP  layer: variant and why"
+    );
+    let alive = plan.alive();
+    plan.steps.iter().enumerate().for_each(|(number, step)| line(number, step, plan));
+    fusion(plan);
+    memory(plan, &alive);
+    if let Some(path) = &args.svg {
+        let points = alive.iter().enumerate().map(|(step, &bytes)| (step as f64, mib(bytes))).collect();
+        let slots = mib(plan.memory.activations);
+        let level = vec![(0.0, slots), (alive.len().saturating_sub(1) as f64, slots)];
+        let curves = [("alive", points), ("slots", level)];
+        let picture = plot::curves("activations, gradients and scratch, MiB", "step", &curves)?;
+        wgrad::write_atomically(path, picture.as_bytes())?;
+        println!("wrote {}", path.display());
+    }
+    Ok(())
+}
+
+fn mib(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}
+
+fn line(number: usize, step: &Step, plan: &Plan) {
+    match step {
+        Step::Dispatch(d) => {
+            let Dispatch { op, label, grid: [x, y], why, fused, .. } = d;
+            let kernel = plan.kernels[d.kernel].name;
+            let megabytes = d.bindings.iter().map(|b| b.bytes).sum::<u64>() as f64 / 1e6;
+            let grid = if *y == 1 { x.to_string() } else { format!("{x}x{y}") };
+            let flops = d.flops as f64 / 1e6;
+            let colon = if label.is_empty() { "" } else { ": " };
+            println!(
+                "{number:4} {op:>22} {kernel:22} {grid:>9} {megabytes:6.2} {flops:7.1}  {label}{colon}{why}"
+            );
+            if !fused.is_empty() {
+                println!("{:>75}with {}", "", fused.join(", "));
+            }
+        }
+        Step::Copy { from, to, bytes } => {
+            println!("{number:4} {:>22} buffer {from} to {to}, {:.2} MB", "copy", *bytes as f64 / 1e6);
+        }
+    }
+}
+
+fn fusion(plan: &Plan) {
+    let dispatches = plan.steps.iter().filter_map(|step| match step {
+        Step::Dispatch(d) => Some(d),
+        Step::Copy { .. } => None,
+    });
+    let mut fused: usize = 0;
+    let mut last = (0, "");
+    for d in dispatches {
+        // A node may have several dispatches, which all list what is fused with it.
+        if !d.fused.is_empty() && last != (d.fused.len(), d.label.as_str()) {
+            fused += d.fused.len();
+        }
+        last = (d.fused.len(), d.label.as_str());
+    }
+    println!(
+        "\nfusion   {fused} element-wise nodes run in the kernels that feed them, {} alone:",
+        plan.unfused.len()
+    );
+    for node in &plan.unfused {
+        println!("         {:22} {}: {}", node.op, node.label, node.why);
+    }
+}
+
+/// The most of a step's memory is of these.
+const LARGEST: usize = 8;
+
+fn memory(plan: &Plan, alive: &[u64]) {
+    let memory = &plan.memory;
+    let (at, most) =
+        alive.iter().enumerate().max_by_key(|(step, bytes)| (**bytes, usize::MAX - step)).unwrap_or((0, &0));
+    println!("\nmemory   {memory}");
+    println!(
+        "         slots {:.2} MiB, {:.3} times what is alive at step {at} and no reuse can be below, {:.2} MiB:",
+        mib(memory.activations),
+        memory.activations as f64 / (*most).max(1) as f64,
+        mib(*most)
+    );
+    let mut there: Vec<_> = plan.lives.iter().filter(|l| (l.first..=l.last).contains(&at)).collect();
+    there.sort_by_key(|l| std::cmp::Reverse(l.bytes));
+    for life in there.iter().take(LARGEST) {
+        println!(
+            "         {:7.2} MiB  {} (steps {} to {}, buffer {})",
+            mib(life.bytes),
+            life.what,
+            life.first,
+            life.last,
+            life.buffer
+        );
+    }
+    if there.len() > LARGEST {
+        let rest: u64 = there[LARGEST..].iter().map(|l| l.bytes).sum();
+        println!("         {:7.2} MiB  {} more", mib(rest), there.len() - LARGEST);
+    }
+}
