@@ -146,3 +146,24 @@ fn devices_lists_the_reference_at_least() {
         assert!(text.contains(&first) && text.contains(&adapter.driver), "no '{first}' in\n{text}");
     }
 }
+
+#[test]
+fn explain_prints_the_plan_and_draws_its_memory() {
+    let place = tempfile::tempdir().expect("a temporary folder");
+    let (success, text) =
+        wgrad(place.path(), &["explain", "simple-cnn", "--device", "cpu", "--svg", "memory.svg"]);
+    assert!(success, "{text}");
+    for part in [
+        "features.3",
+        "with features.1 relu",
+        "fusion   6",
+        "sum stores its output as it is",
+        "alive at step",
+    ] {
+        assert!(text.contains(part), "no '{part}' in:\n{text}");
+    }
+    let svg = fs::read_to_string(place.path().join("memory.svg")).expect("a picture");
+    assert!(svg.starts_with("<svg") && svg.contains("MiB"));
+    refused(place.path(), &["explain", "resnet-50"], &["resnet-50", "simple-cnn"]);
+    refused(place.path(), &["explain", "mlp", "--batch-size", "0"], &["batch-size"]);
+}

@@ -1,6 +1,7 @@
 //! Slots: buffers that values take in turn, by liveness.
 
 use super::BufferId;
+use std::cmp::Reverse;
 
 /// Sizes are multiples of this, so that kernels may process whole vec4.
 pub(super) fn padded(bytes: u64) -> u64 {
@@ -23,30 +24,56 @@ pub struct Life {
 }
 
 impl Life {
+    fn steps(&self) -> u64 {
+        (self.last + 1 - self.first) as u64
+    }
+
     fn overlaps(&self, other: &Life) -> bool {
         self.first <= other.last && other.first <= self.last
     }
 }
 
-/// Gives every life a slot: the largest choose first, each the smallest slot that is free for all its life, or
-/// a new one. Returns the slot of each life and the size of each slot.
-///
-/// That is the greedy order of Pisarchyk and Lee, "Efficient memory management for deep neural net inference"
-/// (2020).
+/// An order in which lives choose their slots.
+type Order = fn(&Life) -> (Reverse<u64>, usize);
+
+/// Orders of which the best is taken: the largest first, which is the greedy order of Pisarchyk and Lee,
+/// "Efficient memory management for deep neural net inference" (2020); the largest by size and time; as they
+/// begin; the longest first.
+const ORDERS: [Order; 4] = [
+    |life| (Reverse(life.bytes), life.first),
+    |life| (Reverse(life.bytes * life.steps()), life.first),
+    |life| (Reverse(0), life.first),
+    |life| (Reverse(life.steps()), life.first),
+];
+
+/// Gives every life a slot, so that no two that overlap share one. Returns the slot of each life and the size of
+/// each slot. Random changes to the order, tried by the hundred, gain another 1 % at most.
 pub(super) fn assign(lives: &[Life]) -> (Vec<usize>, Vec<u64>) {
-    let mut order: Vec<usize> = (0..lives.len()).collect();
-    order.sort_by_key(|&i| (std::cmp::Reverse(lives[i].bytes), lives[i].first));
+    let sorted = |key: &Order| {
+        let mut order: Vec<usize> = (0..lives.len()).collect();
+        order.sort_by_key(|&i| key(&lives[i]));
+        in_order(lives, &order)
+    };
+    ORDERS.iter().map(sorted).min_by_key(|(_, sizes)| sizes.iter().sum::<u64>()).unwrap_or_default()
+}
+
+/// Each life in turn takes the slot, free for all its life, that grows least by it, of those the smallest; or a
+/// new one.
+fn in_order(lives: &[Life], order: &[usize]) -> (Vec<usize>, Vec<u64>) {
     let mut slots: Vec<(u64, Vec<usize>)> = Vec::new();
     let mut slot_of = vec![0; lives.len()];
-    for i in order {
+    for &i in order {
         let free = |held: &[usize]| held.iter().all(|&other| !lives[other].overlaps(&lives[i]));
         let fits = slots.iter().enumerate().filter(|(_, (_, held))| free(held));
-        let best = fits.min_by_key(|(_, (bytes, _))| *bytes).map(|(slot, _)| slot);
+        let growth = |bytes: u64| lives[i].bytes.saturating_sub(bytes);
+        let best = fits.min_by_key(|(_, (bytes, _))| (growth(*bytes), *bytes)).map(|(slot, _)| slot);
         slot_of[i] = best.unwrap_or_else(|| {
-            slots.push((lives[i].bytes, Vec::new()));
+            slots.push((0, Vec::new()));
             slots.len() - 1
         });
-        slots[slot_of[i]].1.push(i);
+        let (bytes, held) = &mut slots[slot_of[i]];
+        *bytes = (*bytes).max(lives[i].bytes);
+        held.push(i);
     }
     (slot_of, slots.into_iter().map(|(bytes, _)| bytes).collect())
 }
