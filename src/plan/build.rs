@@ -2,6 +2,7 @@
 
 use super::fuse::{Group, fuse};
 use super::memory::{Life, assign, padded};
+use super::rewrite::rewrite;
 use super::{Bound, BufferId, BufferKind, BufferPlan, Dispatch, Memory, Named, Output, Plan, State, Step};
 use crate::error::{Error, Mismatch, Result};
 use crate::graph::{GraphData, Node, ValueId};
@@ -15,6 +16,7 @@ use std::collections::HashMap;
 /// # Errors
 /// When a tensor does not fit the device.
 pub fn plan(graph: &GraphData, outputs: &[ValueId], limits: &Limits) -> Result<Plan> {
+    let graph = &rewrite(graph, outputs);
     let (groups, unfused) = fuse(graph, outputs, &graph.reachable(outputs));
     let mut builder = Builder::new(graph, &groups, outputs, limits);
     for (turn, group) in groups.iter().enumerate() {

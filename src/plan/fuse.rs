@@ -79,7 +79,7 @@ fn is_elementwise(node: &Node) -> bool {
 }
 
 /// How often each value is read; one that must be stored counts as read by others.
-fn readers(graph: &GraphData, outputs: &[ValueId], needed: &[bool]) -> Vec<usize> {
+pub(super) fn readers(graph: &GraphData, outputs: &[ValueId], needed: &[bool]) -> Vec<usize> {
     let mut readers = vec![0; graph.values.len()];
     for (_, node) in graph.nodes.iter().enumerate().filter(|(id, _)| needed[*id]) {
         node.inputs.iter().for_each(|&v| readers[v] += 1);

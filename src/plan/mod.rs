@@ -6,6 +6,7 @@
 mod build;
 mod fuse;
 mod memory;
+mod rewrite;
 
 pub use build::plan;
 pub use fuse::Unfused;
