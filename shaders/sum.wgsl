@@ -6,15 +6,18 @@
 {% else %}
 // the terms of one output:
 {% endif %}
-// lane l takes terms l, l + {{ lanes }}, .., then a tree in workgroup memory adds the lanes. A fixed order.
+// lane l takes {{ "four terms at a time, fours" if vec4 else "terms" }} l, l + {{ lanes }}, .., then a tree in workgroup memory adds the lanes. A fixed order.
 //
 // input (strided), output ({{ outputs }}), {{ terms }} terms each
 {% include "common/group.wgsl" %}
+{% if vec4 %}
+{% include "common/four.wgsl" %}
+{% endif %}
 
-const TERMS = {{ terms }}u;
+const TERMS = {{ terms }}u; {{ "// fours" if vec4 }}
 const OUTPUTS = {{ outputs }}u;
 
-@group(0) @binding(0) var<storage, read> input: array<f32>;
+@group(0) @binding(0) var<storage, read> input: array<{{ ("vec2<u64>" if wide else "vec4<f32>") if vec4 else "f32" }}>;
 @group(0) @binding(1) var<storage, read_write> output: array<f32>;
 
 var<workgroup> lanes: array<f32, {{ lanes }}>;
@@ -27,11 +30,16 @@ fn sum(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id
   let part = group / OUTPUTS;
   let base = {% for d in kept %}(o / {{ d.div }}u % {{ d.size }}u) * {{ d.stride }}u + {% endfor %}0u;
   let last = min((part + 1u) * {{ terms_per_part }}u, TERMS);
-  var total = 0.0;
+  var total = {{ "vec4<f32>()" if vec4 else "0.0" }};
   for (var t = part * {{ terms_per_part }}u + lane.x; t < last; t += {{ lanes }}u) {
+    {% if vec4 %}
+    let first = base{% for d in summed %} + (t * 4u / {{ d.div }}u % {{ d.size }}u) * {{ d.stride }}u{% endfor %};
+    total += four(input[first / 4u]);
+    {% else %}
     total += input[base{% for d in summed %} + (t / {{ d.div }}u % {{ d.size }}u) * {{ d.stride }}u{% endfor %}];
+    {% endif %}
   }
-  lanes[lane.x] = total;
+  lanes[lane.x] = {{ "(total.x + total.y) + (total.z + total.w)" if vec4 else "total" }};
   workgroupBarrier();
 {% for step in tree %}
   if (lane.x < {{ step }}u) { lanes[lane.x] += lanes[lane.x + {{ step }}u]; }

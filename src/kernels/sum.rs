@@ -59,6 +59,12 @@ fn columns(dims: &[usize], inputs: &[&TensorType], limits: &Limits) -> Result<Op
     Ok(Some(lowering))
 }
 
+/// Whether the last dimension is summed and a multiple of 4, and with it every stride but its own.
+fn of_fours(shape: &Shape, dims: &[usize]) -> bool {
+    let last = shape.len().wrapping_sub(1);
+    dims.contains(&last) && shape[last].is_multiple_of(4)
+}
+
 pub(super) fn forward(
     dims: &[usize],
     inputs: &[&TensorType],
@@ -83,19 +89,24 @@ pub(super) fn forward(
         let run = Shape::from(run);
         let (outputs, kept) = axes(&run, |d| !dims.contains(&d));
         let (terms, summed) = axes(&run, |d| dims.contains(&d));
-        let parts = terms.div_ceil(LONGEST);
+        // Four terms at a time where every run of neighbouring terms begins and ends at a multiple of 4.
+        let vec4 = of_fours(&run, dims);
+        let terms = if vec4 { terms / 4 } else { terms };
+        let parts = terms.div_ceil(if vec4 { LONGEST / 4 } else { LONGEST });
         let lanes = lanes(terms.div_ceil(parts), limits);
         let tree: Vec<usize> = (0..lanes.ilog2()).rev().map(|b| 1 << b).collect();
         let single = whole && parts == 1;
         let values = context! {
-            outputs, kept, terms, summed, parts, lanes, tree, first_part,
+            outputs, kept, terms, summed, parts, lanes, tree, first_part, vec4,
+            wide => limits.wide_loads,
             terms_per_part => terms.div_ceil(parts),
         };
         let bytes = |rows: usize| rows as u64 * row;
         let target = if single { Operand::Output(0) } else { Operand::Workspace(0) };
         let bindings =
             vec![Binding::read(Operand::Input(0)).range(bytes(first), bytes(rows)), Binding::write(target)];
-        let why = format!("{lanes} lanes an output, {parts} parts");
+        let four = if vec4 { ", four terms a load" } else { "" };
+        let why = format!("{lanes} lanes an output, {parts} parts{four}");
         lowering.launches.push(launch(limits, "sum", outputs * parts, bindings, why, values)?);
         first_part += parts;
         if single {
