@@ -68,7 +68,7 @@ pub struct Dispatch {
     pub label: String,
     /// The variant and why it was chosen.
     pub why: String,
-    /// Floating-point operations of the whole op; 0 for all but its first launch.
+    /// Its share of the op's floating-point operations; 0 for one that only prepares or gathers.
     pub flops: u64,
 }
 
