@@ -23,6 +23,7 @@ mod bound_rows;
 mod bound_sequence;
 mod case;
 mod cases;
+mod data;
 mod judge;
 mod kernel;
 mod line;
@@ -31,8 +32,9 @@ mod oracle;
 mod shrink;
 mod trial;
 
-pub use case::{Case, Fill, Kink};
+pub use case::{Case, Kink};
 pub use cases::{ops, random, refused_convolutions, stems, table};
+pub use data::{Fill, Input};
 pub use judge::{Heat, Judgement, Worst, judge};
 pub use kernel::{UserKernel, run_kernel};
 pub use line::Line;

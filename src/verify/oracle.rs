@@ -142,7 +142,7 @@ impl Case {
         let value = |(tensor, value): &(crate::Tensor, HostTensor)| {
             (tensor.name().unwrap_or_default(), Array::from_host(value))
         };
-        let inputs: HashMap<String, Array> = self.inputs.iter().map(value).collect();
+        let inputs: HashMap<String, Array> = self.data()?.iter().map(value).collect();
         let outputs: Vec<ValueId> = self.outputs.iter().map(|(_, t)| t.id()).collect();
         estimate(&self.graph.with(Clone::clone), &outputs, &inputs)
     }
