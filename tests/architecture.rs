@@ -71,9 +71,12 @@ const STEMS: [Stem; 17] = [
 const SHARED: [(&str, &[&str]); 5] = [
     ("src/ops", &["leaf", "mod", "reshape"]),
     ("src/reference", &["erf", "interpreter", "mod", "parallel"]),
-    // Micro-kernels of the benchmark, which belong to no op.
-    ("shaders", &["bench_empty", "bench_fma", "bench_stream", "bench_workgroup"]),
-    ("src/kernels", &["epilogue", "mod", "partials", "peaks", "template", "tile"]),
+    // Micro-kernels of the benchmark, which belong to no op; and what packs the operands of several.
+    ("shaders", &["bench_empty", "bench_fma", "bench_stream", "bench_workgroup", "channels_last"]),
+    (
+        "src/kernels",
+        &["channels_last", "epilogue", "mod", "partials", "peaks", "refusal", "template", "tile"],
+    ),
     ("src/verify/cases", &["mod", "reshape"]),
 ];
 

@@ -1,6 +1,6 @@
-{% if wide %}
 // Four neighbouring numbers as two words of 64 bits: on a CPU adapter every load is a loop over the lanes, and
 // the loop is shorter for two words than for four.
+{% if wide %}
 fn four(words: vec2<u64>) -> vec4<f32> {
   return bitcast<vec4<f32>>(vec4<u32>(u32(words.x), u32(words.x >> 32u), u32(words.y), u32(words.y >> 32u)));
 }

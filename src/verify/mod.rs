@@ -38,6 +38,7 @@ pub use data::{Fill, Input};
 pub use judge::{Heat, Judgement, Worst, judge};
 pub use kernel::{UserKernel, run_kernel};
 pub use line::Line;
+pub(crate) use oracle::first_value;
 pub use oracle::{Estimate, estimate};
 pub use shrink::shrink;
 pub use trial::{Adapter, Effort, Failure, Outcome, Verdict, run};

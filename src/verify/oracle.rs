@@ -117,7 +117,7 @@ pub fn estimate(
 }
 
 /// A state before the first run, with seed 0.
-pub(super) fn first_value(name: &str, ty: &TensorType, init: crate::ops::Init) -> Array {
+pub(crate) fn first_value(name: &str, ty: &TensorType, init: crate::ops::Init) -> Array {
     let values = init.values(name, 0, ty.shape.elements());
     Array { ty: ty.clone(), data: values.into_iter().map(f64::from).collect() }
 }
