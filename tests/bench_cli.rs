@@ -170,7 +170,10 @@ fn a_shader_with_a_wrong_output_fails_and_the_others_go_on() {
     }
 }
 
-/// Ctrl-C after the first case: the file holds what was measured and says that it is not all.
+/// Cases that take a few seconds together.
+const MANY: usize = 80;
+
+/// Ctrl-C in the first visit: the file holds what was measured and says that it is not all.
 #[test]
 #[cfg(unix)]
 fn ctrl_c_keeps_what_was_measured() {
@@ -178,16 +181,20 @@ fn ctrl_c_keeps_what_was_measured() {
         return;
     }
     let folder = tempfile::tempdir().expect("a folder");
-    let json = folder.path().join("t.json");
+    let (table, json) = (folder.path().join("t.csv"), folder.path().join("t.json"));
+    // What no device can hold is said at once, and shows that the case before it was measured.
+    let mut text = "set,layer,count,op,shape\nt,first,1,relu,e64\nt,large,1,relu,e1073741824\n".to_owned();
+    text.extend((0..MANY).map(|i| format!("t,{i},1,relu,e{}\n", 64 + i)));
+    std::fs::write(&table, text).expect("the folder can be written");
     let mut child = wgrad()
-        .args(["ops", "--set", "smoke", "--time", "0.05", "--json", &path(&json)])
+        .args(["ops", "--set", &path(&table), "--pass", "fwd", "--time", "0.1", "--json", &path(&json)])
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
         .expect("the command starts");
     let mut lines = BufReader::new(child.stdout.take().expect("its output"));
     let mut line = String::new();
-    while !line.starts_with("conv2d") {
+    while !line.contains("SKIPPED") {
         line.clear();
         assert!(lines.read_line(&mut line).expect("text") > 0, "it ended without a case");
     }
@@ -198,7 +205,7 @@ fn ctrl_c_keeps_what_was_measured() {
     assert!(!child.wait().expect("its end").success());
     let report = load(&json).expect("the report");
     let measured = report.rows.iter().filter(|r| r.timing.is_some()).count();
-    assert!(!report.complete && (1..70).contains(&measured), "{measured} measured\n{rest}");
+    assert!(!report.complete && (1..=MANY).contains(&measured), "{measured} measured\n{rest}");
 }
 
 /// One line each of ops that have no short form of their shapes, and of some that have.
@@ -210,7 +217,7 @@ const LINES: [(&str, &[&str]); 11] = [
     ("linear input=2x3x8 weight=5x8 bias data=integers:3", &["fwd", "dgrad", "wgrad", "bgrad"]),
     ("embedding weight=10x16 indices=4x6 data=integers:9", &["fwd", "wgrad"]),
     ("dropout input=33x31 p=0.5 stream=7 data=real:1", &["fwd", "dgrad"]),
-    ("concat input=7x3 dim=0 sizes=2,1,4 data=integers:9", &["fwd", "dgrad", "wgrad"]),
+    ("concat input=7x3 dim=0 sizes=2,1,4 data=integers:9", &["fwd", "dgrad"]),
     ("permute input=3x4x5 dims=2,0,1 data=integers:9", &["fwd", "dgrad"]),
     ("where condition=4x1 a=4x9 b=4x9 data=integers:9", &["fwd", "dgrad", "wgrad"]),
     ("softmax input=64x10 dim=0 data=real:3", &["fwd", "dgrad"]),
