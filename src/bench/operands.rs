@@ -2,11 +2,12 @@
 
 use super::check::rowwise;
 use crate::error::{Error, Result};
-use crate::graph::{GraphData, Node, ValueId};
+use crate::graph::{GraphData, Node, NodeId, ValueId};
 use crate::ops::Op;
 use crate::reference::{Array, Precision, eval};
 use crate::tensor::{HostTensor, TensorType};
 use crate::verify::{Case, Input, first_value};
+use std::collections::HashMap;
 
 /// Elements of a forward pass that the reference computes for the backward pass; they are repeated.
 const SAVED_ELEMENTS: usize = 1 << 20;
@@ -17,7 +18,8 @@ pub(super) fn operand(case: &Case, graph: &GraphData, value: ValueId) -> Result<
     if let Op::Input { name, .. } = &node.op {
         return input(case, name)?.data();
     }
-    let saved = evaluate(case, graph, value, rows(graph, node))?.to_host()?;
+    let saved =
+        Reference { case, graph, rows: rows(graph, node), known: HashMap::new() }.value(value)?.to_host()?;
     let bytes = saved.as_bytes().iter().copied().cycle().take(ty.bytes() as usize).collect::<Vec<_>>();
     HostTensor::from_bytes(ty, &bytes)
 }
@@ -40,17 +42,34 @@ fn rows(graph: &GraphData, node: &Node) -> usize {
     (SAVED_ELEMENTS / (largest / first).max(1)).clamp(1, first)
 }
 
-/// What the reference computes, of the first `rows` of all inputs.
-fn evaluate(case: &Case, graph: &GraphData, value: ValueId, rows: usize) -> Result<Array> {
-    let node = graph.producer(value);
-    match &node.op {
-        Op::Input { name, .. } => Ok(Array::from_host(&input(case, name)?.rows(rows)?)),
-        Op::State { name, ty, init, .. } => Ok(first_value(name, ty, *init)),
-        op => {
-            let inputs = node.inputs.iter().map(|&v| evaluate(case, graph, v, rows));
-            let inputs = inputs.collect::<Result<Vec<_>>>()?;
-            let mut results = eval(op, &inputs.iter().collect::<Vec<_>>(), Precision::F32)?;
-            Ok(results.swap_remove(node.outputs.iter().position(|&v| v == value).unwrap_or(0)))
+/// What the reference computes of the first `rows` of all inputs, each node once.
+struct Reference<'a> {
+    case: &'a Case,
+    graph: &'a GraphData,
+    rows: usize,
+    known: HashMap<NodeId, Vec<Array>>,
+}
+
+impl Reference<'_> {
+    fn value(&mut self, value: ValueId) -> Result<Array> {
+        let id = self.graph.values[value].node;
+        let node = &self.graph.nodes[id];
+        if !self.known.contains_key(&id) {
+            let results = self.node(node)?;
+            self.known.insert(id, results);
+        }
+        let place = node.outputs.iter().position(|&v| v == value).unwrap_or(0);
+        Ok(self.known[&id][place].clone())
+    }
+
+    fn node(&mut self, node: &Node) -> Result<Vec<Array>> {
+        match &node.op {
+            Op::Input { name, .. } => Ok(vec![Array::from_host(&input(self.case, name)?.rows(self.rows)?)]),
+            Op::State { name, ty, init, .. } => Ok(vec![first_value(name, ty, *init)]),
+            op => {
+                let inputs = node.inputs.iter().map(|&v| self.value(v)).collect::<Result<Vec<_>>>()?;
+                eval(op, &inputs.iter().collect::<Vec<_>>(), Precision::F32)
+            }
         }
     }
 }
