@@ -4,16 +4,11 @@
 use criterion::Criterion;
 use std::time::Duration;
 use wgrad::Device;
-use wgrad::bench::{Case, Line, Prepared, check, op, parse_table};
+use wgrad::bench::{Case, Prepared, check, parse_table};
 use wgrad::exec::Stopwatch;
 
 /// Runs of one submission: short enough for every driver's patience.
 const TOGETHER: u64 = 50;
-
-fn cases(line: &Line) -> wgrad::Result<Vec<Case>> {
-    let passes = Case::passes(op(&line.op)?, &line.shape)?;
-    passes.into_iter().map(|pass| Case::of_line(line, pass)).collect()
-}
 
 /// Device time of `runs` runs. A measurement that the device gave wrongly is made again.
 fn device_time(prepared: &Prepared, stopwatch: &Stopwatch, runs: u64) -> wgrad::Result<Duration> {
@@ -60,7 +55,7 @@ fn main() -> wgrad::Result<()> {
         .measurement_time(Duration::from_millis(800))
         .configure_from_args();
     for line in parse_table("smoke.csv", include_str!("shapes/smoke.csv")) {
-        for case in cases(&line?)? {
+        for case in Case::of_table(&line?)? {
             bench(&mut criterion, &device, &stopwatch, &case);
         }
     }

@@ -170,7 +170,10 @@ fn a_shader_with_a_wrong_output_fails_and_the_others_go_on() {
     }
 }
 
-/// Ctrl-C after the first case: the file holds what was measured and says that it is not all.
+/// Cases that take a few seconds together.
+const MANY: usize = 80;
+
+/// Ctrl-C in the first visit: the file holds what was measured and says that it is not all.
 #[test]
 #[cfg(unix)]
 fn ctrl_c_keeps_what_was_measured() {
@@ -178,16 +181,20 @@ fn ctrl_c_keeps_what_was_measured() {
         return;
     }
     let folder = tempfile::tempdir().expect("a folder");
-    let json = folder.path().join("t.json");
+    let (table, json) = (folder.path().join("t.csv"), folder.path().join("t.json"));
+    // What no device can hold is said at once, and shows that the case before it was measured.
+    let mut text = "set,layer,count,op,shape\nt,first,1,relu,e64\nt,large,1,relu,e1073741824\n".to_owned();
+    text.extend((0..MANY).map(|i| format!("t,{i},1,relu,e{}\n", 64 + i)));
+    std::fs::write(&table, text).expect("the folder can be written");
     let mut child = wgrad()
-        .args(["ops", "--set", "smoke", "--time", "0.05", "--json", &path(&json)])
+        .args(["ops", "--set", &path(&table), "--pass", "fwd", "--time", "0.1", "--json", &path(&json)])
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
         .expect("the command starts");
     let mut lines = BufReader::new(child.stdout.take().expect("its output"));
     let mut line = String::new();
-    while !line.starts_with("conv2d") {
+    while !line.contains("SKIPPED") {
         line.clear();
         assert!(lines.read_line(&mut line).expect("text") > 0, "it ended without a case");
     }
@@ -198,5 +205,85 @@ fn ctrl_c_keeps_what_was_measured() {
     assert!(!child.wait().expect("its end").success());
     let report = load(&json).expect("the report");
     let measured = report.rows.iter().filter(|r| r.timing.is_some()).count();
-    assert!(!report.complete && (1..70).contains(&measured), "{measured} measured\n{rest}");
+    assert!(!report.complete && (1..=MANY).contains(&measured), "{measured} measured\n{rest}");
+}
+
+/// One line each of ops that have no short form of their shapes, and of some that have.
+const LINES: [(&str, &[&str]); 11] = [
+    (
+        "conv2d input=2x3x9x9 weight=4x3x3x3 bias stride=2 padding=1,0,0,1 data=real:1 seed=3",
+        &["fwd", "dgrad", "wgrad", "bgrad"],
+    ),
+    ("linear input=2x3x8 weight=5x8 bias data=integers:3", &["fwd", "dgrad", "wgrad", "bgrad"]),
+    ("embedding weight=10x16 indices=4x6 data=integers:9", &["fwd", "wgrad"]),
+    ("dropout input=33x31 p=0.5 stream=7 data=real:1", &["fwd", "dgrad"]),
+    ("concat input=7x3 dim=0 sizes=2,1,4 data=integers:9", &["fwd", "dgrad"]),
+    ("permute input=3x4x5 dims=2,0,1 data=integers:9", &["fwd", "dgrad"]),
+    ("where condition=4x1 a=4x9 b=4x9 data=integers:9", &["fwd", "dgrad", "wgrad"]),
+    ("softmax input=64x10 dim=0 data=real:3", &["fwd", "dgrad"]),
+    ("lstm sizes=3x2x4 bias masked data=real:1", &["fwd", "dgrad", "wgrad", "bgrad"]),
+    ("gru sizes=3x2x4 reverse bias data=real:1", &["fwd", "dgrad", "wgrad", "bgrad"]),
+    ("rnn_tanh sizes=5x3x7 data=real:1", &["fwd", "dgrad", "wgrad"]),
+];
+
+/// What reproduces a failure of parity is what is measured, and the other way round.
+#[test]
+fn a_line_of_parity_is_measured_and_comes_back() {
+    if !adapter() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let json = path(&folder.path().join("t.json"));
+    let cases: Vec<&str> = LINES.iter().flat_map(|(line, _)| ["--case", *line]).collect();
+    let (output, text) = run(&[&["ops", "--time", "0.01", "--json", &json], &cases[..]].concat());
+    assert!(output.status.success() && !text.contains("FAILED"), "{text}");
+    let rows = load(Path::new(&json)).expect("the report").rows;
+    for (line, passes) in LINES {
+        let of_line: Vec<_> = rows.iter().filter(|row| row.case == line).collect();
+        assert_eq!(of_line.iter().map(|row| row.pass.as_str()).collect::<Vec<_>>(), passes, "{line}");
+        assert!(
+            of_line.iter().all(|row| row.timing.is_some() && format!("{} {}", row.op, row.shape) == line)
+        );
+    }
+    let mut parity = Command::new(env!("CARGO_BIN_EXE_wgrad"));
+    let parity = parity.args(["parity", "--quick"]).args(rows.iter().flat_map(|row| ["--case", &row.case]));
+    assert!(parity.output().expect("the command starts").status.success());
+    // A short form stands for a line, too.
+    let (output, text) = run(&["conv2d", "--shape", "n2c3h9w9k4r3s3p1", "--lines"]);
+    let line = "conv2d input=2x3x9x9 weight=4x3x3x3 padding=1 data=real:1\n";
+    assert!(output.status.success() && text == line, "{text}");
+}
+
+#[test]
+fn a_bad_line_is_named_as_parity_names_it() {
+    for (line, word) in [
+        ("conv3d input=1x1x1x1", "conv2d"),
+        ("relu input=2x3 alhpa=2", "'alhpa'"),
+        ("relu input=2x", "'input'"),
+        ("conv2d input=1x4x4x4 weight=4x3x3x3", "channels"),
+    ] {
+        let (output, text) = run(&["ops", "--case", "relu input=7", "--case", line]);
+        assert!(!output.status.success() && text.contains(word), "{text}");
+        let parity = Command::new(env!("CARGO_BIN_EXE_wgrad")).args(["parity", "--case", line]).output();
+        assert_eq!(String::from_utf8_lossy(&parity.expect("the command starts").stderr), text);
+    }
+    let (output, text) = run(&["ops", "--case", "reshape input=7 to=7x1"]);
+    assert!(!output.status.success() && text.contains("one with a kernel"), "{text}");
+    let (_, text) = run(&["ops", "--case", "argmax input=4x5 dim=1", "--pass", "dgrad"]);
+    assert!(!adapter() || text.contains("one of fwd for argmax input=4x5 dim=1"), "{text}");
+}
+
+/// Result files of before rows had a case are still read, and their cases are the same ones.
+#[test]
+fn files_without_case_lines_are_compared() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let new = report("card", &[1e-3, 1e-3]);
+    let new = saved(folder.path(), "new.json", &new);
+    let text = std::fs::read_to_string(&new).expect("what was saved");
+    let lines: Vec<_> = text.lines().filter(|line| !line.contains("\"case\"")).collect();
+    assert!(lines.len() < text.lines().count());
+    let old = folder.path().join("old.json");
+    std::fs::write(&old, lines.join("\n")).expect("the folder can be written");
+    let (output, text) = run(&["compare", &path(&old), &new]);
+    assert!(output.status.success() && text.contains("2 same"), "{text}");
 }

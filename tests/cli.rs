@@ -155,7 +155,7 @@ fn explain_prints_the_plan_and_draws_its_memory() {
     assert!(success, "{text}");
     for part in [
         "features.3",
-        "with features.1 relu",
+        "with relu 'features.1'",
         "fusion   6",
         "sum stores its output as it is",
         "alive at step",

@@ -74,8 +74,8 @@ fn inputs(case: &Case) -> HashMap<String, Array> {
         Kink::Ties => 0.01 * (order[index] as f64 - order.len() as f64 / 2.0),
     };
     let mut held = HashMap::new();
-    for (tensor, value) in &case.inputs {
-        let mut array = Array::from_host(value);
+    for (tensor, value) in case.data().expect("data of a case") {
+        let mut array = Array::from_host(&value);
         let mut order: Vec<usize> = (0..array.data.len()).collect();
         rng.shuffle(&mut order);
         if array.ty.dtype == DType::F32 {
@@ -162,7 +162,7 @@ fn check_output(case: &Case, name: &str, output: &Tensor, tally: &mut Tally) {
     let upstream_value =
         Array { ty: upstream.ty(), data: (0..output.shape().elements()).map(draw).collect() };
     held.insert(upstream_name, upstream_value.clone());
-    let wanted = case.inputs.iter().map(|(tensor, _)| tensor).filter(|t| t.ty().dtype == DType::F32);
+    let wanted = case.inputs.iter().map(|input| &input.tensor).filter(|t| t.ty().dtype == DType::F32);
     for wrt in wanted {
         let rules = rules_between(output, wrt);
         if rules.is_empty() && output.id() != wrt.id() {

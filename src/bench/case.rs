@@ -1,20 +1,20 @@
-//! One op of given shapes: its node, its data, its plan.
+//! One pass of a case: the node that is measured, its data, its plan.
 
-use super::catalog::{Built, OpEntry, Pass, op};
-use super::shapes::{Dims, Line};
+use super::catalog::{Pass, op};
+use super::operands::operand;
+use super::shapes;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::exec::{Device, Workload};
-use crate::graph::{Graph, GraphData, Node, Tensor, ValueId};
-use crate::kernels::{Variant, variants};
+use crate::graph::{Graph, GraphData, Node, NodeId, Tensor, ValueId};
+use crate::kernels::{Epilogue, Variant, lower, variants};
 use crate::ops::{Init, Op, Role};
 use crate::plan::{self, Plan, Step};
-use crate::random::Rng;
-use crate::reference::{Array, Precision, eval};
 use crate::tensor::{HostTensor, TensorType};
+use crate::verify::{self, Line};
 use std::fmt;
 
-/// What is measured: a pass of an op of given shapes.
+/// What is measured: a pass of a case.
 #[derive(Debug, Clone)]
 pub struct Case {
     /// The network or collection it belongs to.
@@ -23,10 +23,12 @@ pub struct Case {
     pub layer: String,
     /// How often the network has it.
     pub count: usize,
-    /// The op.
-    pub op: &'static OpEntry,
-    /// Its sizes.
-    pub shape: Dims,
+    /// The op's name.
+    pub op: String,
+    /// What names its sizes in reports: the short form, or the fields of its line where it was given as one.
+    pub shape: String,
+    /// The case in one line, as `wgrad parity --case` takes it.
+    pub line: Line,
     /// Forward, or one of the gradients.
     pub pass: Pass,
     /// A variant to take instead of the planner's choice.
@@ -35,45 +37,22 @@ pub struct Case {
 
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {}", self.op.name, self.pass, self.shape)?;
+        write!(f, "{} {} {}", self.op, self.pass, self.shape)?;
         self.variant.map_or(Ok(()), |v| write!(f, " {v}"))
     }
-}
-
-/// Where the value of an input comes from.
-#[derive(Debug, Clone)]
-enum Source {
-    /// Made up, by name.
-    Leaf(String),
-    /// What the forward op computed.
-    Saved { op: Op, inputs: Vec<(String, TensorType)>, output: usize },
-}
-
-#[derive(Debug, Clone)]
-pub(super) struct Input {
-    pub(super) ty: TensorType,
-    source: Source,
-    state: bool,
-}
-
-/// Which data a case is run with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Data {
-    /// Non-zero integers of at most this size.
-    Integers(u32),
-    /// Reals of size 0.1 to 1.
-    Reals,
 }
 
 /// A case as a graph of one node, planned for a device, with its buffers made.
 #[derive(Debug)]
 pub struct Prepared {
     pub(super) op: Op,
-    pub(super) inputs: Vec<Input>,
+    pub(super) line: Line,
+    /// What the node reads, in the graph of the case.
+    operands: Vec<ValueId>,
+    pub(super) inputs: Vec<TensorType>,
     pub(super) outputs: Vec<TensorType>,
     pub(super) plan: Plan,
     pub(super) workload: Workload,
-    classes: usize,
     /// Floating-point operations without those of taps in the padding.
     pub flops: u64,
     /// Floating-point operations, as libraries count them.
@@ -86,32 +65,69 @@ pub struct Prepared {
 const COLD_BYTES: u64 = 1 << 30;
 /// What is certainly larger than a cache.
 const LARGER_THAN_CACHES: u64 = 256 << 20;
-/// Elements of a forward pass that the reference computes for the backward pass; they are repeated.
-const SAVED_ELEMENTS: usize = 1 << 20;
 
 impl Case {
-    /// The passes this op has at this shape.
+    /// The passes of a table's line that are worth measuring, with the planner's choice of variant.
     ///
     /// # Errors
-    /// When the shape is not one of this op's.
-    pub fn passes(op: &OpEntry, shape: &Dims) -> Result<Vec<Pass>> {
-        let built = build(op, shape)?;
-        Ok(std::iter::once(Pass::Forward).chain(built.gradients.iter().map(|g| g.0)).collect())
+    /// When the line names no op with a short form, or the shape is not one of its.
+    pub fn of_table(table: &shapes::Line) -> Result<Vec<Self>> {
+        let entry = op(&table.op)?;
+        let line = entry.line(&table.shape)?;
+        let shapes::Line { set, layer, count, op, shape } = table.clone();
+        let all = passes(&line)?.into_iter().filter(|pass| entry.passes.contains(pass));
+        let case = |pass| Self {
+            set: set.clone(),
+            layer: layer.clone(),
+            count,
+            op: op.clone(),
+            shape: shape.to_string(),
+            line: line.clone(),
+            pass,
+            variant: None,
+        };
+        Ok(all.map(case).collect())
     }
 
-    /// A pass of a table's line, with the planner's choice of variant.
+    /// Every pass of a case of the table that parity runs from, or of one like them.
     ///
     /// # Errors
-    /// When the line names no op.
-    pub fn of_line(line: &Line, pass: Pass) -> Result<Self> {
-        let Line { set, layer, count, shape, .. } = line.clone();
-        Ok(Self { set, layer, count, op: op(&line.op)?, shape, pass, variant: None })
+    /// When the line is none, or the op has no kernel.
+    pub fn of_line(set: &str, line: &Line) -> Result<Vec<Self>> {
+        let text = line.to_string();
+        let fields = text.strip_prefix(&line.op).unwrap_or_default().trim();
+        let case = |pass| Self {
+            set: set.to_owned(),
+            layer: String::new(),
+            count: 1,
+            op: line.op.clone(),
+            shape: fields.to_owned(),
+            line: line.clone(),
+            pass,
+            variant: None,
+        };
+        Ok(passes(line)?.into_iter().map(case).collect())
+    }
+
+    /// Those of the passes of one case that are wanted.
+    ///
+    /// # Errors
+    /// When one is wanted that the case does not have, and lists those it has.
+    pub fn choose(passes: &[Self], wanted: &[Pass]) -> Result<Vec<Self>> {
+        let find = |pass: &Pass| {
+            let have: Vec<_> = passes.iter().map(|case| case.pass.to_string()).collect();
+            let name = passes.first().map_or_else(String::new, |c| format!("{} {}", c.op, c.shape));
+            let expected = || format!("one of {} for {name}", have.join(", "));
+            let found = passes.iter().find(|case| case.pass == *pass).cloned();
+            found.ok_or_else(|| Error::argument("pass", expected(), pass.to_string()))
+        };
+        wanted.iter().map(find).collect()
     }
 
     /// The variants this case could be made to run with on a device; none where there is only one.
     ///
     /// # Errors
-    /// When the shape is not one of this op's, or the op has no such pass.
+    /// When the case is none, or has no such pass.
     pub fn variants(&self, device: &Device) -> Result<Vec<Variant>> {
         let (_, node) = self.node()?;
         Ok(variants(&node.op, &device.limits()))
@@ -120,88 +136,118 @@ impl Case {
     /// Plans the case and makes its buffers: with `cold`, as many equal sets as no cache can hold.
     ///
     /// # Errors
-    /// When the shape is not one of this op's, the op has no such pass, or the device cannot hold it.
+    /// When the case is none, has no such pass, or the device cannot hold it.
     pub fn prepare(&self, device: &Device, cold: bool) -> Result<Prepared> {
         let (data, node) = self.node()?;
-        let inputs = node.inputs.iter().map(|&v| input(&data, v)).collect::<Result<Vec<_>>>()?;
-        let (graph, outputs) = alone(&node, &inputs)?;
-        let ids: Vec<ValueId> = outputs.iter().map(Tensor::id).collect();
+        let types = |ids: &[ValueId]| ids.iter().map(|&v| data.ty(v).clone()).collect::<Vec<_>>();
+        let (inputs, outputs) = (types(&node.inputs), types(&node.outputs));
+        let (in_types, out_types): (Vec<_>, Vec<_>) = (inputs.iter().collect(), outputs.iter().collect());
         let mut limits = device.limits();
         limits.variant = self.variant;
+        // As in training, what is updated lies in states. A refusal is the planner's to word.
+        let lowering = lower(&node.op, &Epilogue::default(), &in_types, &out_types, &limits);
+        let in_place = lowering.map(|l| l.in_place).unwrap_or_default();
+        let (graph, results) = alone(&node.op, &inputs, &in_place)?;
+        let ids: Vec<ValueId> = results.iter().map(Tensor::id).collect();
         let plan = graph.with(|data| plan::plan(data, &ids, &limits))?;
-        let outputs: Vec<TensorType> = outputs.iter().map(Tensor::ty).collect();
-        let (in_types, out_types): (Vec<_>, Vec<_>) =
-            (inputs.iter().map(|i| &i.ty).collect(), outputs.iter().collect());
         let (flops, nominal_flops) =
             (node.op.valid_flops(&in_types, &out_types), node.op.flops(&in_types, &out_types));
         let bytes = in_types.iter().chain(&out_types).map(|ty| ty.bytes()).sum();
         let most = (COLD_BYTES / plan.memory.peak.max(1)).max(2);
         let sets = if cold { LARGER_THAN_CACHES.div_ceil(bytes).clamp(2, most) } else { 1 };
         let workload = Workload::from_plan(device, &plan, sets as usize)?;
-        let classes = self.shape.or("c", 1);
-        Ok(Prepared { op: node.op, inputs, outputs, plan, workload, classes, flops, nominal_flops, bytes })
+        let (op, operands, line) = (node.op, node.inputs, self.line.clone());
+        Ok(Prepared { op, line, operands, inputs, outputs, plan, workload, flops, nominal_flops, bytes })
     }
 
     /// The node that is measured, in the graph that it comes from.
     pub(super) fn node(&self) -> Result<(GraphData, Node)> {
-        let Built { outputs, gradients } = build(self.op, &self.shape)?;
-        let wanted = match gradients.iter().find(|g| g.0 == self.pass) {
-            _ if self.pass == Pass::Forward => outputs[0].clone(),
-            Some((_, tensor)) => {
-                let error = outputs[0].graph().input("grad_output", outputs[0].shape())?;
-                outputs[0].gradients_from(&error, &[tensor])?.remove(0)
-            }
-            None => {
-                let passes = Case::passes(self.op, &self.shape)?;
-                let passes: Vec<_> = passes.iter().map(Pass::to_string).collect();
-                let expected = format!("one of {} for {} {}", passes.join(", "), self.op.name, self.shape);
-                return Err(Error::argument("pass", expected, self.pass.to_string()));
-            }
-        };
-        let data = wanted.graph().with(Clone::clone);
-        let node = data.producer(wanted.id()).clone();
+        let case = verify::Case::build(&self.line)?;
+        let found = measured(&case).into_iter().find(|(pass, _)| *pass == self.pass);
+        let missing = || Error::argument("pass", "one of this case's", self.pass.to_string());
+        let (_, node) = found.ok_or_else(missing)?;
+        let data = case.graph.with(Clone::clone);
+        let node = data.nodes[node].clone();
         Ok((data, node))
     }
 }
 
-fn build(op: &OpEntry, shape: &Dims) -> Result<Built> {
-    shape.check(op.name, op.keys)?;
-    (op.build)(op.name, &Graph::new(), shape)
-}
-
-fn input(data: &GraphData, value: ValueId) -> Result<Input> {
-    let node = data.producer(value);
-    let ty = data.ty(value).clone();
-    if let Some(name) = node.op.leaf_name() {
-        let state = matches!(node.op, Op::State { .. });
-        return Ok(Input { ty, source: Source::Leaf(name.to_owned()), state });
+fn passes(line: &Line) -> Result<Vec<Pass>> {
+    let case = verify::Case::build(line)?;
+    if ["reshape", "flatten"].contains(&case.op()) {
+        return Err(Error::argument("op", "one with a kernel: a new shape costs nothing", case.op()));
     }
-    let leaf = |&v: &ValueId| {
-        let name = data.producer(v).op.leaf_name().map(str::to_owned);
-        let got = || Error::argument("op", "a gradient of one node", data.producer(v).op.name());
-        name.map(|name| (name, data.ty(v).clone())).ok_or_else(got)
-    };
-    let inputs = node.inputs.iter().map(leaf).collect::<Result<Vec<_>>>()?;
-    let output = node.outputs.iter().position(|&v| v == value).unwrap_or(0);
-    Ok(Input { ty, source: Source::Saved { op: node.op.clone(), inputs, output }, state: false })
+    Ok(measured(&case).into_iter().map(|(pass, _)| pass).collect())
 }
 
-/// The node in a graph of its own, where all that it reads is given. Its inputs are called `0`, `1` and so on.
-fn alone(node: &Node, inputs: &[Input]) -> Result<(Graph, Vec<Tensor>)> {
+/// The passes of a case, and the node that each is measured by: of all that it computes and no pass before it,
+/// the one with the most work, the first of equal ones.
+fn measured(case: &verify::Case) -> Vec<(Pass, NodeId)> {
+    let forward = case.outputs.iter().filter(|(name, _)| !name.starts_with(GRADIENT));
+    let forward = (Pass::Forward, forward.map(|(_, tensor)| tensor.id()).collect());
+    let all = std::iter::once(forward).chain(gradients(case).into_iter().map(|(pass, id)| (pass, vec![id])));
+    case.graph.with(|graph| {
+        let mut known = vec![false; graph.nodes.len()];
+        let mut found = Vec::new();
+        for (pass, values) in all {
+            let needed = graph.reachable(&values);
+            let own = (0..known.len()).filter(|&id| needed[id] && !known[id]);
+            let own = own.filter_map(|id| Some((work(graph, &graph.nodes[id])?, id)));
+            let largest = own.reduce(|most, next| if next.0 > most.0 { next } else { most });
+            found.extend(largest.map(|(_, id)| (pass, id)));
+            known.iter_mut().zip(needed).for_each(|(known, needed)| *known |= needed);
+        }
+        found
+    })
+}
+
+/// What the names of gradients begin with.
+const GRADIENT: &str = "grad_";
+
+/// The gradient of each pass: of the bias; of the weight, or else the second operand; of the first of the others.
+fn gradients(case: &verify::Case) -> Vec<(Pass, ValueId)> {
+    let of =
+        |(name, tensor): &'_ (String, Tensor)| Some((name.strip_prefix(GRADIENT)?.to_owned(), tensor.id()));
+    let (biases, others): (Vec<_>, Vec<_>) =
+        case.outputs.iter().filter_map(of).partition(|(name, _)| name.starts_with("bias"));
+    let weight = others.iter().find(|(name, _)| name.starts_with("weight")).or_else(|| others.get(1));
+    let input = others.iter().find(|other| weight.is_none_or(|weight| weight != *other));
+    let all =
+        [(Pass::InputGradient, input), (Pass::WeightGradient, weight), (Pass::BiasGradient, biases.first())];
+    all.into_iter().filter_map(|(pass, found)| Some((pass, found?.1))).collect()
+}
+
+/// The work of a node that has kernels: its operations, or the elements it moves where these are more.
+fn work(graph: &GraphData, node: &Node) -> Option<u64> {
+    if matches!(node.op, Op::Input { .. } | Op::State { .. } | Op::Constant { .. } | Op::Reshape { .. }) {
+        return None;
+    }
+    let types = |ids: &[ValueId]| ids.iter().map(|&v| graph.ty(v)).collect::<Vec<_>>();
+    let (inputs, outputs) = (types(&node.inputs), types(&node.outputs));
+    let bytes: u64 = inputs.iter().chain(&outputs).map(|ty| ty.bytes()).sum();
+    Some(node.op.flops(&inputs, &outputs).max(bytes / 4))
+}
+
+/// An op in a graph of its own, where all that it reads is given, under the names `0`, `1` and so on. Of each
+/// pair, the output is the new value of the input, which is a state.
+pub(super) fn alone(
+    op: &Op,
+    inputs: &[TensorType],
+    in_place: &[(usize, usize)],
+) -> Result<(Graph, Vec<Tensor>)> {
     let graph = Graph::new();
-    let leaf = |(number, input): (usize, &Input)| {
-        let (name, shape) = (number.to_string(), input.ty.shape.clone());
-        match (input.state, input.ty.dtype) {
-            (true, _) => graph.state(&name, input.ty.clone(), Init::Zeros, Role::Optimizer),
-            (false, DType::F32) => graph.input(&name, shape),
-            (false, DType::U32) => graph.input_u32(&name, shape),
+    let leaf = |(number, ty): (usize, &TensorType)| {
+        let name = number.to_string();
+        match (in_place.iter().any(|(_, input)| *input == number), ty.dtype) {
+            (true, _) => graph.state(&name, ty.clone(), Init::Zeros, Role::Optimizer),
+            (false, DType::F32) => graph.input(&name, ty.shape.clone()),
+            (false, DType::U32) => graph.input_u32(&name, ty.shape.clone()),
         }
     };
     let leaves = inputs.iter().enumerate().map(leaf).collect::<Result<Vec<_>>>()?;
-    let outputs = graph.apply(node.op.clone(), &leaves.iter().collect::<Vec<_>>())?;
-    let states = leaves.iter().zip(inputs).filter(|(_, input)| input.state).map(|(leaf, _)| leaf);
-    for (state, new) in states.zip(&outputs) {
-        graph.assign(state, new)?;
+    let outputs = graph.apply(op.clone(), &leaves.iter().collect::<Vec<_>>())?;
+    for &(output, input) in in_place {
+        graph.assign(&leaves[input], &outputs[output])?;
     }
     Ok((graph, outputs))
 }
@@ -223,32 +269,10 @@ impl Prepared {
         &self.workload
     }
 
-    /// Values for every input.
-    pub(super) fn values(&self, data: Data) -> Result<Vec<HostTensor>> {
-        self.inputs.iter().map(|input| self.value(input, data)).collect()
-    }
-
-    fn value(&self, input: &Input, data: Data) -> Result<HostTensor> {
-        match &input.source {
-            Source::Leaf(name) => made_up(name, &input.ty, data, self.classes),
-            Source::Saved { op, inputs, output } => {
-                let first = input.ty.shape[0];
-                let largest = inputs.iter().map(|(_, ty)| ty.shape.elements()).max().unwrap_or(1);
-                let rows = (SAVED_ELEMENTS / (largest / first).max(1)).clamp(1, first);
-                let cut = |(name, ty): &(String, TensorType)| {
-                    let mut shape = ty.shape.to_vec();
-                    shape[0] = rows;
-                    let ty = TensorType { shape: shape.into(), dtype: ty.dtype };
-                    made_up(name, &ty, data, self.classes).map(|t| Array::from_host(&t))
-                };
-                let arrays = inputs.iter().map(cut).collect::<Result<Vec<_>>>()?;
-                let results = eval(op, &arrays.iter().collect::<Vec<_>>(), Precision::F32)?;
-                let saved = results[*output].to_host()?;
-                let bytes: Vec<u8> =
-                    saved.as_bytes().iter().copied().cycle().take(input.ty.bytes() as usize).collect();
-                HostTensor::from_bytes(&input.ty, &bytes)
-            }
-        }
+    /// Values for every input: those of the case, with the data that `line` asks for.
+    pub(super) fn values(&self, line: &Line) -> Result<Vec<HostTensor>> {
+        let case = verify::Case::build(line)?;
+        case.graph.with(|graph| self.operands.iter().map(|&value| operand(&case, graph, value)).collect())
     }
 
     /// Gives every input, of every set of buffers, its value.
@@ -262,33 +286,78 @@ impl Prepared {
         Ok(())
     }
 
-    /// Gives every input random values: never zero, so that nothing is skipped or cheap.
+    /// Gives every input the values its line asks for.
     ///
     /// # Errors
     /// When the device failed.
     pub fn fill(&self) -> Result<()> {
-        self.write(&self.values(Data::Reals)?)
+        self.write(&self.values(&self.line)?)
     }
 }
 
-/// Data for a leaf, by what its name stands for; the same for the same name, so that what the forward op
-/// saved fits what the backward op is given.
-fn made_up(name: &str, ty: &TensorType, data: Data, classes: usize) -> Result<HostTensor> {
-    let mut rng = Rng::named(1, name);
-    let count = ty.shape.elements();
-    if ty.dtype == DType::U32 {
-        let value = |rng: &mut Rng| if name == "step" { 10 } else { rng.below(classes) as u32 };
-        return HostTensor::from_u32(ty.shape.clone(), (0..count).map(|_| value(&mut rng)).collect());
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Op and pass of every node that is measured of a line.
+    fn nodes(line: &str) -> Vec<String> {
+        let cases = Case::of_line("test", &line.parse().unwrap()).unwrap();
+        let name = |case: &Case| format!("{} {}", case.pass, case.node().unwrap().1.op.name());
+        cases.iter().map(name).collect()
     }
-    let size = |rng: &mut Rng| match data {
-        Data::Integers(most) => (1 + rng.below(most as usize)) as f32,
-        Data::Reals => rng.range(0.1, 1.0) as f32,
-    };
-    let value = |rng: &mut Rng| match name {
-        "lr" => 1.0 / 1024.0,
-        "exp_avg_sq" => size(rng),
-        _ if rng.next_u64() & 1 == 0 => size(rng),
-        _ => -size(rng),
-    };
-    HostTensor::from_f32(ty.shape.clone(), (0..count).map(|_| value(&mut rng)).collect())
+
+    #[test]
+    fn a_pass_is_measured_by_the_node_that_computes_it() {
+        for (line, expected) in [
+            (
+                "conv2d input=1x2x5x5 weight=3x2x3x3 bias",
+                "fwd conv2d, dgrad conv2d_backward_input, wgrad conv2d_backward_weight, bgrad sum",
+            ),
+            ("linear input=2x3x6 weight=5x6 bias", "fwd matmul, dgrad matmul, wgrad matmul, bgrad sum"),
+            ("max_pool2d input=1x2x4x4", "fwd max_pool2d, dgrad max_pool2d_backward"),
+            ("mean input=7x3", "fwd sum, dgrad broadcast_to"),
+            ("add a=7 b=7", "fwd add"),
+            ("where condition=7 a=7 b=7", "fwd where, dgrad where, wgrad where"),
+            ("embedding weight=5x3 indices=7", "fwd embedding, wgrad embedding_backward"),
+            ("dropout input=9 p=0.5 stream=1", "fwd dropout, dgrad dropout"),
+            ("unbind input=4x6 dim=1", "fwd split"),
+            ("sequence_mask batch=3 max_length=4", "fwd sequence_mask"),
+            ("lstm sizes=3x2x4 bias", "fwd lstm, dgrad lstm_backward, wgrad matmul, bgrad sum"),
+            ("gru sizes=3x2x4 bias masked", "fwd gru, dgrad gru_backward, wgrad matmul, bgrad sum"),
+            ("adam param=9 lr=0.5 step=2", "fwd adam"),
+            ("cross_entropy logits=4x3", "fwd cross_entropy, dgrad cross_entropy_backward"),
+        ] {
+            assert_eq!(nodes(line).join(", "), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn every_line_of_the_table_can_be_measured() {
+        for line in verify::table(None).unwrap() {
+            match Case::of_line("test", &line) {
+                Ok(cases) => assert_eq!(cases.first().map(|c| c.pass), Some(Pass::Forward), "{line}"),
+                Err(e) => assert!(["reshape", "flatten"].contains(&line.op.as_str()), "{line}: {e}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_short_form_and_its_line_are_one_case() {
+        let shape = shapes::Dims::parse("n2c3h6w6k4r3s3p1b1").unwrap();
+        let table = shapes::Line { set: "s".into(), layer: "l".into(), count: 2, op: "conv2d".into(), shape };
+        let short = Case::of_table(&table).unwrap();
+        let long = Case::of_line("s", &short[0].line).unwrap();
+        assert_eq!(short.len(), 4);
+        for (short, long) in short.iter().zip(&long) {
+            assert_eq!((short.pass, short.node().unwrap()), (long.pass, long.node().unwrap()));
+        }
+        assert_eq!(short[1].to_string(), "conv2d dgrad n2c3h6w6k4r3s3p1b1");
+        assert_eq!(format!("{} {}", long[0].op, long[0].shape), short[0].line.to_string());
+        let error = Case::choose(&nothing_but_forward(), &[Pass::WeightGradient]).unwrap_err().to_string();
+        assert!(error.contains("one of fwd for argmax") && error.contains("wgrad"), "{error}");
+    }
+
+    fn nothing_but_forward() -> Vec<Case> {
+        Case::of_line("test", &"argmax input=4x5 dim=1".parse().unwrap()).unwrap()
+    }
 }

@@ -1,13 +1,8 @@
-//! The ops that can be measured, and how their shapes are written.
+//! Ops with a short form of their shapes, and the line of the table of cases that each stands for.
 
 use super::shapes::Dims;
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Tensor};
-use crate::ops::{
-    AdamStep, AvgPool2d, Conv2d, CrossEntropy, Init, MatMul, MaxPool2d, Op, Reduction, Role, SgdStep, Unary,
-};
-use crate::shape::{Padding, Pair};
-use crate::tensor::TensorType;
+use crate::verify::Line;
 use std::fmt;
 use std::str::FromStr;
 
@@ -48,15 +43,7 @@ impl FromStr for Pass {
     }
 }
 
-/// An op in a graph of its own.
-pub(super) struct Built {
-    /// Its outputs; gradients are those of the first.
-    pub(super) outputs: Vec<Tensor>,
-    /// What has a gradient.
-    pub(super) gradients: Vec<(Pass, Tensor)>,
-}
-
-/// An op that can be measured.
+/// An op whose shapes have a short form.
 #[derive(Debug)]
 pub struct OpEntry {
     /// Its name.
@@ -65,33 +52,58 @@ pub struct OpEntry {
     pub keys: &'static str,
     /// What it computes, in those letters.
     pub about: &'static str,
-    pub(super) build: fn(&str, &Graph, &Dims) -> Result<Built>,
+    /// The passes that are worth measuring.
+    pub passes: &'static [Pass],
+    /// The fields of its line.
+    fields: fn(&str, &Dims) -> Result<String>,
 }
 
+impl OpEntry {
+    /// The case that a shape stands for, with random real numbers.
+    ///
+    /// # Errors
+    /// When the shape lacks a letter of this op's, or has one that is not.
+    pub fn line(&self, shape: &Dims) -> Result<Line> {
+        shape.check(self.name, self.keys)?;
+        format!("{} {} data=real:1", self.name, (self.fields)(self.name, shape)?).parse()
+    }
+}
+
+const EVERY: &[Pass] = &Pass::ALL;
+/// For ops whose gradients are copies, sums and products of what is measured elsewhere.
+const FORWARD: &[Pass] = &[Pass::Forward];
+
 macro_rules! entries {
-    ($($build:ident, $keys:literal: $($name:literal $about:literal),+;)*) => {
-        /// Every op that can be measured.
+    ($($fields:ident, $passes:ident, $keys:literal: $($name:literal $about:literal),+;)*) => {
+        /// Every op whose shapes have a short form.
         pub const OPS: &[OpEntry] =
-            &[$($(OpEntry { name: $name, keys: $keys, about: $about, build: $build }),+),*];
+            &[$($(OpEntry { name: $name, keys: $keys, about: $about, passes: $passes, fields: $fields }),+),*];
     };
 }
 
 entries! {
-    conv2d, "n c h w k r s [u] [uw] [p] [pw] [d] [dw] [g] [b]":
+    conv2d, EVERY, "n c h w k r s [u] [uw] [p] [pw] [d] [dw] [g] [b]":
         "conv2d" "(n,c,h,w) with k filters (c/g,r,s); stride u x uw, padding p x pw, dilation d x dw, g groups, bias where b1";
-    matmul, "m n k [z] [ta] [tb] [b]":
+    matmul, EVERY, "m n k [z] [ta] [tb] [b]":
         "matmul" "z products (m,k) x (k,n); a stored (k,m) where ta1, b stored (n,k) where tb1, bias where b1";
-    max_pool2d, "n c h w r s [u] [uw] [p] [pw]": "max_pool2d" "(n,c,h,w), window r x s, stride u x uw, padding p x pw";
-    avg_pool2d, "n c h w r s [u] [uw] [p] [pw]": "avg_pool2d" "(n,c,h,w), window r x s, stride u x uw, padding p x pw";
-    unary, "e":
+    pool, EVERY, "n c h w r s [u] [uw] [p] [pw]":
+        "max_pool2d" "(n,c,h,w), window r x s, stride u x uw, padding p x pw",
+        "avg_pool2d" "(n,c,h,w), window r x s, stride u x uw, padding p x pw";
+    unary, EVERY, "e":
         "relu" "e elements", "leaky_relu" "e elements", "elu" "e elements", "gelu" "e elements",
         "gelu_tanh" "e elements", "sigmoid" "e elements", "tanh" "e elements";
-    binary, "e": "add" "e elements", "sub" "e elements", "mul" "e elements", "div" "e elements";
-    broadcast_to, "n c h w": "broadcast_to" "(c,1,1) to (n,c,h,w)";
-    sum, "n c h w": "sum" "(n,c,h,w) over all but c";
-    rows, "n c": "softmax" "n rows of c", "log_softmax" "n rows of c", "argmax" "n rows of c";
-    cross_entropy, "n c": "cross_entropy" "n rows of c logits";
-    optimizer, "e": "sgd" "e parameters, no momentum", "adam" "e parameters";
+    binary, FORWARD, "e": "add" "e elements", "sub" "e elements", "mul" "e elements", "div" "e elements";
+    broadcast_to, FORWARD, "n c h w": "broadcast_to" "(c,1,1) to (n,c,h,w)";
+    sum, FORWARD, "n c h w": "sum" "(n,c,h,w) over all but c";
+    rows, EVERY, "n c": "softmax" "n rows of c", "log_softmax" "n rows of c";
+    rows, FORWARD, "n c": "argmax" "n rows of c";
+    cross_entropy, EVERY, "n c": "cross_entropy" "n rows of c logits";
+    recurrent, EVERY, "t n h [b] [m]":
+        "rnn_tanh" "t steps of n rows, h units, hidden bias where b1, masked where m1",
+        "rnn_relu" "t steps of n rows, h units, hidden bias where b1, masked where m1",
+        "lstm" "t steps of n rows, h units, hidden bias where b1, masked where m1",
+        "gru" "t steps of n rows, h units, hidden bias always, masked where m1";
+    optimizer, FORWARD, "e": "sgd" "e parameters, no momentum", "adam" "e parameters";
 }
 
 /// The op called `name`.
@@ -103,151 +115,131 @@ pub fn op(name: &str) -> Result<&'static OpEntry> {
     OPS.iter().find(|o| o.name == name).ok_or_else(|| Error::argument("op", known(), name))
 }
 
-fn pair(dims: &Dims, key: &str, wide: &str, default: usize) -> (usize, usize) {
-    let both = dims.or(key, default);
-    (both, dims.or(wide, both))
+fn image(dims: &Dims) -> Result<String> {
+    Ok(format!("input={}x{}x{}x{}", dims.need("n")?, dims.need("c")?, dims.need("h")?, dims.need("w")?))
 }
 
-fn image(graph: &Graph, dims: &Dims) -> Result<Tensor> {
-    graph.input("input", [dims.need("n")?, dims.need("c")?, dims.need("h")?, dims.need("w")?])
+/// The word where the letter has the number 1, with a space in front.
+fn flag(dims: &Dims, key: &str, word: &str) -> String {
+    if dims.or(key, 0) == 1 { format!(" {word}") } else { String::new() }
 }
 
-fn conv2d(_: &str, graph: &Graph, dims: &Dims) -> Result<Built> {
-    let input = image(graph, dims)?;
-    let (k, groups) = (dims.need("k")?, dims.or("g", 1));
-    let c = dims.need("c")?.checked_div(groups).unwrap_or(0);
-    let weight = graph.input("weight", [k, c.max(1), dims.need("r")?, dims.need("s")?])?;
-    let bias = if dims.or("b", 0) == 1 { Some(graph.input("bias", [k])?) } else { None };
-    let options = Conv2d {
-        stride: Pair::from(pair(dims, "u", "uw", 1)),
-        padding: Padding::from(pair(dims, "p", "pw", 0)),
-        dilation: Pair::from(pair(dims, "d", "dw", 1)),
-        groups,
-    };
-    let output = input.conv2d(&weight, bias.as_ref(), options)?;
-    let gradients = [
-        (Pass::InputGradient, Some(input)),
-        (Pass::WeightGradient, Some(weight)),
-        (Pass::BiasGradient, bias),
-    ];
-    Ok(Built { outputs: vec![output], gradients: present(gradients) })
+/// The field of a pair with a space in front, nothing where it is the default.
+fn pair(dims: &Dims, field: &str, [key, wide]: [&str; 2], default: usize) -> String {
+    let h = dims.or(key, default);
+    match (h, dims.or(wide, h)) {
+        (h, w) if h == default && w == default => String::new(),
+        (h, w) if h == w => format!(" {field}={h}"),
+        (h, w) => format!(" {field}={h}x{w}"),
+    }
 }
 
-fn present<const N: usize>(gradients: [(Pass, Option<Tensor>); N]) -> Vec<(Pass, Tensor)> {
-    gradients.into_iter().filter_map(|(pass, tensor)| tensor.map(|t| (pass, t))).collect()
+fn conv2d(_: &str, dims: &Dims) -> Result<String> {
+    let (image, k, groups) = (image(dims)?, dims.need("k")?, dims.or("g", 1));
+    // What the op refuses is left for it to refuse.
+    let channels = dims.need("c")?.checked_div(groups).unwrap_or(0).max(1);
+    let weight = format!("{k}x{channels}x{}x{}", dims.need("r")?, dims.need("s")?);
+    let (stride, padding) = (pair(dims, "stride", ["u", "uw"], 1), pair(dims, "padding", ["p", "pw"], 0));
+    let dilation = pair(dims, "dilation", ["d", "dw"], 1);
+    let groups = if groups == 1 { String::new() } else { format!(" groups={groups}") };
+    Ok(format!("{image} weight={weight}{}{stride}{padding}{dilation}{groups}", flag(dims, "b", "bias")))
 }
 
-fn matmul(_: &str, graph: &Graph, dims: &Dims) -> Result<Built> {
+fn matmul(_: &str, dims: &Dims) -> Result<String> {
     let (m, n, k) = (dims.need("m")?, dims.need("n")?, dims.need("k")?);
-    let (trans_a, trans_b) = (dims.or("ta", 0) == 1, dims.or("tb", 0) == 1);
-    let shape = |rows: usize, columns: usize, trans: bool| {
-        let (rows, columns) = if trans { (columns, rows) } else { (rows, columns) };
+    let (trans_a, trans_b) = (flag(dims, "ta", "trans_a"), flag(dims, "tb", "trans_b"));
+    let shape = |rows: usize, columns: usize, trans: &str| {
+        let (rows, columns) = if trans.is_empty() { (rows, columns) } else { (columns, rows) };
         match dims.or("z", 1) {
-            1 => vec![rows, columns],
-            z => vec![z, rows, columns],
+            1 => format!("{rows}x{columns}"),
+            z => format!("{z}x{rows}x{columns}"),
         }
     };
-    let a = graph.input("a", shape(m, k, trans_a))?;
-    let b = graph.input("b", shape(k, n, trans_b))?;
-    let bias = if dims.or("b", 0) == 1 { Some(graph.input("bias", [n])?) } else { None };
-    let inputs: Vec<&Tensor> = [&a, &b].into_iter().chain(&bias).collect();
-    let outputs = graph.apply(Op::MatMul(MatMul { trans_a, trans_b }), &inputs)?;
-    let gradients =
-        [(Pass::InputGradient, Some(a)), (Pass::WeightGradient, Some(b)), (Pass::BiasGradient, bias)];
-    Ok(Built { outputs, gradients: present(gradients) })
+    let (a, b) = (shape(m, k, &trans_a), shape(k, n, &trans_b));
+    Ok(format!("a={a} b={b}{trans_a}{trans_b}{}", flag(dims, "b", "bias")))
 }
 
-fn max_pool2d(_: &str, graph: &Graph, dims: &Dims) -> Result<Built> {
-    let (input, window) = (image(graph, dims)?, (dims.need("r")?, dims.need("s")?));
-    let pool = MaxPool2d::new(window).stride(stride(dims, window)).padding(pair(dims, "p", "pw", 0));
-    let (output, indices) = input.max_pool2d_with_indices(pool)?;
-    Ok(Built { outputs: vec![output, indices], gradients: vec![(Pass::InputGradient, input)] })
+/// The stride is the window's size where it is not given.
+fn pool(_: &str, dims: &Dims) -> Result<String> {
+    let (r, s) = (dims.need("r")?, dims.need("s")?);
+    let (h, w) = (dims.or("u", r), dims.or("uw", dims.or("u", s)));
+    let stride = if (h, w) == (r, s) { String::new() } else { format!(" stride={h}x{w}") };
+    Ok(format!("{} kernel={r}x{s}{stride}{}", image(dims)?, pair(dims, "padding", ["p", "pw"], 0)))
 }
 
-fn avg_pool2d(_: &str, graph: &Graph, dims: &Dims) -> Result<Built> {
-    let (input, window) = (image(graph, dims)?, (dims.need("r")?, dims.need("s")?));
-    let pool = AvgPool2d::new(window).stride(stride(dims, window)).padding(pair(dims, "p", "pw", 0));
-    let output = input.avg_pool2d(pool)?;
-    Ok(Built { outputs: vec![output], gradients: vec![(Pass::InputGradient, input)] })
-}
-
-/// Of a pool: the window's size where it is not given.
-fn stride(dims: &Dims, window: (usize, usize)) -> (usize, usize) {
-    let h = dims.or("u", window.0);
-    (h, dims.or("uw", dims.or("u", window.1)))
-}
-
-fn unary(name: &str, graph: &Graph, dims: &Dims) -> Result<Built> {
-    let input = graph.input("input", [dims.need("e")?])?;
-    let output = match name {
-        "relu" => input.relu(),
-        "leaky_relu" => input.leaky_relu(0.01),
-        "elu" => input.elu(1.0),
-        "gelu" => input.gelu(),
-        "gelu_tanh" => input.gelu_tanh(),
-        "sigmoid" => input.sigmoid(),
-        _ => input.unary(Unary::Tanh),
-    }?;
-    Ok(Built { outputs: vec![output], gradients: vec![(Pass::InputGradient, input)] })
-}
-
-/// Gradients of these are copies, sums and products of what is measured elsewhere.
-fn binary(name: &str, graph: &Graph, dims: &Dims) -> Result<Built> {
-    let e = dims.need("e")?;
-    let (a, b) = (graph.input("a", [e])?, graph.input("b", [e])?);
-    let output = match name {
-        "add" => a.add(&b),
-        "sub" => a.sub(&b),
-        "mul" => a.mul(&b),
-        _ => a.div(&b),
-    }?;
-    Ok(Built { outputs: vec![output], gradients: vec![] })
-}
-
-fn broadcast_to(_: &str, graph: &Graph, dims: &Dims) -> Result<Built> {
-    let (n, c, h, w) = (dims.need("n")?, dims.need("c")?, dims.need("h")?, dims.need("w")?);
-    let output = graph.input("input", [c, 1, 1])?.broadcast_to([n, c, h, w])?;
-    Ok(Built { outputs: vec![output], gradients: vec![] })
-}
-
-fn sum(_: &str, graph: &Graph, dims: &Dims) -> Result<Built> {
-    let input = image(graph, dims)?;
-    Ok(Built { outputs: vec![input.sum(&[0, 2, 3], false)?], gradients: vec![] })
-}
-
-fn rows(name: &str, graph: &Graph, dims: &Dims) -> Result<Built> {
-    let input = graph.input("input", [dims.need("n")?, dims.need("c")?])?;
-    let (output, differentiable) = match name {
-        "softmax" => (input.softmax(1)?, true),
-        "log_softmax" => (input.log_softmax(1)?, true),
-        _ => (input.argmax(1)?, false),
+fn unary(name: &str, dims: &Dims) -> Result<String> {
+    let parameter = match name {
+        "leaky_relu" => " negative_slope=0.01",
+        "elu" => " alpha=1",
+        _ => "",
     };
-    let gradients = if differentiable { vec![(Pass::InputGradient, input)] } else { vec![] };
-    Ok(Built { outputs: vec![output], gradients })
+    Ok(format!("input={}{parameter}", dims.need("e")?))
 }
 
-fn cross_entropy(_: &str, graph: &Graph, dims: &Dims) -> Result<Built> {
-    let (n, c) = (dims.need("n")?, dims.need("c")?);
-    let (logits, target) = (graph.input("logits", [n, c])?, graph.input_u32("target", [n])?);
-    let output = logits.cross_entropy(&target, CrossEntropy::default(), Reduction::None)?;
-    Ok(Built { outputs: vec![output], gradients: vec![(Pass::InputGradient, logits)] })
+fn binary(_: &str, dims: &Dims) -> Result<String> {
+    let e = dims.need("e")?;
+    Ok(format!("a={e} b={e}"))
 }
 
-/// Parameter and memory are states, so that they are updated in place as in training.
-fn optimizer(name: &str, graph: &Graph, dims: &Dims) -> Result<Built> {
-    let ty = TensorType::f32([dims.need("e")?]);
-    let state = |name: &str| graph.state(name, ty.clone(), Init::Zeros, Role::Optimizer);
-    let (parameter, grad, lr) =
-        (state("param")?, graph.input("grad", ty.shape.clone())?, graph.input("lr", [])?);
-    if name == "sgd" {
-        let outputs = graph.apply(Op::Sgd(SgdStep::default()), &[&parameter, &grad, &lr])?;
-        graph.assign(&parameter, &outputs[0])?;
-        return Ok(Built { outputs, gradients: vec![] });
+fn broadcast_to(_: &str, dims: &Dims) -> Result<String> {
+    let (n, c, h, w) = (dims.need("n")?, dims.need("c")?, dims.need("h")?, dims.need("w")?);
+    Ok(format!("input={c}x1x1 to={n}x{c}x{h}x{w}"))
+}
+
+fn sum(_: &str, dims: &Dims) -> Result<String> {
+    Ok(format!("{} dims=0,2,3", image(dims)?))
+}
+
+fn rows(_: &str, dims: &Dims) -> Result<String> {
+    Ok(format!("input={}x{} dim=1", dims.need("n")?, dims.need("c")?))
+}
+
+fn cross_entropy(_: &str, dims: &Dims) -> Result<String> {
+    Ok(format!("logits={}x{} reduction=none", dims.need("n")?, dims.need("c")?))
+}
+
+/// The GRU's reset gate acts on its bias, so that it always has one.
+fn recurrent(name: &str, dims: &Dims) -> Result<String> {
+    let sizes = format!("sizes={}x{}x{}", dims.need("t")?, dims.need("n")?, dims.need("h")?);
+    let bias = if name == "gru" { " bias".into() } else { flag(dims, "b", "bias") };
+    Ok(format!("{sizes}{bias}{}", flag(dims, "m", "masked")))
+}
+
+/// The rate is a power of two, so that SGD on integers is exact.
+fn optimizer(name: &str, dims: &Dims) -> Result<String> {
+    let step = if name == "adam" { " step=10" } else { "" };
+    Ok(format!("param={} lr=0.0009765625{step}", dims.need("e")?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shape_stands_for_a_line() {
+        let line = |name: &str, shape: &str| {
+            let line = op(name).and_then(|op| op.line(&Dims::parse(shape)?));
+            line.map_or_else(|e| e.to_string(), |line| line.to_string())
+        };
+        for (name, shape, expected) in [
+            ("conv2d", "n16c64h28w28k64r3s3p1", "conv2d input=16x64x28x28 weight=64x64x3x3 padding=1"),
+            (
+                "conv2d",
+                "n2c6h9w8k4r3s5u2uw1p0pw2d1dw2g2b1",
+                "conv2d input=2x6x9x8 weight=4x3x3x5 bias stride=2x1 padding=0x2 dilation=1x2 groups=2",
+            ),
+            ("matmul", "z3m4n5k6ta1b1", "matmul a=3x6x4 b=3x6x5 trans_a bias"),
+            ("matmul", "m4n5k6tb1", "matmul a=4x6 b=5x6 trans_b"),
+            ("max_pool2d", "n1c2h9w9r3s2u2p1", "max_pool2d input=1x2x9x9 kernel=3x2 stride=2x2 padding=1"),
+            ("avg_pool2d", "n1c2h9w9r3s3", "avg_pool2d input=1x2x9x9 kernel=3x3"),
+            ("leaky_relu", "e9", "leaky_relu input=9 negative_slope=0.01"),
+            ("gru", "t5n4h8m1", "gru sizes=5x4x8 bias masked"),
+            ("lstm", "t5n4h8", "lstm sizes=5x4x8"),
+            ("adam", "e9", "adam param=9 lr=0.0009765625 step=10"),
+        ] {
+            assert_eq!(line(name, shape), format!("{expected} data=real:1"));
+        }
+        assert!(line("conv2d", "n1c1h1w1k1r1").contains("a number for s"));
+        assert!(line("relu", "n1").contains("'n' in 'n1'"));
     }
-    let (step, m, v) = (graph.input_u32("step", [])?, state("exp_avg")?, state("exp_avg_sq")?);
-    let outputs = graph.apply(Op::Adam(AdamStep::default()), &[&parameter, &grad, &lr, &step, &m, &v])?;
-    for (state, new) in [&parameter, &m, &v].into_iter().zip(&outputs) {
-        graph.assign(state, new)?;
-    }
-    Ok(Built { outputs, gradients: vec![] })
 }

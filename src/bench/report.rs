@@ -145,6 +145,9 @@ pub struct Row {
     pub pass: String,
     /// Its shape.
     pub shape: String,
+    /// The case in one line, as `--case` takes it; empty for what is none, and in files of earlier versions.
+    #[serde(default)]
+    pub case: String,
     /// The variant that was asked for; empty for the planner's choice.
     pub requested: String,
     /// The variants that ran, and why.

@@ -254,6 +254,7 @@ pub fn row(
         op: String::new(),
         pass: "step".into(),
         shape: format!("n{batch}c{c}h{h}w{w}"),
+        case: String::new(),
         requested: String::new(),
         variant: "SGD with momentum".into(),
         status: if timing.is_some() { Status::Ok } else { Status::Skipped("interrupted".into()) },

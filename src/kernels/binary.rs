@@ -2,7 +2,7 @@
 //! shapes are [`super::elementwise`]'s.
 
 use super::epilogue::operator;
-use super::{Binding, Epilogue, EpilogueStep, Limits, Lowering, Operand, elementwise, launch};
+use super::{Binding, Epilogue, EpilogueStep, Limits, Lowering, Operand, Refusal, elementwise, launch};
 use crate::error::Mismatch;
 use crate::ops::Binary;
 use crate::shape::Shape;
@@ -15,7 +15,7 @@ pub(super) fn forward(
     inputs: &[&TensorType],
     outputs: &[&TensorType],
     limits: &Limits,
-) -> Result<Lowering, Mismatch> {
+) -> Result<Lowering, Refusal> {
     let (a, b, output) = (&inputs[0].shape, &inputs[1].shape, &outputs[0].shape);
     if a == b {
         let step = EpilogueStep::Binary { function: *function, other: 1, swapped: false };
@@ -29,7 +29,8 @@ pub(super) fn forward(
     let operator = operator(function);
     let values = context! { elements => output.elements(), operator, dims => dims(a, b, output) };
     let groups = output.elements().div_ceil(64);
-    launch(limits, "binary", groups, bindings.to_vec(), "broadcast by strides", values).map(Lowering::single)
+    let why = "broadcast by strides";
+    Ok(Lowering::single(launch(limits, "binary", groups, bindings.to_vec(), why, values)?))
 }
 
 /// For each dimension of the output its divisor and size, and the operands' strides.

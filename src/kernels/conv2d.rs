@@ -2,8 +2,9 @@
 
 use super::channels_last::ChannelsLast;
 use super::tile::Tile;
-use super::{Binding, Epilogue, Limits, Lowering, Operand, chunks, launch, partials as partial_sums};
-use crate::error::Mismatch;
+use super::{
+    Binding, Epilogue, Limits, Lowering, Operand, Refusal, chunks, launch, partials as partial_sums,
+};
 use crate::ops::{Conv2d, ConvGeometry};
 use crate::shape::Shape;
 use crate::tensor::TensorType;
@@ -14,7 +15,7 @@ pub(super) fn forward(
     fused: &Epilogue,
     inputs: &[&TensorType],
     limits: &Limits,
-) -> Result<Lowering, Mismatch> {
+) -> Result<Lowering, Refusal> {
     let geometry = ConvGeometry::new(options, &inputs[0].shape, &inputs[1].shape)?;
     build(&geometry, false, inputs.len() == 3, fused, limits)
 }
@@ -25,7 +26,7 @@ pub(super) fn backward_input(
     fused: &Epilogue,
     inputs: &[&TensorType],
     limits: &Limits,
-) -> Result<Lowering, Mismatch> {
+) -> Result<Lowering, Refusal> {
     let geometry = ConvGeometry::new(options, input, &inputs[1].shape)?;
     build(&geometry, true, false, fused, limits)
 }
@@ -92,16 +93,17 @@ fn channels_last(images: usize, [channels, h, w]: [usize; 3], groups: usize) -> 
 /// nearly fill vec4, and each value be used `uses` times at least, or packing costs more than it saves.
 fn runs(
     images: usize,
-    source: [usize; 3],
-    target: [usize; 3],
+    from: (Operand, [usize; 3]),
+    to: (Operand, [usize; 3]),
     groups: usize,
     uses: usize,
     limits: &Limits,
-) -> Result<(Vec<(usize, usize)>, bool), Mismatch> {
-    let (terms, sizes) = (source[0] / groups, [bytes(source), bytes(target)]);
+) -> Result<(Vec<(usize, usize)>, bool), Refusal> {
+    let ((_, source), (_, target)) = (from, to);
+    let (terms, sizes) = (source[0] / groups, [(from.0, bytes(source)), (to.0, bytes(target))]);
     if terms * 4 >= terms.next_multiple_of(4) * 3 && uses >= 64 {
         let room = channels_last(1, source, groups).bytes().next_multiple_of(limits.offset_alignment);
-        if let Ok(runs) = chunks(images, &[sizes[0], sizes[1], room], limits) {
+        if let Ok(runs) = chunks(images, &[sizes[0], sizes[1], (PACKED_SOURCE, room)], limits) {
             return Ok((runs, true));
         }
     }
@@ -119,7 +121,7 @@ fn build(
     bias: bool,
     fused: &Epilogue,
     limits: &Limits,
-) -> Result<Lowering, Mismatch> {
+) -> Result<Lowering, Refusal> {
     let (groups, taps) = (g.options.groups, g.r * g.s);
     let Sum { source, target, rows, terms, row_stride, term_stride } = Sum::new(g, backward);
     let tile = Tile::choose(rows, rows * terms * taps * g.n * target[1] * target[2], limits);
@@ -131,7 +133,8 @@ fn build(
         zeros: false,
     };
     let uses = if weight.bytes() <= limits.max_binding_bytes { rows * taps } else { 0 };
-    let (runs, packed) = runs(g.n, source, target, groups, uses, limits)?;
+    let (from, to) = ((Operand::Input(0), source), (Operand::Output(0), target));
+    let (runs, packed) = runs(g.n, from, to, groups, uses, limits)?;
     let out_vec4 = (target[1] * target[2]) % 4 == 0;
     let mut lowering = Lowering::default();
     if packed {
@@ -185,13 +188,14 @@ pub(super) fn backward_weight(
     weight: &Shape,
     inputs: &[&TensorType],
     limits: &Limits,
-) -> Result<Lowering, Mismatch> {
+) -> Result<Lowering, Refusal> {
     let g = ConvGeometry::new(options, &inputs[1].shape, weight)?;
     let (groups, taps) = (g.options.groups, g.r * g.s);
     let (rows, channels) = (g.k / groups, g.c / groups);
     let tile = Tile::choose(rows, rows * channels * taps * g.n * g.oh * g.ow, limits);
     let (grad, input) = ([g.k, g.oh, g.ow], [g.c, g.h, g.w]);
-    let (images, packed) = runs(g.n, input, grad, groups, rows * taps, limits)?;
+    let (from, to) = ((Operand::Input(1), input), (Operand::Input(0), grad));
+    let (images, packed) = runs(g.n, from, to, groups, rows * taps, limits)?;
     // Four columns are four channels of a tap where channels come last.
     let columns = if packed { taps * channels.next_multiple_of(4) } else { channels * taps };
     let (tiles_m, tiles_n) = (tile.tiles_m(rows), tile.tiles_n(columns));

@@ -1,6 +1,6 @@
 //! Element-wise functions of one tensor and of two of one shape, and chains of them: `shaders/elementwise.wgsl`.
 
-use super::{Binding, Epilogue, EpilogueStep, Launch, Limits, Lowering, Operand, chunks, launch};
+use super::{Binding, Epilogue, EpilogueStep, Launch, Limits, Lowering, Operand, Refusal, chunks, launch};
 use crate::error::Mismatch;
 use crate::tensor::TensorType;
 use minijinja::context;
@@ -14,7 +14,7 @@ pub(super) fn chain(
     fused: &Epilogue,
     inputs: &[&TensorType],
     limits: &Limits,
-) -> Result<Lowering, Mismatch> {
+) -> Result<Lowering, Refusal> {
     let epilogue = Epilogue([step].into_iter().chain(fused.0.iter().copied()).collect());
     let vec4s = inputs[0].shape.elements().div_ceil(4);
     let part = |(first, count): (usize, usize)| -> Result<Launch, Mismatch> {
@@ -26,6 +26,6 @@ pub(super) fn chain(
         let why = format!("{PER_LANE} vec4 a lane{}", fused.why());
         launch(limits, "elementwise", count.div_ceil(64 * PER_LANE), bindings, why, values)
     };
-    let launches = chunks(vec4s, &[16], limits)?.into_iter().map(part);
-    Ok(Lowering { launches: launches.collect::<Result<_, _>>()?, ..Lowering::default() })
+    let launches = chunks(vec4s, &[(Operand::Output(0), 16)], limits)?.into_iter().map(part);
+    Ok(Lowering { launches: launches.collect::<Result<_, Mismatch>>()?, ..Lowering::default() })
 }

@@ -20,11 +20,14 @@ mod partials;
 pub(crate) mod peaks;
 mod pool2d;
 mod recurrent;
+mod refusal;
 mod select;
 mod softmax;
 mod sum;
 mod template;
 mod tile;
+
+pub use refusal::Refusal;
 
 pub use epilogue::{Epilogue, EpilogueStep};
 pub use peaks::micro_kernels;
@@ -182,6 +185,9 @@ pub struct Launch {
     pub why: String,
 }
 
+/// Kernels that bring operands into order or add up what others left: an op's operations are not theirs.
+const HELPERS: [&str; 2] = ["channels_last", "sum_partials"];
+
 /// What one node becomes.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Lowering {
@@ -196,6 +202,24 @@ pub struct Lowering {
 impl Lowering {
     fn single(launch: Launch) -> Self {
         Self { launches: vec![launch], ..Self::default() }
+    }
+
+    /// Shares the operations of the op out among the launches that compute it, by their workgroups.
+    pub fn shares(&self, flops: u64) -> Vec<u64> {
+        let groups = |launch: &Launch| {
+            let helps = HELPERS.contains(&launch.kernel.name);
+            if helps { 0 } else { u128::from(launch.grid[0]) * u128::from(launch.grid[1]) }
+        };
+        let all: u128 = self.launches.iter().map(groups).sum();
+        let mut before = 0;
+        // Rounded where they add up, so that nothing is lost.
+        let upto = |groups: u128| (u128::from(flops) * groups / all.max(1)) as u64;
+        let share = |launch: &Launch| {
+            let from = before;
+            before += groups(launch);
+            upto(before) - upto(from)
+        };
+        self.launches.iter().map(share).collect()
     }
 }
 
@@ -238,14 +262,15 @@ pub fn takes_epilogue(op: &Op, inputs: &[&TensorType]) -> bool {
 /// op's own inputs. An op that only renames memory (reshape) and leaves have none.
 ///
 /// # Errors
-/// When a tensor is larger than the device can bind and the op cannot be split.
+/// When a tensor is larger than the device can bind and the op cannot be split, or the op needs too many
+/// workgroups.
 pub fn lower(
     op: &Op,
     fused: &Epilogue,
     inputs: &[&TensorType],
     outputs: &[&TensorType],
     limits: &Limits,
-) -> Result<Lowering, Mismatch> {
+) -> Result<Lowering, Refusal> {
     let own = &inputs[..inputs.len().saturating_sub(fused.operands().len())];
     let lowering = match op {
         Op::Input { .. } | Op::State { .. } | Op::Constant { .. } | Op::Reshape { .. } => Lowering::default(),
@@ -303,17 +328,18 @@ fn check_bindings(
     inputs: &[&TensorType],
     outputs: &[&TensorType],
     limits: &Limits,
-) -> Result<(), Mismatch> {
+) -> Result<(), Refusal> {
     for binding in lowering.launches.iter().flat_map(|l| &l.bindings) {
-        let (whole, what) = match binding.operand {
-            Operand::Input(i) => (inputs[i].bytes(), format!("input {i}, {}", inputs[i])),
-            Operand::Output(i) => (outputs[i].bytes(), format!("output {i}, {}", outputs[i])),
-            Operand::Workspace(i) => (lowering.workspaces[i], "scratch memory".to_owned()),
+        let whole = match binding.operand {
+            Operand::Input(i) => inputs[i].bytes(),
+            Operand::Output(i) => outputs[i].bytes(),
+            Operand::Workspace(i) => lowering.workspaces[i],
         };
         let bytes = binding.range.map_or(whole, |(_, bytes)| bytes);
         let most = limits.max_binding_bytes;
-        let expected = format!("at most {most} bytes in a binding of this device");
-        Mismatch::check(bytes <= most, expected, format!("{bytes} bytes of {what}"))?;
+        if bytes > most {
+            return Err(Refusal::TooLarge { operand: binding.operand, bytes, most });
+        }
     }
     Ok(())
 }
@@ -326,18 +352,19 @@ fn lanes(terms: usize, limits: &Limits) -> usize {
 }
 
 /// Splits `items` of `bytes` each into runs that fit a binding and begin at aligned offsets:
-/// `(first, count)`. `bytes` lists the size of one item in each tensor that is split.
-fn chunks(items: usize, bytes: &[u64], limits: &Limits) -> Result<Vec<(usize, usize)>, Mismatch> {
-    let largest = bytes.iter().copied().max().unwrap_or(0).max(1);
+/// `(first, count)`. `sizes` lists the bytes of one item in each tensor that is split.
+fn chunks(items: usize, sizes: &[(Operand, u64)], limits: &Limits) -> Result<Vec<(usize, usize)>, Refusal> {
+    let largest = sizes.iter().max_by_key(|(_, bytes)| *bytes);
+    let (operand, largest) = largest.map_or((Operand::Output(0), 1), |&(o, bytes)| (o, bytes.max(1)));
     let fit = (limits.max_binding_bytes / largest).min(items as u64) as usize;
     if fit == items {
         return Ok(vec![(0, items)]);
     }
-    let aligned = |n: usize| bytes.iter().all(|b| (b * n as u64).is_multiple_of(limits.offset_alignment));
+    let aligned =
+        |n: usize| sizes.iter().all(|(_, b)| (b * n as u64).is_multiple_of(limits.offset_alignment));
     let Some(step) = (1..=fit).rev().find(|&n| aligned(n)) else {
-        let expected =
-            format!("items of at most {} bytes in a binding of this device", limits.max_binding_bytes);
-        return Err(Mismatch::new(expected, format!("{largest} bytes")));
+        let (item, most) = (largest, limits.max_binding_bytes);
+        return Err(Refusal::Unsplittable { operand, item, alignment: limits.offset_alignment, most });
     };
     Ok((0..items).step_by(step).map(|first| (first, step.min(items - first))).collect())
 }

@@ -2,7 +2,7 @@
 //!
 //! The planes (n, c) are independent, so a large tensor is split into runs of planes.
 
-use super::{Binding, Epilogue, Launch, Limits, Lowering, Operand, chunks, launch};
+use super::{Binding, Epilogue, Launch, Limits, Lowering, Operand, Refusal, chunks, launch};
 use crate::error::Mismatch;
 use crate::ops::{AvgPool2d, MaxPool2d};
 use crate::shape::{Shape, Window};
@@ -43,8 +43,8 @@ impl Pool {
         why: &str,
         values: Value,
         limits: &Limits,
-    ) -> Result<Lowering, Mismatch> {
-        let bytes: Vec<u64> = bindings.iter().map(|(_, elements)| *elements as u64 * 4).collect();
+    ) -> Result<Lowering, Refusal> {
+        let sizes: Vec<_> = bindings.iter().map(|(b, elements)| (b.operand, *elements as u64 * 4)).collect();
         let part = |(first, planes): (usize, usize)| -> Result<Launch, Mismatch> {
             let run = |(b, elements): &(Binding, usize)| {
                 let plane = *elements as u64 * 4;
@@ -54,19 +54,15 @@ impl Pool {
             let values = context! { planes, ..context! { ..values.clone(), ..self.values.clone() } };
             launch(limits, name, (planes * per_plane).div_ceil(64), bindings, why, values)
         };
-        let launches = chunks(self.planes, &bytes, limits)?.into_iter().map(part);
-        Ok(Lowering { launches: launches.collect::<Result<_, _>>()?, ..Lowering::default() })
+        let launches = chunks(self.planes, &sizes, limits)?.into_iter().map(part);
+        Ok(Lowering { launches: launches.collect::<Result<_, Mismatch>>()?, ..Lowering::default() })
     }
 }
 
 /// Taps up to which the loop over a window is unrolled.
 const UNROLL: usize = 16;
 
-pub(super) fn max(
-    options: &MaxPool2d,
-    inputs: &[&TensorType],
-    limits: &Limits,
-) -> Result<Lowering, Mismatch> {
+pub(super) fn max(options: &MaxPool2d, inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Refusal> {
     let shape = &inputs[0].shape;
     let windows = options.windows(shape[2], shape[3]);
     let pool = Pool::new(shape, windows)?;
@@ -92,7 +88,7 @@ pub(super) fn max_backward(
     input: &Shape,
     fused: &Epilogue,
     limits: &Limits,
-) -> Result<Lowering, Mismatch> {
+) -> Result<Lowering, Refusal> {
     let windows = options.windows(input[2], input[3]);
     let pool = Pool::new(input, windows)?;
     // Windows that do not overlap own cells of a stride's size, each an invocation's.
@@ -117,11 +113,7 @@ pub(super) fn max_backward(
     pool.lower("max_pool2d_backward", per_plane, &bindings, &format!("{why}{}", fused.why()), values, limits)
 }
 
-pub(super) fn avg(
-    options: &AvgPool2d,
-    inputs: &[&TensorType],
-    limits: &Limits,
-) -> Result<Lowering, Mismatch> {
+pub(super) fn avg(options: &AvgPool2d, inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Refusal> {
     let shape = &inputs[0].shape;
     let pool = Pool::new(shape, options.windows(shape[2], shape[3]))?;
     let bindings =
@@ -130,11 +122,7 @@ pub(super) fn avg(
     pool.lower("avg_pool2d", pool.output, &bindings, "an element an invocation", values, limits)
 }
 
-pub(super) fn avg_backward(
-    options: &AvgPool2d,
-    input: &Shape,
-    limits: &Limits,
-) -> Result<Lowering, Mismatch> {
+pub(super) fn avg_backward(options: &AvgPool2d, input: &Shape, limits: &Limits) -> Result<Lowering, Refusal> {
     let pool = Pool::new(input, options.windows(input[2], input[3]))?;
     let bindings =
         [(Binding::read(Operand::Input(0)), pool.output), (Binding::write(Operand::Output(0)), pool.input)];

@@ -1,7 +1,7 @@
 //! Sums over dimensions: `shaders/sum.wgsl`, in two passes where they are long; over leading dimensions, such as a
 //! bias' gradient, `shaders/sum_columns.wgsl`.
 
-use super::{Binding, Limits, Lowering, Operand, chunks, lanes, launch, partials};
+use super::{Binding, Limits, Lowering, Operand, Refusal, chunks, lanes, launch, partials};
 use crate::error::Mismatch;
 use crate::shape::Shape;
 use crate::tensor::TensorType;
@@ -70,7 +70,7 @@ pub(super) fn forward(
     inputs: &[&TensorType],
     outputs: &[&TensorType],
     limits: &Limits,
-) -> Result<Lowering, Mismatch> {
+) -> Result<Lowering, Refusal> {
     if let Some(lowering) = columns(dims, inputs, limits)? {
         return Ok(lowering);
     }
@@ -79,7 +79,8 @@ pub(super) fn forward(
     // A tensor larger than a binding is split along its first dimension, which must then be summed.
     let row = shape[1..].iter().product::<usize>() as u64 * 4;
     let splittable = dims.first() == Some(&0);
-    let runs = if splittable { chunks(shape[0], &[row], limits)? } else { vec![(0, shape[0])] };
+    let runs =
+        if splittable { chunks(shape[0], &[(Operand::Input(0), row)], limits)? } else { vec![(0, shape[0])] };
     let mut lowering = Lowering::default();
     let mut first_part = 0;
     let whole = runs.len() == 1;

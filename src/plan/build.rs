@@ -6,9 +6,10 @@ use super::rewrite::rewrite;
 use super::{Bound, BufferId, BufferKind, BufferPlan, Dispatch, Memory, Named, Output, Plan, State, Step};
 use crate::error::{Error, Mismatch, Result};
 use crate::graph::{GraphData, Node, ValueId};
-use crate::kernels::{Access, Kernel, Limits, Lowering, Operand, lower};
+use crate::kernels::{Access, Kernel, Limits, Lowering, Operand, Refusal, lower};
 use crate::ops::{Op, Role};
 use crate::tensor::TensorType;
+use std::cmp::Reverse;
 use std::collections::HashMap;
 
 /// Plans a run that computes `outputs` and writes the graph's updates.
@@ -27,17 +28,14 @@ pub fn plan(graph: &GraphData, outputs: &[ValueId], limits: &Limits) -> Result<P
     builder.finish(outputs)
 }
 
+/// A node by its op and its label.
+fn described(node: &Node) -> String {
+    let label = if node.label.is_empty() { String::new() } else { format!(" '{}'", node.label) };
+    format!("{}{label}", node.op.name())
+}
+
 /// A turn behind the last group.
 const END: usize = usize::MAX;
-
-/// Layer and op of a node.
-fn described(node: &Node) -> String {
-    if node.label.is_empty() {
-        node.op.name().to_owned()
-    } else {
-        format!("{} {}", node.label, node.op.name())
-    }
-}
 
 struct Builder<'a> {
     graph: &'a GraphData,
@@ -89,7 +87,7 @@ impl<'a> Builder<'a> {
         }
         let types = |ids: &[ValueId]| ids.iter().map(|&v| graph.ty(v)).collect::<Vec<_>>();
         let (inputs, outputs) = (types(&group.inputs), types(&group.outputs));
-        let fail = |m| Error::op(node.op.name(), &node.label, m);
+        let fail = |r: Refusal| Error::op(node.op.name(), &node.label, r.words(|o| self.named(group, o)));
         let lowering = lower(&node.op, &group.epilogue, &inputs, &outputs, self.limits).map_err(fail)?;
         self.place_outputs(turn, group, &lowering);
         let what = format!("scratch of {}", described(node));
@@ -115,6 +113,31 @@ impl<'a> Builder<'a> {
     fn give(&mut self, buffer: BufferId) {
         let last = self.plan.steps.len().saturating_sub(1);
         self.lives.iter_mut().filter(|l| l.buffer == buffer).for_each(|l| l.last = l.last.min(last));
+    }
+
+    /// What an operand of a group's kernels is called, and its bytes.
+    fn named(&self, group: &Group, operand: Operand) -> (String, u64) {
+        let value = match operand {
+            Operand::Input(i) => group.inputs[i],
+            Operand::Output(i) => group.outputs[i],
+            Operand::Workspace(_) => {
+                let node = &self.graph.nodes[group.nodes[0]];
+                return (format!("scratch memory of {}", described(node)), 0);
+            }
+        };
+        (self.name(value), self.graph.ty(value).bytes())
+    }
+
+    /// A value by its own name, such as `features.0.weight`, or by the op that computes it.
+    fn name(&self, value: ValueId) -> String {
+        let (root, ty) = (self.root[value], self.graph.ty(value));
+        let node = self.graph.producer(root);
+        if let Some(name) = node.op.leaf_name() {
+            let role = if let Op::State { role, .. } = node.op { role.to_string() } else { "input".into() };
+            return format!("{role} '{name}', {ty},");
+        }
+        let place = node.outputs.iter().position(|&v| v == root).unwrap_or(0);
+        format!("output {place} of {}, {ty},", described(node))
     }
 
     /// Leaves and reshapes need no dispatch.
@@ -170,7 +193,8 @@ impl<'a> Builder<'a> {
     fn dispatches(&mut self, group: &Group, lowering: Lowering, workspaces: &[BufferId]) {
         let node = &self.graph.nodes[group.nodes[0]];
         let flops = group.nodes.iter().map(|&id| self.flops(&self.graph.nodes[id])).sum();
-        for (number, launch) in lowering.launches.into_iter().enumerate() {
+        let shares = lowering.shares(flops);
+        for (launch, flops) in lowering.launches.into_iter().zip(shares) {
             let bindings = launch.bindings.iter().map(|binding| {
                 let buffer = match binding.operand {
                     Operand::Input(i) => self.buffer[&self.root[group.inputs[i]]],
@@ -199,7 +223,7 @@ impl<'a> Builder<'a> {
                 label: node.label.clone(),
                 why: launch.why,
                 fused: group.nodes[1..].iter().map(|&id| described(&self.graph.nodes[id])).collect(),
-                flops: if number == 0 { flops } else { 0 },
+                flops,
             }));
         }
     }
@@ -250,10 +274,14 @@ impl<'a> Builder<'a> {
         let requested = self.lives.iter().map(|l| l.bytes).sum();
         self.share();
         let most = self.limits.max_buffer_bytes;
-        if let Some(large) = self.plan.buffers.iter().find(|b| b.bytes > most) {
-            let mismatch =
-                Mismatch::new(format!("buffers of at most {most} bytes"), format!("{} bytes", large.bytes));
-            return Err(Error::op("plan", "", mismatch));
+        if let Some(large) = self.plan.buffers.iter().position(|b| b.bytes > most) {
+            let bytes = self.plan.buffers[large].bytes;
+            let held = self.buffer.iter().filter(|(_, buffer)| **buffer == large).map(|(value, _)| *value);
+            // Of several that take turns, the one that made it as large; of equal ones, the first.
+            let value = held.max_by_key(|&v| (self.graph.ty(v).bytes(), Reverse(v)));
+            let name = value.map_or_else(|| "scratch memory".to_owned(), |v| self.name(v));
+            let expected = format!("at most {most} bytes in a buffer of this device");
+            return Err(Error::op("plan", "", Mismatch::new(expected, format!("{name} of {bytes} bytes"))));
         }
         self.plan.memory = self.memory(requested);
         Ok(self.plan)
@@ -287,6 +315,7 @@ impl<'a> Builder<'a> {
         let named = plan.inputs.iter_mut().chain(plan.states.iter_mut().map(|s| &mut s.named));
         named.for_each(|n| n.buffer = place[n.buffer]);
         plan.outputs.iter_mut().for_each(|o| o.buffer = place[o.buffer]);
+        self.buffer.values_mut().for_each(|b| *b = place[*b]);
         plan.lives = std::mem::take(&mut self.lives);
     }
 
@@ -306,5 +335,87 @@ impl<'a> Builder<'a> {
             activations_at_least: self.plan.alive().into_iter().max().unwrap_or(0),
             peak: self.plan.buffers.iter().map(|b| b.bytes).sum(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Graph;
+    use crate::graph::Tensor;
+    use crate::ops::{Conv2d, Init, MaxPool2d};
+
+    fn planned(output: &Tensor, limits: &Limits) -> Result<Plan> {
+        output.graph().with(|data| plan(data, &[output.id()], limits))
+    }
+
+    fn refused(output: &Tensor, limits: &Limits, words: &[&str]) {
+        let error = planned(output, limits).expect_err("limits that are too low").to_string();
+        assert!(words.iter().all(|w| error.contains(w)), "{words:?} in {error}");
+    }
+
+    #[test]
+    fn a_tensor_that_does_not_fit_is_named_with_both_numbers() -> Result<()> {
+        let limits = Limits { max_binding_bytes: 8 << 10, ..Limits::default() };
+        let graph = Graph::new();
+        let images = graph.input("images", [2, 1, 64, 64])?;
+        // One plane is 16 KiB and cannot be split.
+        refused(
+            &images.max_pool2d(MaxPool2d::new(2))?,
+            &limits,
+            &["max_pool2d", "input 'images'", "32768 bytes", "16384 bytes", "at most 8192 bytes"],
+        );
+        let weight = graph.parameter("fc.weight", [64, 64], Init::Zeros)?;
+        let few = graph.input("few", [4, 64])?;
+        let product = graph.scoped("fc", || few.linear(&weight, None))?;
+        refused(&product, &limits, &["'fc'", "parameter 'fc.weight'", "16384 bytes", "at most 8192 bytes"]);
+        // A reshape has no name of its own, but what it renames has.
+        let rows = images.reshape([128, 64])?;
+        refused(&rows.matmul(&weight)?, &limits, &["input 'images'", "32768 bytes", "at most 8192 bytes"]);
+        // What an op computes is called after it.
+        let relu = graph.scoped("features.1", || weight.relu())?;
+        refused(&few.matmul(&relu)?, &limits, &["output 0 of relu 'features.1'", "16384", "at most 8192"]);
+        Ok(())
+    }
+
+    #[test]
+    fn a_buffer_that_does_not_fit_is_named_with_both_numbers() -> Result<()> {
+        let limits = Limits { max_buffer_bytes: 20 << 10, ..Limits::default() };
+        let graph = Graph::new();
+        let images = graph.input("images", [2, 1, 64, 64])?;
+        refused(&images.relu()?, &limits, &["input 'images'", "32768 bytes", "at most 20480 bytes"]);
+        let wide = graph.input("row", [1, 64])?.broadcast_to([128, 64])?;
+        refused(&wide.sum(&[1], false)?, &limits, &["output 0 of broadcast_to", "32768", "20480"]);
+        Ok(())
+    }
+
+    /// Packing the operands and adding up partial sums is no arithmetic of the op's.
+    #[test]
+    fn operations_are_those_of_the_kernels_that_compute() -> Result<()> {
+        let graph = Graph::new();
+        let (x, w) = (graph.input("x", [4, 32, 14, 14])?, graph.input("w", [64, 32, 3, 3])?);
+        let output = x.conv2d(&w, None, Conv2d::default().padding(1))?;
+        let grad = output.gradients_from(&graph.input("grad_output", output.shape())?, &[&w])?.remove(0);
+        for (tensor, limits, computing) in [
+            (&output, Limits::default(), "conv2d"),
+            (&output, Limits { max_binding_bytes: 80 << 10, ..Limits::default() }, "conv2d"),
+            (&grad, Limits::default(), "conv2d_backward_weight"),
+        ] {
+            let plan = planned(tensor, &limits)?;
+            let mut flops: HashMap<&str, (u64, usize)> = HashMap::new();
+            for step in &plan.steps {
+                let Step::Dispatch(d) = step else { continue };
+                let entry = flops.entry(plan.kernels[d.kernel].name).or_default();
+                *entry = (entry.0 + d.flops, entry.1 + 1);
+            }
+            assert_eq!(flops[computing].0, 2 * 4 * 64 * 14 * 14 * 32 * 9, "{flops:?}");
+            assert!(flops.len() > 1 && flops["channels_last"].0 == 0, "{flops:?}");
+            assert!(flops.iter().all(|(name, (f, _))| *name == computing || *f == 0), "{flops:?}");
+            assert!(
+                limits == Limits::default() || flops[computing].1 > 1,
+                "the images were split: {flops:?}"
+            );
+        }
+        Ok(())
     }
 }

@@ -73,7 +73,7 @@ pub struct Dispatch {
     pub why: String,
     /// The element-wise nodes that it computes too.
     pub fused: Vec<String>,
-    /// Floating-point operations of the whole op; 0 for all but its first launch.
+    /// Its share of the op's floating-point operations; 0 for one that only prepares or gathers.
     pub flops: u64,
 }
 

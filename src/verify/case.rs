@@ -1,39 +1,12 @@
-//! One case: a graph, its inputs and their data, and the outputs to look at.
+//! One case: a graph, its inputs and how they are filled, and the outputs to look at.
 
+use super::data::{Fill, Input, Values};
 use super::line::{Fields, Line};
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::graph::{Graph, Tensor};
-use crate::random::Rng;
 use crate::shape::Shape;
 use crate::tensor::HostTensor;
-
-/// How inputs are filled.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Fill {
-    /// Integers of at most this size: with few enough terms every partial sum is exact.
-    Integers(u32),
-    /// Uniform in `[-range, range)`.
-    Real(f64),
-    /// Integers from 0 to below this one: class indices.
-    Indices(u32),
-    /// Zeros of both signs, tiny and huge numbers, in turn.
-    Special,
-}
-
-impl Fill {
-    /// How the error `grad_output` of a case with such inputs is filled.
-    fn of_error(self) -> Self {
-        match self {
-            Fill::Integers(most) => Fill::Integers(most),
-            Fill::Indices(_) | Fill::Special => Fill::Integers(3),
-            Fill::Real(_) => Fill::Real(1.0),
-        }
-    }
-}
-
-const SPECIAL: [f32; 14] =
-    [0.0, -0.0, 1e-30, -1e-30, 1e-6, -1e-6, 1.0, -1.0, 20.0, -20.0, 80.0, -80.0, 1e4, -1e4];
 
 /// Where outputs have no derivative, for finite differences to keep away from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,8 +29,8 @@ pub struct Case {
     pub line: Line,
     /// What it computes.
     pub graph: Graph,
-    /// Its inputs and their data.
-    pub inputs: Vec<(Tensor, HostTensor)>,
+    /// Its inputs, which hold no data before [`Case::data`] is asked for it.
+    pub inputs: Vec<Input>,
     /// What is looked at, by name: `output`, `grad_input`, ...
     pub outputs: Vec<(String, Tensor)>,
     /// Where there is no derivative.
@@ -84,11 +57,6 @@ impl Case {
         self.fill
     }
 
-    /// The random numbers of one of its tensors: they depend on the seed and the name alone.
-    pub(super) fn rng(&self, name: &str) -> Rng {
-        Rng::named(self.seed, name)
-    }
-
     /// An input filled as the line says.
     pub(super) fn input(&mut self, name: &str, shape: &[usize]) -> Result<Tensor> {
         self.input_filled(name, shape, self.fill)
@@ -96,40 +64,26 @@ impl Case {
 
     /// An input filled in a way of its own.
     pub(super) fn input_filled(&mut self, name: &str, shape: &[usize], fill: Fill) -> Result<Tensor> {
-        let index = matches!(fill, Fill::Indices(_));
-        let tensor =
-            if index { self.graph.input_u32(name, shape)? } else { self.graph.input(name, shape)? };
-        let mut rng = self.rng(name);
-        let count = tensor.shape().elements();
-        // A single number is never 0: all that it is multiplied with would be 0 too.
-        let single = count == 1;
-        let values = |mut value: Box<dyn FnMut(usize) -> f32 + '_>| {
-            HostTensor::from_f32(shape, (0..count).map(&mut value).collect())
+        self.input_of(name, shape, Values::Fill(fill))
+    }
+
+    /// An input of values that no fill gives.
+    pub(super) fn input_of(&mut self, name: &str, shape: &[usize], values: Values) -> Result<Tensor> {
+        let tensor = if values.is_index() {
+            self.graph.input_u32(name, shape)?
+        } else {
+            self.graph.input(name, shape)?
         };
-        let value = match fill {
-            Fill::Indices(below) => {
-                HostTensor::from_u32(shape, (0..count).map(|_| rng.below(below as usize) as u32).collect())
-            }
-            Fill::Integers(most) => {
-                let most = most as usize;
-                let any = move |rng: &mut Rng| rng.below(2 * most + 1) as f32 - most as f32;
-                let not_0 = move |rng: &mut Rng| (1 + rng.below(most.max(1))) as f32;
-                values(Box::new(move |_| if single { not_0(&mut rng) } else { any(&mut rng) }))
-            }
-            Fill::Real(range) => values(Box::new(move |_| rng.range(-range, range) as f32)),
-            Fill::Special => values(Box::new(|i| SPECIAL[i % SPECIAL.len()])),
-        };
-        self.inputs.push((tensor.clone(), value?));
+        self.inputs.push(Input::new(&tensor, values, self.seed));
         Ok(tensor)
     }
 
-    /// Gives an input other data.
-    pub(super) fn set(&mut self, tensor: &Tensor, values: Vec<f32>) -> Result<()> {
-        let value = HostTensor::from_f32(tensor.shape(), values)?;
-        for (_, held) in self.inputs.iter_mut().filter(|(t, _)| t.id() == tensor.id()) {
-            *held = value.clone();
-        }
-        Ok(())
+    /// Its inputs with their data, made anew by each call: the same for the same line.
+    ///
+    /// # Errors
+    /// None for a case that could be built.
+    pub fn data(&self) -> Result<Vec<(Tensor, HostTensor)>> {
+        self.inputs.iter().map(|input| Ok((input.tensor.clone(), input.data()?))).collect()
     }
 
     /// Looks at an output.
@@ -140,7 +94,7 @@ impl Case {
     /// Looks at an output and, for a given error, at the gradients of all `f32` inputs made so far.
     pub(super) fn output_and_gradients(&mut self, output: &Tensor) -> Result<()> {
         self.output("output", output);
-        let inputs: Vec<Tensor> = self.inputs.iter().map(|(t, _)| t.clone()).collect();
+        let inputs: Vec<Tensor> = self.inputs.iter().map(|i| i.tensor.clone()).collect();
         let wrt: Vec<&Tensor> = inputs.iter().filter(|t| t.ty().dtype == DType::F32).collect();
         let grad = self.input_filled("grad_output", &output.shape(), self.fill.of_error())?;
         for (tensor, grad) in wrt.iter().zip(output.gradients_from(&grad, &wrt)?) {
@@ -151,7 +105,7 @@ impl Case {
 
     /// Elements of all its tensors.
     pub fn elements(&self) -> usize {
-        let shapes = self.inputs.iter().map(|(t, _)| t).chain(self.outputs.iter().map(|(_, t)| t));
+        let shapes = self.inputs.iter().map(|i| &i.tensor).chain(self.outputs.iter().map(|(_, t)| t));
         shapes.map(|t| Shape::elements(&t.shape())).sum()
     }
 

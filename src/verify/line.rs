@@ -18,6 +18,19 @@ pub struct Line {
     pub fields: Vec<(String, String)>,
 }
 
+impl Line {
+    /// The line with another value of a field, which is added where it is missing.
+    pub fn with(&self, key: &str, value: impl Into<String>) -> Self {
+        let mut line = self.clone();
+        let value = value.into();
+        match line.fields.iter_mut().find(|(k, _)| k == key) {
+            Some((_, held)) => *held = value,
+            None => line.fields.push((key.to_owned(), value)),
+        }
+        line
+    }
+}
+
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.op)?;

@@ -117,7 +117,7 @@ pub fn estimate(
 }
 
 /// A state before the first run, with seed 0.
-pub(super) fn first_value(name: &str, ty: &TensorType, init: crate::ops::Init) -> Array {
+pub(crate) fn first_value(name: &str, ty: &TensorType, init: crate::ops::Init) -> Array {
     let values = init.values(name, 0, ty.shape.elements());
     Array { ty: ty.clone(), data: values.into_iter().map(f64::from).collect() }
 }
@@ -142,7 +142,7 @@ impl Case {
         let value = |(tensor, value): &(crate::Tensor, HostTensor)| {
             (tensor.name().unwrap_or_default(), Array::from_host(value))
         };
-        let inputs: HashMap<String, Array> = self.inputs.iter().map(value).collect();
+        let inputs: HashMap<String, Array> = self.data()?.iter().map(value).collect();
         let outputs: Vec<ValueId> = self.outputs.iter().map(|(_, t)| t.id()).collect();
         estimate(&self.graph.with(Clone::clone), &outputs, &inputs)
     }

@@ -137,7 +137,7 @@ pub struct Outcome {
 pub fn run(case: &Case, adapter: &Adapter, effort: Effort) -> Result<Outcome> {
     let expected = case.expected()?;
     let named = |(tensor, value): &(Tensor, HostTensor)| (tensor.name().unwrap_or_default(), value.clone());
-    let inputs: Vec<_> = case.inputs.iter().map(named).collect();
+    let inputs: Vec<_> = case.data()?.iter().map(named).collect();
     let names: Vec<_> = case.outputs.iter().map(|(name, _)| name.clone()).collect();
     let mut trial = Trial::new(&inputs, &names, &expected, adapter, effort);
     let plans = trial.plans(case);
@@ -356,7 +356,7 @@ fn mistrust(case: &Case, expected: &[Estimate]) -> Result<Option<String>> {
         }
         (tensor.name().unwrap_or_default(), array)
     };
-    let inputs: HashMap<String, Array> = case.inputs.iter().map(positive).collect();
+    let inputs: HashMap<String, Array> = case.data()?.iter().map(positive).collect();
     let outputs: Vec<_> = case.outputs.iter().map(|(_, t)| t.id()).collect();
     let structure = estimate(&case.graph.with(Clone::clone), &outputs, &inputs)?;
     for (((name, _), result), structure) in case.outputs.iter().zip(expected).zip(&structure) {

@@ -1,5 +1,6 @@
 //! Element-wise functions of two tensors, broadcast.
 
+use super::super::data::Values;
 use super::super::line::{Fields, sizes};
 use super::{Case, pick, seed, shape};
 use crate::error::Result;
@@ -49,15 +50,11 @@ pub(super) fn build(op: &str, case: &mut Case, fields: &Fields<'_>) -> Result<()
         "mul" => Binary::Mul,
         _ => Binary::Div,
     };
-    let (left, right) = (case.input("a", &a)?, case.input("b", &b)?);
-    if function == Binary::Div {
-        // Away from 0.
-        let mut rng = case.rng("divisor");
-        let sign = |draw: f64| if draw < 0.5 { -1.0 } else { 1.0 };
-        let values = (0..right.shape().elements()).map(|_| sign(rng.uniform()) * rng.range(0.5, 4.0));
-        let values = values.map(|v| v as f32).collect();
-        case.set(&right, values)?;
-    }
+    let left = case.input("a", &a)?;
+    let right = match function {
+        Binary::Div => case.input_of("b", &b, Values::Divisors)?,
+        _ => case.input("b", &b)?,
+    };
     let output = case.graph.apply(Op::Binary(function), &[&left, &right])?.remove(0);
     case.output_and_gradients(&output)
 }

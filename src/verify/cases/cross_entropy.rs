@@ -41,13 +41,18 @@ pub(super) fn build(_: &str, case: &mut Case, fields: &Fields<'_>) -> Result<()>
     // One more than there are classes: such a target matches none.
     let classes = shape.get(1).copied().unwrap_or(1) as u32 + 1;
     let target = case.input_filled("target", &rows, Fill::Indices(classes))?;
-    let counted = |index| case.inputs[1].1.as_u32().map(|all| all.iter().any(|t| Some(*t) != index));
-    if reduction == Reduction::Mean && !counted(options.ignore_index)? {
+    if reduction == Reduction::Mean && nothing_counts(case, options)? {
         // The mean over no row is 0 / 0 by definition, which is nothing to compare.
         return Err(Error::argument("ignore_index", "a class that is not every target's", "every target"));
     }
     let loss = logits.cross_entropy(&target, options, reduction)?;
     case.output_and_gradients(&loss)
+}
+
+/// Whether every target is the class that is ignored.
+fn nothing_counts(case: &Case, options: CrossEntropy) -> Result<bool> {
+    let Some(ignored) = options.ignore_index else { return Ok(false) };
+    Ok(case.inputs[1].data()?.as_u32()?.iter().all(|target| *target == ignored))
 }
 
 pub(super) fn random(op: &str, rng: &mut Rng) -> String {

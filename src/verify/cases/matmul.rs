@@ -2,7 +2,9 @@
 
 use super::super::line::{Fields, sizes};
 use super::{Case, pick, seed, size};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::graph::Tensor;
+use crate::ops::{MatMul, MatMulGeometry, Op};
 use crate::random::Rng;
 
 pub(super) const OPS: &[&str] = &["matmul", "linear"];
@@ -33,6 +35,15 @@ const BATCHED: [(&str, &str); 6] = [
     ("3x2x5", "5"),
 ];
 
+/// Operands stored transposed, and a bias: what gradients and layers ask of the op.
+const STORED: [&str; 5] = [
+    "a=7x5 b=7x9 trans_a",
+    "a=33x5 b=10x5 trans_b bias",
+    "a=31x65 b=13x31 trans_a trans_b",
+    "a=64x36 b=36x20 bias",
+    "a=3x9x4 b=3x9x8 trans_a",
+];
+
 pub(super) fn lines() -> Vec<String> {
     let mut lines = Vec::new();
     for data in ["integers:3", "real:1"] {
@@ -40,6 +51,7 @@ pub(super) fn lines() -> Vec<String> {
             lines.push(format!("matmul a={m}x{k} b={k}x{n} data={data}"));
             lines.push(format!("linear input={m}x{k} weight={n}x{k} bias data={data}"));
         }
+        lines.extend(STORED.map(|how| format!("matmul {how} data={data}")));
         lines.extend(BATCHED.map(|(a, b)| format!("matmul a={a} b={b} data={data}")));
         lines.push(format!("linear input=2x3x6 weight=5x6 data={data}"));
     }
@@ -48,9 +60,7 @@ pub(super) fn lines() -> Vec<String> {
 
 pub(super) fn build(op: &str, case: &mut Case, fields: &Fields<'_>) -> Result<()> {
     if op == "matmul" {
-        let a = case.input("a", &fields.shape("a")?)?;
-        let b = case.input("b", &fields.shape("b")?)?;
-        let product = a.matmul(&b)?;
+        let product = product(case, fields)?;
         return case.output_and_gradients(&product);
     }
     let input = case.input("input", &fields.shape("input")?)?;
@@ -60,6 +70,25 @@ pub(super) fn build(op: &str, case: &mut Case, fields: &Fields<'_>) -> Result<()
     let bias = if fields.flag("bias") { Some(case.input("bias", &[outputs])?) } else { None };
     let output = input.linear(&weight, bias.as_ref())?;
     case.output_and_gradients(&output)
+}
+
+/// `matmul` as users call it; with operands stored transposed or a bias, which only layers ask for, the op.
+fn product(case: &mut Case, fields: &Fields<'_>) -> Result<Tensor> {
+    let options = MatMul { trans_a: fields.flag("trans_a"), trans_b: fields.flag("trans_b") };
+    let (a_shape, b_shape) = (fields.shape("a")?, fields.shape("b")?);
+    let (a, b) = (case.input("a", &a_shape)?, case.input("b", &b_shape)?);
+    let bias = match fields.flag("bias") {
+        true => {
+            let sizes = MatMulGeometry::new(&options, &a_shape.into(), &b_shape.into());
+            Some(case.input("bias", &[sizes.map_err(|m| Error::op("matmul", "", m))?.n])?)
+        }
+        false => None,
+    };
+    if bias.is_none() && options == MatMul::default() {
+        return a.matmul(&b);
+    }
+    let inputs: Vec<&Tensor> = [&a, &b].into_iter().chain(&bias).collect();
+    case.graph.apply(Op::MatMul(options), &inputs).map(|mut outputs| outputs.remove(0))
 }
 
 pub(super) fn random(op: &str, rng: &mut Rng) -> String {

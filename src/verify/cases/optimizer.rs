@@ -1,5 +1,6 @@
 //! One step of each optimizer.
 
+use super::super::data::Values;
 use super::super::line::{Fields, sizes};
 use super::{Case, pick, seed, shape};
 use crate::error::{Error, Result};
@@ -62,10 +63,7 @@ fn adam(case: &mut Case, fields: &Fields<'_>, options: AdamStep, first: [&Tensor
     let [param, grad, lr] = first;
     let shape = param.shape();
     let exp_avg = case.input_filled("exp_avg", &shape, Fill::Real(0.1))?;
-    let exp_avg_sq = case.input_filled("exp_avg_sq", &shape, Fill::Real(0.1))?;
-    let mut rng = case.rng("squares");
-    let squares = (0..shape.elements()).map(|_| rng.range(1e-4, 0.16) as f32).collect();
-    case.set(&exp_avg_sq, squares)?;
+    let exp_avg_sq = case.input_of("exp_avg_sq", &shape, Values::Squares)?;
     let init = Init::Constant((step - 1) as f32);
     let counter = case.graph.state("step", TensorType::u32([]), init, Role::Optimizer)?;
     let counter = case.graph.apply(Op::Increment, &[&counter])?.remove(0);

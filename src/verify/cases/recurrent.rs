@@ -1,12 +1,12 @@
 //! Recurrent layers in one direction: every kind, size, direction and mask.
 
+use super::super::data::Values;
 use super::super::line::Fields;
 use super::{Case, pick, seed, size};
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::ops::{Op, Recurrent, RecurrentKind};
 use crate::random::Rng;
-use crate::tensor::HostTensor;
 use crate::verify::Fill;
 
 pub(super) const OPS: &[&str] = &["rnn_tanh", "rnn_relu", "lstm", "gru"];
@@ -61,9 +61,7 @@ fn inputs(case: &mut Case, sizes: [usize; 3], o: &Recurrent) -> Result<Vec<Tenso
     }
     if o.masked {
         // Not an f32 input, so that no gradient is asked of it.
-        let lengths = case.graph.input_u32("lengths", [batch])?;
-        let values = (0..batch).map(|b| (steps - b % steps.max(1)) as u32).collect();
-        case.inputs.push((lengths.clone(), HostTensor::from_u32([batch], values)?));
+        let lengths = case.input_of("lengths", &[batch], Values::Lengths(steps))?;
         inputs.push(lengths.sequence_mask(steps)?);
     }
     Ok(inputs)

@@ -1,5 +1,6 @@
 //! Element-wise functions of one tensor.
 
+use super::super::data::Values;
 use super::super::line::{Fields, sizes};
 use super::{Case, pick, seed, shape};
 use crate::error::Result;
@@ -62,12 +63,12 @@ fn function(op: &str, fields: &Fields<'_>) -> Result<Unary> {
 pub(super) fn build(op: &str, case: &mut Case, fields: &Fields<'_>) -> Result<()> {
     case.kink = Kink::Zero;
     let function = function(op, fields)?;
-    let input = case.input("input", &fields.shape("input")?)?;
-    if function == Unary::Sqrt {
+    let shape = fields.shape("input")?;
+    let input = match function {
         // Away from 0, where the slope has no bound.
-        let values = case.inputs[0].1.as_f32()?.iter().map(|v| v.abs() + 0.01).collect();
-        case.set(&input, values)?;
-    }
+        Unary::Sqrt => case.input_of("input", &shape, Values::Beyond(0.01, case.fill()))?,
+        _ => case.input("input", &shape)?,
+    };
     let output = input.unary(function)?;
     case.output_and_gradients(&output)
 }

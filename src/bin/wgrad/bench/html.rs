@@ -120,9 +120,10 @@ fn rows(report: &Report) -> String {
     for row in &report.rows {
         let name = format!("{} {} {}", row.layer, row.op, row.requested);
         let start = format!(
-            "<tr><td>{}</td><td>{}</td><td>{}</td>",
+            "<tr><td>{}</td><td>{}</td><td title=\"{}\">{}</td>",
             escape(name.trim()),
             row.pass,
+            escape(&row.case),
             escape(&row.shape)
         );
         text += &start;

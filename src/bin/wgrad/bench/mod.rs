@@ -25,7 +25,8 @@ enum Command {
     /// Measure ops, forward and each gradient, over named sets of shapes or one shape.
     ///
     /// `wgrad bench conv2d --shape n16c64h28w28k64r3s3p1 --pass wgrad` is short for
-    /// `wgrad bench ops --op conv2d --shape .. --pass wgrad`; `--list` shows sets, ops and their letters.
+    /// `wgrad bench ops --op conv2d --shape .. --pass wgrad`; `--list` shows sets, ops and their letters. Any op of
+    /// `wgrad parity` is measured with `--case`, which takes the same lines.
     Ops(ops::OpsArgs),
     /// Measure whole training steps of named models.
     Train(train::TrainArgs),
@@ -61,7 +62,7 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<()> {
             if wgrad::bench::op(name).is_err() {
                 let ops: Vec<_> = wgrad::bench::OPS.iter().map(|o| o.name).collect();
                 anyhow::bail!(
-                    "bench: expected ops, train, peaks, shader, compare or an op ({}), got {name}",
+                    "bench: expected ops, train, peaks, shader, compare or an op with letters ({}; others with ops --case), got {name}",
                     ops.join(", ")
                 );
             }

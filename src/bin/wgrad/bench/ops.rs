@@ -24,6 +24,9 @@ pub struct OpsArgs {
     /// Its shape, as letters and numbers: n16c64h28w28k64r3s3p1.
     #[arg(long, requires = "op")]
     shape: Vec<String>,
+    /// One case in a line, as `wgrad parity --list` prints them; may be given several times.
+    #[arg(long, value_name = "LINE", conflicts_with_all = ["set", "op"])]
+    case: Vec<String>,
     /// fwd, dgrad, wgrad, bgrad or all; several with commas.
     #[arg(long, value_delimiter = ',', default_value = "all")]
     pass: Vec<String>,
@@ -36,6 +39,9 @@ pub struct OpsArgs {
     /// Take a new set of buffers for each run, so that the cache is cold.
     #[arg(long)]
     cold: bool,
+    /// Print the lines of the cases, which --case takes, and measure none.
+    #[arg(long)]
+    lines: bool,
     /// List sets, ops and the letters of their shapes.
     #[arg(long)]
     list: bool,
@@ -49,6 +55,11 @@ pub fn run(args: &OpsArgs) -> anyhow::Result<()> {
     }
     let (cases, mut rows) = cases(args)?;
     anyhow::ensure!(!cases.is_empty() || !rows.is_empty(), "no case is left: see wgrad bench ops --list");
+    if args.lines {
+        let lines: Vec<String> = cases.iter().map(|case| case.line.to_string()).collect();
+        lines.chunk_by(|a, b| a == b).for_each(|same| println!("{}", same[0]));
+        return Ok(());
+    }
     let session = Session::open(&args.measure)?;
     let roofs = roofs(&session)?;
     let cases = with_variants(args, &session, cases, &mut rows);
@@ -185,29 +196,17 @@ fn roofs(session: &Session) -> anyhow::Result<Option<Roofs>> {
     Ok(roofs)
 }
 
-/// The cases asked for; what is malformed becomes a skipped row and the others go on.
+/// The cases asked for; what is malformed in a table becomes a skipped row and the others go on.
 fn cases(args: &OpsArgs) -> anyhow::Result<(Vec<Case>, Vec<Row>)> {
-    let mut lines: Vec<wgrad::Result<Line>> = Vec::new();
-    if let Some(name) = &args.op {
-        op(name)?;
-        lines.extend(args.shape.iter().map(|text| {
-            let shape = Dims::parse(text)?;
-            Ok(Line { set: "command line".into(), layer: String::new(), count: 1, op: name.clone(), shape })
-        }));
-    } else {
-        let smoke = ["smoke".to_owned()];
-        let names = if args.set.is_empty() { &smoke[..] } else { &args.set[..] };
-        for set in names {
-            lines.extend(sets::lines(set)?);
-        }
-    }
     let wanted: Option<Vec<Pass>> = match args.pass.iter().any(|p| p == "all") {
         true => None,
         false => Some(args.pass.iter().map(|p| p.parse()).collect::<wgrad::Result<_>>()?),
     };
+    // On the command line a pass that the op does not have is a mistake; in a set it is not there.
+    let strict = !args.case.is_empty() || args.op.is_some();
     let (mut cases, mut skipped) = (Vec::new(), Vec::new());
-    for line in lines {
-        match line.and_then(|line| of_line(&line, wanted.as_deref(), args.op.is_some())) {
+    for passes in passes(args)? {
+        match passes.and_then(|passes| chosen(passes, wanted.as_deref(), strict)) {
             Ok(more) => cases.extend(more),
             Err(error) => skipped.push(bad_line(&error.to_string())),
         }
@@ -218,14 +217,37 @@ fn cases(args: &OpsArgs) -> anyhow::Result<(Vec<Case>, Vec<Row>)> {
     Ok((cases, skipped))
 }
 
-fn of_line(line: &Line, wanted: Option<&[Pass]>, strict: bool) -> wgrad::Result<Vec<Case>> {
-    let passes = Case::passes(op(&line.op)?, &line.shape)?;
-    let chosen = match wanted {
-        None => passes,
-        // On the command line a pass that the op does not have is a mistake; in a set it is not there.
-        Some(wanted) => wanted.iter().copied().filter(|p| strict || passes.contains(p)).collect(),
-    };
-    chosen.into_iter().map(|pass| Case::of_line(line, pass)).collect()
+/// Every pass of each case asked for.
+fn passes(args: &OpsArgs) -> anyhow::Result<Vec<wgrad::Result<Vec<Case>>>> {
+    let set = "command line";
+    if !args.case.is_empty() {
+        // What cannot be built is an error of the command.
+        let cases = args.case.iter().map(|text| Case::of_line(set, &text.parse()?));
+        return Ok(cases.collect::<wgrad::Result<Vec<_>>>()?.into_iter().map(Ok).collect());
+    }
+    if let Some(name) = &args.op {
+        op(name)?;
+        let line = |text: &String| {
+            let shape = Dims::parse(text)?;
+            Case::of_table(&Line { set: set.into(), layer: String::new(), count: 1, op: name.clone(), shape })
+        };
+        return Ok(args.shape.iter().map(line).collect());
+    }
+    let smoke = ["smoke".to_owned()];
+    let names = if args.set.is_empty() { &smoke[..] } else { &args.set[..] };
+    let mut found = Vec::new();
+    for set in names {
+        found.extend(sets::lines(set)?.into_iter().map(|line| Case::of_table(&line?)));
+    }
+    Ok(found)
+}
+
+fn chosen(passes: Vec<Case>, wanted: Option<&[Pass]>, strict: bool) -> wgrad::Result<Vec<Case>> {
+    match wanted {
+        None => Ok(passes),
+        Some(wanted) if strict => Case::choose(&passes, wanted),
+        Some(wanted) => Ok(passes.into_iter().filter(|case| wanted.contains(&case.pass)).collect()),
+    }
 }
 
 fn bad_line(error: &str) -> Row {
@@ -254,9 +276,10 @@ fn named(case: &Case) -> Row {
         set: case.set.clone(),
         layer: case.layer.clone(),
         count: case.count,
-        op: case.op.name.into(),
+        op: case.op.clone(),
         pass: case.pass.to_string(),
-        shape: case.shape.to_string(),
+        shape: case.shape.clone(),
+        case: case.line.to_string(),
         requested: case.variant.map(|v| v.to_string()).unwrap_or_default(),
         ..Row::default()
     }
@@ -271,7 +294,9 @@ fn list() {
             text.lines().filter(|l| !l.starts_with('#')).count().saturating_sub(1)
         );
     }
-    println!("ops and the letters of their shapes ([] is optional):");
+    println!(
+        "ops and the letters of their shapes ([] is optional); every op of wgrad parity --list has --case:"
+    );
     for op in OPS {
         println!("  {:14} {:46} {}", op.name, op.keys, op.about);
     }

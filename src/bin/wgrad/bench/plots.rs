@@ -5,7 +5,7 @@ use plotters::prelude::*;
 use wgrad::bench::{Roofs, Row};
 
 /// Colours of ops, easy to tell apart for the colour-blind (Okabe and Ito's palette).
-const COLOURS: [RGBColor; 7] = [
+const COLOURS: [RGBColor; 8] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
     RGBColor(0, 158, 115),
@@ -13,17 +13,19 @@ const COLOURS: [RGBColor; 7] = [
     RGBColor(230, 159, 0),
     RGBColor(86, 180, 233),
     RGBColor(80, 80, 80),
+    RGBColor(240, 228, 66),
 ];
 
 /// What share a colour in the plot: op families.
 fn family(op: &str) -> (usize, &'static str) {
     match op {
         "conv2d" => (0, "conv2d"),
-        "matmul" => (1, "matmul"),
+        "matmul" | "linear" => (1, "matmul"),
         "max_pool2d" | "avg_pool2d" => (2, "pools"),
         "softmax" | "log_softmax" | "cross_entropy" | "argmax" => (3, "softmax, loss"),
         "sgd" | "adam" => (4, "optimizers"),
-        "sum" | "broadcast_to" => (5, "sums, broadcasts"),
+        "rnn_tanh" | "rnn_relu" | "lstm" | "gru" => (7, "recurrent"),
+        "sum" | "mean" | "broadcast_to" => (5, "sums, broadcasts"),
         // A row without an op is a whole step.
         "" => (0, "training steps"),
         _ => (6, "element-wise"),

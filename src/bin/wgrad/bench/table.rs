@@ -65,7 +65,10 @@ pub fn row(row: &Row, roofs: Option<&Roofs>) {
                 marks(row)
             );
         }
-        (Status::Failed(why), _) => println!("{start} FAILED: {why}"),
+        (Status::Failed(why), _) => {
+            let again = if row.case.is_empty() { String::new() } else { format!(" [--case '{}']", row.case) };
+            println!("{start} FAILED: {why}{again}");
+        }
         (Status::Skipped(why), _) => println!("{start} SKIPPED: {why}"),
         (Status::Ok, None) => println!("{start} not measured"),
     }

@@ -1,0 +1,132 @@
+//! The data of a case's inputs: made when it is asked for, from the seed and the tensor's name alone.
+
+use crate::error::Result;
+use crate::graph::Tensor;
+use crate::random::Rng;
+use crate::shape::Shape;
+use crate::tensor::HostTensor;
+
+/// How inputs are filled.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Fill {
+    /// Integers of at most this size: with few enough terms every partial sum is exact.
+    Integers(u32),
+    /// Uniform in `[-range, range)`.
+    Real(f64),
+    /// Integers from 0 to below this one: class indices.
+    Indices(u32),
+    /// Zeros of both signs, tiny and huge numbers, in turn.
+    Special,
+}
+
+impl Fill {
+    /// How the error `grad_output` of a case with such inputs is filled.
+    pub(super) fn of_error(self) -> Self {
+        match self {
+            Fill::Integers(most) => Fill::Integers(most),
+            Fill::Indices(_) | Fill::Special => Fill::Integers(3),
+            Fill::Real(_) => Fill::Real(1.0),
+        }
+    }
+}
+
+const SPECIAL: [f32; 14] =
+    [0.0, -0.0, 1e-30, -1e-30, 1e-6, -1e-6, 1.0, -1.0, 20.0, -20.0, 80.0, -80.0, 1e4, -1e4];
+
+/// The values of an input.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Values {
+    /// What a fill gives.
+    Fill(Fill),
+    /// The distances from 0 of what a fill gives, and this much more.
+    Beyond(f32, Fill),
+    /// Uniform in `[0.5, 4)`, of either sign.
+    Divisors,
+    /// Uniform in `[1e-4, 0.16)`: averages of squares.
+    Squares,
+    /// Lengths of sequences: from this many steps down to 1, in turn.
+    Lengths(usize),
+}
+
+impl Values {
+    pub(super) fn is_index(self) -> bool {
+        matches!(self, Values::Lengths(_) | Values::Fill(Fill::Indices(_)))
+    }
+}
+
+/// An input of a case, and how its data is made.
+#[derive(Debug, Clone)]
+pub struct Input {
+    /// The tensor; its name says what it is.
+    pub tensor: Tensor,
+    values: Values,
+    seed: u64,
+}
+
+impl Input {
+    pub(super) fn new(tensor: &Tensor, values: Values, seed: u64) -> Self {
+        Self { tensor: tensor.clone(), values, seed }
+    }
+
+    /// Its data: the same for the same seed and name.
+    ///
+    /// # Errors
+    /// None for an input of a case that could be built.
+    pub fn data(&self) -> Result<HostTensor> {
+        self.of_shape(self.tensor.shape())
+    }
+
+    /// The data of the first rows, at most this many, along the first dimension.
+    pub(crate) fn rows(&self, most: usize) -> Result<HostTensor> {
+        let mut shape = self.tensor.shape().to_vec();
+        shape.iter_mut().take(1).for_each(|rows| *rows = most.min(*rows));
+        self.of_shape(shape.into())
+    }
+
+    fn of_shape(&self, shape: Shape) -> Result<HostTensor> {
+        let name = self.tensor.name().unwrap_or_default();
+        let rng = |stream: &str| Rng::named(self.seed, stream);
+        let count = shape.elements();
+        let f32s = |values: Vec<f32>| HostTensor::from_f32(shape.clone(), values);
+        let u32s = |value: &mut dyn FnMut(usize) -> u32| {
+            HostTensor::from_u32(shape.clone(), (0..count).map(value).collect())
+        };
+        match self.values {
+            Values::Fill(Fill::Indices(below)) => {
+                let mut rng = rng(&name);
+                u32s(&mut |_| rng.below(below as usize) as u32)
+            }
+            Values::Lengths(steps) => u32s(&mut |b| (steps - b % steps.max(1)) as u32),
+            Values::Fill(fill) => f32s(floats(fill, &mut rng(&name), count)),
+            Values::Beyond(least, fill) => {
+                let all = floats(fill, &mut rng(&name), count);
+                f32s(all.into_iter().map(|v| v.abs() + least).collect())
+            }
+            Values::Divisors => {
+                let mut rng = rng("divisor");
+                let sign = |draw: f64| if draw < 0.5 { -1.0 } else { 1.0 };
+                let values = (0..count).map(|_| sign(rng.uniform()) * rng.range(0.5, 4.0));
+                f32s(values.map(|v| v as f32).collect())
+            }
+            Values::Squares => {
+                let mut rng = rng("squares");
+                f32s((0..count).map(|_| rng.range(1e-4, 0.16) as f32).collect())
+            }
+        }
+    }
+}
+
+/// The numbers of a fill that is not one of indices, in their order.
+fn floats(fill: Fill, rng: &mut Rng, count: usize) -> Vec<f32> {
+    match fill {
+        // A single number is never 0: all that it is multiplied with would be 0 too.
+        Fill::Integers(most) if count == 1 => vec![(1 + rng.below((most as usize).max(1))) as f32],
+        Fill::Integers(most) => {
+            let most = most as usize;
+            (0..count).map(|_| rng.below(2 * most + 1) as f32 - most as f32).collect()
+        }
+        Fill::Real(range) => (0..count).map(|_| rng.range(-range, range) as f32).collect(),
+        Fill::Indices(below) => (0..count).map(|_| rng.below(below as usize) as f32).collect(),
+        Fill::Special => (0..count).map(|i| SPECIAL[i % SPECIAL.len()]).collect(),
+    }
+}
