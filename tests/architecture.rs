@@ -73,7 +73,10 @@ const SHARED: [(&str, &[&str]); 5] = [
     ("src/reference", &["erf", "interpreter", "mod", "parallel"]),
     // Micro-kernels of the benchmark, and packed operands of the convolutions.
     ("shaders", &["bench_empty", "bench_fma", "bench_stream", "bench_workgroup", "channels_last"]),
-    ("src/kernels", &["channels_last", "epilogue", "mod", "partials", "peaks", "template", "tile"]),
+    (
+        "src/kernels",
+        &["channels_last", "epilogue", "mod", "partials", "peaks", "refusal", "template", "tile"],
+    ),
     ("src/verify/cases", &["mod", "reshape"]),
 ];
 
