@@ -17,6 +17,10 @@ const WORKGROUP_BYTES: usize = 16 << 10;
 /// The subgroup size for which rows are passed round by shuffles.
 const SUBGROUP: usize = 8;
 
+/// Multiply-adds of a turn of an inner loop, in vectors of a CPU adapter: a longer loop falls out of the
+/// processor's cache of decoded instructions and runs at half speed.
+const TURN: usize = 512;
+
 /// How the rows and units of a step are dealt out.
 #[derive(Debug, Clone, Copy)]
 struct Shares {
@@ -25,13 +29,17 @@ struct Shares {
     whole: bool,
     /// Batch rows of an invocation.
     rows: usize,
+    /// Fours of units that an invocation computes together.
+    columns: usize,
     /// Invocations of a workgroup.
     lanes: usize,
     shuffle: bool,
+    wide: bool,
 }
 
 impl Shares {
-    fn choose(sizes: RecurrentSizes, limits: &Limits) -> Self {
+    /// `columns`: the most fours of units an invocation may compute together.
+    fn choose(sizes: RecurrentSizes, columns: usize, limits: &Limits) -> Self {
         let vec4s = sizes.hidden.div_ceil(4);
         let whole = vec4s <= MOST_LANES;
         let shuffle = limits.subgroup_size == Some(SUBGROUP as u32) && sizes.batch > 4;
@@ -46,18 +54,26 @@ impl Shares {
         } else {
             sizes.batch.next_power_of_two().min(4)
         };
-        let lanes = if whole {
-            vec4s.next_multiple_of(SUBGROUP)
-        } else if shuffle {
+        // A CPU adapter's workgroup is one vector wide, where no barrier has to switch between invocations.
+        let lanes = if shuffle {
             SUBGROUP
+        } else if whole {
+            vec4s.next_multiple_of(SUBGROUP)
         } else {
             MOST_LANES
         };
-        Self { sizes, whole, rows, lanes, shuffle }
+        let columns = if shuffle { columns.min(vec4s.div_ceil(lanes)) } else { 1 };
+        Self { sizes, whole, rows, columns, lanes, shuffle, wide: limits.wide_loads }
     }
 
+    /// Runs of units that a workgroup's invocations compute together.
+    fn all_tiles(&self) -> usize {
+        self.sizes.hidden.div_ceil(4 * self.lanes * self.columns)
+    }
+
+    /// Workgroups along the units.
     fn unit_tiles(&self) -> usize {
-        self.sizes.hidden.div_ceil(4 * self.lanes)
+        if self.whole { 1 } else { self.all_tiles() }
     }
 
     fn groups(&self) -> usize {
@@ -65,24 +81,26 @@ impl Shares {
     }
 
     fn values(&self, kind: RecurrentKind) -> Value {
-        let Self { sizes, whole, rows, lanes, shuffle } = *self;
+        let Self { sizes, whole, rows, columns, lanes, shuffle, wide } = *self;
         let RecurrentSizes { steps, batch, hidden } = sizes;
         context! {
             kind => kind.name(),
             gates => kind.gates(),
+            gates_at_once => (TURN / (16 * rows)).clamp(1, kind.gates()),
             vec4 => hidden % 4 == 0,
             // No invocation lies outside: nothing to guard.
-            full => batch.is_multiple_of(rows) && hidden == 4 * lanes * self.unit_tiles(),
+            full => batch.is_multiple_of(rows) && hidden.is_multiple_of(4 * lanes * columns),
             unit_tiles => self.unit_tiles(),
-            steps, batch, hidden, whole, rows, lanes, shuffle,
+            tiles => if whole { self.all_tiles() } else { 1 },
+            steps, batch, hidden, whole, rows, columns, lanes, shuffle, wide,
         }
     }
 
     fn why(&self) -> String {
-        let Self { whole, rows, lanes, shuffle, .. } = self;
+        let Self { whole, rows, columns, lanes, shuffle, .. } = self;
         let scope = if *whole { "whole sequence, hidden <= 256" } else { "a launch a step, hidden > 256" };
         let how = if *shuffle { "subgroup shuffles, subgroups of 8" } else { "no shuffles" };
-        format!("{scope}; {rows} rows x 4 units, {lanes} lanes, {how}")
+        format!("{scope}; {rows} rows x {} units, {lanes} lanes, {how}", 4 * columns)
     }
 
     /// A tensor of `runs` runs of `H` for each step and row, of which a launch sees `steps`.
@@ -157,7 +175,7 @@ fn build(
 
 pub(super) fn forward(o: &Recurrent, inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Mismatch> {
     let sizes = RecurrentSizes::of_gates(o.kind, inputs[0])?;
-    let shares = Shares::choose(sizes, limits);
+    let shares = Shares::choose(sizes, 1, limits);
     let count = if shares.whole { 1 } else { sizes.steps };
     let launches = (0..count).map(|s| forward_step(o, &shares, s, limits));
     Ok(Lowering { launches: launches.collect::<Result<_, _>>()?, ..Lowering::default() })
@@ -218,7 +236,7 @@ pub(super) fn backward(
     limits: &Limits,
 ) -> Result<Lowering, Mismatch> {
     let sizes = RecurrentSizes::of_hidden(inputs[0])?;
-    let shares = Shares::choose(sizes, limits);
+    let shares = Shares::choose(sizes, 2, limits);
     let count = if shares.whole { 1 } else { sizes.steps + 1 };
     let launches = (0..count).map(|s| backward_step(o, &shares, s, limits));
     Ok(Lowering { launches: launches.collect::<Result<_, _>>()?, ..Lowering::default() })
