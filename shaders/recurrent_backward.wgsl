@@ -3,7 +3,7 @@
 //   dh = grad_hidden[t] + carry + grad_gates[step after] weight_hh, then the cell's derivative gives grad_gates[t]
 //
 // A step is two passes over the units: the product with the errors of the step after, in which an invocation computes
-// {{ rows }} batch rows of {{ 4 * columns }} units, then the cell's derivative, 4 units of a row at a time. grad_state carries the
+// {{ rows }} batch rows of {{ 4 * fours }} units, then the cell's derivative, a row at a time. grad_state carries the
 // errors of h and c from pass to pass and step to step: an invocation meets the same units in all of them.
 // The product comes first, so that a launch needs no result of its own.
 {% if whole %}
@@ -12,7 +12,7 @@
 // One launch a step{{ ", the last of which only has the product left" if not pointwise else "" }}, workgroups of {{ lanes }} invocations along the units.
 {% endif %}
 {% if shuffle %}
-// Each lane loads four terms of one row of the errors and the subgroup passes them round, as in matmul.
+// Each lane loads {{ 4 * fours }} terms of one row of the errors and the subgroup passes them round, as in matmul.
 {% endif %}
 //
 // grad_hidden and grad_cells (T, B, H), weight_hh ({{ gates }} H, H), reserve (T, B, {{ saved }} H), mask (T, B); grad_gates and
@@ -27,7 +27,7 @@ const ROWS = {{ rows }}u;
 const G = {{ gates * hidden }}u;
 {% include "common/math.wgsl" %}
 {% include "common/recurrent.wgsl" %}
-{% from "common/recurrent_memory.wgsl" import element, place, load, store, terms %}
+{% from "common/recurrent_memory.wgsl" import element, place, split, load, terms, joined, store, multiply_add %}
 
 {% for b in bindings %}
 @group(0) @binding({{ loop.index0 }}) var<storage, {{ b.access }}> {{ b.name }}: array<{{ "f32" if b.name == "mask" else element }}>;
@@ -38,48 +38,50 @@ const G = {{ gates * hidden }}u;
 {# Whether a part of the error of h passes a step by, besides the product. #}
 {% set carries_h = gru or masked %}
 
-{# Four terms of the errors of one row, 0 behind the last. #}
-{% macro errors_at(row) %}
-{% set at = terms(errors, after_offset ~ "u + (after * B + " ~ row ~ ") * G", "G") %}
-{{- at if vec4 else "only_first(G, " ~ at ~ ", 4u * k)" }}
-{%- endmacro %}
+{# Some terms of the errors of one row, 0 behind the last. #}
+{% macro errors_at(name, row) %}
+{% set base = after_offset ~ "u + (after * B + " ~ row ~ ") * G" %}
+{% if vec4 %}
+        {{ terms(name, errors, base, "G") }}
+{% else %}
+        {{ terms(name ~ "_any", errors, base, "G") }}
+        let {{ name }}_0 = only_first(G, {{ name }}_any_0, 4u * k);
+{% endif %}
+{% endmacro %}
 {% macro product() %}
-    for (var tile = first_tile; tile < first_tile + {{ tiles }}u; tile++) {
-      {% for v in range(columns) %}
-      {{ place("tile * " ~ columns ~ "u + " ~ v ~ "u", v) }}
+    for (var block = first_tile; block < first_tile + {{ tiles }}u; block++) {
+      {{ place("block") }}
       {% for i in range(rows) %}
-      var dh{{ i }}_{{ v }} = {{ load("grad_state", "row" ~ i ~ " * H", v) if carries_h else "vec4<f32>()" }};
+      {% if carries_h %}
+      {{ load("carry" ~ i, "grad_state", "row" ~ i ~ " * H") }}
+      {% endif %}
+      {% for v in range(fours) %}
+      var dh{{ i }}_{{ v }} = {{ "carry" ~ i ~ "_" ~ v if carries_h else "vec4<f32>()" }};
       {% endfor %}
       {% endfor %}
-      for (var k = 0u; k < {{ (gates * hidden + 3) // 4 }}u; k++) {
-        {% for v in range(columns) %}
-        {% for e in range(4) %}
-        let b{{ v }}_{{ e }} = {{ load("weight_hh", "min(4u * k + " ~ e ~ "u, G - 1u) * H", v) }};
-        {% endfor %}
+      for (var k = 0u; k < {{ (gates * hidden + 4 * fours - 1) // (4 * fours) }}u; k++) {
+        {% for e in range(4 * fours) %}
+        {{ load("w_" ~ e, "weight_hh", "min(k * " ~ 4 * fours ~ "u + " ~ e ~ "u, G - 1u) * H") }}
         {% endfor %}
         {% if shuffle %}
         {% for g in range(rows // 8) %}
-        let held{{ g }} = {{ errors_at("held_row" ~ g) }};
+{{ errors_at("held" ~ g, "held_row" ~ g) }}
         {% endfor %}
         {% endif %}
         {% for i in range(rows) %}
         {% if shuffle %}
-        let a{{ i }} = subgroupShuffle(held{{ i // 8 }}, {{ i % 8 }}u);
+        {% for f in range(fours) %}
+        let a{{ i }}_{{ f }} = subgroupShuffle(held{{ i // 8 }}_{{ f }}, {{ i % 8 }}u);
+        {% endfor %}
         {% else %}
-        let a{{ i }} = {{ errors_at("row" ~ i) }};
+{{ errors_at("a" ~ i, "row" ~ i) }}
         {% endif %}
-        {% for v in range(columns) %}
-        {% for e in range(4) %}
-        dh{{ i }}_{{ v }} = fma(vec4<f32>(a{{ i }}[{{ e }}]), b{{ v }}_{{ e }}, dh{{ i }}_{{ v }});
-        {% endfor %}
-        {% endfor %}
+{{ multiply_add("dh" ~ i, "a" ~ i, "w") }}
         {% endfor %}
       }
-      {% for v in range(columns) %}
       {% for i in range(rows) %}
-      let ok{{ i }}_{{ v }} = (first_row + {{ i }}u < B) & (start{{ v }} < H);
-      {{ store("ok" ~ i ~ "_" ~ v, "grad_state", "row" ~ i ~ " * H", "dh" ~ i ~ "_" ~ v, v) }}
-      {% endfor %}
+      let ok{{ i }} = (first_row + {{ i }}u < B) & (start < H);
+      {{ store("ok" ~ i, "grad_state", "row" ~ i ~ " * H", "dh" ~ i) }}
       {% endfor %}
     }
 {% endmacro %}
@@ -107,62 +109,71 @@ fn recurrent_backward(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(loca
   {% endif %}
     {% if pointwise %}
     {% set carry = "s > 0u" if whole else "true" if product_first else "" %}
-    for (var block = first_tile * {{ columns }}u; block < (first_tile + {{ tiles }}u) * {{ columns }}u; block++) {
+    for (var block = first_tile; block < first_tile + {{ tiles }}u; block++) {
     {{ place("block") }}
     if (start >= H) { break; }
     for (var row = first_row; row < min(first_row + ROWS, B); row++) {
     {% set at = "(t * B + row)" %}
-    var dh = {{ load("grad_hidden", grad_hidden_offset ~ "u + " ~ at ~ " * H") }};
-    {% if lstm %}
-    var dc = {{ load("grad_cells", grad_cells_offset ~ "u + " ~ at ~ " * H") if grad_cells else "vec4<f32>()" }};
+    {% set kept = reserve_offset ~ "u + " ~ at ~ " * " ~ saved ~ "u * H + " %}
+    {{ load("from_above", "grad_hidden", grad_hidden_offset ~ "u + " ~ at ~ " * H") }}
+    {% if grad_cells %}
+    {{ load("cell_from_above", "grad_cells", grad_cells_offset ~ "u + " ~ at ~ " * H") }}
     {% endif %}
+    {% for part in {"lstm": ["i", "f", "g", "o", "c"], "gru": ["r", "u", "n", "from_h", "h"]}[kind] | default(["y"]) %}
+    {{ load(part, "reserve", kept ~ loop.index0 ~ "u * H") }}
+    {% endfor %}
+    {% for v in range(fours) %}
+    var dh_{{ v }} = from_above_{{ v }};
+    {% if lstm %}
+    var dc_{{ v }} = {{ "cell_from_above_" ~ v if grad_cells else "vec4<f32>()" }};
+    {% endif %}
+    {% endfor %}
     {% if carry %}
     if ({{ carry }}) {
-      dh += {{ load("grad_state", "row * H") }};
+      {{ load("carry", "grad_state", "row * H") }}
       {% if lstm %}
-      dc += {{ load("grad_state", "(B + row) * H") }};
+      {{ load("cell_carry", "grad_state", "(B + row) * H") }}
       {% endif %}
+      {% for v in range(fours) %}
+      dh_{{ v }} += carry_{{ v }};
+      {% if lstm %}
+      dc_{{ v }} += cell_carry_{{ v }};
+      {% endif %}
+      {% endfor %}
     }
     {% endif %}
-    {% set kept = reserve_offset ~ "u + " ~ at ~ " * " ~ saved ~ "u * H + " %}
     {% if masked %}
     let within = select(0.0, 1.0, mask[{{ mask_offset }}u + t * B + row] != 0.0);
     {% endif %}
     {% set here = "within * " if masked else "" %}
+    {% for v in range(fours) %}
     {% if lstm %}
-    let i = {{ load("reserve", kept ~ "0u") }};
-    let f = {{ load("reserve", kept ~ "H") }};
-    let g = {{ load("reserve", kept ~ "2u * H") }};
-    let o = {{ load("reserve", kept ~ "3u * H") }};
-    let c = {{ load("reserve", kept ~ "4u * H") }};
-    let tanh_c = tanh4(fma(f, c, i * g));
-    let e = {{ here }}fma(dh * o, (1.0 - tanh_c) * (1.0 + tanh_c), dc);
-    let e0 = e * g * i * (1.0 - i);
-    let e1 = e * c * f * (1.0 - f);
-    let e2 = e * i * (1.0 - g) * (1.0 + g);
-    let e3 = {{ here }}dh * tanh_c * o * (1.0 - o);
-    {% set past_h = "vec4<f32>()" %}
-    {% set past_c = "e * f" %}
+    let tanh_c_{{ v }} = tanh4(fma(f_{{ v }}, c_{{ v }}, i_{{ v }} * g_{{ v }}));
+    let e_{{ v }} = {{ here }}fma(dh_{{ v }} * o_{{ v }}, (1.0 - tanh_c_{{ v }}) * (1.0 + tanh_c_{{ v }}), dc_{{ v }});
+    let e0_{{ v }} = e_{{ v }} * g_{{ v }} * i_{{ v }} * (1.0 - i_{{ v }});
+    let e1_{{ v }} = e_{{ v }} * c_{{ v }} * f_{{ v }} * (1.0 - f_{{ v }});
+    let e2_{{ v }} = e_{{ v }} * i_{{ v }} * (1.0 - g_{{ v }}) * (1.0 + g_{{ v }});
+    let e3_{{ v }} = {{ here }}dh_{{ v }} * tanh_c_{{ v }} * o_{{ v }} * (1.0 - o_{{ v }});
+    let past_h_{{ v }} = vec4<f32>();
+    let past_c_{{ v }} = {{ "select(dc_" ~ v ~ ", e_" ~ v ~ " * f_" ~ v ~ ", within != 0.0)" if masked else "e_" ~ v ~ " * f_" ~ v }};
     {% elif gru %}
-    let r = {{ load("reserve", kept ~ "0u") }};
-    let u = {{ load("reserve", kept ~ "H") }};
-    let n = {{ load("reserve", kept ~ "2u * H") }};
-    let from_h = {{ load("reserve", kept ~ "3u * H") }};
-    let h = {{ load("reserve", kept ~ "4u * H") }};
-    let e2 = {{ here }}dh * (1.0 - u) * (1.0 - n) * (1.0 + n);
-    let e1 = {{ here }}dh * (h - n) * u * (1.0 - u);
-    let e0 = e2 * from_h * r * (1.0 - r);
-    let last = e2 * r;
-    {% set past_h = "dh * u" %}
+    let e2_{{ v }} = {{ here }}dh_{{ v }} * (1.0 - u_{{ v }}) * (1.0 - n_{{ v }}) * (1.0 + n_{{ v }});
+    let e1_{{ v }} = {{ here }}dh_{{ v }} * (h_{{ v }} - n_{{ v }}) * u_{{ v }} * (1.0 - u_{{ v }});
+    let e0_{{ v }} = e2_{{ v }} * from_h_{{ v }} * r_{{ v }} * (1.0 - r_{{ v }});
+    let last_{{ v }} = e2_{{ v }} * r_{{ v }};
+    let past_h_{{ v }} = dh_{{ v }} * u_{{ v }};
     {% else %}
-    let y = {{ load("reserve", kept ~ "0u") }};
     {% if kind == "rnn_tanh" %}
-    let e0 = {{ here }}dh * (1.0 - y) * (1.0 + y);
+    let e0_{{ v }} = {{ here }}dh_{{ v }} * (1.0 - y_{{ v }}) * (1.0 + y_{{ v }});
     {% else %}
-    let e0 = {{ here }}select(dh, vec4<f32>(), y <= vec4<f32>());
+    let e0_{{ v }} = {{ here }}select(dh_{{ v }}, vec4<f32>(), y_{{ v }} <= vec4<f32>());
     {% endif %}
-    {% set past_h = "vec4<f32>()" %}
+    let past_h_{{ v }} = vec4<f32>();
     {% endif %}
+    {% if carries_h %}
+    let pass_h_{{ v }} = {{ "select(dh_" ~ v ~ ", past_h_" ~ v ~ ", within != 0.0)" if masked else "past_h_" ~ v }};
+    {% endif %}
+    {% endfor %}
     {% for q in range(gates) %}
     {{ store("", "grad_gates", grad_gates_offset ~ "u + " ~ at ~ " * G + " ~ q * hidden ~ "u", "e" ~ q) }}
     {% if gru %}
@@ -170,10 +181,10 @@ fn recurrent_backward(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(loca
     {% endif %}
     {% endfor %}
     {% if carries_h %}
-    {{ store("", "grad_state", "row * H", "select(dh, " ~ past_h ~ ", within != 0.0)" if masked else past_h) }}
+    {{ store("", "grad_state", "row * H", "pass_h") }}
     {% endif %}
     {% if lstm %}
-    {{ store("", "grad_state", "(B + row) * H", "select(dc, " ~ past_c ~ ", within != 0.0)" if masked else past_c) }}
+    {{ store("", "grad_state", "(B + row) * H", "past_c") }}
     {% endif %}
     }
     }

@@ -3,6 +3,7 @@
 //! Small hidden sizes run in one launch for the whole sequence, large ones in one launch a step. The choice
 //! depends on the shapes and the device's limits alone.
 
+use super::channels_last::ChannelsLast;
 use super::{Access, Binding, Launch, Limits, Lowering, Operand, launch};
 use crate::error::Mismatch;
 use crate::ops::recurrent::RecurrentSizes;
@@ -29,8 +30,8 @@ struct Shares {
     whole: bool,
     /// Batch rows of an invocation.
     rows: usize,
-    /// Fours of units that an invocation computes together.
-    columns: usize,
+    /// Fours of neighbouring units, and of terms, that are loaded as one word.
+    fours: usize,
     /// Invocations of a workgroup.
     lanes: usize,
     shuffle: bool,
@@ -38,8 +39,7 @@ struct Shares {
 }
 
 impl Shares {
-    /// `columns`: the most fours of units an invocation may compute together.
-    fn choose(sizes: RecurrentSizes, columns: usize, limits: &Limits) -> Self {
+    fn choose(sizes: RecurrentSizes, limits: &Limits) -> Self {
         let vec4s = sizes.hidden.div_ceil(4);
         let whole = vec4s <= MOST_LANES;
         let shuffle = limits.subgroup_size == Some(SUBGROUP as u32) && sizes.batch > 4;
@@ -62,13 +62,15 @@ impl Shares {
         } else {
             MOST_LANES
         };
-        let columns = if shuffle { columns.min(vec4s.div_ceil(lanes)) } else { 1 };
-        Self { sizes, whole, rows, columns, lanes, shuffle, wide: limits.wide_loads }
+        // A load takes a turn for each lane, whatever its width: four words of 64 bits are the widest there are.
+        let eight = shuffle && limits.wide_loads && sizes.hidden.is_multiple_of(8) && vec4s >= 2 * SUBGROUP;
+        let fours = if eight { 2 } else { 1 };
+        Self { sizes, whole, rows, fours, lanes, shuffle, wide: limits.wide_loads }
     }
 
     /// Runs of units that a workgroup's invocations compute together.
     fn all_tiles(&self) -> usize {
-        self.sizes.hidden.div_ceil(4 * self.lanes * self.columns)
+        self.sizes.hidden.div_ceil(4 * self.lanes * self.fours)
     }
 
     /// Workgroups along the units.
@@ -81,26 +83,26 @@ impl Shares {
     }
 
     fn values(&self, kind: RecurrentKind) -> Value {
-        let Self { sizes, whole, rows, columns, lanes, shuffle, wide } = *self;
+        let Self { sizes, whole, rows, fours, lanes, shuffle, wide } = *self;
         let RecurrentSizes { steps, batch, hidden } = sizes;
         context! {
             kind => kind.name(),
             gates => kind.gates(),
-            gates_at_once => (TURN / (16 * rows)).clamp(1, kind.gates()),
+            gates_at_once => (TURN / (16 * rows * fours)).clamp(1, kind.gates()),
             vec4 => hidden % 4 == 0,
             // No invocation lies outside: nothing to guard.
-            full => batch.is_multiple_of(rows) && hidden.is_multiple_of(4 * lanes * columns),
+            full => batch.is_multiple_of(rows) && hidden.is_multiple_of(4 * lanes * fours),
             unit_tiles => self.unit_tiles(),
             tiles => if whole { self.all_tiles() } else { 1 },
-            steps, batch, hidden, whole, rows, columns, lanes, shuffle, wide,
+            steps, batch, hidden, whole, rows, fours, lanes, shuffle, wide,
         }
     }
 
     fn why(&self) -> String {
-        let Self { whole, rows, columns, lanes, shuffle, .. } = self;
+        let Self { whole, rows, fours, lanes, shuffle, .. } = self;
         let scope = if *whole { "whole sequence, hidden <= 256" } else { "a launch a step, hidden > 256" };
         let how = if *shuffle { "subgroup shuffles, subgroups of 8" } else { "no shuffles" };
-        format!("{scope}; {rows} rows x {} units, {lanes} lanes, {how}", 4 * columns)
+        format!("{scope}; {rows} rows x {} units, {lanes} lanes, {how}", 4 * fours)
     }
 
     /// A tensor of `runs` runs of `H` for each step and row, of which a launch sees `steps`.
@@ -175,10 +177,23 @@ fn build(
 
 pub(super) fn forward(o: &Recurrent, inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Mismatch> {
     let sizes = RecurrentSizes::of_gates(o.kind, inputs[0])?;
-    let shares = Shares::choose(sizes, 1, limits);
+    let shares = Shares::choose(sizes, limits);
     let count = if shares.whole { 1 } else { sizes.steps };
-    let launches = (0..count).map(|s| forward_step(o, &shares, s, limits));
-    Ok(Lowering { launches: launches.collect::<Result<_, _>>()?, ..Lowering::default() })
+    let transposed = transposed(o.kind, sizes.hidden);
+    let mut launches = vec![transposed.launch(Binding::read(Operand::Input(1)), WEIGHT, limits)?];
+    for s in 0..count {
+        launches.push(forward_step(o, &shares, s, limits)?);
+    }
+    Ok(Lowering { launches, workspaces: vec![transposed.bytes()], ..Lowering::default() })
+}
+
+/// Where the forward pass has its weights, `(H, G H)`: neighbouring units lie side by side.
+const WEIGHT: Operand = Operand::Workspace(0);
+
+/// `weight_hh (G H, H)`, transposed.
+fn transposed(kind: RecurrentKind, hidden: usize) -> ChannelsLast {
+    let strides = [0, 1, 0, hidden];
+    ChannelsLast { sizes: [1, hidden, 1], channels: kind.gates() * hidden, strides, zeros: false }
 }
 
 /// The launch of the step that is number `s` in the order of the pass, or of all.
@@ -191,7 +206,7 @@ fn forward_step(o: &Recurrent, shares: &Shares, s: usize, limits: &Limits) -> Re
     let (here, both) = if first { ((t, 1), (t, 1)) } else { ((t, 1), (t.min(before), 2)) };
     let input = Operand::Input;
     let mut parts =
-        vec![shares.steps_of("gates", input(0), kind.gates(), here), Part::all("weight_hh", input(1))];
+        vec![shares.steps_of("gates", input(0), kind.gates(), here), Part::all("weight", WEIGHT)];
     if first {
         parts.push(Part::all("first_h", input(2)));
         parts.extend(lstm.then(|| Part::all("first_c", input(3))));
@@ -225,6 +240,8 @@ fn forward_step(o: &Recurrent, shares: &Shares, s: usize, limits: &Limits) -> Re
         reverse => o.reverse,
         bias => o.bias,
         masked => o.masked,
+        // Elements from one row of the transposed weights to the next.
+        row => 4 * transposed(kind, shares.sizes.hidden).quarters(),
         ..shares.values(kind)
     };
     build("recurrent", shares, &parts, &offsets, values, limits)
@@ -236,7 +253,7 @@ pub(super) fn backward(
     limits: &Limits,
 ) -> Result<Lowering, Mismatch> {
     let sizes = RecurrentSizes::of_hidden(inputs[0])?;
-    let shares = Shares::choose(sizes, 2, limits);
+    let shares = Shares::choose(sizes, limits);
     let count = if shares.whole { 1 } else { sizes.steps + 1 };
     let launches = (0..count).map(|s| backward_step(o, &shares, s, limits));
     Ok(Lowering { launches: launches.collect::<Result<_, _>>()?, ..Lowering::default() })
