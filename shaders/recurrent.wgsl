@@ -1,12 +1,13 @@
 // recurrent ({{ kind }}): hidden[t] = cell(gates[t] + hidden[t {{ "+" if reverse else "-" }} 1] weight_hh^T, state), the mask's 0 keeps the state
 //
-// An invocation computes {{ rows }} batch rows of {{ 4 * fours }} neighbouring units, all {{ gates }} gates of them, so that the step after the
-// product needs no other invocation. A workgroup is {{ lanes }} invocations along the units.
+// A step is two passes over the units: the product, in which an invocation computes {{ rows }} batch rows of {{ 4 * fours }} units of
+// {{ "a gate" if together == 1 else "all gates" }}, then the cell, a row at a time. In between the sums stand where the cell's results will: in {{ "reserve" if reserved else "hidden" }}. An
+// invocation meets the same units in both.
 {% if whole %}
-// One workgroup runs its rows through all steps, {{ tiles }} tiles of units one after another: rows do not depend on each
-// other. The states of the rows stand in workgroup memory, two steps of them, so that one barrier a step is enough.
+// One workgroup of {{ lanes }} invocations runs its rows through all steps: rows do not depend on each other. The states of the
+// rows stand in workgroup memory, two steps of them, so that one barrier a step is enough.
 {% else %}
-// One launch a step: the grid covers rows and units, the state comes from the step before it in device memory.
+// One launch a step, workgroups of {{ lanes }} invocations along the units: the state comes from the step before it in device memory.
 {% endif %}
 {% if shuffle %}
 // Each lane loads {{ 4 * fours }} terms of one row of the state and the subgroup passes them round, as in matmul.
@@ -34,6 +35,7 @@ var<workgroup> state: array<{{ word }}, {{ 2 * rows * ((hidden + 4 * fours - 1) 
 {% endif %}
 {% set lstm = kind == "lstm" %}
 {% set gru = kind == "gru" %}
+{% set sums = "reserve" if reserved else "hidden" %}
 {# Whether a step needs the units' own state before it, besides the product. #}
 {% set keeps_h = gru or masked %}
 
@@ -52,6 +54,15 @@ var<workgroup> state: array<{{ word }}, {{ 2 * rows * ((hidden + 4 * fours - 1) 
       let {{ name }}_0 = only_first(H, {{ name }}_any_0, 4u * k);
 {% endif %}
 {% endmacro %}
+{# Where the sum of a row and gate stands until the cell reads it: in the reserve, where the GRU's last sum stays. #}
+{% macro sum_at(row, gate) %}
+{%- if reserved -%}
+{{ reserve_offset }}u + ((t * B + {{ row }}) * 5u + {{ "select(" ~ gate ~ ", 3u, " ~ gate ~ " == 2u)" if gru else gate }}) * H
+{%- else -%}
+{{ hidden_offset }}u + (t * B + {{ row }}) * H
+{%- endif -%}
+{% endmacro %}
+{% macro gate(q) %}{{ "q" if together == 1 else q ~ "u" }}{% endmacro %}
 {# Keeps a row's state for the next step, 0 behind the last unit. #}
 {% macro keep(slot, name) %}
 {% if vec4 %}
@@ -87,137 +98,134 @@ fn recurrent(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocat
   {% endif %}
     for (var block = first_tile; block < first_tile + {{ tiles }}u; block++) {
     {{ place("block") }}
-    {# Some gates at a time: a longer loop does not fit a CPU's cache of decoded instructions. #}
-    {% for first in range(0, gates, gates_at_once) %}
-    {% set some = range(first, [first + gates_at_once, gates] | min) %}
-    {% for q in some %}
-    {% if bias %}
-    {{ load("bias" ~ q, "bias_hh", q * hidden ~ "u") }}
+    {% if together == 1 %}
+    for (var q = 0u; q < {{ gates }}u; q++) {
+    {% else %}
+    {
     {% endif %}
-    {% for i in range(rows) %}
-    {% if not gru %}
-    {{ load("x" ~ i ~ "_" ~ q, "gates", gates_offset ~ "u + ((t * B + row" ~ i ~ ") * " ~ gates ~ "u + " ~ q ~ "u) * H") }}
-    {% endif %}
-    {% for v in range(fours) %}
-    var z{{ i }}_{{ q }}_{{ v }} = {{ "x" ~ i ~ "_" ~ q ~ "_" ~ v if not gru }}{{ " + " if bias and not gru }}{{ "bias" ~ q ~ "_" ~ v if bias }}{{ "vec4<f32>()" if gru and not bias }};
-    {% endfor %}
-    {% endfor %}
-    {% endfor %}
-    for (var k = 0u; k < WORDS; k++) {
-      {% for q in some %}
-      {% for e in range(4 * fours) %}
-      {{ load("w" ~ q ~ "_" ~ e, "weight", "min(k * " ~ 4 * fours ~ "u + " ~ e ~ "u, H - 1u) * " ~ row ~ "u + " ~ q * hidden ~ "u") }}
-      {% endfor %}
-      {% endfor %}
-      {% if shuffle %}
-      {% for g in range(rows // 8) %}
-{{ held_at("held" ~ g, "held_slot" ~ g, "held_row" ~ g) }}
-      {% endfor %}
+      {% for q in range(together) %}
+      {% if bias %}
+      {{ load("bias" ~ q, "bias_hh", gate(q) ~ " * H") }}
       {% endif %}
       {% for i in range(rows) %}
-      {% if shuffle %}
-      {% for f in range(fours) %}
-      let a{{ i }}_{{ f }} = subgroupShuffle(held{{ i // 8 }}_{{ f }}, {{ i % 8 }}u);
-      {% endfor %}
-      {% else %}
-{{ held_at("a" ~ i, i ~ "u", "row" ~ i) }}
+      {% if not gru %}
+      {{ load("x" ~ i ~ "_" ~ q, "gates", gates_offset ~ "u + ((t * B + row" ~ i ~ ") * " ~ gates ~ "u + " ~ gate(q) ~ ") * H") }}
       {% endif %}
-      {% for q in some %}
+      {% for v in range(fours) %}
+      var z{{ i }}_{{ q }}_{{ v }} = {{ "x" ~ i ~ "_" ~ q ~ "_" ~ v if not gru }}{{ " + " if bias and not gru }}{{ "bias" ~ q ~ "_" ~ v if bias }}{{ "vec4<f32>()" if gru and not bias }};
+      {% endfor %}
+      {% endfor %}
+      {% endfor %}
+      for (var k = 0u; k < WORDS; k++) {
+        {% for q in range(together) %}
+        {% for e in range(4 * fours) %}
+        {{ load("w" ~ q ~ "_" ~ e, "weight", "min(k * " ~ 4 * fours ~ "u + " ~ e ~ "u, H - 1u) * " ~ row ~ "u + " ~ gate(q) ~ " * H") }}
+        {% endfor %}
+        {% endfor %}
+        {% if shuffle %}
+        {% for g in range(rows // 8) %}
+{{ held_at("held" ~ g, "held_slot" ~ g, "held_row" ~ g) }}
+        {% endfor %}
+        {% endif %}
+        {% for i in range(rows) %}
+        {% if shuffle %}
+        {% for f in range(fours) %}
+        let a{{ i }}_{{ f }} = subgroupShuffle(held{{ i // 8 }}_{{ f }}, {{ i % 8 }}u);
+        {% endfor %}
+        {% else %}
+{{ held_at("a" ~ i, i ~ "u", "row" ~ i) }}
+        {% endif %}
+        {% for q in range(together) %}
 {{ multiply_add("z" ~ i ~ "_" ~ q, "a" ~ i, "w" ~ q) }}
+        {% endfor %}
+        {% endfor %}
+      }
+      {% for i in range(rows) %}
+      let ok{{ i }} = (first_row + {{ i }}u < B) & (start < H);
+      {% for q in range(together) %}
+      {{ store("ok" ~ i, sums, sum_at("row" ~ i, gate(q)), "z" ~ i ~ "_" ~ q) }}
       {% endfor %}
       {% endfor %}
     }
+    }
+    for (var block = first_tile; block < first_tile + {{ tiles }}u; block++) {
+    {{ place("block") }}
+    if (start >= H) { break; }
+    for (var i = 0u; i < min(ROWS, B - first_row); i++) {
+    let row = first_row + i;
+    {% set at = "(t * B + row)" %}
+    {% for q in range(gates) %}
+    {{ load("z" ~ q, sums, sum_at("row", q ~ "u")) }}
     {% endfor %}
-    {% for i in range(rows) %}
-    {% set at = "(t * B + row" ~ i ~ ")" %}
-    {% set ok = "ok" ~ i %}
-    let ok{{ i }} = (first_row + {{ i }}u < B) & (start < H);
     {% if keeps_h and whole and vec4 %}
-    {{ split("h" ~ i, "state[from_state + " ~ i ~ "u * WORDS + min(start / " ~ 4 * fours ~ "u, WORDS - 1u)]") }}
+    {{ split("h", "state[from_state + i * WORDS + start / " ~ 4 * fours ~ "u]") }}
     {% elif keeps_h and whole %}
-    let h{{ i }}_0 = four(state[from_state + {{ i }}u * WORDS + min(start / 4u, WORDS - 1u)]);
+    let h_0 = four(state[from_state + i * WORDS + start / 4u]);
     {% elif keeps_h %}
-    {{ load("h" ~ i, previous, previous_offset ~ "u + row" ~ i ~ " * H") }}
-    {% endif %}
-    {% if masked %}
-    let within{{ i }} = mask[{{ mask_offset }}u + t * B + row{{ i }}] != 0.0;
-    {% endif %}
-    {% if lstm or gru %}
-    {% set kept = reserve_offset ~ "u + " ~ at ~ " * 5u * H + " %}
+    {{ load("h", previous, previous_offset ~ "u + row * H") }}
     {% endif %}
     {% if lstm and whole %}
     {% for v in range(fours) %}
-    var c{{ i }}_{{ v }}: vec4<f32>;
+    var c_{{ v }}: vec4<f32>;
     {% endfor %}
-    if (s == 0u) {
-      {{ load("from", "first_c", "row" ~ i ~ " * H") }}
+    {% for from in [("s == 0u", "first_c", "row * H"), ("s > 0u", "cells", "(before * B + row) * H")] %}
+    if ({{ from[0] }}) {
+      {{ load("from", from[1], from[2]) }}
       {% for v in range(fours) %}
-      c{{ i }}_{{ v }} = from_{{ v }};
-      {% endfor %}
-    } else {
-      {{ load("from", "cells", "(before * B + row" ~ i ~ ") * H") }}
-      {% for v in range(fours) %}
-      c{{ i }}_{{ v }} = from_{{ v }};
+      c_{{ v }} = from_{{ v }};
       {% endfor %}
     }
+    {% endfor %}
     {% elif lstm %}
-    {{ load("c" ~ i, previous_cell, previous_cell_offset ~ "u + row" ~ i ~ " * H") }}
+    {{ load("c", previous_cell, previous_cell_offset ~ "u + row * H") }}
     {% endif %}
     {% if gru %}
-    {% set input = gates_offset ~ "u + " ~ at ~ " * 3u * H + " %}
     {% for q in range(3) %}
-    {{ load("x" ~ i ~ "_" ~ q, "gates", input ~ q ~ "u * H") }}
+    {{ load("x" ~ q, "gates", gates_offset ~ "u + (" ~ at ~ " * 3u + " ~ q ~ "u) * H") }}
     {% endfor %}
-    {% endif %}
-    {% for v in range(fours) %}
-    {% set n = i ~ "_" ~ v %}
-    {% if lstm %}
-    let i{{ n }} = sigmoid4(z{{ i }}_0_{{ v }});
-    let f{{ n }} = sigmoid4(z{{ i }}_1_{{ v }});
-    let g{{ n }} = tanh4(z{{ i }}_2_{{ v }});
-    let o{{ n }} = sigmoid4(z{{ i }}_3_{{ v }});
-    let new_c{{ n }} = fma(f{{ n }}, c{{ n }}, i{{ n }} * g{{ n }});
-    let new_h{{ n }} = o{{ n }} * tanh4(new_c{{ n }});
-    {% elif gru %}
-    let r{{ n }} = sigmoid4(x{{ i }}_0_{{ v }} + z{{ i }}_0_{{ v }});
-    let u{{ n }} = sigmoid4(x{{ i }}_1_{{ v }} + z{{ i }}_1_{{ v }});
-    let n{{ n }} = tanh4(fma(r{{ n }}, z{{ i }}_2_{{ v }}, x{{ i }}_2_{{ v }}));
-    let new_h{{ n }} = fma(u{{ n }}, h{{ n }} - n{{ n }}, n{{ n }});
-    {% elif kind == "rnn_tanh" %}
-    let new_h{{ n }} = tanh4(z{{ i }}_0_{{ v }});
-    {% else %}
-    let new_h{{ n }} = max(z{{ i }}_0_{{ v }}, vec4<f32>());
     {% endif %}
     {% if masked %}
-    let next_h{{ n }} = select(h{{ n }}, new_h{{ n }}, within{{ i }});
-    {% if lstm %}
-    let next_c{{ n }} = select(c{{ n }}, new_c{{ n }}, within{{ i }});
+    let within = mask[{{ mask_offset }}u + t * B + row] != 0.0;
     {% endif %}
-    {% endif %}
-    {% endfor %}
+    {% for v in range(fours) %}
     {% if lstm %}
-    {% for part in ["i", "f", "g", "o", "c"] %}
-    {{ store(ok, "reserve", kept ~ loop.index0 ~ "u * H", part ~ i) }}
-    {% endfor %}
+    let i_{{ v }} = sigmoid4(z0_{{ v }});
+    let f_{{ v }} = sigmoid4(z1_{{ v }});
+    let g_{{ v }} = tanh4(z2_{{ v }});
+    let o_{{ v }} = sigmoid4(z3_{{ v }});
+    let new_c_{{ v }} = fma(f_{{ v }}, c_{{ v }}, i_{{ v }} * g_{{ v }});
+    let new_h_{{ v }} = o_{{ v }} * tanh4(new_c_{{ v }});
     {% elif gru %}
-    {% for part in ["r" ~ i, "u" ~ i, "n" ~ i, "z" ~ i ~ "_2", "h" ~ i] %}
-    {{ store(ok, "reserve", kept ~ loop.index0 ~ "u * H", part) }}
-    {% endfor %}
+    let r_{{ v }} = sigmoid4(x0_{{ v }} + z0_{{ v }});
+    let u_{{ v }} = sigmoid4(x1_{{ v }} + z1_{{ v }});
+    let n_{{ v }} = tanh4(fma(r_{{ v }}, z2_{{ v }}, x2_{{ v }}));
+    let new_h_{{ v }} = fma(u_{{ v }}, h_{{ v }} - n_{{ v }}, n_{{ v }});
+    {% elif kind == "rnn_tanh" %}
+    let new_h_{{ v }} = tanh4(z0_{{ v }});
+    {% else %}
+    let new_h_{{ v }} = max(z0_{{ v }}, vec4<f32>());
     {% endif %}
-    {% set next = "next" if masked else "new" %}
-    {{ store(ok, "hidden", hidden_offset ~ "u + " ~ at ~ " * H", next ~ "_h" ~ i) }}
+    {% if masked %}
+    let next_h_{{ v }} = select(h_{{ v }}, new_h_{{ v }}, within);
     {% if lstm %}
-    {{ store(ok, "cells", cells_offset ~ "u + " ~ at ~ " * H", next ~ "_c" ~ i) }}
+    let next_c_{{ v }} = select(c_{{ v }}, new_c_{{ v }}, within);
+    {% endif %}
     {% endif %}
     {% endfor %}
-    {% if whole %}
-    {% set next = "next" if masked else "new" %}
-    if (start < {{ 4 * fours }}u * WORDS) {
-      {% for i in range(rows) %}
-{{ keep("(to_slot + " ~ i ~ "u)", next ~ "_h" ~ i) }}
-      {% endfor %}
-    }
+    {% for part in {"lstm": ["i", "f", "g", "o", "c"], "gru": ["r", "u", "n", "", "h"]}[kind] | default([]) %}
+    {% if part %}
+    {{ store("", "reserve", reserve_offset ~ "u + (" ~ at ~ " * 5u + " ~ loop.index0 ~ "u) * H", part) }}
     {% endif %}
+    {% endfor %}
+    {% set next = "next" if masked else "new" %}
+    {{ store("", "hidden", hidden_offset ~ "u + " ~ at ~ " * H", next ~ "_h") }}
+    {% if lstm %}
+    {{ store("", "cells", cells_offset ~ "u + " ~ at ~ " * H", next ~ "_c") }}
+    {% endif %}
+    {% if whole %}
+{{ keep("(to_slot + i)", next ~ "_h") }}
+    {% endif %}
+    }
     }
     {% if whole %}
     workgroupBarrier();

@@ -18,10 +18,6 @@ const WORKGROUP_BYTES: usize = 16 << 10;
 /// The subgroup size for which rows are passed round by shuffles.
 const SUBGROUP: usize = 8;
 
-/// Multiply-adds of a turn of an inner loop, in vectors of a CPU adapter: a longer loop falls out of the
-/// processor's cache of decoded instructions and runs at half speed.
-const TURN: usize = 512;
-
 /// How the rows and units of a step are dealt out.
 #[derive(Debug, Clone, Copy)]
 struct Shares {
@@ -88,7 +84,9 @@ impl Shares {
         context! {
             kind => kind.name(),
             gates => kind.gates(),
-            gates_at_once => (TURN / (16 * rows * fours)).clamp(1, kind.gates()),
+            reserved => kind.reserve() > 0,
+            // A GPU's invocations share the state's loads; a CPU's code is long enough with one gate.
+            together => if shuffle { 1 } else { kind.gates() },
             vec4 => hidden % 4 == 0,
             // No invocation lies outside: nothing to guard.
             full => batch.is_multiple_of(rows) && hidden.is_multiple_of(4 * lanes * fours),
