@@ -234,10 +234,13 @@ impl Prepared {
             Source::Saved { op, inputs, output } => {
                 let first = input.ty.shape[0];
                 let largest = inputs.iter().map(|(_, ty)| ty.shape.elements()).max().unwrap_or(1);
-                let rows = (SAVED_ELEMENTS / (largest / first).max(1)).clamp(1, first);
+                // Steps depend on each other and are not cut.
+                let steps = matches!(op, Op::Recurrent(_));
+                let most = if steps { first } else { SAVED_ELEMENTS / (largest / first).max(1) };
+                let rows = most.clamp(1, first);
                 let cut = |(name, ty): &(String, TensorType)| {
                     let mut shape = ty.shape.to_vec();
-                    shape[0] = rows;
+                    shape[0] = if steps { shape[0] } else { rows };
                     let ty = TensorType { shape: shape.into(), dtype: ty.dtype };
                     made_up(name, &ty, data, self.classes).map(|t| Array::from_host(&t))
                 };
@@ -284,11 +287,13 @@ fn made_up(name: &str, ty: &TensorType, data: Data, classes: usize) -> Result<Ho
         Data::Integers(most) => (1 + rng.below(most as usize)) as f32,
         Data::Reals => rng.range(0.1, 1.0) as f32,
     };
+    // Recurrent weights are as small as a layer's, or the states would be chaotic.
+    let scale = if name == "weight_hh" { 1.0 / (ty.shape[1] as f32).sqrt() } else { 1.0 };
     let value = |rng: &mut Rng| match name {
         "lr" => 1.0 / 1024.0,
         "exp_avg_sq" => size(rng),
-        _ if rng.next_u64() & 1 == 0 => size(rng),
-        _ => -size(rng),
+        _ if rng.next_u64() & 1 == 0 => scale * size(rng),
+        _ => -scale * size(rng),
     };
     HostTensor::from_f32(ty.shape.clone(), (0..count).map(|_| value(&mut rng)).collect())
 }

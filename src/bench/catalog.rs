@@ -4,7 +4,8 @@ use super::shapes::Dims;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Tensor};
 use crate::ops::{
-    AdamStep, AvgPool2d, Conv2d, CrossEntropy, Init, MatMul, MaxPool2d, Op, Reduction, Role, SgdStep, Unary,
+    AdamStep, AvgPool2d, Conv2d, CrossEntropy, Init, MatMul, MaxPool2d, Op, Recurrent, RecurrentKind,
+    Reduction, Role, SgdStep, Unary,
 };
 use crate::shape::{Padding, Pair};
 use crate::tensor::TensorType;
@@ -91,6 +92,9 @@ entries! {
     sum, "n c h w": "sum" "(n,c,h,w) over all but c";
     rows, "n c": "softmax" "n rows of c", "log_softmax" "n rows of c", "argmax" "n rows of c";
     cross_entropy, "n c": "cross_entropy" "n rows of c logits";
+    recurrent, "t n h":
+        "rnn_tanh" "t steps of n rows, hidden size h, from the gates of all steps; dgrad is the whole way back through time",
+        "lstm" "as rnn_tanh", "gru" "as rnn_tanh";
     optimizer, "e": "sgd" "e parameters, no momentum", "adam" "e parameters";
 }
 
@@ -231,6 +235,24 @@ fn cross_entropy(_: &str, graph: &Graph, dims: &Dims) -> Result<Built> {
     let (logits, target) = (graph.input("logits", [n, c])?, graph.input_u32("target", [n])?);
     let output = logits.cross_entropy(&target, CrossEntropy::default(), Reduction::None)?;
     Ok(Built { outputs: vec![output], gradients: vec![(Pass::InputGradient, logits)] })
+}
+
+/// The products before and behind it, of all steps at once, are measured as such.
+fn recurrent(name: &str, graph: &Graph, dims: &Dims) -> Result<Built> {
+    let (t, n, h) = (dims.need("t")?, dims.need("n")?, dims.need("h")?);
+    let kind = match name {
+        "lstm" => RecurrentKind::Lstm,
+        "gru" => RecurrentKind::Gru,
+        _ => RecurrentKind::RnnTanh,
+    };
+    let width = kind.gates() * h;
+    let mut inputs = vec![graph.input("gates", [t, n, width])?, graph.input("weight_hh", [width, h])?];
+    for name in ["h0", "c0"].iter().take(kind.states()) {
+        inputs.push(graph.input(name, [n, h])?);
+    }
+    let op = Recurrent { kind, reverse: false, bias: false, masked: false };
+    let outputs = graph.apply(Op::Recurrent(op), &inputs.iter().collect::<Vec<_>>())?;
+    Ok(Built { outputs, gradients: vec![(Pass::InputGradient, inputs.remove(0))] })
 }
 
 /// Parameter and memory are states, so that they are updated in place as in training.

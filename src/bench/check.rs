@@ -104,6 +104,16 @@ fn freedom(op: &Op, inputs: &[TensorType], outputs: &[TensorType]) -> Option<Fre
         Op::Sum { dims } if dims[..] == [0, 2, 3] && in_shapes[0].len() == 4 => {
             ([1, in_shapes[0][1]], ["part", "channels"], vec![vec![(1, 1, 1)]], vec![(0, 1, 1)])
         }
+        Op::Recurrent(_) | Op::RecurrentBackward(_) => {
+            // Rows of the batch: the second axis of sequences, the first of states, none of the weights.
+            let cut = |(number, shape): (usize, &&Shape)| match shape.len() {
+                3 => vec![(1, 0, 1)],
+                _ if number > 1 => vec![(0, 0, 1)],
+                _ => vec![],
+            };
+            let cuts = in_shapes.iter().enumerate().map(cut).collect();
+            ([in_shapes[0][1], 1], ["rows", "part"], cuts, vec![(1, 0, 1)])
+        }
         _ if rowwise(op) => {
             ([in_shapes[0][0], 1], ["rows", "part"], vec![vec![(0, 0, 1)]; inputs.len()], vec![(0, 0, 1)])
         }

@@ -203,8 +203,7 @@ fn forward_step(o: &Recurrent, shares: &Shares, s: usize, limits: &Limits) -> Re
     let first = s == 0;
     let (here, both) = if first { ((t, 1), (t, 1)) } else { ((t, 1), (t.min(before), 2)) };
     let input = Operand::Input;
-    let mut parts =
-        vec![shares.steps_of("gates", input(0), kind.gates(), here), Part::all("weight", WEIGHT)];
+    let mut parts = vec![shares.steps_of("gates", input(0), kind.gates(), here), Part::all("weight", WEIGHT)];
     if first {
         parts.push(Part::all("first_h", input(2)));
         parts.extend(lstm.then(|| Part::all("first_c", input(3))));
