@@ -295,7 +295,11 @@ fn backward_step(
     if own {
         parts.push(shares.steps_of(errors, Operand::Output(1), kind.gates(), both).write());
     }
-    parts.push(Part::all("grad_state", Operand::Output(1 + usize::from(own))).write());
+    // The first step of an RNN carries nothing: all of its error comes back by the product.
+    let carries = kind.reserve() > 0 || o.forward.masked;
+    if shares.whole || !first || carries {
+        parts.push(Part::all("grad_state", Operand::Output(1 + usize::from(own))).write());
+    }
     let offsets = [
         ("grad_hidden", "grad_hidden", t),
         ("reserve", "reserve", t),
