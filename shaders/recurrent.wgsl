@@ -108,11 +108,8 @@ fn recurrent(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocat
       {{ load("bias" ~ q, "bias_hh", gate(q) ~ " * H") }}
       {% endif %}
       {% for i in range(rows) %}
-      {% if not gru %}
-      {{ load("x" ~ i ~ "_" ~ q, "gates", gates_offset ~ "u + ((t * B + row" ~ i ~ ") * " ~ gates ~ "u + " ~ gate(q) ~ ") * H") }}
-      {% endif %}
       {% for v in range(fours) %}
-      var z{{ i }}_{{ q }}_{{ v }} = {{ "x" ~ i ~ "_" ~ q ~ "_" ~ v if not gru }}{{ " + " if bias and not gru }}{{ "bias" ~ q ~ "_" ~ v if bias }}{{ "vec4<f32>()" if gru and not bias }};
+      var z{{ i }}_{{ q }}_{{ v }} = {{ "bias" ~ q ~ "_" ~ v if bias else "vec4<f32>()" }};
       {% endfor %}
       {% endfor %}
       {% endfor %}
@@ -155,6 +152,7 @@ fn recurrent(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocat
     let row = first_row + i;
     {% set at = "(t * B + row)" %}
     {% for q in range(gates) %}
+    {{ load("x" ~ q, "gates", gates_offset ~ "u + (" ~ at ~ " * " ~ gates ~ "u + " ~ q ~ "u) * H") }}
     {{ load("z" ~ q, sums, sum_at("row", q ~ "u")) }}
     {% endfor %}
     {% if keeps_h and whole and vec4 %}
@@ -179,20 +177,15 @@ fn recurrent(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocat
     {% elif lstm %}
     {{ load("c", previous_cell, previous_cell_offset ~ "u + row * H") }}
     {% endif %}
-    {% if gru %}
-    {% for q in range(3) %}
-    {{ load("x" ~ q, "gates", gates_offset ~ "u + (" ~ at ~ " * 3u + " ~ q ~ "u) * H") }}
-    {% endfor %}
-    {% endif %}
     {% if masked %}
     let within = mask[{{ mask_offset }}u + t * B + row] != 0.0;
     {% endif %}
     {% for v in range(fours) %}
     {% if lstm %}
-    let i_{{ v }} = sigmoid4(z0_{{ v }});
-    let f_{{ v }} = sigmoid4(z1_{{ v }});
-    let g_{{ v }} = tanh4(z2_{{ v }});
-    let o_{{ v }} = sigmoid4(z3_{{ v }});
+    let i_{{ v }} = sigmoid4(x0_{{ v }} + z0_{{ v }});
+    let f_{{ v }} = sigmoid4(x1_{{ v }} + z1_{{ v }});
+    let g_{{ v }} = tanh4(x2_{{ v }} + z2_{{ v }});
+    let o_{{ v }} = sigmoid4(x3_{{ v }} + z3_{{ v }});
     let new_c_{{ v }} = fma(f_{{ v }}, c_{{ v }}, i_{{ v }} * g_{{ v }});
     let new_h_{{ v }} = o_{{ v }} * tanh4(new_c_{{ v }});
     {% elif gru %}
@@ -201,9 +194,9 @@ fn recurrent(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocat
     let n_{{ v }} = tanh4(fma(r_{{ v }}, z2_{{ v }}, x2_{{ v }}));
     let new_h_{{ v }} = fma(u_{{ v }}, h_{{ v }} - n_{{ v }}, n_{{ v }});
     {% elif kind == "rnn_tanh" %}
-    let new_h_{{ v }} = tanh4(z0_{{ v }});
+    let new_h_{{ v }} = tanh4(x0_{{ v }} + z0_{{ v }});
     {% else %}
-    let new_h_{{ v }} = max(z0_{{ v }}, vec4<f32>());
+    let new_h_{{ v }} = max(x0_{{ v }} + z0_{{ v }}, vec4<f32>());
     {% endif %}
     {% if masked %}
     let next_h_{{ v }} = select(h_{{ v }}, new_h_{{ v }}, within);
