@@ -4,7 +4,7 @@
 // invocations along the columns times {{ row_tiles }} along the rows. Four terms are added a turn.
 {% if shuffle %}
 // Each lane loads four terms of one row of a and the subgroup passes them round: on a CPU adapter a shuffle
-// from a fixed lane is free while every load is a loop over the lanes.
+// from a fixed lane is free while every load is a loop over the lanes.{{ " Of a transposed a it loads one term of four rows." if trans_a and a_vec4 }}
 {% else %}
 // Each lane loads its rows of a itself; lanes of one row read the same address.
 {% endif %}
@@ -14,6 +14,8 @@
 {% include "common/epilogue.wgsl" %}
 {% include "common/four.wgsl" %}
 {% set quad = "vec2<u64>" if wide else "vec4<f32>" %}
+{# Fours of rows in a tile. #}
+{% set fours = tm // 4 %}
 
 const M = {{ m }}u;
 const N = {{ n }}u;
@@ -47,6 +49,9 @@ fn matmul(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation
   {% for g in range(tm // lanes) %}
   let row_a{{ g }} = min(row + {{ g * lanes }}u + lane.x, M - 1u);
   {% endfor %}
+  {% if trans_a and a_vec4 %}
+  let four_a = min(row + lane.x % {{ fours }}u * 4u, M - 4u);
+  {% endif %}
   {% else %}
   {% for i in range(tm) %}
   let row_a{{ i }} = min(row + {{ i }}u, M - 1u);
@@ -73,13 +78,20 @@ fn matmul(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation
     let b{{ j }} = vec4<f32>({{ b_at(at, 0) }}, {{ b_at(at, 1) }}, {{ b_at(at, 2) }}, {{ b_at(at, 3) }});
     {% endfor %}
     {% endif %}
-    {% if shuffle %}
+    {% if shuffle and trans_a and a_vec4 %}
+    {% for g in range(tm // lanes) %}
+    let held{{ g }} = four(a[(a_base + (k + {{ g * lanes // fours }}u + lane.x / {{ fours }}u) * M + four_a) / 4u]);
+    {% endfor %}
+    {% elif shuffle %}
     {% for g in range(tm // lanes) %}
     let held{{ g }} = {{ a_four("row_a" ~ g) }};
     {% endfor %}
     {% endif %}
     {% for i in range(tm) %}
-    {% if shuffle %}
+    {% if shuffle and trans_a and a_vec4 %}
+    {# Term j of row i is one of the four that lane `at % lanes` loaded. #}
+    let a{{ i }} = vec4<f32>({% for j in range(4) %}{% set at = j * fours + i // 4 %}subgroupShuffle(held{{ at // lanes }}[{{ i % 4 }}], {{ at % lanes }}u){{ ", " if j < 3 else "" }}{% endfor %});
+    {% elif shuffle %}
     let a{{ i }} = subgroupShuffle(held{{ i // lanes }}, {{ i % lanes }}u);
     {% else %}
     let a{{ i }} = {{ a_four("row_a" ~ i) }};

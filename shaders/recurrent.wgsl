@@ -1,18 +1,19 @@
 // recurrent ({{ kind }}): hidden[t] = cell(gates[t] + hidden[t {{ "+" if reverse else "-" }} 1] weight_hh^T, state), the mask's 0 keeps the state
 //
-// An invocation computes {{ rows }} batch rows of 4 neighbouring units, all {{ gates }} gates of them, so that the step after the
-// product needs no other invocation. A workgroup is {{ lanes }} invocations along the units.
+// A step is two passes over the units: the product, in which an invocation computes {{ rows }} batch rows of {{ 4 * fours }} units of
+// {{ "a gate" if together == 1 else "all gates" }}, then the cell, a row at a time. In between the sums stand where the cell's results will: in {{ "reserve" if reserved else "hidden" }}. An
+// invocation meets the same units in both.
 {% if whole %}
-// One workgroup runs its rows through all steps: rows do not depend on each other. The states of the rows stand
-// in workgroup memory, two steps of them, so that one barrier a step is enough.
+// One workgroup of {{ lanes }} invocations runs its rows through all steps: rows do not depend on each other. The states of the
+// rows stand in workgroup memory, two steps of them, so that one barrier a step is enough.
 {% else %}
-// One launch a step: the grid covers rows and units, the state comes from the step before it in device memory.
+// One launch a step, workgroups of {{ lanes }} invocations along the units: the state comes from the step before it in device memory.
 {% endif %}
 {% if shuffle %}
-// Each lane loads four terms of one row of the state and the subgroup passes them round, as in matmul.
+// Each lane loads {{ 4 * fours }} terms of one row of the state and the subgroup passes them round, as in matmul.
 {% endif %}
 //
-// gates (T, B, {{ gates }} H), weight_hh ({{ gates }} H, H), first_h and first_c (B, H), bias_hh ({{ gates }} H), mask (T, B); hidden and cells (T, B, H),
+// gates (T, B, {{ gates }} H), weight (H, {{ row }}), which is weight_hh ({{ gates }} H, H) transposed, first_h and first_c (B, H), bias_hh ({{ gates }} H), mask (T, B); hidden and cells (T, B, H),
 // reserve (T, B, 5 H). A binding may begin before the step's part: the offsets count elements.
 {% include "common/group.wgsl" %}
 
@@ -20,171 +21,206 @@ const B = {{ batch }}u;
 const H = {{ hidden }}u;
 const T = {{ steps }}u;
 const ROWS = {{ rows }}u;
-// Units rounded up to whole vec4, and their vec4.
-const H4 = {{ (hidden + 3) // 4 }}u;
+// Words of {{ 4 * fours }} units, rounded up.
+const WORDS = {{ (hidden + 4 * fours - 1) // (4 * fours) }}u;
 {% include "common/math.wgsl" %}
 {% include "common/recurrent.wgsl" %}
-{% set element = "vec4<f32>" if vec4 else "f32" %}
+{% from "common/recurrent_memory.wgsl" import quad, word, element, place, split, load, terms, joined, store, multiply_add %}
 
 {% for b in bindings %}
 @group(0) @binding({{ loop.index0 }}) var<storage, {{ b.access }}> {{ b.name }}: array<{{ "f32" if b.name == "mask" else element }}>;
 {% endfor %}
 {% if whole %}
-var<workgroup> state: array<vec4<f32>, {{ 2 * rows * ((hidden + 3) // 4) }}>;
+var<workgroup> state: array<{{ word }}, {{ 2 * rows * ((hidden + 4 * fours - 1) // (4 * fours)) }}>;
 {% endif %}
 {% set lstm = kind == "lstm" %}
 {% set gru = kind == "gru" %}
+{% set sums = "reserve" if reserved else "hidden" %}
+{# Whether a step needs the units' own state before it, besides the product. #}
+{% set keeps_h = gru or masked %}
 
-{# The four units of this invocation in a row that begins at element `base`. #}
-{% macro load(buffer, base) %}{% if vec4 %}{{ buffer }}[({{ base }} + unit) / 4u]{% else %}vec4<f32>({% for q in range(4) %}{{ buffer }}[{{ base }} + u{{ q }}]{{ ", " if q < 3 else "" }}{% endfor %}){% endif %}{% endmacro %}
-{% macro store(row, buffer, base, value) %}
-    {% if full %}
-    {{ buffer }}[({{ base }} + unit) / 4u] = {{ value }};
-    {% elif vec4 %}
-    if (row_ok{{ row }} & (start < H)) { {{ buffer }}[({{ base }} + unit) / 4u] = {{ value }}; }
-    {% else %}
-    {% for q in range(4) %}
-    if (row_ok{{ row }} & (start + {{ q }}u < H)) { {{ buffer }}[{{ base }} + u{{ q }}] = {{ value }}[{{ q }}]; }
-    {% endfor %}
-    {% endif %}
+{# Some terms of the state of one row; what is behind the last unit is 0 in workgroup memory. #}
+{% macro held_at(name, slot, row) %}
+{% if whole %}
+{% if vec4 %}
+      {{ split(name, "state[from_state + " ~ slot ~ " * WORDS + k]") }}
+{% else %}
+      let {{ name }}_0 = four(state[from_state + {{ slot }} * WORDS + k]);
+{% endif %}
+{% elif vec4 %}
+      {{ terms(name, previous, previous_offset ~ "u + " ~ row ~ " * H", "H") }}
+{% else %}
+      {{ terms(name ~ "_any", previous, previous_offset ~ "u + " ~ row ~ " * H", "H") }}
+      let {{ name }}_0 = only_first(H, {{ name }}_any_0, 4u * k);
+{% endif %}
 {% endmacro %}
-{# Four terms of the state of one row; lanes behind the last unit are 0 in workgroup memory. #}
-{% macro held_at(slot, row) %}
-{%- if whole %}state[from_state + {{ slot }} * H4 + k]
-{%- elif vec4 %}{{ previous }}[({{ previous_offset }}u + {{ row }} * H) / 4u + k]
-{%- else %}only_units(vec4<f32>({% for e in range(4) %}{{ previous }}[{{ previous_offset }}u + {{ row }} * H + min(4u * k + {{ e }}u, H - 1u)]{{ ", " if e < 3 else "" }}{% endfor %}), 4u * k){% endif %}
+{# Where the sum of a row and gate stands until the cell reads it: in the reserve, where the GRU's last sum stays. #}
+{% macro sum_at(row, gate) %}
+{%- if reserved -%}
+{{ reserve_offset }}u + ((t * B + {{ row }}) * 5u + {{ "select(" ~ gate ~ ", 3u, " ~ gate ~ " == 2u)" if gru else gate }}) * H
+{%- else -%}
+{{ hidden_offset }}u + (t * B + {{ row }}) * H
+{%- endif -%}
+{% endmacro %}
+{% macro gate(q) %}{{ "q" if together == 1 else q ~ "u" }}{% endmacro %}
+{# Keeps a row's state for the next step, 0 behind the last unit. #}
+{% macro keep(slot, name) %}
+{% if vec4 %}
+      state[{{ slot }} * WORDS + start / {{ 4 * fours }}u] = {{ joined(name) }};
+{% else %}
+      state[{{ slot }} * WORDS + start / 4u] = word(only_first(H, {{ name }}_0, start));
+{% endif %}
 {% endmacro %}
 @compute @workgroup_size({{ lanes }})
 fn recurrent(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
   let group = flat_group(workgroup);
   if (group >= {{ groups }}u) { return; }
-{% include "common/recurrent_place.wgsl" %}
-  {% if shuffle %}
-  {% for g in range(rows // 8) %}
-  let held_slot{{ g }} = {{ g * 8 }}u + lane.x % 8u;
-  {% if not whole %}
-  let held_row{{ g }} = min(first_row + held_slot{{ g }}, B - 1u);
-  {% endif %}
-  {% endfor %}
-  {% endif %}
-  {% for i in range(rows) %}
-  var h{{ i }} = {{ load(previous, previous_offset ~ "u + row" ~ i ~ " * H") }};
-  {% if lstm %}
-  var c{{ i }} = {{ load(previous_cell, previous_cell_offset ~ "u + row" ~ i ~ " * H") }};
-  {% endif %}
-  {% endfor %}
+{% include "common/recurrent_rows.wgsl" %}
   {% if whole %}
-  if (start < 4u * H4) {
-    {% for i in range(rows) %}
-    state[{{ i }}u * H4 + start / 4u] = only_units(h{{ i }}, start);
-    {% endfor %}
+  for (var block = 0u; block < {{ tiles }}u; block++) {
+    {{ place("block") }}
+    if (start < {{ 4 * fours }}u * WORDS) {
+      {% for i in range(rows) %}
+      {{ load("h" ~ i, "first_h", "row" ~ i ~ " * H") }}
+      {{ keep(i ~ "u", "h" ~ i) }}
+      {% endfor %}
+    }
   }
   workgroupBarrier();
   for (var s = 0u; s < T; s++) {
     let t = {{ "T - 1u - s" if reverse else "s" }};
-    let from_state = s % 2u * ROWS * H4;
+    let before = {{ "t + 1u" if reverse else "t - 1u" }};
+    let from_state = s % 2u * ROWS * WORDS;
+    let to_slot = (s + 1u) % 2u * ROWS;
   {% else %}
   {
     let t = 0u;
   {% endif %}
-    {% for i in range(rows) %}
-    {% for q in range(gates) %}
-    {% if gru %}
-    var z{{ i }}_{{ q }} = {{ load("bias_hh", q * hidden ~ "u") if bias else "vec4<f32>()" }};
+    for (var block = first_tile; block < first_tile + {{ tiles }}u; block++) {
+    {{ place("block") }}
+    {% if together == 1 %}
+    for (var q = 0u; q < {{ gates }}u; q++) {
     {% else %}
-    var z{{ i }}_{{ q }} = {{ load("gates", gates_offset ~ "u + ((t * B + row" ~ i ~ ") * " ~ gates ~ "u + " ~ q ~ "u) * H") }}{{ " + " ~ load("bias_hh", q * hidden ~ "u") if bias else "" }};
+    {
     {% endif %}
-    {% endfor %}
-    {% endfor %}
-    for (var k = 0u; k < H4; k++) {
-      {% for q in range(gates) %}
-      {% for u in range(4) %}
-      {% if vec4 %}
-      let w{{ q }}_{{ u }} = weight_hh[({{ q * hidden }}u + unit + {{ u }}u) * H4 + k];
-      {% else %}
-      let at{{ q }}_{{ u }} = ({{ q * hidden }}u + u{{ u }}) * H;
-      let w{{ q }}_{{ u }} = vec4<f32>({% for e in range(4) %}weight_hh[at{{ q }}_{{ u }} + min(4u * k + {{ e }}u, H - 1u)]{{ ", " if e < 3 else "" }}{% endfor %});
-      {% endif %}
-      {% endfor %}
-      {% for e in range(4) %}
-      let b{{ q }}_{{ e }} = vec4<f32>(w{{ q }}_0[{{ e }}], w{{ q }}_1[{{ e }}], w{{ q }}_2[{{ e }}], w{{ q }}_3[{{ e }}]);
-      {% endfor %}
-      {% endfor %}
-      {% if shuffle %}
-      {% for g in range(rows // 8) %}
-      let held{{ g }} = {{ held_at("held_slot" ~ g, "held_row" ~ g) }};
-      {% endfor %}
+      {% for q in range(together) %}
+      {% if bias %}
+      {{ load("bias" ~ q, "bias_hh", gate(q) ~ " * H") }}
       {% endif %}
       {% for i in range(rows) %}
-      {% if shuffle %}
-      let a{{ i }} = subgroupShuffle(held{{ i // 8 }}, {{ i % 8 }}u);
-      {% else %}
-      let a{{ i }} = {{ held_at(i ~ "u", "row" ~ i) }};
-      {% endif %}
-      {% for q in range(gates) %}
-      {% for e in range(4) %}
-      z{{ i }}_{{ q }} = fma(vec4<f32>(a{{ i }}[{{ e }}]), b{{ q }}_{{ e }}, z{{ i }}_{{ q }});
+      {% for v in range(fours) %}
+      var z{{ i }}_{{ q }}_{{ v }} = {{ "bias" ~ q ~ "_" ~ v if bias else "vec4<f32>()" }};
       {% endfor %}
+      {% endfor %}
+      {% endfor %}
+      for (var k = 0u; k < WORDS; k++) {
+        {% for q in range(together) %}
+        {% for e in range(4 * fours) %}
+        {{ load("w" ~ q ~ "_" ~ e, "weight", "min(k * " ~ 4 * fours ~ "u + " ~ e ~ "u, H - 1u) * " ~ row ~ "u + " ~ gate(q) ~ " * H") }}
+        {% endfor %}
+        {% endfor %}
+        {% if shuffle %}
+        {% for g in range(rows // 8) %}
+{{ held_at("held" ~ g, "held_slot" ~ g, "held_row" ~ g) }}
+        {% endfor %}
+        {% endif %}
+        {% for i in range(rows) %}
+        {% if shuffle %}
+        {% for f in range(fours) %}
+        let a{{ i }}_{{ f }} = subgroupShuffle(held{{ i // 8 }}_{{ f }}, {{ i % 8 }}u);
+        {% endfor %}
+        {% else %}
+{{ held_at("a" ~ i, i ~ "u", "row" ~ i) }}
+        {% endif %}
+        {% for q in range(together) %}
+{{ multiply_add("z" ~ i ~ "_" ~ q, "a" ~ i, "w" ~ q) }}
+        {% endfor %}
+        {% endfor %}
+      }
+      {% for i in range(rows) %}
+      let ok{{ i }} = (first_row + {{ i }}u < B) & (start < H);
+      {% for q in range(together) %}
+      {{ store("ok" ~ i, sums, sum_at("row" ~ i, gate(q)), "z" ~ i ~ "_" ~ q) }}
       {% endfor %}
       {% endfor %}
     }
-    {% for i in range(rows) %}
-    {% set at = "(t * B + row" ~ i ~ ")" %}
-    {% if lstm or gru %}
-    {% set kept = reserve_offset ~ "u + " ~ at ~ " * 5u * H + " %}
+    }
+    for (var block = first_tile; block < first_tile + {{ tiles }}u; block++) {
+    {{ place("block") }}
+    if (start >= H) { break; }
+    for (var i = 0u; i < min(ROWS, B - first_row); i++) {
+    let row = first_row + i;
+    {% set at = "(t * B + row)" %}
+    {% for q in range(gates) %}
+    {{ load("x" ~ q, "gates", gates_offset ~ "u + (" ~ at ~ " * " ~ gates ~ "u + " ~ q ~ "u) * H") }}
+    {{ load("z" ~ q, sums, sum_at("row", q ~ "u")) }}
+    {% endfor %}
+    {% if keeps_h and whole and vec4 %}
+    {{ split("h", "state[from_state + i * WORDS + start / " ~ 4 * fours ~ "u]") }}
+    {% elif keeps_h and whole %}
+    let h_0 = four(state[from_state + i * WORDS + start / 4u]);
+    {% elif keeps_h %}
+    {{ load("h", previous, previous_offset ~ "u + row * H") }}
     {% endif %}
-    {% if lstm %}
-    let i{{ i }} = sigmoid4(z{{ i }}_0);
-    let f{{ i }} = sigmoid4(z{{ i }}_1);
-    let g{{ i }} = tanh4(z{{ i }}_2);
-    let o{{ i }} = sigmoid4(z{{ i }}_3);
-    {{ store(i, "reserve", kept ~ "0u", "i" ~ i) }}
-    {{ store(i, "reserve", kept ~ "H", "f" ~ i) }}
-    {{ store(i, "reserve", kept ~ "2u * H", "g" ~ i) }}
-    {{ store(i, "reserve", kept ~ "3u * H", "o" ~ i) }}
-    {{ store(i, "reserve", kept ~ "4u * H", "c" ~ i) }}
-    let new_c{{ i }} = fma(f{{ i }}, c{{ i }}, i{{ i }} * g{{ i }});
-    let new_h{{ i }} = o{{ i }} * tanh4(new_c{{ i }});
-    {% elif gru %}
-    {% set input = gates_offset ~ "u + " ~ at ~ " * 3u * H + " %}
-    let r{{ i }} = sigmoid4({{ load("gates", input ~ "0u") }} + z{{ i }}_0);
-    let u_{{ i }} = sigmoid4({{ load("gates", input ~ "H") }} + z{{ i }}_1);
-    let n{{ i }} = tanh4(fma(r{{ i }}, z{{ i }}_2, {{ load("gates", input ~ "2u * H") }}));
-    {{ store(i, "reserve", kept ~ "0u", "r" ~ i) }}
-    {{ store(i, "reserve", kept ~ "H", "u_" ~ i) }}
-    {{ store(i, "reserve", kept ~ "2u * H", "n" ~ i) }}
-    {{ store(i, "reserve", kept ~ "3u * H", "z" ~ i ~ "_2") }}
-    {{ store(i, "reserve", kept ~ "4u * H", "h" ~ i) }}
-    let new_h{{ i }} = fma(u_{{ i }}, h{{ i }} - n{{ i }}, n{{ i }});
-    {% elif kind == "rnn_tanh" %}
-    let new_h{{ i }} = tanh4(z{{ i }}_0);
-    {% else %}
-    let new_h{{ i }} = max(z{{ i }}_0, vec4<f32>());
+    {% if lstm and whole %}
+    {% for v in range(fours) %}
+    var c_{{ v }}: vec4<f32>;
+    {% endfor %}
+    {% for from in [("s == 0u", "first_c", "row * H"), ("s > 0u", "cells", "(before * B + row) * H")] %}
+    if ({{ from[0] }}) {
+      {{ load("from", from[1], from[2]) }}
+      {% for v in range(fours) %}
+      c_{{ v }} = from_{{ v }};
+      {% endfor %}
+    }
+    {% endfor %}
+    {% elif lstm %}
+    {{ load("c", previous_cell, previous_cell_offset ~ "u + row * H") }}
     {% endif %}
     {% if masked %}
-    let within{{ i }} = mask[{{ mask_offset }}u + t * B + row{{ i }}] != 0.0;
-    h{{ i }} = select(h{{ i }}, new_h{{ i }}, within{{ i }});
-    {% if lstm %}
-    c{{ i }} = select(c{{ i }}, new_c{{ i }}, within{{ i }});
+    let within = mask[{{ mask_offset }}u + t * B + row] != 0.0;
     {% endif %}
+    {% for v in range(fours) %}
+    {% if lstm %}
+    let i_{{ v }} = sigmoid4(x0_{{ v }} + z0_{{ v }});
+    let f_{{ v }} = sigmoid4(x1_{{ v }} + z1_{{ v }});
+    let g_{{ v }} = tanh4(x2_{{ v }} + z2_{{ v }});
+    let o_{{ v }} = sigmoid4(x3_{{ v }} + z3_{{ v }});
+    let new_c_{{ v }} = fma(f_{{ v }}, c_{{ v }}, i_{{ v }} * g_{{ v }});
+    let new_h_{{ v }} = o_{{ v }} * tanh4(new_c_{{ v }});
+    {% elif gru %}
+    let r_{{ v }} = sigmoid4(x0_{{ v }} + z0_{{ v }});
+    let u_{{ v }} = sigmoid4(x1_{{ v }} + z1_{{ v }});
+    let n_{{ v }} = tanh4(fma(r_{{ v }}, z2_{{ v }}, x2_{{ v }}));
+    let new_h_{{ v }} = fma(u_{{ v }}, h_{{ v }} - n_{{ v }}, n_{{ v }});
+    {% elif kind == "rnn_tanh" %}
+    let new_h_{{ v }} = tanh4(x0_{{ v }} + z0_{{ v }});
     {% else %}
-    h{{ i }} = new_h{{ i }};
-    {% if lstm %}
-    c{{ i }} = new_c{{ i }};
+    let new_h_{{ v }} = max(x0_{{ v }} + z0_{{ v }}, vec4<f32>());
     {% endif %}
-    {% endif %}
-    {{ store(i, "hidden", hidden_offset ~ "u + " ~ at ~ " * H", "h" ~ i) }}
+    {% if masked %}
+    let next_h_{{ v }} = select(h_{{ v }}, new_h_{{ v }}, within);
     {% if lstm %}
-    {{ store(i, "cells", cells_offset ~ "u + " ~ at ~ " * H", "c" ~ i) }}
+    let next_c_{{ v }} = select(c_{{ v }}, new_c_{{ v }}, within);
+    {% endif %}
     {% endif %}
     {% endfor %}
+    {% for part in {"lstm": ["i", "f", "g", "o", "c"], "gru": ["r", "u", "n", "", "h"]}[kind] | default([]) %}
+    {% if part %}
+    {{ store("", "reserve", reserve_offset ~ "u + (" ~ at ~ " * 5u + " ~ loop.index0 ~ "u) * H", part) }}
+    {% endif %}
+    {% endfor %}
+    {% set next = "next" if masked else "new" %}
+    {{ store("", "hidden", hidden_offset ~ "u + " ~ at ~ " * H", next ~ "_h") }}
+    {% if lstm %}
+    {{ store("", "cells", cells_offset ~ "u + " ~ at ~ " * H", next ~ "_c") }}
+    {% endif %}
     {% if whole %}
-    let to_state = (s + 1u) % 2u * ROWS * H4;
-    if (start < 4u * H4) {
-      {% for i in range(rows) %}
-      state[to_state + {{ i }}u * H4 + start / 4u] = only_units(h{{ i }}, start);
-      {% endfor %}
+{{ keep("(to_slot + i)", next ~ "_h") }}
+    {% endif %}
     }
+    }
+    {% if whole %}
     workgroupBarrier();
     {% endif %}
   }

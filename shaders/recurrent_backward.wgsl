@@ -2,15 +2,17 @@
 //
 //   dh = grad_hidden[t] + carry + grad_gates[step after] weight_hh, then the cell's derivative gives grad_gates[t]
 //
-// An invocation computes {{ rows }} batch rows of 4 neighbouring units; a workgroup is {{ lanes }} invocations along the units.
-// The product with the errors of the step after comes first, so that a launch needs no result of its own.
+// A step is two passes over the units: the product with the errors of the step after, in which an invocation computes
+// {{ rows }} batch rows of {{ 4 * fours }} units, then the cell's derivative, a row at a time. grad_state carries the
+// errors of h and c from pass to pass and step to step: an invocation meets the same units in all of them.
+// The product comes first, so that a launch needs no result of its own.
 {% if whole %}
-// One workgroup runs its rows through all steps; what its invocations tell each other is grad_gates itself.
+// One workgroup of {{ lanes }} invocations runs its rows through all steps; what they tell each other is grad_gates itself.
 {% else %}
-// One launch a step{{ ", the last of which only has the product left" if not pointwise else "" }}: grad_state carries the errors of h and c.
+// One launch a step{{ ", the last of which only has the product left" if not pointwise else "" }}, workgroups of {{ lanes }} invocations along the units.
 {% endif %}
 {% if shuffle %}
-// Each lane loads four terms of one row of the errors and the subgroup passes them round, as in matmul.
+// Each lane loads {{ 4 * fours }} terms of one row of the errors and the subgroup passes them round, as in matmul.
 {% endif %}
 //
 // grad_hidden and grad_cells (T, B, H), weight_hh ({{ gates }} H, H), reserve (T, B, {{ saved }} H), mask (T, B); grad_gates and
@@ -25,7 +27,7 @@ const ROWS = {{ rows }}u;
 const G = {{ gates * hidden }}u;
 {% include "common/math.wgsl" %}
 {% include "common/recurrent.wgsl" %}
-{% set element = "vec4<f32>" if vec4 else "f32" %}
+{% from "common/recurrent_memory.wgsl" import element, place, split, load, terms, joined, store, multiply_add %}
 
 {% for b in bindings %}
 @group(0) @binding({{ loop.index0 }}) var<storage, {{ b.access }}> {{ b.name }}: array<{{ "f32" if b.name == "mask" else element }}>;
@@ -33,44 +35,53 @@ const G = {{ gates * hidden }}u;
 {% set lstm = kind == "lstm" %}
 {% set gru = kind == "gru" %}
 {% set errors = "grad_hidden_gates" if gru else "grad_gates" %}
+{# Whether a part of the error of h passes a step by, besides the product. #}
+{% set carries_h = gru or masked %}
 
-{# The four units of this invocation in a row that begins at element `base`. #}
-{% macro load(buffer, base) %}{% if vec4 %}{{ buffer }}[({{ base }} + unit) / 4u]{% else %}vec4<f32>({% for q in range(4) %}{{ buffer }}[{{ base }} + u{{ q }}]{{ ", " if q < 3 else "" }}{% endfor %}){% endif %}{% endmacro %}
-{% macro store(row, buffer, base, value) %}
-    {% if full %}
-    {{ buffer }}[({{ base }} + unit) / 4u] = {{ value }};
-    {% elif vec4 %}
-    if (row_ok{{ row }} & (start < H)) { {{ buffer }}[({{ base }} + unit) / 4u] = {{ value }}; }
-    {% else %}
-    {% for q in range(4) %}
-    if (row_ok{{ row }} & (start + {{ q }}u < H)) { {{ buffer }}[{{ base }} + u{{ q }}] = {{ value }}[{{ q }}]; }
-    {% endfor %}
-    {% endif %}
-{% endmacro %}
-{# Four terms of the errors of one row, 0 behind the last. #}
-{% macro errors_at(row) %}
-{%- if vec4 %}{{ errors }}[({{ after_offset }}u + (after * B + {{ row }}) * G) / 4u + k]
-{%- else %}select(vec4<f32>(), vec4<f32>({% for e in range(4) %}{{ errors }}[{{ after_offset }}u + (after * B + {{ row }}) * G + min(4u * k + {{ e }}u, G - 1u)]{{ ", " if e < 3 else "" }}{% endfor %}), vec4<u32>(4u * k, 4u * k + 1u, 4u * k + 2u, 4u * k + 3u) < vec4<u32>(G)){% endif %}
+{# Some terms of the errors of one row, 0 behind the last. #}
+{% macro errors_at(name, row) %}
+{% set base = after_offset ~ "u + (after * B + " ~ row ~ ") * G" %}
+{% if vec4 %}
+        {{ terms(name, errors, base, "G") }}
+{% else %}
+        {{ terms(name ~ "_any", errors, base, "G") }}
+        let {{ name }}_0 = only_first(G, {{ name }}_any_0, 4u * k);
+{% endif %}
 {% endmacro %}
 {% macro product() %}
-    for (var k = 0u; k < {{ (gates * hidden + 3) // 4 }}u; k++) {
-      {% for e in range(4) %}
-      let b{{ e }} = {{ load("weight_hh", "min(4u * k + " ~ e ~ "u, G - 1u) * H") }};
-      {% endfor %}
-      {% if shuffle %}
-      {% for g in range(rows // 8) %}
-      let held{{ g }} = {{ errors_at("held_row" ~ g) }};
-      {% endfor %}
-      {% endif %}
+    for (var block = first_tile; block < first_tile + {{ tiles }}u; block++) {
+      {{ place("block") }}
       {% for i in range(rows) %}
-      {% if shuffle %}
-      let a{{ i }} = subgroupShuffle(held{{ i // 8 }}, {{ i % 8 }}u);
-      {% else %}
-      let a{{ i }} = {{ errors_at("row" ~ i) }};
+      {% if carries_h %}
+      {{ load("carry" ~ i, "grad_state", "row" ~ i ~ " * H") }}
       {% endif %}
-      {% for e in range(4) %}
-      dh{{ i }} = fma(vec4<f32>(a{{ i }}[{{ e }}]), b{{ e }}, dh{{ i }});
+      {% for v in range(fours) %}
+      var dh{{ i }}_{{ v }} = {{ "carry" ~ i ~ "_" ~ v if carries_h else "vec4<f32>()" }};
       {% endfor %}
+      {% endfor %}
+      for (var k = 0u; k < {{ (gates * hidden + 4 * fours - 1) // (4 * fours) }}u; k++) {
+        {% for e in range(4 * fours) %}
+        {{ load("w_" ~ e, "weight_hh", "min(k * " ~ 4 * fours ~ "u + " ~ e ~ "u, G - 1u) * H") }}
+        {% endfor %}
+        {% if shuffle %}
+        {% for g in range(rows // 8) %}
+{{ errors_at("held" ~ g, "held_row" ~ g) }}
+        {% endfor %}
+        {% endif %}
+        {% for i in range(rows) %}
+        {% if shuffle %}
+        {% for f in range(fours) %}
+        let a{{ i }}_{{ f }} = subgroupShuffle(held{{ i // 8 }}_{{ f }}, {{ i % 8 }}u);
+        {% endfor %}
+        {% else %}
+{{ errors_at("a" ~ i, "row" ~ i) }}
+        {% endif %}
+{{ multiply_add("dh" ~ i, "a" ~ i, "w") }}
+        {% endfor %}
+      }
+      {% for i in range(rows) %}
+      let ok{{ i }} = (first_row + {{ i }}u < B) & (start < H);
+      {{ store("ok" ~ i, "grad_state", "row" ~ i ~ " * H", "dh" ~ i) }}
       {% endfor %}
     }
 {% endmacro %}
@@ -78,19 +89,7 @@ const G = {{ gates * hidden }}u;
 fn recurrent_backward(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
   let group = flat_group(workgroup);
   if (group >= {{ groups }}u) { return; }
-{% include "common/recurrent_place.wgsl" %}
-  {% if shuffle %}
-  {% for g in range(rows // 8) %}
-  let held_row{{ g }} = min(first_row + {{ g * 8 }}u + lane.x % 8u, B - 1u);
-  {% endfor %}
-  {% endif %}
-  {% for i in range(rows) %}
-  {% set zero = whole or not product_first %}
-  var dh{{ i }} = {{ "vec4<f32>()" if zero else load("grad_state", "row" ~ i ~ " * H") }};
-  {% if lstm %}
-  var dc{{ i }} = {{ "vec4<f32>()" if zero else load("grad_state", "(B + row" ~ i ~ ") * H") }};
-  {% endif %}
-  {% endfor %}
+{% include "common/recurrent_rows.wgsl" %}
   {% if whole %}
   for (var s = 0u; s <= T; s++) {
     let t = {{ "s" if reverse else "T - 1u - s" }};
@@ -109,79 +108,86 @@ fn recurrent_backward(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(loca
     let t = 0u;
   {% endif %}
     {% if pointwise %}
-    {% for i in range(rows) %}
-    {% set at = "(t * B + row" ~ i ~ ")" %}
-    dh{{ i }} += {{ load("grad_hidden", grad_hidden_offset ~ "u + " ~ at ~ " * H") }};
-    {% if grad_cells %}
-    dc{{ i }} += {{ load("grad_cells", grad_cells_offset ~ "u + " ~ at ~ " * H") }};
-    {% endif %}
+    {% set carry = "s > 0u" if whole else "true" if product_first else "" %}
+    for (var block = first_tile; block < first_tile + {{ tiles }}u; block++) {
+    {{ place("block") }}
+    if (start >= H) { break; }
+    for (var row = first_row; row < min(first_row + ROWS, B); row++) {
+    {% set at = "(t * B + row)" %}
     {% set kept = reserve_offset ~ "u + " ~ at ~ " * " ~ saved ~ "u * H + " %}
+    {{ load("from_above", "grad_hidden", grad_hidden_offset ~ "u + " ~ at ~ " * H") }}
+    {% if grad_cells %}
+    {{ load("cell_from_above", "grad_cells", grad_cells_offset ~ "u + " ~ at ~ " * H") }}
+    {% endif %}
+    {% for part in {"lstm": ["i", "f", "g", "o", "c"], "gru": ["r", "u", "n", "from_h", "h"]}[kind] | default(["y"]) %}
+    {{ load(part, "reserve", kept ~ loop.index0 ~ "u * H") }}
+    {% endfor %}
+    {% for v in range(fours) %}
+    var dh_{{ v }} = from_above_{{ v }};
+    {% if lstm %}
+    var dc_{{ v }} = {{ "cell_from_above_" ~ v if grad_cells else "vec4<f32>()" }};
+    {% endif %}
+    {% endfor %}
+    {% if carry %}
+    if ({{ carry }}) {
+      {{ load("carry", "grad_state", "row * H") }}
+      {% if lstm %}
+      {{ load("cell_carry", "grad_state", "(B + row) * H") }}
+      {% endif %}
+      {% for v in range(fours) %}
+      dh_{{ v }} += carry_{{ v }};
+      {% if lstm %}
+      dc_{{ v }} += cell_carry_{{ v }};
+      {% endif %}
+      {% endfor %}
+    }
+    {% endif %}
     {% if masked %}
-    let within{{ i }} = select(0.0, 1.0, mask[{{ mask_offset }}u + t * B + row{{ i }}] != 0.0);
-    {% set here = "within" ~ i ~ " * " %}
+    let within = select(0.0, 1.0, mask[{{ mask_offset }}u + t * B + row] != 0.0);
+    {% endif %}
+    {% set here = "within * " if masked else "" %}
+    {% for v in range(fours) %}
+    {% if lstm %}
+    let tanh_c_{{ v }} = tanh4(fma(f_{{ v }}, c_{{ v }}, i_{{ v }} * g_{{ v }}));
+    let e_{{ v }} = {{ here }}fma(dh_{{ v }} * o_{{ v }}, (1.0 - tanh_c_{{ v }}) * (1.0 + tanh_c_{{ v }}), dc_{{ v }});
+    let e0_{{ v }} = e_{{ v }} * g_{{ v }} * i_{{ v }} * (1.0 - i_{{ v }});
+    let e1_{{ v }} = e_{{ v }} * c_{{ v }} * f_{{ v }} * (1.0 - f_{{ v }});
+    let e2_{{ v }} = e_{{ v }} * i_{{ v }} * (1.0 - g_{{ v }}) * (1.0 + g_{{ v }});
+    let e3_{{ v }} = {{ here }}dh_{{ v }} * tanh_c_{{ v }} * o_{{ v }} * (1.0 - o_{{ v }});
+    let past_h_{{ v }} = vec4<f32>();
+    let past_c_{{ v }} = {{ "select(dc_" ~ v ~ ", e_" ~ v ~ " * f_" ~ v ~ ", within != 0.0)" if masked else "e_" ~ v ~ " * f_" ~ v }};
+    {% elif gru %}
+    let e2_{{ v }} = {{ here }}dh_{{ v }} * (1.0 - u_{{ v }}) * (1.0 - n_{{ v }}) * (1.0 + n_{{ v }});
+    let e1_{{ v }} = {{ here }}dh_{{ v }} * (h_{{ v }} - n_{{ v }}) * u_{{ v }} * (1.0 - u_{{ v }});
+    let e0_{{ v }} = e2_{{ v }} * from_h_{{ v }} * r_{{ v }} * (1.0 - r_{{ v }});
+    let last_{{ v }} = e2_{{ v }} * r_{{ v }};
+    let past_h_{{ v }} = dh_{{ v }} * u_{{ v }};
     {% else %}
-    {% set here = "" %}
+    {% if kind == "rnn_tanh" %}
+    let e0_{{ v }} = {{ here }}dh_{{ v }} * (1.0 - y_{{ v }}) * (1.0 + y_{{ v }});
+    {% else %}
+    let e0_{{ v }} = {{ here }}select(dh_{{ v }}, vec4<f32>(), y_{{ v }} <= vec4<f32>());
+    {% endif %}
+    let past_h_{{ v }} = vec4<f32>();
+    {% endif %}
+    {% if carries_h %}
+    let pass_h_{{ v }} = {{ "select(dh_" ~ v ~ ", past_h_" ~ v ~ ", within != 0.0)" if masked else "past_h_" ~ v }};
+    {% endif %}
+    {% endfor %}
+    {% for q in range(gates) %}
+    {{ store("", "grad_gates", grad_gates_offset ~ "u + " ~ at ~ " * G + " ~ q * hidden ~ "u", "e" ~ q) }}
+    {% if gru %}
+    {{ store("", "grad_hidden_gates", grad_hidden_gates_offset ~ "u + " ~ at ~ " * G + " ~ q * hidden ~ "u", "last" if q == 2 else "e" ~ q) }}
+    {% endif %}
+    {% endfor %}
+    {% if carries_h %}
+    {{ store("", "grad_state", "row * H", "pass_h") }}
     {% endif %}
     {% if lstm %}
-    let i{{ i }} = {{ load("reserve", kept ~ "0u") }};
-    let f{{ i }} = {{ load("reserve", kept ~ "H") }};
-    let g{{ i }} = {{ load("reserve", kept ~ "2u * H") }};
-    let o{{ i }} = {{ load("reserve", kept ~ "3u * H") }};
-    let c{{ i }} = {{ load("reserve", kept ~ "4u * H") }};
-    let tanh_c{{ i }} = tanh4(fma(f{{ i }}, c{{ i }}, i{{ i }} * g{{ i }}));
-    let e{{ i }} = {{ here }}fma(dh{{ i }} * o{{ i }}, (1.0 - tanh_c{{ i }}) * (1.0 + tanh_c{{ i }}), dc{{ i }});
-    let e{{ i }}_0 = e{{ i }} * g{{ i }} * i{{ i }} * (1.0 - i{{ i }});
-    let e{{ i }}_1 = e{{ i }} * c{{ i }} * f{{ i }} * (1.0 - f{{ i }});
-    let e{{ i }}_2 = e{{ i }} * i{{ i }} * (1.0 - g{{ i }}) * (1.0 + g{{ i }});
-    let e{{ i }}_3 = {{ here }}dh{{ i }} * tanh_c{{ i }} * o{{ i }} * (1.0 - o{{ i }});
-    {% if masked %}
-    dc{{ i }} = select(dc{{ i }}, e{{ i }} * f{{ i }}, within{{ i }} != 0.0);
-    dh{{ i }} = select(dh{{ i }}, vec4<f32>(), within{{ i }} != 0.0);
-    {% else %}
-    dc{{ i }} = e{{ i }} * f{{ i }};
-    dh{{ i }} = vec4<f32>();
+    {{ store("", "grad_state", "(B + row) * H", "past_c") }}
     {% endif %}
-    {% elif gru %}
-    let r{{ i }} = {{ load("reserve", kept ~ "0u") }};
-    let u_{{ i }} = {{ load("reserve", kept ~ "H") }};
-    let n{{ i }} = {{ load("reserve", kept ~ "2u * H") }};
-    let from_h{{ i }} = {{ load("reserve", kept ~ "3u * H") }};
-    let h{{ i }} = {{ load("reserve", kept ~ "4u * H") }};
-    let e{{ i }}_2 = {{ here }}dh{{ i }} * (1.0 - u_{{ i }}) * (1.0 - n{{ i }}) * (1.0 + n{{ i }});
-    let e{{ i }}_1 = {{ here }}dh{{ i }} * (h{{ i }} - n{{ i }}) * u_{{ i }} * (1.0 - u_{{ i }});
-    let e{{ i }}_0 = e{{ i }}_2 * from_h{{ i }} * r{{ i }} * (1.0 - r{{ i }});
-    let last{{ i }} = e{{ i }}_2 * r{{ i }};
-    {% if masked %}
-    dh{{ i }} = select(dh{{ i }}, dh{{ i }} * u_{{ i }}, within{{ i }} != 0.0);
-    {% else %}
-    dh{{ i }} = dh{{ i }} * u_{{ i }};
-    {% endif %}
-    {% else %}
-    let y{{ i }} = {{ load("reserve", kept ~ "0u") }};
-    {% if kind == "rnn_tanh" %}
-    let e{{ i }}_0 = {{ here }}dh{{ i }} * (1.0 - y{{ i }}) * (1.0 + y{{ i }});
-    {% else %}
-    let e{{ i }}_0 = {{ here }}select(dh{{ i }}, vec4<f32>(), y{{ i }} <= vec4<f32>());
-    {% endif %}
-    {% if masked %}
-    dh{{ i }} = select(dh{{ i }}, vec4<f32>(), within{{ i }} != 0.0);
-    {% else %}
-    dh{{ i }} = vec4<f32>();
-    {% endif %}
-    {% endif %}
-    {% for q in range(gates) %}
-    {{ store(i, "grad_gates", grad_gates_offset ~ "u + " ~ at ~ " * G + " ~ q * hidden ~ "u", "e" ~ i ~ "_" ~ q) }}
-    {% if gru %}
-    {{ store(i, "grad_hidden_gates", grad_hidden_gates_offset ~ "u + " ~ at ~ " * G + " ~ q * hidden ~ "u", ("last" ~ i) if q == 2 else ("e" ~ i ~ "_" ~ q)) }}
-    {% endif %}
-    {% endfor %}
-    {% endfor %}
+    }
+    }
     {% endif %}
   }
-  {% for i in range(rows) %}
-  {{ store(i, "grad_state", "row" ~ i ~ " * H", "dh" ~ i) }}
-  {% if lstm %}
-  {{ store(i, "grad_state", "(B + row" ~ i ~ ") * H", "dc" ~ i) }}
-  {% endif %}
-  {% endfor %}
 }

@@ -7,7 +7,17 @@ fn tanh4(x: vec4<f32>) -> vec4<f32> {
   return vec4<f32>(tanh_exact(x.x), tanh_exact(x.y), tanh_exact(x.z), tanh_exact(x.w));
 }
 
-// x where every lane of the four is a unit, else 0 for those behind the last one.
-fn only_units(x: vec4<f32>, unit: u32) -> vec4<f32> {
-  return select(vec4<f32>(), x, vec4<u32>(unit, unit + 1u, unit + 2u, unit + 3u) < vec4<u32>(H));
+// x where the four, from number `first` on, are among the first `count`, else 0.
+fn only_first(count: u32, x: vec4<f32>, first: u32) -> vec4<f32> {
+  return select(vec4<f32>(), x, vec4<u32>(first, first + 1u, first + 2u, first + 3u) < vec4<u32>(count));
 }
+
+{% include "common/four.wgsl" %}
+{% if wide %}
+fn word(numbers: vec4<f32>) -> vec2<u64> {
+  let bits = bitcast<vec4<u32>>(numbers);
+  return vec2<u64>(u64(bits.x) | (u64(bits.y) << 32u), u64(bits.z) | (u64(bits.w) << 32u));
+}
+{% else %}
+fn word(numbers: vec4<f32>) -> vec4<f32> { return numbers; }
+{% endif %}

@@ -34,7 +34,7 @@ const fn digits(model: &nn::Model) -> TrainModel {
 }
 
 /// Every model.
-pub const MODELS: [TrainModel; 5] = [
+pub const MODELS: [TrainModel; 7] = [
     digits(&nn::MODELS[2]),
     digits(&nn::MODELS[0]),
     digits(&nn::MODELS[1]),
@@ -52,6 +52,8 @@ pub const MODELS: [TrainModel; 5] = [
         batch: 16,
         build: resnet_like,
     },
+    TrainModel { batch: 32, ..digits(&nn::MODELS[3]) },
+    TrainModel { batch: 32, ..digits(&nn::MODELS[4]) },
 ];
 
 /// The model called `name`.

@@ -36,7 +36,8 @@ pub(super) fn forward(
         m, n, k, tiles_m, tiles_n, bias,
         trans_a => options.trans_a,
         trans_b => options.trans_b,
-        a_vec4 => !options.trans_a && k % 4 == 0,
+        // Of a transposed matrix, four rows of a term are side by side.
+        a_vec4 => k % 4 == 0 && (!options.trans_a || tile.shuffle && m % 4 == 0),
         b_vec4 => if options.trans_b { k % 4 == 0 } else { n % 4 == 0 },
         out_vec4 => n % 4 == 0,
         batch => batch(&geometry, a, b),

@@ -3,6 +3,7 @@
 //! Small hidden sizes run in one launch for the whole sequence, large ones in one launch a step. The choice
 //! depends on the shapes and the device's limits alone.
 
+use super::channels_last::ChannelsLast;
 use super::{Access, Binding, Launch, Limits, Lowering, Operand, launch};
 use crate::error::Mismatch;
 use crate::ops::recurrent::RecurrentSizes;
@@ -25,9 +26,12 @@ struct Shares {
     whole: bool,
     /// Batch rows of an invocation.
     rows: usize,
+    /// Fours of neighbouring units, and of terms, that are loaded as one word.
+    fours: usize,
     /// Invocations of a workgroup.
     lanes: usize,
     shuffle: bool,
+    wide: bool,
 }
 
 impl Shares {
@@ -46,18 +50,28 @@ impl Shares {
         } else {
             sizes.batch.next_power_of_two().min(4)
         };
-        let lanes = if whole {
-            vec4s.next_multiple_of(SUBGROUP)
-        } else if shuffle {
+        // A CPU adapter's workgroup is one vector wide, where no barrier has to switch between invocations.
+        let lanes = if shuffle {
             SUBGROUP
+        } else if whole {
+            vec4s.next_multiple_of(SUBGROUP)
         } else {
             MOST_LANES
         };
-        Self { sizes, whole, rows, lanes, shuffle }
+        // A load takes a turn for each lane, whatever its width: four words of 64 bits are the widest there are.
+        let eight = shuffle && limits.wide_loads && sizes.hidden.is_multiple_of(8) && vec4s >= 2 * SUBGROUP;
+        let fours = if eight { 2 } else { 1 };
+        Self { sizes, whole, rows, fours, lanes, shuffle, wide: limits.wide_loads }
     }
 
+    /// Runs of units that a workgroup's invocations compute together.
+    fn all_tiles(&self) -> usize {
+        self.sizes.hidden.div_ceil(4 * self.lanes * self.fours)
+    }
+
+    /// Workgroups along the units.
     fn unit_tiles(&self) -> usize {
-        self.sizes.hidden.div_ceil(4 * self.lanes)
+        if self.whole { 1 } else { self.all_tiles() }
     }
 
     fn groups(&self) -> usize {
@@ -65,24 +79,28 @@ impl Shares {
     }
 
     fn values(&self, kind: RecurrentKind) -> Value {
-        let Self { sizes, whole, rows, lanes, shuffle } = *self;
+        let Self { sizes, whole, rows, fours, lanes, shuffle, wide } = *self;
         let RecurrentSizes { steps, batch, hidden } = sizes;
         context! {
             kind => kind.name(),
             gates => kind.gates(),
+            reserved => kind.reserve() > 0,
+            // A GPU's invocations share the state's loads; a CPU's code is long enough with one gate.
+            together => if shuffle { 1 } else { kind.gates() },
             vec4 => hidden % 4 == 0,
             // No invocation lies outside: nothing to guard.
-            full => batch.is_multiple_of(rows) && hidden == 4 * lanes * self.unit_tiles(),
+            full => batch.is_multiple_of(rows) && hidden.is_multiple_of(4 * lanes * fours),
             unit_tiles => self.unit_tiles(),
-            steps, batch, hidden, whole, rows, lanes, shuffle,
+            tiles => if whole { self.all_tiles() } else { 1 },
+            steps, batch, hidden, whole, rows, fours, lanes, shuffle, wide,
         }
     }
 
     fn why(&self) -> String {
-        let Self { whole, rows, lanes, shuffle, .. } = self;
+        let Self { whole, rows, fours, lanes, shuffle, .. } = self;
         let scope = if *whole { "whole sequence, hidden <= 256" } else { "a launch a step, hidden > 256" };
         let how = if *shuffle { "subgroup shuffles, subgroups of 8" } else { "no shuffles" };
-        format!("{scope}; {rows} rows x 4 units, {lanes} lanes, {how}")
+        format!("{scope}; {rows} rows x {} units, {lanes} lanes, {how}", 4 * fours)
     }
 
     /// A tensor of `runs` runs of `H` for each step and row, of which a launch sees `steps`.
@@ -159,8 +177,21 @@ pub(super) fn forward(o: &Recurrent, inputs: &[&TensorType], limits: &Limits) ->
     let sizes = RecurrentSizes::of_gates(o.kind, inputs[0])?;
     let shares = Shares::choose(sizes, limits);
     let count = if shares.whole { 1 } else { sizes.steps };
-    let launches = (0..count).map(|s| forward_step(o, &shares, s, limits));
-    Ok(Lowering { launches: launches.collect::<Result<_, _>>()?, ..Lowering::default() })
+    let transposed = transposed(o.kind, sizes.hidden);
+    let mut launches = vec![transposed.launch(Binding::read(Operand::Input(1)), WEIGHT, limits)?];
+    for s in 0..count {
+        launches.push(forward_step(o, &shares, s, limits)?);
+    }
+    Ok(Lowering { launches, workspaces: vec![transposed.bytes()], ..Lowering::default() })
+}
+
+/// Where the forward pass has its weights, `(H, G H)`: neighbouring units lie side by side.
+const WEIGHT: Operand = Operand::Workspace(0);
+
+/// `weight_hh (G H, H)`, transposed.
+fn transposed(kind: RecurrentKind, hidden: usize) -> ChannelsLast {
+    let strides = [0, 1, 0, hidden];
+    ChannelsLast { sizes: [1, hidden, 1], channels: kind.gates() * hidden, strides, zeros: false }
 }
 
 /// The launch of the step that is number `s` in the order of the pass, or of all.
@@ -172,8 +203,7 @@ fn forward_step(o: &Recurrent, shares: &Shares, s: usize, limits: &Limits) -> Re
     let first = s == 0;
     let (here, both) = if first { ((t, 1), (t, 1)) } else { ((t, 1), (t.min(before), 2)) };
     let input = Operand::Input;
-    let mut parts =
-        vec![shares.steps_of("gates", input(0), kind.gates(), here), Part::all("weight_hh", input(1))];
+    let mut parts = vec![shares.steps_of("gates", input(0), kind.gates(), here), Part::all("weight", WEIGHT)];
     if first {
         parts.push(Part::all("first_h", input(2)));
         parts.extend(lstm.then(|| Part::all("first_c", input(3))));
@@ -207,6 +237,8 @@ fn forward_step(o: &Recurrent, shares: &Shares, s: usize, limits: &Limits) -> Re
         reverse => o.reverse,
         bias => o.bias,
         masked => o.masked,
+        // Elements from one row of the transposed weights to the next.
+        row => 4 * transposed(kind, shares.sizes.hidden).quarters(),
         ..shares.values(kind)
     };
     build("recurrent", shares, &parts, &offsets, values, limits)
@@ -263,7 +295,11 @@ fn backward_step(
     if own {
         parts.push(shares.steps_of(errors, Operand::Output(1), kind.gates(), both).write());
     }
-    parts.push(Part::all("grad_state", Operand::Output(1 + usize::from(own))).write());
+    // The first step of an RNN carries nothing: all of its error comes back by the product.
+    let carries = kind.reserve() > 0 || o.forward.masked;
+    if shares.whole || !first || carries {
+        parts.push(Part::all("grad_state", Operand::Output(1 + usize::from(own))).write());
+    }
     let offsets = [
         ("grad_hidden", "grad_hidden", t),
         ("reserve", "reserve", t),

@@ -12,7 +12,16 @@ macro_rules! tables {
     };
 }
 
-tables!("smoke", "resnet50", "vgg16", "mobilenetv2", "deepbench-conv", "deepbench-gemm", "deepbench-rnn");
+tables!(
+    "smoke",
+    "resnet50",
+    "vgg16",
+    "mobilenetv2",
+    "deepbench-conv",
+    "deepbench-gemm",
+    "deepbench-rnn",
+    "recurrent"
+);
 
 /// The lines of a set, or of a table in a file; what is malformed is an error of its own.
 pub fn lines(set: &str) -> anyhow::Result<Vec<wgrad::Result<Line>>> {
