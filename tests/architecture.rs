@@ -243,7 +243,7 @@ fn a_shader_is_named_as_its_entry_point() {
         let common = path.starts_with("shaders/common");
         assert_eq!(entry, (!common).then_some(stem), "{}: the entry point", path.display());
         assert!(
-            text.trim_start().starts_with("//"),
+            ["//", "{#"].iter().any(|comment| text.trim_start().starts_with(comment)),
             "{} does not open with what it computes",
             path.display()
         );
