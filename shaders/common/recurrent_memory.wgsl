@@ -1,4 +1,5 @@
-{# How the recurrent kernels find, load and store the {{ 4 * fours }} neighbouring units of an invocation; each four of them has a name of its own. #}
+// How the recurrent kernels find, load and store the {{ 4 * fours }} neighbouring units of an invocation, as macros: each four of
+// them has a name of its own.
 {% set quad = "vec2<u64>" if wide else "vec4<f32>" %}
 {% set word = "vec4<u64>" if fours == 2 else quad %}
 {% set element = word if vec4 else "f32" %}
