@@ -54,6 +54,11 @@ pub(super) fn lines() -> Vec<String> {
         lines.extend((!large).then(|| format!("conv2d {fields} data=real:1 tag={tag}")));
     }
     lines.push("conv2d input=2x5x9x9 weight=7x5x3x3 stride=2 padding=1 data=real:1 tag=no_bias".into());
+    // Groups with enough channels to be packed, whole vec4 of them or not.
+    for (c, data) in [(8, "integers:3"), (8, "real:1"), (7, "integers:3")] {
+        let shapes = format!("input=2x{}x5x6 weight=18x{c}x3x3", 2 * c);
+        lines.push(format!("conv2d {shapes} bias padding=1 groups=2 data={data} tag=packed_groups"));
+    }
     lines
 }
 
