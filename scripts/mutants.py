@@ -44,7 +44,7 @@ MUTANTS = [
     ("conv2d: products rounded to 11 bits", "shaders/common/conv2d_terms.wgsl", "s{{ i }} = fma(vec4<f32>(subgroupShuffle(held{{ i // lanes }}_{{ j }}, {{ i % lanes }}u)), b{{ j }}, s{{ i }});", "s{{ i }} = bitcast<vec4<f32>>(bitcast<vec4<u32>>(fma(vec4<f32>(subgroupShuffle(held{{ i // lanes }}_{{ j }}, {{ i % lanes }}u)), b{{ j }}, s{{ i }})) & vec4<u32>(0xffffe000u));", "parity conv2d"),
     ("conv2d: group offset missing, channels last", "shaders/conv2d.wgsl", "u + block * QUARTERS, ok{{ q }})", "u, ok{{ q }})", "parity conv2d"),
     ("conv2d: weights of the first group, channels last", "shaders/conv2d.wgsl", "((block * TAPS + tap) * ROWS + row{{ g }}) * QUARTERS", "(tap * ROWS + row{{ g }}) * QUARTERS", "parity conv2d"),
-    ("conv2d: wrong lane of the shuffle, channels last", "shaders/common/conv2d_quarter.wgsl", "{{ i % lanes }}u);", "{{ (i + 1) % lanes }}u);", "parity conv2d"),
+    ("conv2d: wrong lane of the shuffle, channels last", "shaders/common/conv2d_products.wgsl", "{{ i % lanes }}u);", "{{ (i + 1) % lanes }}u);", "parity conv2d"),
     ("channels last: no zeros behind the last channel", "shaders/channels_last.wgsl", "select(0.0, source[select(first, first + {{ j * strides[3] }}u, ok{{ j }})], ok{{ j }})", "source[select(first, first + {{ j * strides[3] }}u, ok{{ j }})]", "parity conv2d"),
     ("channels last: no zeros for taps outside the image", "shaders/channels_last.wgsl", "if (at < {{ elements }}u + QUARTERS) { packed[at] = vec4<f32>(); }", "", "parity conv2d"),
     ("wide loads: words swapped", "shaders/common/four.wgsl", "u32(words.y), u32(words.y >> 32u)", "u32(words.y >> 32u), u32(words.y)", "parity matmul"),

@@ -37,9 +37,8 @@ const TILES_N = {{ tiles_n }}u;
 const SOURCE_PLANE = {{ source_h * source_w }}u;
 const TARGET_PLANE = {{ target_h * target_w }}u;
 
-{% set word = ("vec2<u64>" if wide else "vec4<f32>") if packed else "f32" %}
-@group(0) @binding(0) var<storage, read> source: array<{{ word }}>;
-@group(0) @binding(1) var<storage, read> weight: array<{{ word }}>;
+@group(0) @binding(0) var<storage, read> source: array<{{ "Four" if packed else "f32" }}>;
+@group(0) @binding(1) var<storage, read> weight: array<{{ "Four" if packed else "f32" }}>;
 {% if bias %}
 @group(0) @binding(2) var<storage, read> bias: array<f32>;
 {% endif %}

@@ -13,7 +13,6 @@
 // grad_output (N, K, OH, OW), input (N, C, H, W){{ " before it is packed" if packed }}, partials (splits, K, C / G, R, S)
 {% include "common/group.wgsl" %}
 {% include "common/four.wgsl" %}
-{% set quad = "vec2<u64>" if wide else "vec4<f32>" %}
 
 const ROWS = {{ rows }}u;                    // output channels of a group
 const CHANNELS = {{ channels }}u;                // input channels of a group
@@ -28,8 +27,8 @@ const OW = {{ output_w }}u;
 const H = {{ input_h }}u;
 const W = {{ input_w }}u;
 
-@group(0) @binding(0) var<storage, read> grad_output: array<{{ quad if grad_vec4 else "f32" }}>;
-@group(0) @binding(1) var<storage, read> input: array<{{ quad if packed else "f32" }}>;
+@group(0) @binding(0) var<storage, read> grad_output: array<{{ "Four" if grad_vec4 else "f32" }}>;
+@group(0) @binding(1) var<storage, read> input: array<{{ "Four" if packed else "f32" }}>;
 @group(0) @binding(2) var<storage, read_write> partials: array<f32>;
 
 @compute @workgroup_size({{ lanes }}, {{ row_tiles }})
@@ -98,16 +97,7 @@ fn conv2d_backward_weight(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(
     );
     {% endif %}
     {% endfor %}
-    {% for i in range(tm) %}
-    {% if shuffle %}
-    let a{{ i }} = subgroupShuffle(held{{ i // lanes }}, {{ i % lanes }}u);
-    {% else %}
-    let a{{ i }} = held{{ i }};
-    {% endif %}
-    {% for j in range(4) %}
-    s{{ i }} = fma(vec4<f32>(a{{ i }}[{{ j }}]), b{{ j }}, s{{ i }});
-    {% endfor %}
-    {% endfor %}
+{% include "common/conv2d_products.wgsl" %}
   }
   {% for i in range(tm) %}
   if (row + {{ i }}u < ROWS) {

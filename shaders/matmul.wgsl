@@ -13,7 +13,6 @@
 {% include "common/group.wgsl" %}
 {% include "common/epilogue.wgsl" %}
 {% include "common/four.wgsl" %}
-{% set quad = "vec2<u64>" if wide else "vec4<f32>" %}
 {# Fours of rows in a tile. #}
 {% set fours = tm // 4 %}
 
@@ -23,8 +22,8 @@ const K = {{ k }}u;
 const TILES_M = {{ tiles_m }}u;
 const TILES_N = {{ tiles_n }}u;
 
-@group(0) @binding(0) var<storage, read> a: array<{{ quad if a_vec4 else "f32" }}>;
-@group(0) @binding(1) var<storage, read> b: array<{{ quad if b_vec4 else "f32" }}>;
+@group(0) @binding(0) var<storage, read> a: array<{{ "Four" if a_vec4 else "f32" }}>;
+@group(0) @binding(1) var<storage, read> b: array<{{ "Four" if b_vec4 else "f32" }}>;
 {% if bias %}
 @group(0) @binding(2) var<storage, read> bias: array<f32>;
 {% endif %}

@@ -17,15 +17,11 @@
 // reserve (T, B, 5 H). A binding may begin before the step's part: the offsets count elements.
 {% include "common/group.wgsl" %}
 
-const B = {{ batch }}u;
-const H = {{ hidden }}u;
-const T = {{ steps }}u;
-const ROWS = {{ rows }}u;
 // Words of {{ 4 * fours }} units, rounded up.
 const WORDS = {{ (hidden + 4 * fours - 1) // (4 * fours) }}u;
 {% include "common/math.wgsl" %}
 {% include "common/recurrent.wgsl" %}
-{% from "common/recurrent_memory.wgsl" import quad, word, element, place, split, load, terms, joined, store, multiply_add %}
+{% from "common/recurrent_memory.wgsl" import word, element, place, split, load, terms, joined, store, multiply_add %}
 
 {% for b in bindings %}
 @group(0) @binding({{ loop.index0 }}) var<storage, {{ b.access }}> {{ b.name }}: array<{{ "f32" if b.name == "mask" else element }}>;

@@ -19,10 +19,6 @@
 // grad_hidden_gates (T, B, {{ gates }} H), grad_state (S, B, H). A binding may begin before the step's part: the offsets count elements.
 {% include "common/group.wgsl" %}
 
-const B = {{ batch }}u;
-const H = {{ hidden }}u;
-const T = {{ steps }}u;
-const ROWS = {{ rows }}u;
 // Terms of the product.
 const G = {{ gates * hidden }}u;
 {% include "common/math.wgsl" %}

@@ -17,7 +17,7 @@
 const TERMS = {{ terms }}u; {{ "// fours" if vec4 }}
 const OUTPUTS = {{ outputs }}u;
 
-@group(0) @binding(0) var<storage, read> input: array<{{ ("vec2<u64>" if wide else "vec4<f32>") if vec4 else "f32" }}>;
+@group(0) @binding(0) var<storage, read> input: array<{{ "Four" if vec4 else "f32" }}>;
 @group(0) @binding(1) var<storage, read_write> output: array<f32>;
 
 var<workgroup> lanes: array<f32, {{ lanes }}>;

@@ -34,7 +34,7 @@ fn pooled(graph: &Graph, side: usize) -> Result<Vec<Tensor>> {
     Ok(outputs)
 }
 
-const CHAINS: [Chain; 7] = [
+const CHAINS: [Chain; 8] = [
     Chain {
         name: "conv2d, relu, vec4",
         fused: "fused with relu",
@@ -52,6 +52,14 @@ const CHAINS: [Chain; 7] = [
             let y = conv(g, 7)?.0;
             let (left, right) = (g.input("left", y.shape())?, g.input("right", y.shape())?);
             Ok(vec![left.sub(&y)?.relu()?.add(&right)?])
+        },
+    },
+    Chain {
+        name: "a value that is read twice is stored",
+        fused: "fused with sub",
+        outputs: |g| {
+            let y = conv(g, 8)?.0;
+            Ok(vec![y.relu()?.sub(&y)?])
         },
     },
     Chain {

@@ -8,13 +8,4 @@
     {% for g in range(tm // lanes if shuffle else tm) %}
     let held{{ g }} = four(weight[w{{ g }} + c]);
     {% endfor %}
-    {% for i in range(tm) %}
-    {% if shuffle %}
-    let a{{ i }} = subgroupShuffle(held{{ i // lanes }}, {{ i % lanes }}u);
-    {% else %}
-    let a{{ i }} = held{{ i }};
-    {% endif %}
-    {% for j in range(4) %}
-    s{{ i }} = fma(vec4<f32>(a{{ i }}[{{ j }}]), b{{ j }}, s{{ i }});
-    {% endfor %}
-    {% endfor %}
+{% include "common/conv2d_products.wgsl" %}

@@ -1,11 +1,13 @@
-// four: the four neighbouring numbers of one element of an array of fours
+// four: the four neighbouring numbers of one element of an array of `Four`
 {% if wide %}
 //
 // Two words of 64 bits: on a CPU adapter every load is a loop over the lanes, and the loop is shorter for two
 // words than for four.
-fn four(words: vec2<u64>) -> vec4<f32> {
+alias Four = vec2<u64>;
+fn four(words: Four) -> vec4<f32> {
   return bitcast<vec4<f32>>(vec4<u32>(u32(words.x), u32(words.x >> 32u), u32(words.y), u32(words.y >> 32u)));
 }
 {% else %}
-fn four(numbers: vec4<f32>) -> vec4<f32> { return numbers; }
+alias Four = vec4<f32>;
+fn four(numbers: Four) -> vec4<f32> { return numbers; }
 {% endif %}

@@ -1,3 +1,9 @@
+// Sizes and functions of the recurrent kernels.
+const B = {{ batch }}u;
+const H = {{ hidden }}u;
+const T = {{ steps }}u;
+const ROWS = {{ rows }}u;
+
 // Functions of four units at once.
 fn sigmoid4(x: vec4<f32>) -> vec4<f32> {
   return vec4<f32>(logistic(x.x), logistic(x.y), logistic(x.z), logistic(x.w));

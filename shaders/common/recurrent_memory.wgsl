@@ -1,7 +1,6 @@
 // How the recurrent kernels find, load and store the {{ 4 * fours }} neighbouring units of an invocation, as macros: each four of
 // them has a name of its own.
-{% set quad = "vec2<u64>" if wide else "vec4<f32>" %}
-{% set word = "vec4<u64>" if fours == 2 else quad %}
+{% set word = "vec4<u64>" if fours == 2 else "Four" %}
 {% set element = word if vec4 else "f32" %}
 {# The units, number `block` of those that an invocation has; those behind the last are moved inside. #}
 {% macro place(block) %}

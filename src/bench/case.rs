@@ -228,6 +228,12 @@ fn work(graph: &GraphData, node: &Node) -> Option<u64> {
     Some(node.op.flops(&inputs, &outputs).max(bytes / 4))
 }
 
+/// The line with the data that its kernels are timed with.
+fn timed(line: &Line) -> Line {
+    let real = line.fields.iter().any(|(key, value)| key == "data" && !value.starts_with("integers"));
+    if real { line.clone() } else { line.with("data", "real:1") }
+}
+
 /// An op in a graph of its own, where all that it reads is given, under the names `0`, `1` and so on. Of each
 /// pair, the output is the new value of the input, which is a state.
 pub(super) fn alone(
@@ -286,12 +292,13 @@ impl Prepared {
         Ok(())
     }
 
-    /// Gives every input the values its line asks for.
+    /// Gives every input values to be timed with: those its line asks for, but real numbers instead of integers,
+    /// among which are zeros that a device might skip.
     ///
     /// # Errors
     /// When the device failed.
     pub fn fill(&self) -> Result<()> {
-        self.write(&self.values(&self.line)?)
+        self.write(&self.values(&timed(&self.line))?)
     }
 }
 
@@ -329,6 +336,14 @@ mod tests {
         ] {
             assert_eq!(nodes(line).join(", "), expected, "{line}");
         }
+    }
+
+    #[test]
+    fn nothing_is_timed_with_integers() {
+        let data = |line: &str| timed(&line.parse().unwrap()).to_string();
+        assert_eq!(data("relu input=9"), "relu input=9 data=real:1");
+        assert_eq!(data("relu data=integers:3 input=9"), "relu data=real:1 input=9");
+        assert_eq!(data("relu input=9 data=special"), "relu input=9 data=special");
     }
 
     #[test]

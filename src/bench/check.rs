@@ -2,9 +2,9 @@
 //! does it.
 //!
 //! Where the op allows, inputs are integers small enough that every sum is exact, and so must be the result; else
-//! they are the data of the case, and each element has a bound. The case runs whole, as it will be timed. Where the reference would take too long over all of it, it
-//! computes the part of the result that a few images, channels, rows or columns lead to, with the full length
-//! of every sum.
+//! they are the data of the case, and each element has a bound. The case runs whole, as it will be timed. Where
+//! the reference would take too long over all of it, it computes the part of the result that a few images,
+//! channels, rows or columns lead to, with the full length of every sum.
 
 use super::case::{Prepared, alone};
 use crate::error::{Error, Mismatch, Result};

@@ -110,7 +110,7 @@ fn runs(
     Ok((chunks(images, &sizes, limits)?, false))
 }
 
-/// Where runs of images are packed, and the bytes that takes.
+/// Where a run of images is packed, and the weight.
 const PACKED_SOURCE: Operand = Operand::Workspace(0);
 const PACKED_WEIGHT: Operand = Operand::Workspace(1);
 

@@ -27,10 +27,9 @@ mod sum;
 mod template;
 mod tile;
 
-pub use refusal::Refusal;
-
 pub use epilogue::{Epilogue, EpilogueStep};
 pub use peaks::micro_kernels;
+pub use refusal::Refusal;
 pub use template::sources;
 
 use crate::error::Mismatch;
@@ -188,6 +187,13 @@ pub struct Launch {
 /// Kernels that bring operands into order or add up what others left: an op's operations are not theirs.
 const HELPERS: [&str; 2] = ["channels_last", "sum_partials"];
 
+impl Launch {
+    /// Whether it computes the op, and what is fused with it, instead of preparing or gathering.
+    pub fn computes(&self) -> bool {
+        !HELPERS.contains(&self.kernel.name)
+    }
+}
+
 /// What one node becomes.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Lowering {
@@ -207,8 +213,8 @@ impl Lowering {
     /// Shares the operations of the op out among the launches that compute it, by their workgroups.
     pub fn shares(&self, flops: u64) -> Vec<u64> {
         let groups = |launch: &Launch| {
-            let helps = HELPERS.contains(&launch.kernel.name);
-            if helps { 0 } else { u128::from(launch.grid[0]) * u128::from(launch.grid[1]) }
+            let [x, y] = launch.grid.map(u128::from);
+            if launch.computes() { x * y } else { 0 }
         };
         let all: u128 = self.launches.iter().map(groups).sum();
         let mut before = 0;

@@ -20,6 +20,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("common/epilogue.wgsl", include_str!("../../shaders/common/epilogue.wgsl")),
     ("common/row.wgsl", include_str!("../../shaders/common/row.wgsl")),
     ("common/conv2d_terms.wgsl", include_str!("../../shaders/common/conv2d_terms.wgsl")),
+    ("common/conv2d_products.wgsl", include_str!("../../shaders/common/conv2d_products.wgsl")),
     ("common/conv2d_quarter.wgsl", include_str!("../../shaders/common/conv2d_quarter.wgsl")),
     ("argmax.wgsl", include_str!("../../shaders/argmax.wgsl")),
     ("adam.wgsl", include_str!("../../shaders/adam.wgsl")),

@@ -194,7 +194,11 @@ impl<'a> Builder<'a> {
         let node = &self.graph.nodes[group.nodes[0]];
         let flops = group.nodes.iter().map(|&id| self.flops(&self.graph.nodes[id])).sum();
         let shares = lowering.shares(flops);
+        let fused: Vec<String> =
+            group.nodes[1..].iter().map(|&id| described(&self.graph.nodes[id])).collect();
+        self.plan.fused += fused.len();
         for (launch, flops) in lowering.launches.into_iter().zip(shares) {
+            let computes = launch.computes();
             let bindings = launch.bindings.iter().map(|binding| {
                 let buffer = match binding.operand {
                     Operand::Input(i) => self.buffer[&self.root[group.inputs[i]]],
@@ -222,7 +226,7 @@ impl<'a> Builder<'a> {
                 op: node.op.name(),
                 label: node.label.clone(),
                 why: launch.why,
-                fused: group.nodes[1..].iter().map(|&id| described(&self.graph.nodes[id])).collect(),
+                fused: if computes { fused.clone() } else { Vec::new() },
                 flops,
             }));
         }

@@ -71,7 +71,7 @@ pub struct Dispatch {
     pub label: String,
     /// The variant and why it was chosen.
     pub why: String,
-    /// The element-wise nodes that it computes too.
+    /// The element-wise nodes that it computes too; none for one that only prepares or gathers.
     pub fused: Vec<String>,
     /// Its share of the op's floating-point operations; 0 for one that only prepares or gathers.
     pub flops: u64,
@@ -180,6 +180,8 @@ pub struct Plan {
     pub memory: Memory,
     /// What lies in the slots when.
     pub lives: Vec<Life>,
+    /// How many element-wise nodes run in the kernels that feed them.
+    pub fused: usize,
     /// Element-wise nodes that run on their own.
     pub unfused: Vec<Unfused>,
 }

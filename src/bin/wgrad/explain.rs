@@ -80,21 +80,9 @@ fn line(number: usize, step: &Step, plan: &Plan) {
 }
 
 fn fusion(plan: &Plan) {
-    let dispatches = plan.steps.iter().filter_map(|step| match step {
-        Step::Dispatch(d) => Some(d),
-        Step::Copy { .. } => None,
-    });
-    let mut fused: usize = 0;
-    let mut last = (0, "");
-    for d in dispatches {
-        // A node may have several dispatches, which all list what is fused with it.
-        if !d.fused.is_empty() && last != (d.fused.len(), d.label.as_str()) {
-            fused += d.fused.len();
-        }
-        last = (d.fused.len(), d.label.as_str());
-    }
     println!(
-        "\nfusion   {fused} element-wise nodes run in the kernels that feed them, {} alone:",
+        "\nfusion   {} element-wise nodes run in the kernels that feed them, {} alone:",
+        plan.fused,
         plan.unfused.len()
     );
     for node in &plan.unfused {
@@ -107,14 +95,14 @@ const LARGEST: usize = 8;
 
 fn memory(plan: &Plan, alive: &[u64]) {
     let memory = &plan.memory;
-    let (at, most) =
-        alive.iter().enumerate().max_by_key(|(step, bytes)| (**bytes, usize::MAX - step)).unwrap_or((0, &0));
+    let most = memory.activations_at_least;
+    let at = alive.iter().position(|bytes| *bytes == most).unwrap_or(0);
     println!("\nmemory   {memory}");
     println!(
         "         slots {:.2} MiB, {:.3} times what is alive at step {at} and no reuse can be below, {:.2} MiB:",
         mib(memory.activations),
-        memory.activations as f64 / (*most).max(1) as f64,
-        mib(*most)
+        memory.activations as f64 / most.max(1) as f64,
+        mib(most)
     );
     let mut there: Vec<_> = plan.lives.iter().filter(|l| (l.first..=l.last).contains(&at)).collect();
     there.sort_by_key(|l| std::cmp::Reverse(l.bytes));

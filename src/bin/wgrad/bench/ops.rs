@@ -85,7 +85,7 @@ pub fn run(args: &OpsArgs) -> anyhow::Result<()> {
         bar.suspend(|| table::row(&case.joined(&sentinel), roofs.as_ref()));
         visited.push(case);
     }
-    for visit in 1..VISITS {
+    for visit in (1..VISITS).take_while(|_| !session.stopped()) {
         bar.suspend(|| println!("visit {} of {VISITS}, with those before:", visit + 1));
         for case in &mut visited {
             bar.set_message(case.case.to_string());
@@ -101,7 +101,7 @@ pub fn run(args: &OpsArgs) -> anyhow::Result<()> {
     for _ in 0..MORE_VISITS {
         for case in &mut visited {
             let busy = case.joined(&sentinel).timing.is_some_and(|t| t.disturbed.is_some());
-            if busy && again.elapsed() < patience {
+            if busy && again.elapsed() < patience && !session.stopped() {
                 bar.set_message(format!("again: {}", case.case));
                 case.visit(&session, &policy, args.cold, &mut sentinel);
                 bar.suspend(|| table::row(&case.joined(&sentinel), roofs.as_ref()));

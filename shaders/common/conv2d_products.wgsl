@@ -1,0 +1,11 @@
+    // Four terms: those that were loaded of each row, passed round where lanes share them, times b0 to b3.
+    {% for i in range(tm) %}
+    {% if shuffle %}
+    let a{{ i }} = subgroupShuffle(held{{ i // lanes }}, {{ i % lanes }}u);
+    {% else %}
+    let a{{ i }} = held{{ i }};
+    {% endif %}
+    {% for j in range(4) %}
+    s{{ i }} = fma(vec4<f32>(a{{ i }}[{{ j }}]), b{{ j }}, s{{ i }});
+    {% endfor %}
+    {% endfor %}
