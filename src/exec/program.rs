@@ -46,7 +46,7 @@ impl Program {
             };
             let buffer = shared(&b.kind).unwrap_or_else(|| gpu.buffer(label, b.bytes));
             if let BufferKind::Constant(value) = b.kind {
-                gpu.upload(&buffer, &value.to_le_bytes());
+                gpu.upload(&buffer, &value.to_le_bytes().repeat(b.bytes as usize / 4));
             }
             buffer
         };

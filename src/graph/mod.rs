@@ -63,6 +63,16 @@ impl GraphData {
         &self.nodes[self.values[value].node]
     }
 
+    /// The number that a value is made of throughout, where a scalar constant was only stretched and reshaped.
+    pub(crate) fn constant(&self, value: ValueId) -> Option<f32> {
+        let node = self.producer(value);
+        match node.op {
+            Op::Constant { value } => Some(value),
+            Op::BroadcastTo { .. } | Op::Reshape { .. } => self.constant(node.inputs[0]),
+            _ => None,
+        }
+    }
+
     /// For each node, whether `outputs` or an update needs it.
     pub fn reachable(&self, outputs: &[ValueId]) -> Vec<bool> {
         let mut needed = vec![false; self.nodes.len()];

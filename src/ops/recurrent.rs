@@ -227,6 +227,18 @@ fn states_before(o: &Recurrent, hidden: &Tensor, h0: &Tensor) -> Result<Tensor> 
     }
 }
 
+/// Errors and the states that they were multiplied with. A step whose state before it is zero is left out; the other
+/// states then lie together where the forward pass wrote them.
+fn weight_operands(o: &Recurrent, errors: &Tensor, hidden: &Tensor, h0: &Tensor) -> Result<(Tensor, Tensor)> {
+    let others = hidden.shape()[0] - 1;
+    let from_zero = h0.graph().with(|data| data.constant(h0.id())) == Some(0.0);
+    if others == 0 || !from_zero {
+        return Ok((errors.clone(), states_before(o, hidden, h0)?));
+    }
+    let (later, earlier) = if o.reverse { (0, 1) } else { (1, 0) };
+    Ok((errors.narrow(0, later, others)?, hidden.narrow(0, earlier, others)?))
+}
+
 fn backward(o: &Recurrent, flow: &Flow<'_>) -> Result<Vec<Tensor>> {
     let graph = flow.outputs[0].graph();
     let zero = || graph.scalar(0.0)?.broadcast_to(flow.outputs[0].shape());
@@ -247,10 +259,11 @@ pub(super) fn gradient(o: &Recurrent, flow: &Flow<'_>) -> Result<Vec<Option<Tens
     let own = usize::from(kind.own_hidden_gates());
     let (grad_gates, grad_hidden_gates, grad_state) = (&found[0], &found[own], &found[own + 1]);
     let shape = grad_hidden_gates.shape();
-    let (rows, hidden) = (shape[0] * shape[1], shape[2] / kind.gates());
+    let hidden = shape[2] / kind.gates();
     let weight = || {
-        let before = states_before(o, &flow.outputs[0], &flow.inputs[2])?.reshape([rows, hidden])?;
-        let errors = grad_hidden_gates.reshape([rows, shape[2]])?;
+        let (errors, before) = weight_operands(o, grad_hidden_gates, &flow.outputs[0], &flow.inputs[2])?;
+        let rows = before.shape()[0] * shape[1];
+        let (errors, before) = (errors.reshape([rows, shape[2]])?, before.reshape([rows, hidden])?);
         let op = Op::MatMul(MatMul { trans_a: true, trans_b: false });
         errors.graph().apply(op, &[&errors, &before]).map(|mut out| out.remove(0))
     };

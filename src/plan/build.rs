@@ -1,8 +1,11 @@
 //! Graph to plan: kernels for each group of nodes, in order, and buffers by liveness.
 
+use super::common::merge;
+use super::fold::fold;
 use super::fuse::{Group, fuse};
 use super::memory::{Life, assign, padded};
 use super::rewrite::rewrite;
+use super::views::{Place, is_view, places};
 use super::{Bound, BufferId, BufferKind, BufferPlan, Dispatch, Memory, Named, Output, Plan, State, Step};
 use crate::error::{Error, Mismatch, Result};
 use crate::graph::{GraphData, Node, ValueId};
@@ -17,7 +20,7 @@ use std::collections::HashMap;
 /// # Errors
 /// When a tensor does not fit the device.
 pub fn plan(graph: &GraphData, outputs: &[ValueId], limits: &Limits) -> Result<Plan> {
-    let graph = &rewrite(graph, outputs);
+    let graph = &rewrite(&merge(&fold(graph), outputs), outputs);
     let (groups, unfused) = fuse(graph, outputs, &graph.reachable(outputs));
     let mut builder = Builder::new(graph, &groups, outputs, limits);
     for (turn, group) in groups.iter().enumerate() {
@@ -40,8 +43,8 @@ const END: usize = usize::MAX;
 struct Builder<'a> {
     graph: &'a GraphData,
     limits: &'a Limits,
-    /// The value whose memory a value shares: itself, or what a reshape renames.
-    root: Vec<ValueId>,
+    /// Where each value lies.
+    places: Vec<Place>,
     /// The turn of the last group that reads a root, [`END`] for what must outlive the run.
     last_use: Vec<usize>,
     /// The buffer of each root that has one by now.
@@ -54,23 +57,21 @@ struct Builder<'a> {
 
 impl<'a> Builder<'a> {
     fn new(graph: &'a GraphData, groups: &[Group], outputs: &[ValueId], limits: &'a Limits) -> Self {
-        let mut root: Vec<ValueId> = (0..graph.values.len()).collect();
+        let kept: Vec<ValueId> = outputs.iter().copied().chain(graph.updates.iter().map(|u| u.1)).collect();
+        let places = places(graph, groups, &kept, limits);
         let mut last_use = vec![0; graph.values.len()];
         for (turn, group) in groups.iter().enumerate() {
-            if let Op::Reshape { .. } = graph.nodes[group.nodes[0]].op {
-                root[group.outputs[0]] = root[group.inputs[0]];
-            }
             for &value in group.inputs.iter().chain(&group.outputs) {
-                last_use[root[value]] = turn;
+                last_use[places[value].root] = turn;
             }
         }
-        for value in outputs.iter().copied().chain(graph.updates.iter().map(|u| u.1)) {
-            last_use[root[value]] = END;
+        for value in kept {
+            last_use[places[value].root] = END;
         }
         Self {
             graph,
             limits,
-            root,
+            places,
             last_use,
             buffer: HashMap::new(),
             lives: Vec::new(),
@@ -115,6 +116,11 @@ impl<'a> Builder<'a> {
         self.lives.iter_mut().filter(|l| l.buffer == buffer).for_each(|l| l.last = l.last.min(last));
     }
 
+    /// The buffer a value lies in.
+    fn buffer_of(&self, value: ValueId) -> BufferId {
+        self.buffer[&self.places[value].root]
+    }
+
     /// What an operand of a group's kernels is called, and its bytes.
     fn named(&self, group: &Group, operand: Operand) -> (String, u64) {
         let value = match operand {
@@ -130,7 +136,7 @@ impl<'a> Builder<'a> {
 
     /// A value by its own name, such as `features.0.weight`, or by the op that computes it.
     fn name(&self, value: ValueId) -> String {
-        let (root, ty) = (self.root[value], self.graph.ty(value));
+        let (root, ty) = (self.places[value].root, self.graph.ty(value));
         let node = self.graph.producer(root);
         if let Some(name) = node.op.leaf_name() {
             let role = if let Op::State { role, .. } = node.op { role.to_string() } else { "input".into() };
@@ -140,7 +146,7 @@ impl<'a> Builder<'a> {
         format!("output {place} of {}, {ty},", described(node))
     }
 
-    /// Leaves and reshapes need no dispatch.
+    /// Leaves and views need no dispatch.
     fn leaf(&mut self, node: &Node) -> bool {
         let add = |this: &mut Self, kind| {
             let bytes = padded(this.graph.ty(node.outputs[0]).bytes());
@@ -158,7 +164,7 @@ impl<'a> Builder<'a> {
         } else if let Op::Constant { value } = node.op {
             add(self, BufferKind::Constant(value));
         } else {
-            return matches!(node.op, Op::Reshape { .. });
+            return is_view(node, &self.places);
         }
         true
     }
@@ -170,14 +176,14 @@ impl<'a> Builder<'a> {
             let source =
                 lowering.in_place.iter().find(|(out, _)| *out == i).map(|&(_, input)| group.inputs[input]);
             if let Some(state) = source.filter(|&s| self.may_overwrite(s, output, turn)) {
-                self.buffer.insert(output, self.buffer[&self.root[state]]);
+                self.buffer.insert(output, self.buffer_of(state));
                 continue;
             }
             let bytes = self.graph.ty(output).bytes();
             let slot = self.take(described(&self.graph.nodes[group.nodes[0]]), bytes);
             self.buffer.insert(output, slot);
             if let Some(input) = source {
-                let from = self.buffer[&self.root[input]];
+                let from = self.buffer_of(input);
                 self.plan.steps.push(Step::Copy { from, to: slot, bytes: padded(bytes) });
             }
         }
@@ -200,18 +206,17 @@ impl<'a> Builder<'a> {
         for (launch, flops) in lowering.launches.into_iter().zip(shares) {
             let computes = launch.computes();
             let bindings = launch.bindings.iter().map(|binding| {
-                let buffer = match binding.operand {
-                    Operand::Input(i) => self.buffer[&self.root[group.inputs[i]]],
-                    Operand::Output(i) => self.buffer[&self.root[group.outputs[i]]],
-                    Operand::Workspace(i) => workspaces[i],
+                let of = |value: ValueId| {
+                    (self.buffer_of(value), self.places[value].offset, self.graph.ty(value).bytes())
                 };
-                let whole = match binding.operand {
-                    Operand::Input(i) => self.graph.ty(group.inputs[i]).bytes(),
-                    Operand::Output(i) => self.graph.ty(group.outputs[i]).bytes(),
-                    Operand::Workspace(i) => lowering.workspaces[i],
+                let (buffer, begin, whole) = match binding.operand {
+                    Operand::Input(i) => of(group.inputs[i]),
+                    Operand::Output(i) => of(group.outputs[i]),
+                    Operand::Workspace(i) => (workspaces[i], 0, lowering.workspaces[i]),
                 };
                 let (offset, bytes) = binding.range.unwrap_or((0, whole));
-                Bound { buffer, offset, bytes: padded(bytes), write: binding.access == Access::Write }
+                let write = binding.access == Access::Write;
+                Bound { buffer, offset: begin + offset, bytes: padded(bytes), write }
             });
             let bindings = bindings.collect();
             let next = self.plan.kernels.len();
@@ -240,7 +245,7 @@ impl<'a> Builder<'a> {
     /// Frees the slots of values that the group of this turn was the last to use.
     fn release(&mut self, turn: usize, group: &Group) {
         let mut roots: Vec<ValueId> =
-            group.inputs.iter().chain(&group.outputs).map(|&v| self.root[v]).collect();
+            group.inputs.iter().chain(&group.outputs).map(|&v| self.places[v].root).collect();
         roots.sort_unstable();
         roots.dedup();
         for root in roots {
@@ -255,7 +260,7 @@ impl<'a> Builder<'a> {
     fn write_updates(&mut self) {
         let mut copies = Vec::new();
         for &(state, new) in &self.graph.updates {
-            let (to, mut from) = (self.buffer[&state], self.buffer[&self.root[new]]);
+            let (to, mut from) = (self.buffer[&state], self.buffer_of(new));
             let bytes = padded(self.graph.ty(state).bytes());
             if from == to {
                 continue;
@@ -273,7 +278,7 @@ impl<'a> Builder<'a> {
     fn finish(mut self, outputs: &[ValueId]) -> Result<Plan> {
         for &value in outputs {
             let ty = self.graph.ty(value).clone();
-            self.plan.outputs.push(Output { value, ty, buffer: self.buffer[&self.root[value]] });
+            self.plan.outputs.push(Output { value, ty, buffer: self.buffer_of(value) });
         }
         let requested = self.lives.iter().map(|l| l.bytes).sum();
         self.share();

@@ -4,9 +4,12 @@
 //! executor only replays it.
 
 mod build;
+mod common;
+mod fold;
 mod fuse;
 mod memory;
 mod rewrite;
+mod views;
 
 pub use build::plan;
 pub use fuse::Unfused;
@@ -28,7 +31,7 @@ pub enum BufferKind {
     Input(String),
     /// A named state, shared by all programs over the same parameters.
     State(String),
-    /// A scalar, written once.
+    /// One number throughout, written once.
     Constant(f32),
     /// Activations, gradients and scratch that take turns.
     Slot,

@@ -117,7 +117,7 @@ fn contents(plan: &Plan, inputs: &[(String, HostTensor)], guard: u64) -> Result<
     let fill = |buffer: &crate::plan::BufferPlan| -> Result<Vec<u8>> {
         let data = match &buffer.kind {
             BufferKind::Slot => vec![],
-            BufferKind::Constant(value) => value.to_le_bytes().to_vec(),
+            BufferKind::Constant(value) => value.to_le_bytes().repeat(buffer.bytes as usize / 4),
             BufferKind::Input(name) => {
                 let found = inputs.iter().find(|(input, _)| input == name);
                 let missing = || Error::argument(name, "data for each input", "none");

@@ -1,0 +1,82 @@
+//! Constant folding: what is one number throughout, whatever the inputs, is written once and not computed in each
+//! run.
+
+use crate::graph::{GraphData, Node, ValueId};
+use crate::ops::{Binary, Op};
+
+/// The most bytes a folded constant may have: it takes up memory of its own for as long as the program lives.
+const MOST_BYTES: u64 = 1 << 20;
+
+/// Turns every node whose result is one number throughout into a constant of that shape.
+pub(super) fn fold(graph: &GraphData) -> GraphData {
+    let mut folded = graph.clone();
+    for id in 0..folded.nodes.len() {
+        let node = &folded.nodes[id];
+        let &[output] = &node.outputs[..] else { continue };
+        if folded.ty(output).bytes() > MOST_BYTES {
+            continue;
+        }
+        let Some(value) = number(&folded, node) else { continue };
+        folded.nodes[id].op = Op::Constant { value };
+        folded.nodes[id].inputs.clear();
+    }
+    folded
+}
+
+/// The number that a node's result is made of. Arithmetic only where the device rounds as the host does.
+fn number(graph: &GraphData, node: &Node) -> Option<f32> {
+    let constant = |&value: &ValueId| match graph.producer(value).op {
+        Op::Constant { value } => Some(value),
+        _ => None,
+    };
+    let numbers: Vec<f32> = node.inputs.iter().map(constant).collect::<Option<_>>()?;
+    match (&node.op, &numbers[..]) {
+        (Op::BroadcastTo { .. } | Op::Reshape { .. } | Op::Narrow { .. } | Op::Permute { .. }, &[value]) => {
+            Some(value)
+        }
+        (Op::Concat { .. }, &[first, ref others @ ..]) => {
+            others.iter().all(|v| v.to_bits() == first.to_bits()).then_some(first)
+        }
+        (Op::Binary(function), &[a, b]) => {
+            let exact = match function {
+                Binary::Add => a + b,
+                Binary::Sub => a - b,
+                Binary::Mul => a * b,
+                Binary::Div => return None,
+            };
+            // A device may flush what is not normal.
+            (exact == 0.0 || exact.is_normal()).then_some(exact)
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Graph, Result};
+
+    #[test]
+    fn what_is_one_number_throughout_becomes_a_constant() -> Result<()> {
+        let graph = Graph::new();
+        let two = graph.scalar(2.0)?.broadcast_to([3, 4])?;
+        let six = two.mul(&graph.scalar(3.0)?)?.reshape([4, 3])?.narrow(0, 1, 2)?;
+        let (mixed, x) = (crate::Tensor::concat(&[&six, &six.relu()?], 0)?, graph.input("x", [2, 3])?);
+        let (quotient, sum) = (six.div(&six)?, x.add(&six)?);
+        let large = graph.scalar(1.0)?.broadcast_to([1024, 1024])?;
+        let folded = graph.with(fold);
+        let op = |tensor: &crate::Tensor| folded.producer(tensor.id()).op.clone();
+        assert_eq!(op(&two), Op::Constant { value: 2.0 });
+        assert_eq!(op(&six), Op::Constant { value: 6.0 });
+        assert_eq!(folded.ty(six.id()).shape.to_vec(), [2, 3]);
+        for (kept, what) in [
+            (&mixed, "relu is left to the device"),
+            (&quotient, "a quotient may be rounded otherwise"),
+            (&sum, "an input is no constant"),
+        ] {
+            assert!(!matches!(op(kept), Op::Constant { .. }), "{what}");
+        }
+        assert!(matches!(op(&large), Op::BroadcastTo { .. }), "4 MiB would take up memory for good");
+        Ok(())
+    }
+}
