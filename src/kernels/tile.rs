@@ -23,7 +23,7 @@ pub(super) struct Tile {
 
 /// The most rows of a tile for products of fewer multiply-adds than these: there a small tile is about as
 /// fast, and compiles in a half or a third of the time.
-const SMALL: [(usize, usize); 2] = [(1 << 23, 8), (1 << 25, 16)];
+const SMALL: [(usize, usize); 2] = [(1 << 23, 8), (3 << 22, 16)];
 
 /// Rows and the GFLOP/s one core of a CPU adapter reaches with them, measured on products of 1024. 64 rows
 /// are no faster than 32 and take the driver twice as long to compile.

@@ -273,7 +273,9 @@ pub(super) fn gradient(o: &Recurrent, flow: &Flow<'_>) -> Result<Vec<Option<Tens
         grads.push(flow.wants(2 + s, || state(s))?);
     }
     if o.bias {
-        grads.push(flow.wants(grads.len(), || grad_hidden_gates.sum(&[0, 1], false))?);
+        // As the product of the inputs has it for its bias, so that the planner finds one sum where the errors are one.
+        let sum = || grad_hidden_gates.reshape([shape[0] * shape[1], shape[2]])?.sum(&[0], false);
+        grads.push(flow.wants(grads.len(), sum)?);
     }
     if o.masked {
         grads.push(None);

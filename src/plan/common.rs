@@ -4,8 +4,8 @@ use crate::graph::{GraphData, NodeId, ValueId};
 use crate::ops::Op;
 use std::collections::HashMap;
 
-/// Lets readers of a node that repeats an earlier one read the earlier one's results. `outputs` and new values of
-/// states stay what they are.
+/// Lets readers of a node that repeats an earlier one read the earlier one's results. One of `outputs` or a new value
+/// of a state becomes another name of what was computed before.
 pub(super) fn merge(graph: &GraphData, outputs: &[ValueId]) -> GraphData {
     let mut merged = graph.clone();
     let mut stands_for: Vec<ValueId> = (0..graph.values.len()).collect();
@@ -22,14 +22,19 @@ pub(super) fn merge(graph: &GraphData, outputs: &[ValueId]) -> GraphData {
         let ty = |id: NodeId| merged.nodes[id].outputs.iter().map(|&v| graph.ty(v));
         let first = alike.iter().find(|&&e| merged.nodes[e].op == node.op && ty(e).eq(ty(id)));
         let stays = |value: &ValueId| outputs.contains(value) || graph.updates.iter().any(|u| u.1 == *value);
-        match first {
-            Some(_) if node.outputs.iter().any(stays) => {}
-            Some(&first) => {
-                for (&again, &before) in node.outputs.iter().zip(&merged.nodes[first].outputs) {
-                    stands_for[again] = before;
-                }
-            }
-            None => alike.push(id),
+        let Some(&first) = first else {
+            alike.push(id);
+            continue;
+        };
+        let before = merged.nodes[first].outputs.clone();
+        for (&again, &before) in node.outputs.iter().zip(&before) {
+            stands_for[again] = before;
+        }
+        if let ([again], [before]) = (&node.outputs[..], &before[..])
+            && stays(again)
+        {
+            merged.nodes[id].op = Op::Reshape { shape: graph.ty(*before).shape.clone() };
+            merged.nodes[id].inputs = vec![*before];
         }
     }
     merged
@@ -55,7 +60,12 @@ mod tests {
         };
         // x, y, add, relu, sub, relu, mul, add
         assert_eq!(count(&[sum.id()]), 8);
-        assert_eq!(count(&[sum.id(), b.id()]), 9, "an output stays, though it is computed twice");
+        assert_eq!(count(&[sum.id(), b.id()]), 9, "another name of the first relu");
+        graph.with(|data| {
+            let merged = merge(data, &[sum.id(), b.id()]);
+            assert!(matches!(merged.producer(b.id()).op, Op::Reshape { .. }));
+            assert_eq!(merged.producer(b.id()).inputs, [a.id()]);
+        });
         Ok(())
     }
 

@@ -177,14 +177,8 @@ impl Stack {
         first: &[Tensor],
         mask: Option<&Tensor>,
     ) -> Result<Sequence> {
-        let gru = self.kind == RecurrentKind::Gru;
-        // The reset gate acts on the recurrent bias too; elsewhere the two biases are one.
-        let (added, kept) = match &weights.bias {
-            Some((ih, hh)) if gru => (Some(ih.clone()), Some(hh)),
-            Some((ih, hh)) => (Some(ih.add(hh)?), None),
-            None => (None, None),
-        };
-        let gates = x.linear(&weights.ih, added.as_ref())?;
+        let (added, kept) = weights.bias.as_ref().map(|(ih, hh)| (ih, hh)).unzip();
+        let gates = x.linear(&weights.ih, added)?;
         let op = Recurrent { kind: self.kind, reverse, bias: kept.is_some(), masked: mask.is_some() };
         let inputs = [&gates, &weights.hh].into_iter().chain(first).chain(kept).chain(mask);
         let found = x.graph().apply(Op::Recurrent(op), &inputs.collect::<Vec<_>>())?;
