@@ -9,8 +9,9 @@ use crate::verify::Fill;
 
 pub(super) const OPS: &[&str] = &["concat", "narrow", "split", "permute", "unbind"];
 
-/// Whole vec4s on both sides and not, along outer and inner dimensions. `sizes` are the parts' along `dim`.
-const TABLE: [&str; 24] = [
+/// Whole vec4s on both sides and not, along outer and inner dimensions. `sizes` are the parts' along `dim`. With `relu`
+/// what was taken is read by another op, so that it need not be copied where it can be bound where it lies.
+const TABLE: [&str; 28] = [
     "concat input=8 dim=0 sizes=3,5",
     "concat input=7x3 dim=0 sizes=2,1,4",
     "concat input=2x8 dim=1 sizes=3,5",
@@ -23,7 +24,11 @@ const TABLE: [&str; 24] = [
     "narrow input=5x6x7 dim=1 start=1 length=3",
     "narrow input=5x8x4 dim=0 start=4 length=1",
     "narrow input=33x3 dim=1 start=2 length=1",
+    "narrow input=5x64x4 dim=0 start=2 length=2 relu",
+    "narrow input=1x6x3 dim=1 start=1 length=4 relu",
     "split input=7 dim=0 sizes=1,4,2",
+    "split input=6x64 dim=0 sizes=2,1,3 relu",
+    "split input=9x5 dim=0 sizes=4,5 relu",
     "split input=5x12 dim=1 sizes=4,4,4",
     "split input=3x4x5 dim=1 sizes=1,3",
     "split input=28x4x9 dim=0 sizes=1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1",
@@ -66,11 +71,18 @@ pub(super) fn build(op: &str, case: &mut Case, fields: &Fields<'_>) -> Result<()
     }
     let input = case.input("input", &shape)?;
     let output = match op {
-        "narrow" => input.narrow(fields.number("dim")?, fields.number("start")?, fields.number("length")?)?,
+        "narrow" => {
+            let part =
+                input.narrow(fields.number("dim")?, fields.number("start")?, fields.number("length")?)?;
+            if fields.flag("relu") { part.relu()? } else { part }
+        }
         "permute" => input.permute(&fields.list("dims")?)?,
         _ => {
             let dim = fields.number("dim")?;
-            let parts = input.split(dim, &fields.list("sizes")?)?;
+            let mut parts = input.split(dim, &fields.list("sizes")?)?;
+            if fields.flag("relu") {
+                parts = parts.iter().map(Tensor::relu).collect::<Result<_>>()?;
+            }
             for (number, part) in parts.iter().enumerate() {
                 case.output(&format!("part {number}"), part);
             }

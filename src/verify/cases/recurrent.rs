@@ -31,6 +31,11 @@ pub(super) fn lines() -> Vec<String> {
             }
         }
     }
+    // The states that a layer starts from where it is given none: constants of the graph.
+    lines.extend(OPS.iter().flat_map(|op| {
+        ["5x4x8 bias from_zero", "6x17x64 reverse bias masked from_zero", "1x2x4 bias from_zero"]
+            .map(|how| format!("{op} sizes={how} data=real:1"))
+    }));
     lines
 }
 
@@ -44,17 +49,20 @@ fn kind(op: &str) -> RecurrentKind {
 }
 
 /// The inputs of the op in its order.
-fn inputs(case: &mut Case, sizes: [usize; 3], o: &Recurrent) -> Result<Vec<Tensor>> {
+fn inputs(case: &mut Case, sizes: [usize; 3], o: &Recurrent, from_zero: bool) -> Result<Vec<Tensor>> {
     let [steps, batch, hidden] = sizes;
     let width = o.kind.gates() * hidden;
     let spread = Fill::Real(1.0 / (hidden.max(1) as f64).sqrt());
     let mut inputs = vec![
         case.input("gates", &[steps, batch, width])?,
         case.input_filled("weight_hh", &[width, hidden], spread)?,
-        case.input("h0", &[batch, hidden])?,
     ];
-    if o.kind == RecurrentKind::Lstm {
-        inputs.push(case.input("c0", &[batch, hidden])?);
+    for name in ["h0", "c0"].into_iter().take(o.kind.states()) {
+        inputs.push(if from_zero {
+            case.graph.scalar(0.0)?.broadcast_to([batch, hidden])?
+        } else {
+            case.input(name, &[batch, hidden])?
+        });
     }
     if o.bias {
         inputs.push(case.input_filled("bias_hh", &[width], Fill::Real(0.5))?);
@@ -74,7 +82,7 @@ pub(super) fn build(op: &str, case: &mut Case, fields: &Fields<'_>) -> Result<()
     let flag = |key| fields.flag(key);
     let options =
         Recurrent { kind: kind(op), reverse: flag("reverse"), bias: flag("bias"), masked: flag("masked") };
-    let inputs = inputs(case, sizes, &options)?;
+    let inputs = inputs(case, sizes, &options, flag("from_zero"))?;
     let outputs = case.graph.apply(Op::Recurrent(options), &inputs.iter().collect::<Vec<_>>())?;
     case.output("hidden", &outputs[0]);
     // The cells take part in the loss, so that their error comes back too.
