@@ -1,6 +1,6 @@
 """PyTorch's test accuracy for `wgrad train --model lstm-rows` and `gru-rows`: the same network, data, settings.
 
-Usage: pip install torch numpy && python scripts/pytorch_rows.py FOLDER_WITH_IDX_FILES [--batch-size 64 --lr 1e-3 --epochs 3]
+Usage: pip install torch numpy && python scripts/pytorch_rows.py FOLDER_WITH_IDX_FILES [--batch-size 32 --lr 2e-3 --epochs 3]
 """
 
 import argparse
@@ -12,8 +12,8 @@ import torch
 
 parser = argparse.ArgumentParser()
 parser.add_argument("folder", type=pathlib.Path)
-parser.add_argument("--batch-size", type=int, default=64)
-parser.add_argument("--lr", type=float, default=1e-3)
+parser.add_argument("--batch-size", type=int, default=32)
+parser.add_argument("--lr", type=float, default=2e-3)
 parser.add_argument("--epochs", type=int, default=3)
 parser.add_argument("--seed", type=int, default=0)
 args = parser.parse_args()

@@ -30,7 +30,13 @@ pub struct TrainModel {
 
 /// A model of [`nn::MODELS`], for its images.
 const fn digits(model: &nn::Model) -> TrainModel {
-    TrainModel { name: model.name, about: model.about, image: [1, 28, 28], batch: 64, build: model.build }
+    TrainModel {
+        name: model.name,
+        about: model.about,
+        image: [1, 28, 28],
+        batch: model.batch_size,
+        build: model.build,
+    }
 }
 
 /// Every model.
@@ -52,8 +58,8 @@ pub const MODELS: [TrainModel; 7] = [
         batch: 16,
         build: resnet_like,
     },
-    TrainModel { batch: 32, ..digits(&nn::MODELS[3]) },
-    TrainModel { batch: 32, ..digits(&nn::MODELS[4]) },
+    digits(&nn::MODELS[3]),
+    digits(&nn::MODELS[4]),
 ];
 
 /// The model called `name`.

@@ -11,9 +11,19 @@ pub struct Model {
     pub name: &'static str,
     /// One line about it.
     pub about: &'static str,
+    /// Images of a training step with which three epochs of Adam train it well.
+    pub batch_size: usize,
+    /// Adam's learning rate for that.
+    pub lr: f32,
     /// Builds it.
     pub build: fn() -> Sequential,
 }
+
+/// Settings that suit most.
+const USUAL: Model = Model { name: "", about: "", batch_size: 64, lr: 1e-3, build: Sequential::new };
+
+/// Settings of the networks that read rows: an LSTM learns slowly at first.
+const ROWS: Model = Model { batch_size: 32, lr: 2e-3, ..USUAL };
 
 /// All networks.
 pub const MODELS: [Model; 5] = [
@@ -21,22 +31,26 @@ pub const MODELS: [Model; 5] = [
         name: "simple-cnn",
         about: "conv 1-32, relu, max-pool, conv 32-64, relu, max-pool, linear 3136-128, relu, linear 128-10",
         build: simple_cnn,
+        ..USUAL
     },
     Model {
         name: "lenet",
         about: "LeNet-5: conv 1-6 5x5, tanh, avg-pool, conv 6-16 5x5, tanh, avg-pool, linear 400-120-84-10",
         build: lenet,
+        ..USUAL
     },
-    Model { name: "mlp", about: "linear 784-256, relu, linear 256-10", build: mlp },
+    Model { name: "mlp", about: "linear 784-256, relu, linear 256-10", build: mlp, ..USUAL },
     Model {
         name: "lstm-rows",
         about: "the image as 28 steps of 28 pixels, LSTM 128, linear 128-10 of its last state",
         build: || Sequential::new().named("rows", Rows::Lstm).named("classifier", Linear::new(HIDDEN, 10)),
+        ..ROWS
     },
     Model {
         name: "gru-rows",
         about: "the image as 28 steps of 28 pixels, GRU 128, linear 128-10 of its last state",
         build: || Sequential::new().named("rows", Rows::Gru).named("classifier", Linear::new(HIDDEN, 10)),
+        ..ROWS
     },
 ];
 

@@ -31,15 +31,15 @@ pub struct TrainArgs {
     /// Passes over the training images.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     epochs: u32,
-    /// Images a step.
-    #[arg(long, default_value_t = 64)]
-    batch_size: usize,
+    /// Images a step [default: 64; models that read rows 32].
+    #[arg(long)]
+    batch_size: Option<usize>,
     /// The rule by which weights change.
     #[arg(long, value_enum, default_value = "adam")]
     optimizer: OptimizerName,
-    /// Learning rate.
-    #[arg(long, default_value_t = 1e-3)]
-    lr: f32,
+    /// Learning rate [default: 0.001; models that read rows 0.002].
+    #[arg(long)]
+    lr: Option<f32>,
     /// Momentum of sgd.
     #[arg(long, default_value_t = 0.0)]
     momentum: f32,
@@ -66,27 +66,35 @@ pub struct TrainArgs {
 }
 
 impl TrainArgs {
-    fn optimizer(&self) -> anyhow::Result<Box<dyn Optimizer>> {
-        let decay = self.weight_decay;
+    fn batch_size(&self, model: &Model) -> usize {
+        self.batch_size.unwrap_or(model.batch_size)
+    }
+
+    fn lr(&self, model: &Model) -> f32 {
+        self.lr.unwrap_or(model.lr)
+    }
+
+    fn optimizer(&self, model: &Model) -> anyhow::Result<Box<dyn Optimizer>> {
+        let (decay, lr) = (self.weight_decay, self.lr(model));
         if self.optimizer != OptimizerName::Sgd && (self.momentum != 0.0 || self.nesterov) {
             anyhow::bail!("--momentum and --nesterov: expected --optimizer sgd, got {:?}", self.optimizer);
         }
         Ok(match self.optimizer {
             OptimizerName::Sgd => Box::new(
-                Sgd::new(self.lr)
+                Sgd::new(lr)
                     .momentum(self.momentum)
                     .nesterov(self.nesterov)
                     .weight_decay(decay.unwrap_or(0.0)),
             ),
-            OptimizerName::Adam => Box::new(Adam::new(self.lr).weight_decay(decay.unwrap_or(0.0))),
-            OptimizerName::Adamw => Box::new(Adam::decoupled(self.lr).weight_decay(decay.unwrap_or(0.01))),
+            OptimizerName::Adam => Box::new(Adam::new(lr).weight_decay(decay.unwrap_or(0.0))),
+            OptimizerName::Adamw => Box::new(Adam::decoupled(lr).weight_decay(decay.unwrap_or(0.01))),
         })
     }
 
     fn settings(&self, model: &Model, sets: &Sets, device: &str) -> serde_json::Value {
         let optimizer = self.optimizer.to_possible_value().map(|v| v.get_name().to_owned());
         let training = json!({
-            "epochs": self.epochs, "batch_size": self.batch_size, "optimizer": optimizer, "lr": decimal(self.lr),
+            "epochs": self.epochs, "batch_size": self.batch_size(model), "optimizer": optimizer, "lr": decimal(self.lr(model)),
             "momentum": decimal(self.momentum), "nesterov": self.nesterov,
             "weight_decay": self.weight_decay.map(decimal),
             "seed": self.seed, "data": sets.about, "device": device,
@@ -98,14 +106,14 @@ impl TrainArgs {
 /// Trains and writes the run folder.
 pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
     let model = nn::model(&args.model)?;
-    let optimizer = args.optimizer()?;
+    let (optimizer, batch_size) = (args.optimizer(model)?, args.batch_size(model));
     let folder = RunFolder::plan(args.out.as_deref(), model.name)?;
     let sets = args.data.load()?;
-    sets.train.check_batch_size(args.batch_size)?;
+    sets.train.check_batch_size(batch_size)?;
     let device = args.device.open()?;
     println!("device   {}", device.describe());
     println!("data     {}", sets.about);
-    let options = Options { batch_size: args.batch_size, seed: args.seed };
+    let options = Options { batch_size, seed: args.seed };
     let mut trainer = Trainer::new(&device, (model.build)(), optimizer, sets.train.image_shape(), options)?;
     if args.profile.is_some() {
         anyhow::ensure!(!device.is_cpu(), "--profile: expected an adapter, got the CPU reference");
