@@ -22,6 +22,7 @@ mod shapes;
 mod statistics;
 pub mod trace;
 pub mod train;
+pub mod tune;
 
 pub use case::{Case, Prepared};
 pub use catalog::{OPS, OpEntry, Pass, op};

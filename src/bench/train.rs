@@ -154,6 +154,11 @@ impl TrainStep {
         Ok(Self { parameters, program, graph, image, label, loss, data })
     }
 
+    /// The graph of the step, and its loss.
+    pub fn graph(&self) -> (&Graph, &Tensor) {
+        (&self.graph, &self.loss)
+    }
+
     /// One step: uploads the batch, runs. Does not wait.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use super::counters::Counters;
 use super::gpu::Gpu;
 use crate::error::{Error, Result};
-use crate::kernels::Limits;
+use crate::kernels::{Limits, Tuned};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -277,6 +277,7 @@ impl Device {
             subgroup_size: subgroup_size(&found.adapter),
             wide_loads: wide_loads(&found.adapter),
             variant: None,
+            tuned: Arc::default(),
         };
         Ok(Self(Kind::Gpu(Arc::new(Gpu::open(&found.adapter, identity(found), kernel_limits, checked)?))))
     }
@@ -326,11 +327,19 @@ impl Device {
         }
     }
 
+    /// Takes these variants in programs that are compiled from now on, instead of the planner's choice; the CPU
+    /// reference has none. See [`bench::tune`](crate::bench::tune).
+    pub fn tune(&self, tuned: Tuned) {
+        if let Kind::Gpu(gpu) = &self.0 {
+            gpu.tune(tuned);
+        }
+    }
+
     /// What kernels may assume; of the CPU reference, WebGPU's guaranteed limits.
     pub fn limits(&self) -> Limits {
         match &self.0 {
             Kind::Cpu { .. } => Limits::default(),
-            Kind::Gpu(gpu) => gpu.limits().clone(),
+            Kind::Gpu(gpu) => gpu.limits(),
         }
     }
 }

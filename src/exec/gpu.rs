@@ -3,7 +3,7 @@
 use super::counters::{Tally, count};
 use super::device::AdapterIdentity;
 use crate::error::{Error, Result};
-use crate::kernels::{Kernel, Limits};
+use crate::kernels::{Kernel, Limits, Tuned};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
@@ -21,6 +21,8 @@ pub(super) struct Gpu {
     pub(super) queue: wgpu::Queue,
     pub(super) identity: AdapterIdentity,
     limits: Limits,
+    /// What programs planned from now on take instead of the planner's choice.
+    tuned: Mutex<Arc<Tuned>>,
     checked: bool,
     /// The first failure; after it nothing the device says can be trusted.
     failure: Arc<OnceLock<String>>,
@@ -57,7 +59,8 @@ impl Gpu {
             }
         });
         let (pipelines, tally) = (Mutex::default(), Tally::default());
-        Ok(Self { device, queue, identity, limits, checked, failure, pipelines, tally })
+        let tuned = Mutex::default();
+        Ok(Self { device, queue, identity, limits, tuned, checked, failure, pipelines, tally })
     }
 
     /// Name, kind and backend.
@@ -66,8 +69,14 @@ impl Gpu {
         format!("{name}, {kind}, {backend}")
     }
 
-    pub(super) fn limits(&self) -> &Limits {
-        &self.limits
+    /// What kernels may assume, and what was tuned.
+    pub(super) fn limits(&self) -> Limits {
+        let tuned = self.tuned.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Limits { tuned, ..self.limits.clone() }
+    }
+
+    pub(super) fn tune(&self, tuned: Tuned) {
+        *self.tuned.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(tuned);
     }
 
     /// The first failure of the device, if there was one.

@@ -26,17 +26,20 @@ mod softmax;
 mod sum;
 mod template;
 mod tile;
+mod tuned;
 
 pub use epilogue::{Epilogue, EpilogueStep};
 pub use peaks::micro_kernels;
 pub use refusal::Refusal;
 pub use template::sources;
+pub use tuned::Tuned;
 
 use crate::error::Mismatch;
 use crate::ops::Op;
 use crate::tensor::TensorType;
 use minijinja::Value;
 use std::fmt;
+use std::sync::Arc;
 
 /// What a kernel may assume about the device.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -55,6 +58,8 @@ pub struct Limits {
     pub wide_loads: bool,
     /// A variant to take instead of the planner's choice, by ops that have [`variants`].
     pub variant: Option<Variant>,
+    /// What was measured to be faster than the planner's choice; `variant` comes first.
+    pub tuned: Arc<Tuned>,
 }
 
 /// How matrix products and convolutions are cut into register tiles, as `32x4-shuffle` or `8x4-plain`.
@@ -92,6 +97,7 @@ impl Default for Limits {
             subgroup_size: None,
             wide_loads: false,
             variant: None,
+            tuned: Arc::default(),
         }
     }
 }
@@ -278,6 +284,15 @@ pub fn lower(
     limits: &Limits,
 ) -> Result<Lowering, Refusal> {
     let own = &inputs[..inputs.len().saturating_sub(fused.operands().len())];
+    if limits.variant.is_none()
+        && let Some(variant) = limits.tuned.variant(op, own, limits)
+    {
+        let limits = Limits { variant: Some(variant), ..limits.clone() };
+        let mut lowering = lower(op, fused, inputs, outputs, &limits)?;
+        let computing = lowering.launches.iter_mut().filter(|launch| launch.computes());
+        computing.for_each(|launch| launch.why.push_str("; as measured by tuning"));
+        return Ok(lowering);
+    }
     let lowering = match op {
         Op::Input { .. } | Op::State { .. } | Op::Constant { .. } | Op::Reshape { .. } => Lowering::default(),
         Op::Conv2d(o) => conv2d::forward(o, fused, own, limits)?,

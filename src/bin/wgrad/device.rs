@@ -1,6 +1,7 @@
 //! `wgrad devices`, and the options with which every command chooses a device.
 
 use clap::Args;
+use wgrad::bench::tune::{TuningFile, default_path};
 use wgrad::{AdapterReport, Backend, Device};
 
 /// Where to run.
@@ -15,8 +16,23 @@ pub struct DeviceArgs {
 }
 
 impl DeviceArgs {
-    /// Opens the device and says what was found, on standard error.
+    /// Opens the device, with what `wgrad tune` found for it, and says so on standard error.
     pub fn open(&self) -> anyhow::Result<Device> {
+        let device = self.open_untuned()?;
+        if let Some(path) = default_path(&device).filter(|path| path.exists()) {
+            match TuningFile::load(&path).and_then(|file| file.choices_for(&device)) {
+                Ok(tuned) => {
+                    eprintln!("tuned    {} ops by {}", tuned.len(), path.display());
+                    device.tune(tuned);
+                }
+                Err(error) => eprintln!("{} is ignored: {error}", path.display()),
+            }
+        }
+        Ok(device)
+    }
+
+    /// Opens the device and says what was found, on standard error.
+    pub fn open_untuned(&self) -> anyhow::Result<Device> {
         let device = Device::open(self.backend, Some(&self.device))?;
         if let Some(notice) = device.notice() {
             eprintln!("{notice}");

@@ -14,6 +14,7 @@ mod report;
 mod run;
 mod text;
 mod train;
+mod tune;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -42,6 +43,8 @@ enum Command {
     Write(text::WriteArgs),
     /// Learn a time series and forecast its end.
     Forecast(forecast::ForecastArgs),
+    /// Measure which kernel variants are fastest on an adapter, for later runs.
+    Tune(tune::TuneArgs),
     /// Print what a training step of a network does: kernels, fusion, memory.
     Explain(explain::ExplainArgs),
     /// Hold the kernels of adapters to the CPU reference, case by case.
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
         Command::Text(args) => text::run(&args),
         Command::Write(args) => text::write(&args),
         Command::Forecast(args) => forecast::run(&args),
+        Command::Tune(args) => tune::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Parity(args) => parity::run(&args),
         Command::Devices(args) => device::list(&args),

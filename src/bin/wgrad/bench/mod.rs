@@ -6,10 +6,12 @@ mod ops;
 mod peaks;
 mod plots;
 mod session;
-mod sets;
+pub mod sets;
 mod shader;
 mod table;
 mod train;
+
+pub use session::stop_on_ctrl_c;
 
 use clap::{Args, Parser, Subcommand};
 

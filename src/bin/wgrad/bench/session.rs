@@ -34,6 +34,18 @@ pub struct MeasureArgs {
 /// Set by Ctrl-C.
 static STOP: AtomicBool = AtomicBool::new(false);
 
+/// From now on Ctrl-C sets what is returned, and a second one ends the program at once.
+pub fn stop_on_ctrl_c() -> anyhow::Result<&'static AtomicBool> {
+    ctrlc::set_handler(|| {
+        if STOP.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+        eprintln!("\nfinishing the sample under way; Ctrl-C again to end at once");
+    })
+    .context("Ctrl-C cannot be caught")?;
+    Ok(&STOP)
+}
+
 /// An opened device, ready to measure.
 pub struct Session {
     pub device: Device,
@@ -61,14 +73,7 @@ impl Session {
         }
         let device = args.device.open()?;
         let stopwatch = Stopwatch::new(&device, args.wall).context("benchmarks measure an adapter")?;
-        // A second Ctrl-C ends at once.
-        ctrlc::set_handler(|| {
-            if STOP.swap(true, Ordering::Relaxed) {
-                std::process::exit(130);
-            }
-            eprintln!("\nfinishing the sample under way; Ctrl-C again to end at once");
-        })
-        .context("Ctrl-C cannot be caught")?;
+        stop_on_ctrl_c()?;
         let environment = environment(&device);
         println!("{}; clock: {}", environment.identity(), stopwatch.clock());
         if stopwatch.clock() == wgrad::exec::Clock::Wall {
