@@ -75,7 +75,7 @@ const SHARED: [(&str, &[&str]); 5] = [
     ("shaders", &["bench_empty", "bench_fma", "bench_stream", "bench_workgroup", "channels_last"]),
     (
         "src/kernels",
-        &["channels_last", "epilogue", "mod", "partials", "peaks", "refusal", "template", "tile"],
+        &["channels_last", "epilogue", "mod", "partials", "peaks", "refusal", "template", "tile", "tuned"],
     ),
     ("src/verify/cases", &["mod", "reshape"]),
 ];

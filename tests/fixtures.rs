@@ -1,21 +1,43 @@
 //! The CPU reference, which every kernel is held to, against an independent source: what PyTorch computed in
-//! float64 (`tests/fixtures/torch.safetensors`, made by `tests/fixtures/torch_fixtures.py`).
+//! float64 (`tests/fixtures/torch.safetensors`, made by `tests/fixtures/torch_fixtures.py`). Whole recurrent layers
+//! are in `tests/recurrent.rs`.
 
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorView};
 use std::collections::{BTreeSet, HashMap};
+use wgrad::ops::Op;
 use wgrad::reference::{Array, Interpreter, Precision};
-use wgrad::verify::Case;
+use wgrad::verify::{self, Case, Line};
 use wgrad::{DType, TensorType};
+
+const FIXTURES: &[u8] = include_bytes!("fixtures/torch.safetensors");
 
 /// Both sides compute in f64; what differs is the order of sums and the last bits of functions.
 const RELATIVE: f64 = 1e-12;
+
+/// Fields that say how large tensors are. All others are attributes.
+const SHAPES: [&str; 14] = [
+    "input",
+    "weight",
+    "a",
+    "b",
+    "logits",
+    "param",
+    "to",
+    "indices",
+    "condition",
+    "sizes",
+    "batch",
+    "max_length",
+    "start",
+    "length",
+];
 
 fn values(view: &TensorView<'_>) -> Vec<f64> {
     let eight = |b: &[u8]| -> [u8; 8] { b.try_into().expect("8 bytes") };
     let four = |b: &[u8]| -> [u8; 4] { b.try_into().expect("4 bytes") };
     match view.dtype() {
         Dtype::F64 => view.data().chunks_exact(8).map(|b| f64::from_le_bytes(eight(b))).collect(),
-        Dtype::I64 => view.data().chunks_exact(8).map(|b| i64::from_le_bytes(eight(b)) as f64).collect(),
+        Dtype::I32 => view.data().chunks_exact(4).map(|b| f64::from(i32::from_le_bytes(four(b)))).collect(),
         Dtype::F32 => view.data().chunks_exact(4).map(|b| f64::from(f32::from_le_bytes(four(b)))).collect(),
         other => panic!("{other:?} in the fixtures"),
     }
@@ -26,75 +48,106 @@ fn under(file: &SafeTensors<'_>, prefix: &str) -> HashMap<String, Array> {
     let mut found = HashMap::new();
     for (name, view) in file.tensors() {
         let Some(name) = name.strip_prefix(prefix) else { continue };
-        let dtype = if view.dtype() == Dtype::I64 { DType::U32 } else { DType::F32 };
+        let dtype = if view.dtype() == Dtype::I32 { DType::U32 } else { DType::F32 };
         let ty = TensorType { shape: view.shape().into(), dtype };
         found.insert(name.to_owned(), Array { ty, data: values(&view) });
     }
     found
 }
 
-/// The ops that this file's fixtures leave out, and why.
-const WITHOUT: [(&[&str], &str); 4] = [
-    (&["equal"], "u32 in, 1 or 0 out"),
-    (&["rnn_tanh", "rnn_relu", "lstm", "gru"], "tests/recurrent.rs has PyTorch's layers"),
-    (
-        &["concat", "split", "unbind", "narrow", "permute", "embedding", "where"],
-        "they move numbers and change none",
-    ),
-    (
-        &["dropout", "sequence_mask", "sqrt", "clamp_max"],
-        "not made yet; dropout's numbers are this crate's own",
-    ),
-];
+/// The file's metadata: `torch`, `most` and `cases`.
+fn metadata() -> HashMap<String, String> {
+    let (_, header): (usize, Metadata) = SafeTensors::read_metadata(FIXTURES).expect("the fixtures");
+    header.metadata().clone().expect("metadata")
+}
+
+/// The states of a case before its first run.
+fn states(case: &Case) -> HashMap<String, Array> {
+    let of = |op: &Op| match op {
+        Op::State { name, ty, init, .. } => {
+            let first = init.values(name, 0, ty.shape.elements()).into_iter().map(f64::from);
+            Some((name.clone(), Array { ty: ty.clone(), data: first.collect() }))
+        }
+        _ => None,
+    };
+    case.graph.with(|data| data.nodes.iter().filter_map(|node| of(&node.op)).collect())
+}
+
+/// The largest difference relative to the largest element: cancellation leaves small ones with the error of their
+/// terms.
+fn error(got: &Array, expected: &Array) -> f64 {
+    let scale = expected.data.iter().fold(f64::MIN_POSITIVE, |most, v| most.max(v.abs()));
+    let errors = got.data.iter().zip(&expected.data).map(|(g, e)| (g - e).abs() / scale);
+    errors.fold(0.0, |most: f64, e| if e.is_nan() { f64::INFINITY } else { most.max(e) })
+}
 
 #[test]
 fn the_reference_agrees_with_pytorch() {
-    let bytes: &[u8] = include_bytes!("fixtures/torch.safetensors");
-    let file = SafeTensors::deserialize(bytes).expect("the fixtures");
-    let (_, header) = SafeTensors::read_metadata(bytes).expect("the fixtures");
-    let metadata = header.metadata().as_ref().expect("metadata");
-    let (mut compared, mut worst, mut failures, mut ops) = (0, 0.0f64, Vec::new(), BTreeSet::new());
+    let file = SafeTensors::deserialize(FIXTURES).expect("the fixtures");
+    let metadata = metadata();
+    let (mut compared, mut worst, mut failures) = (0, 0.0f64, Vec::new());
     for (number, line) in metadata["cases"].lines().enumerate() {
         let case: Case = line.parse().expect("a line of the table");
-        ops.insert(case.op().to_owned());
         let inputs = under(&file, &format!("{number}/in/"));
         let expected = under(&file, &format!("{number}/out/"));
+        let names: BTreeSet<&String> = case.outputs.iter().map(|(name, _)| name).collect();
+        assert_eq!(names, expected.keys().collect(), "{line}");
         let ids: Vec<_> = case.outputs.iter().map(|(_, t)| t.id()).collect();
         let interpreter = Interpreter::new(case.graph.with(Clone::clone), &ids, Precision::F64);
-        let mut states = case.graph.with(|data| {
-            let of = |op: &wgrad::ops::Op| match op {
-                wgrad::ops::Op::State { name, ty, init, .. } => {
-                    let first = init.values(name, 0, ty.shape.elements()).into_iter().map(f64::from);
-                    Some((name.clone(), Array { ty: ty.clone(), data: first.collect() }))
-                }
-                _ => None,
-            };
-            data.nodes.iter().filter_map(|node| of(&node.op)).collect()
-        });
-        let got = interpreter.run(&inputs, &mut states).expect("a graph that runs");
+        let got = interpreter.run(&inputs, &mut states(&case)).expect("a graph that runs");
         for (name, tensor) in &case.outputs {
-            let Some(expected) = expected.get(name) else { continue };
-            let got = &got[&tensor.id()];
+            let (got, expected) = (&got[&tensor.id()], &expected[name]);
             assert_eq!(got.ty.shape, expected.ty.shape, "{line}: {name}");
-            // Relative to the largest element: cancellation leaves small ones with the error of their terms.
-            let scale = expected.data.iter().fold(f64::MIN_POSITIVE, |most, v| most.max(v.abs()));
-            let error = got.data.iter().zip(&expected.data).map(|(g, e)| (g - e).abs() / scale);
-            let error = error.fold(0.0, |most: f64, e| if e.is_nan() { f64::INFINITY } else { most.max(e) });
+            let error = error(got, expected);
             (compared, worst) = (compared + 1, worst.max(error));
             if error > RELATIVE {
                 failures.push(format!("{line}: {name} is off by {error:.2e} of its largest element"));
             }
         }
     }
-    println!("PyTorch {}: {compared} tensors of {ops:?}, worst {worst:.1e}", metadata["torch"]);
+    println!("PyTorch {}: {compared} tensors, worst {worst:.1e}", metadata["torch"]);
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
-    let all: BTreeSet<String> = wgrad::verify::ops().into_iter().map(str::to_owned).collect();
-    let missing: Vec<_> = all.difference(&ops).collect();
-    let without: Vec<&str> = WITHOUT.iter().flat_map(|(ops, _)| ops.iter().copied()).collect();
-    let without: BTreeSet<&str> = without.into_iter().collect();
-    assert_eq!(
-        missing.iter().map(|op| op.as_str()).collect::<BTreeSet<&str>>(),
-        without,
-        "ops without a fixture"
-    );
+}
+
+/// A line without its data, which fixtures have of their own.
+fn without_data(line: &Line) -> Line {
+    let keep = |key: &str| !["data", "seed", "tag"].contains(&key);
+    let fields = line.fields.iter().filter(|(key, _)| keep(key)).cloned();
+    Line { op: line.op.clone(), fields: fields.collect() }
+}
+
+/// The ops of lines, and their attributes with each value.
+fn attributes<'a>(lines: impl Iterator<Item = &'a Line>) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for line in lines {
+        found.insert(line.op.clone());
+        let attributes = line.fields.iter().filter(|(key, _)| !SHAPES.contains(&key.as_str()));
+        found.extend(attributes.map(|(key, value)| format!("{} {key} {value}", line.op)));
+    }
+    found
+}
+
+/// Every case of the table that is not too large for the file has a fixture, and those cover every op and every
+/// value of every attribute.
+#[test]
+fn the_whole_table_has_fixtures() {
+    let metadata = metadata();
+    let most: usize = metadata["most"].parse().expect("a number");
+    let frozen = metadata["cases"].lines().map(|line| without_data(&line.parse().expect("a line")));
+    let frozen: BTreeSet<Line> = frozen.collect();
+    let table = verify::table(None).expect("the table");
+    let small = |line: &&Line| Case::build(line).expect("a case of the table").elements() <= most;
+    let lacking: BTreeSet<String> = table
+        .iter()
+        .filter(|line| !frozen.contains(&without_data(line)))
+        .filter(small)
+        .map(|line| line.to_string())
+        .collect();
+    assert!(lacking.is_empty(), "make the fixtures anew, there are none of {lacking:#?}");
+    let table: BTreeSet<Line> = table.iter().map(without_data).collect();
+    assert!(frozen.is_subset(&table), "make the fixtures anew, some are of cases that are gone");
+    let (wanted, found) = (attributes(table.iter()), attributes(frozen.iter()));
+    let lacking: Vec<_> = wanted.difference(&found).collect();
+    assert!(lacking.is_empty(), "only cases too large for fixtures have {lacking:#?}: add smaller ones");
+    println!("{} of {} cases, {} ops and attributes", frozen.len(), table.len(), found.len());
 }

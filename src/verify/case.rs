@@ -93,10 +93,15 @@ impl Case {
 
     /// Looks at an output and, for a given error, at the gradients of all `f32` inputs made so far.
     pub(super) fn output_and_gradients(&mut self, output: &Tensor) -> Result<()> {
+        self.output_and_gradients_of(output, Values::Fill(self.fill.of_error()))
+    }
+
+    /// The same for an error of these values.
+    pub(super) fn output_and_gradients_of(&mut self, output: &Tensor, error: Values) -> Result<()> {
         self.output("output", output);
         let inputs: Vec<Tensor> = self.inputs.iter().map(|i| i.tensor.clone()).collect();
         let wrt: Vec<&Tensor> = inputs.iter().filter(|t| t.ty().dtype == DType::F32).collect();
-        let grad = self.input_filled("grad_output", &output.shape(), self.fill.of_error())?;
+        let grad = self.input_of("grad_output", &output.shape(), error)?;
         for (tensor, grad) in wrt.iter().zip(output.gradients_from(&grad, &wrt)?) {
             self.output(&format!("grad_{}", tensor.name().unwrap_or_default()), &grad);
         }

@@ -116,11 +116,28 @@ impl Input {
     }
 }
 
-/// The numbers of a fill that is not one of indices, in their order.
+/// Numbers so few that chance could leave nearly all results 0: all numbers 0, or of the sign that relu drops.
+const FEW: usize = 128;
+
+/// Numbers in `[0, 1)`, one in each of `count` equal parts, in random order.
+fn spread(rng: &mut Rng, count: usize) -> Vec<f64> {
+    let mut parts: Vec<usize> = (0..count).collect();
+    rng.shuffle(&mut parts);
+    parts.into_iter().map(|part| (part as f64 + rng.uniform()) / count as f64).collect()
+}
+
+/// The numbers of a fill that is not one of indices, in their order. A few are spread over their range, half of
+/// them negative, and no integer among them is 0.
 fn floats(fill: Fill, rng: &mut Rng, count: usize) -> Vec<f32> {
     match fill {
-        // A single number is never 0: all that it is multiplied with would be 0 too.
-        Fill::Integers(most) if count == 1 => vec![(1 + rng.below((most as usize).max(1))) as f32],
+        Fill::Integers(most) if count <= FEW => {
+            let most = f64::from(most.max(1));
+            let integer = |place: f64| if place < most { place - most } else { place - most + 1.0 };
+            spread(rng, count).into_iter().map(|part| integer((part * 2.0 * most).floor()) as f32).collect()
+        }
+        Fill::Real(range) if count <= FEW => {
+            spread(rng, count).into_iter().map(|part| (range * (2.0 * part - 1.0)) as f32).collect()
+        }
         Fill::Integers(most) => {
             let most = most as usize;
             (0..count).map(|_| rng.below(2 * most + 1) as f32 - most as f32).collect()

@@ -368,3 +368,25 @@ fn mistrust(case: &Case, expected: &[Estimate]) -> Result<Option<String>> {
     }
     Ok(None)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{ops, random};
+    use super::{Case, mistrust};
+    use crate::random::Rng;
+
+    /// No draw whose results are nearly all 0, by its shapes or by the chance of few numbers.
+    #[test]
+    fn random_cases_have_something_to_compare() {
+        for op in ops() {
+            let mut rng = Rng::new(2026);
+            let drawn: Vec<_> = (0..300).filter_map(|_| random(op, &mut rng).expect("an op")).collect();
+            assert!(drawn.len() > 30, "{op}");
+            for line in drawn {
+                let case = Case::build(&line).expect("a case that was drawn");
+                let expected = case.expected().expect("an oracle");
+                assert_eq!(mistrust(&case, &expected).expect("an oracle"), None, "{line}");
+            }
+        }
+    }
+}

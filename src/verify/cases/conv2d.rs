@@ -16,6 +16,20 @@ const TABLE: &str = include_str!("conv_edge_cases.csv");
 /// there is no run with real numbers.
 const LARGE: usize = 10_000_000;
 
+/// The attributes of large rows on small tensors, which PyTorch's frozen results are affordable for.
+const SMALL: [&str; 10] = [
+    "input=1x2x5x7 weight=3x2x1x1 stride=1x3",
+    "input=1x2x6x6 weight=3x2x3x3 padding=1,0,0,1",
+    "input=1x2x4x9 weight=3x2x1x7 padding=0,0,3,3",
+    "input=1x2x9x4 weight=3x2x7x1 padding=3,3,0,0",
+    "input=2x3x1x9 weight=4x3x1x5 padding=0,0,2,2",
+    "input=2x3x9x1 weight=4x3x5x1 padding=2,2,0,0",
+    "input=1x2x3x3 weight=3x2x5x5 padding=2,2,2,2",
+    "input=1x2x4x4 weight=3x2x5x5 padding=7,7,7,7",
+    "input=1x1x7x7 weight=2x1x4x4 stride=3x3 padding=29,29,29,29 dilation=3x3",
+    "input=1x1000x1x1 weight=1000x1x1x1 groups=1000",
+];
+
 /// A row of the table: its tag, its fields, whether it is large, and whether it is valid.
 struct Row {
     tag: &'static str,
@@ -54,6 +68,7 @@ pub(super) fn lines() -> Vec<String> {
         lines.extend((!large).then(|| format!("conv2d {fields} data=real:1 tag={tag}")));
     }
     lines.push("conv2d input=2x5x9x9 weight=7x5x3x3 stride=2 padding=1 data=real:1 tag=no_bias".into());
+    lines.extend(SMALL.map(|fields| format!("conv2d {fields} bias data=real:1 tag=small")));
     // Groups with enough channels to be packed, whole vec4 of them or not.
     for (c, data) in [(8, "integers:3"), (8, "real:1"), (7, "integers:3")] {
         let shapes = format!("input=2x{}x5x6 weight=18x{c}x3x3", 2 * c);

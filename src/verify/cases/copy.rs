@@ -1,7 +1,7 @@
-//! concat, split, narrow and permute: exact.
+//! concat, split, unbind, narrow and permute: exact.
 
 use super::super::line::{Fields, sizes};
-use super::{Case, seed, shape, size};
+use super::{Case, pick, seed, shape, size};
 use crate::error::Result;
 use crate::graph::Tensor;
 use crate::random::Rng;
@@ -11,7 +11,7 @@ pub(super) const OPS: &[&str] = &["concat", "narrow", "split", "permute", "unbin
 
 /// Whole vec4s on both sides and not, along outer and inner dimensions. `sizes` are the parts' along `dim`. With `relu`
 /// what was taken is read by another op, so that it need not be copied where it can be bound where it lies.
-const TABLE: [&str; 28] = [
+const TABLE: [&str; 32] = [
     "concat input=8 dim=0 sizes=3,5",
     "concat input=7x3 dim=0 sizes=2,1,4",
     "concat input=2x8 dim=1 sizes=3,5",
@@ -35,11 +35,15 @@ const TABLE: [&str; 28] = [
     "permute input=5 dims=0",
     "permute input=5x7 dims=1,0",
     "permute input=32x28x28 dims=1,0,2",
+    "permute input=3x4x5 dims=1,0,2",
     "permute input=3x4x5 dims=2,0,1",
     "permute input=3x4x5 dims=2,1,0",
     "permute input=2x3x4x5 dims=0,2,1,3",
     "permute input=2x1x4x1 dims=3,2,1,0",
+    "unbind input=4x6 dim=1 u32",
+    "unbind input=5 dim=0",
     "unbind input=4x6 dim=1",
+    "unbind input=3x4x5 dim=0",
 ];
 
 pub(super) fn lines() -> Vec<String> {
@@ -63,7 +67,7 @@ pub(super) fn build(op: &str, case: &mut Case, fields: &Fields<'_>) -> Result<()
         let output = concat(case, fields, &shape, fields.number("dim")?)?;
         return case.output_and_gradients(&output);
     }
-    if op == "unbind" {
+    if fields.flag("u32") && op == "unbind" {
         // Indices are copied as they are.
         let tokens = case.input_filled("input", &shape, Fill::Indices(1 << 30))?;
         case.output("output", &Tensor::stack(&tokens.unbind(fields.number("dim")?)?, 0)?);
@@ -77,6 +81,7 @@ pub(super) fn build(op: &str, case: &mut Case, fields: &Fields<'_>) -> Result<()
             if fields.flag("relu") { part.relu()? } else { part }
         }
         "permute" => input.permute(&fields.list("dims")?)?,
+        "unbind" => Tensor::stack(&input.unbind(fields.number("dim")?)?, 0)?,
         _ => {
             let dim = fields.number("dim")?;
             let mut parts = input.split(dim, &fields.list("sizes")?)?;
@@ -107,7 +112,7 @@ pub(super) fn random(op: &str, rng: &mut Rng) -> String {
             rng.shuffle(&mut dims);
             format!("dims={}", dims.join(","))
         }
-        "unbind" => format!("dim={dim}"),
+        "unbind" => format!("dim={dim}{}", pick(rng, &["", " u32"])),
         _ if input[dim] == 1 => format!("dim={dim} sizes=1"),
         _ => {
             let first = size(rng, input[dim] - 1);

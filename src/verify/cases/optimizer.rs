@@ -28,6 +28,7 @@ pub(super) fn lines() -> Vec<String> {
                 lines.push(format!("adam param={shape} lr=0.001 step={step}{options} data=real:1"));
             }
         }
+        lines.push(format!("adam param={shape} lr=0.01 step=3 beta1=0.75 beta2=0.95 eps=0.01 data=real:1"));
     }
     lines
 }
@@ -39,7 +40,14 @@ pub(super) fn build(op: &str, case: &mut Case, fields: &Fields<'_>) -> Result<()
     let lr = case.graph.scalar(fields.number("lr")?)?;
     let weight_decay = fields.optional("weight_decay", "a number")?.unwrap_or(0.0);
     if op == "adam" {
-        let options = AdamStep { weight_decay, decoupled: fields.flag("decoupled"), ..AdamStep::default() };
+        let default = AdamStep::default();
+        let beta = |key, default| Ok(fields.optional(key, "a number")?.unwrap_or(default));
+        let options = AdamStep {
+            betas: (beta("beta1", default.betas.0)?, beta("beta2", default.betas.1)?),
+            eps: fields.optional("eps", "a number")?.unwrap_or(default.eps),
+            weight_decay,
+            decoupled: fields.flag("decoupled"),
+        };
         return adam(case, fields, options, [&param, &grad, &lr]);
     }
     let momentum = fields.optional("momentum", "a number")?.unwrap_or(0.0);
@@ -81,7 +89,10 @@ pub(super) fn random(op: &str, rng: &mut Rng) -> String {
     let (lr, decay) = (pick(rng, &["0.001", "0.1", "0.25"]), pick(rng, &["", " weight_decay=0.01"]));
     let own = match op {
         "sgd" => pick(rng, &["", " momentum=0.9", " momentum=0.9 nesterov"]).to_owned(),
-        _ => format!(" step={}{}", 1 + rng.below(2000), pick(rng, &["", " decoupled"])),
+        _ => {
+            let own = pick(rng, &["", " decoupled", " beta1=0.5 beta2=0.9 eps=0.001"]);
+            format!(" step={}{own}", 1 + rng.below(2000))
+        }
     };
     format!("{op} param={param} lr={lr}{decay}{own} data=real:1 seed={}", seed(rng))
 }

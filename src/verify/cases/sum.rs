@@ -8,7 +8,7 @@ use crate::random::Rng;
 pub(super) const OPS: &[&str] = &["sum", "mean"];
 
 /// Short and long sums, along inner, outer and several dimensions; two passes where they are longest.
-const SUMS: [&str; 19] = [
+const SUMS: [&str; 21] = [
     "1 dims=0",
     "7 dims=0",
     "1000 dims=0",
@@ -16,6 +16,8 @@ const SUMS: [&str; 19] = [
     "64x10 dims=0",
     "64x10 dims=1",
     "64x10 dims=0,1",
+    "2x3x9 dims=2",
+    "2x3x4x5 dims=0,2,3",
     "8x16x7x7 dims=0,2,3",
     "64x32x14x14 dims=0,2,3",
     "3x5x7x11 dims=0,2",
