@@ -274,6 +274,8 @@ impl Device {
             max_buffer_bytes: limits.max_buffer_size,
             offset_alignment: u64::from(limits.min_storage_buffer_offset_alignment),
             max_workgroups: limits.max_compute_workgroups_per_dimension,
+            max_workgroup_bytes: limits.max_compute_workgroup_storage_size,
+            max_workgroup_invocations: limits.max_compute_invocations_per_workgroup,
             subgroup_size: subgroup_size(&found.adapter),
             wide_loads: wide_loads(&found.adapter),
             variant: None,
