@@ -56,6 +56,8 @@ pub struct Limits {
     pub max_workgroup_invocations: u32,
     /// The subgroup size, where shuffles are available and all subgroups have this one size.
     pub subgroup_size: Option<u32>,
+    /// Whether the adapter is a CPU, whose workgroup memory is no faster than any other.
+    pub software: bool,
     /// Whether four numbers are better loaded as two words of 64 bits: on a CPU adapter that has these.
     pub wide_loads: bool,
     /// A variant to take instead of the planner's choice, by ops that have [`variants`].
@@ -118,6 +120,7 @@ impl Default for Limits {
             max_workgroup_bytes: 16 << 10,
             max_workgroup_invocations: 256,
             subgroup_size: None,
+            software: false,
             wide_loads: false,
             variant: None,
         }
@@ -137,6 +140,10 @@ impl Limits {
         variants.extend(tiles.map(|v| (format!("{v} tiles"), Self { variant: Some(v), ..self.clone() })));
         if self.subgroup_size.is_some() {
             variants.push(("no shuffles".to_owned(), Self { subgroup_size: None, ..self.clone() }));
+        }
+        if self.software {
+            let gpu = Self { software: false, subgroup_size: None, ..self.clone() };
+            variants.push(("a GPU's tiles".to_owned(), gpu));
         }
         if self.wide_loads {
             variants.push(("no wide loads".to_owned(), Self { wide_loads: false, ..self.clone() }));

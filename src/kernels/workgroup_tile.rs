@@ -38,7 +38,7 @@ impl WorkgroupTile {
             Some(Variant::Workgroup { size }) if forced(size).is_some() => return forced(size),
             _ => {}
         }
-        if tile::shuffles(limits) || m < THIN || n < THIN {
+        if limits.software || tile::shuffles(limits) || m < THIN || n < THIN {
             return None;
         }
         let smallest = fit().last()?;
@@ -134,6 +134,8 @@ mod tests {
     fn cpu_adapters_have_register_tiles() {
         let cpu = Limits { subgroup_size: Some(8), ..Limits::default() };
         assert_eq!(chosen(1, 4096, 4096, &cpu), None);
+        let software = Limits { software: true, ..Limits::default() };
+        assert_eq!(chosen(1, 4096, 4096, &software), None, "no subgroups of 8");
         let forced = Limits { variant: Some(Variant::Workgroup { size: 64 }), ..cpu };
         assert_eq!(chosen(1, 5, 7, &forced), Some(64));
     }
