@@ -41,7 +41,7 @@ impl WorkgroupTile {
         if limits.software || tile::shuffles(limits) || m < THIN || n < THIN {
             return None;
         }
-        let smallest = fit().last()?;
+        let smallest = fit().next_back()?;
         // A large tile may compute a quarter more numbers than the smallest does, outside the matrix.
         let lean = |tile: &Self| tile.padded(m, n) <= smallest.padded(m, n) / 4 * 5;
         let enough = |tile: &Self| batch * tile.count(m) * tile.count(n) >= ENOUGH_GROUPS;
