@@ -10,24 +10,9 @@
 {% endif %}
 //
 // a ({{ "Z, K, M" if trans_a else "Z, M, K" }}), b ({{ "Z, N, K" if trans_b else "Z, K, N" }}), bias (N), output (Z, M, N)
-{% include "common/group.wgsl" %}
-{% include "common/epilogue.wgsl" %}
-{% include "common/four.wgsl" %}
+{% include "common/matmul.wgsl" %}
 {# Fours of rows in a tile. #}
 {% set fours = tm // 4 %}
-
-const M = {{ m }}u;
-const N = {{ n }}u;
-const K = {{ k }}u;
-const TILES_M = {{ tiles_m }}u;
-const TILES_N = {{ tiles_n }}u;
-
-@group(0) @binding(0) var<storage, read> a: array<{{ "Four" if a_vec4 else "f32" }}>;
-@group(0) @binding(1) var<storage, read> b: array<{{ "Four" if b_vec4 else "f32" }}>;
-{% if bias %}
-@group(0) @binding(2) var<storage, read> bias: array<f32>;
-{% endif %}
-@group(0) @binding({{ 3 if bias else 2 }}) var<storage, read_write> output: array<{{ "vec4<f32>" if out_vec4 else "f32" }}>;
 
 {% macro a_at(row, k) %}{% if trans_a %}a[a_base + ({{ k }}) * M + {{ row }}]{% else %}a[a_base + {{ row }} * K + {{ k }}]{% endif %}{% endmacro %}
 {% macro b_at(k, q) %}{% if trans_b %}b[b_base + n{{ q }} * K + {{ k }}]{% else %}b[b_base + ({{ k }}) * N + n{{ q }}]{% endif %}{% endmacro %}
@@ -39,8 +24,8 @@ fn matmul(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation
   let z = group / (TILES_M * TILES_N);
   let row = ((group / TILES_N) % TILES_M * {{ row_tiles }}u + lane.y) * {{ tm }}u;
   let column = (group % TILES_N * {{ lanes }}u + lane.x) * 4u;
-  let a_base = {% for d in batch %}(z / {{ d.div }}u % {{ d.size }}u) * {{ d.a }}u + {% endfor %}0u;
-  let b_base = {% for d in batch %}(z / {{ d.div }}u % {{ d.size }}u) * {{ d.b }}u + {% endfor %}0u;
+  let a_base = begin_a(z);
+  let b_base = begin_b(z);
   {% for q in range(4) %}
   let n{{ q }} = min(column + {{ q }}u, N - 1u);
   {% endfor %}
@@ -121,22 +106,8 @@ fn matmul(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation
     {% endfor %}
   }
   {% endif %}
-  {% if bias %}
-  let added = vec4<f32>(bias[n0], bias[n1], bias[n2], bias[n3]);
-  {% else %}
-  let added = vec4<f32>();
-  {% endif %}
+  let added = bias_of(column);
   {% for i in range(tm) %}
-  if (row + {{ i }}u < M) {
-    let sum = s{{ i }} + added;
-    let at = (z * M + row + {{ i }}u) * N + column;
-    {% if out_vec4 %}
-    if (column < N) { output[at / 4u] = epilogue(sum, at / 4u); }
-    {% else %}
-    {% for q in range(4) %}
-    if (column + {{ q }}u < N) { output[at + {{ q }}u] = epilogue(sum[{{ q }}], at + {{ q }}u); }
-    {% endfor %}
-    {% endif %}
-  }
+  store(z, row + {{ i }}u, column, s{{ i }} + added);
   {% endfor %}
 }

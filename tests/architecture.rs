@@ -57,7 +57,7 @@ const STEMS: [Stem; 17] = [
     stem("cross_entropy", "cross_entropy", &["cross_entropy", "cross_entropy_backward"]),
     stem("dropout", "dropout", &["dropout"]),
     stem("embedding", "embedding", &["embedding", "embedding_backward"]),
-    stem("matmul", "matmul", &["matmul"]),
+    stem("matmul", "matmul", &["matmul", "matmul_workgroup"]),
     stem("max_pool2d", "pool2d", &["max_pool2d", "max_pool2d_backward"]),
     stem("optimizer", "optimizer", &["adam", "increment", "sgd"]),
     stem("recurrent", "recurrent", &["recurrent", "recurrent_backward"]),
@@ -75,7 +75,18 @@ const SHARED: [(&str, &[&str]); 5] = [
     ("shaders", &["bench_empty", "bench_fma", "bench_stream", "bench_workgroup", "channels_last"]),
     (
         "src/kernels",
-        &["channels_last", "epilogue", "mod", "partials", "peaks", "refusal", "template", "tile", "tuned"],
+        &[
+            "channels_last",
+            "epilogue",
+            "mod",
+            "partials",
+            "peaks",
+            "refusal",
+            "template",
+            "tile",
+            "tuned",
+            "workgroup_tile",
+        ],
     ),
     ("src/verify/cases", &["mod", "reshape"]),
 ];

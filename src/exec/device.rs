@@ -150,10 +150,14 @@ fn subgroup_size(adapter: &wgpu::Adapter) -> Option<u32> {
     (fixed && adapter.features().contains(wgpu::Features::SUBGROUP)).then_some(info.subgroup_min_size)
 }
 
+/// Whether the adapter is a CPU.
+fn software(adapter: &wgpu::Adapter) -> bool {
+    adapter.get_info().device_type == wgpu::DeviceType::Cpu
+}
+
 /// Whether 64-bit words exist, and the adapter is a CPU, whose loads are loops over the lanes.
 fn wide_loads(adapter: &wgpu::Adapter) -> bool {
-    let cpu = adapter.get_info().device_type == wgpu::DeviceType::Cpu;
-    cpu && adapter.features().contains(wgpu::Features::SHADER_INT64)
+    software(adapter) && adapter.features().contains(wgpu::Features::SHADER_INT64)
 }
 
 fn report(index: usize, found: &Found) -> AdapterReport {
@@ -274,7 +278,10 @@ impl Device {
             max_buffer_bytes: limits.max_buffer_size,
             offset_alignment: u64::from(limits.min_storage_buffer_offset_alignment),
             max_workgroups: limits.max_compute_workgroups_per_dimension,
+            max_workgroup_bytes: limits.max_compute_workgroup_storage_size,
+            max_workgroup_invocations: limits.max_compute_invocations_per_workgroup,
             subgroup_size: subgroup_size(&found.adapter),
+            software: software(&found.adapter),
             wide_loads: wide_loads(&found.adapter),
             variant: None,
             tuned: Arc::default(),

@@ -1,6 +1,7 @@
-//! Matrix products: `shaders/matmul.wgsl`.
+//! Matrix products: `shaders/matmul.wgsl`, and `shaders/matmul_workgroup.wgsl` where workgroups share loads.
 
 use super::tile::Tile;
+use super::workgroup_tile::WorkgroupTile;
 use super::{Binding, Epilogue, Limits, Lowering, Operand, launch};
 use crate::error::Mismatch;
 use crate::ops::{MatMul, MatMulGeometry};
@@ -20,6 +21,60 @@ fn batch(geometry: &MatMulGeometry, a: &Shape, b: &Shape) -> Vec<Value> {
     dims.map(|((size, div), (a, b))| context! { size, div, a, b }).collect()
 }
 
+/// How one product is computed.
+struct Method {
+    shader: &'static str,
+    tiles_m: usize,
+    tiles_n: usize,
+    /// Whether four numbers of an operand that lie side by side are loaded at once.
+    a_vec4: bool,
+    b_vec4: bool,
+    values: Value,
+    why: String,
+}
+
+impl Method {
+    fn choose(options: &MatMul, geometry: &MatMulGeometry, limits: &Limits) -> Self {
+        let MatMulGeometry { batch, m, k, n } = geometry;
+        match WorkgroupTile::choose(batch.elements(), *m, *n, limits) {
+            Some(tile) => Self::shared(options, geometry, &tile),
+            None => {
+                let work = m.saturating_mul(*n).saturating_mul(*k);
+                Self::alone(options, geometry, &Tile::choose(*m, work, limits))
+            }
+        }
+    }
+
+    /// A workgroup copies fours of rows and of columns.
+    fn shared(options: &MatMul, geometry: &MatMulGeometry, tile: &WorkgroupTile) -> Self {
+        let MatMulGeometry { m, n, .. } = *geometry;
+        Self {
+            shader: "matmul_workgroup",
+            tiles_m: tile.count(m),
+            tiles_n: tile.count(n),
+            a_vec4: options.trans_a && m % 4 == 0,
+            b_vec4: !options.trans_b && n % 4 == 0,
+            values: tile.values(),
+            why: tile.why(),
+        }
+    }
+
+    /// Every invocation loads its own rows and columns, four terms a turn.
+    fn alone(options: &MatMul, geometry: &MatMulGeometry, tile: &Tile) -> Self {
+        let MatMulGeometry { m, k, n, .. } = *geometry;
+        Self {
+            shader: "matmul",
+            tiles_m: tile.tiles_m(m),
+            tiles_n: tile.tiles_n(n),
+            // Of a transposed matrix, four rows of a term are side by side.
+            a_vec4: k % 4 == 0 && (!options.trans_a || tile.shuffle && m % 4 == 0),
+            b_vec4: if options.trans_b { k % 4 == 0 } else { n % 4 == 0 },
+            values: tile.values(),
+            why: tile.why(),
+        }
+    }
+}
+
 pub(super) fn forward(
     options: &MatMul,
     fused: &Epilogue,
@@ -28,25 +83,22 @@ pub(super) fn forward(
 ) -> Result<Lowering, Mismatch> {
     let (a, b) = (&inputs[0].shape, &inputs[1].shape);
     let geometry = MatMulGeometry::new(options, a, b)?;
+    let Method { shader, tiles_m, tiles_n, a_vec4, b_vec4, values, why } =
+        Method::choose(options, &geometry, limits);
     let MatMulGeometry { m, k, n, .. } = geometry;
-    let tile = Tile::choose(m, m.saturating_mul(n).saturating_mul(k), limits);
-    let (tiles_m, tiles_n) = (tile.tiles_m(m), tile.tiles_n(n));
     let bias = inputs.len() == 3;
     let values = context! {
-        m, n, k, tiles_m, tiles_n, bias,
+        m, n, k, tiles_m, tiles_n, bias, a_vec4, b_vec4,
+        wide => limits.wide_loads,
         trans_a => options.trans_a,
         trans_b => options.trans_b,
-        // Of a transposed matrix, four rows of a term are side by side.
-        a_vec4 => k % 4 == 0 && (!options.trans_a || tile.shuffle && m % 4 == 0),
-        b_vec4 => if options.trans_b { k % 4 == 0 } else { n % 4 == 0 },
         out_vec4 => n % 4 == 0,
         batch => batch(&geometry, a, b),
-        ..context! { ..tile.values(), ..fused.values(inputs.len() + 1, n % 4 == 0) }
+        ..context! { ..values, ..fused.values(inputs.len() + 1, n % 4 == 0) }
     };
     let mut bindings: Vec<_> = (0..inputs.len()).map(|i| Binding::read(Operand::Input(i))).collect();
     bindings.push(Binding::write(Operand::Output(0)));
     bindings.extend(fused.bindings(|b| b));
     let groups = geometry.batch.elements() * tiles_m * tiles_n;
-    launch(limits, "matmul", groups, bindings, format!("{}{}", tile.why(), fused.why()), values)
-        .map(Lowering::single)
+    launch(limits, shader, groups, bindings, format!("{why}{}", fused.why()), values).map(Lowering::single)
 }

@@ -27,6 +27,7 @@ mod sum;
 mod template;
 mod tile;
 mod tuned;
+mod workgroup_tile;
 
 pub use epilogue::{Epilogue, EpilogueStep};
 pub use peaks::micro_kernels;
@@ -52,8 +53,14 @@ pub struct Limits {
     pub offset_alignment: u64,
     /// Workgroups along one dimension of a grid.
     pub max_workgroups: u32,
+    /// Workgroup memory of a kernel, in bytes.
+    pub max_workgroup_bytes: u32,
+    /// Invocations of a workgroup.
+    pub max_workgroup_invocations: u32,
     /// The subgroup size, where shuffles are available and all subgroups have this one size.
     pub subgroup_size: Option<u32>,
+    /// Whether the adapter is a CPU, whose workgroup memory is no faster than any other.
+    pub software: bool,
     /// Whether four numbers are better loaded as two words of 64 bits: on a CPU adapter that has these.
     pub wide_loads: bool,
     /// A variant to take instead of the planner's choice, by ops that have [`variants`].
@@ -62,28 +69,49 @@ pub struct Limits {
     pub tuned: Arc<Tuned>,
 }
 
-/// How matrix products and convolutions are cut into register tiles, as `32x4-shuffle` or `8x4-plain`.
+/// How matrix products and convolutions are cut into tiles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Variant {
-    /// Rows of 4 columns that an invocation computes.
-    pub rows: usize,
-    /// Whether rows are passed round by subgroup shuffles.
-    pub shuffle: bool,
+pub enum Variant {
+    /// Every invocation loads what it needs, as `32x4-shuffle` or `8x4-plain`.
+    Register {
+        /// Rows of 4 columns that an invocation computes.
+        rows: usize,
+        /// Whether rows are passed round by subgroup shuffles.
+        shuffle: bool,
+    },
+    /// A workgroup shares what it loads, as `64x64-workgroup`; matrix products only.
+    Workgroup {
+        /// Rows, and columns, that a workgroup computes.
+        size: usize,
+    },
 }
 
 impl fmt::Display for Variant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}x4-{}", self.rows, if self.shuffle { "shuffle" } else { "plain" })
+        match self {
+            Variant::Register { rows, shuffle: true } => write!(f, "{rows}x4-shuffle"),
+            Variant::Register { rows, shuffle: false } => write!(f, "{rows}x4-plain"),
+            Variant::Workgroup { size } => write!(f, "{size}x{size}-workgroup"),
+        }
     }
 }
 
 /// Every variant that [`lower`] can be made to take for this op; none where there is only one.
 pub fn variants(op: &Op, limits: &Limits) -> Vec<Variant> {
-    let tiled = matches!(
-        op,
-        Op::Conv2d(_) | Op::Conv2dBackwardInput { .. } | Op::Conv2dBackwardWeight { .. } | Op::MatMul(_)
-    );
-    if tiled { tile::variants(limits) } else { Vec::new() }
+    let convolution =
+        matches!(op, Op::Conv2d(_) | Op::Conv2dBackwardInput { .. } | Op::Conv2dBackwardWeight { .. });
+    if matches!(op, Op::MatMul(_)) {
+        tiles(limits)
+    } else if convolution {
+        tile::variants(limits)
+    } else {
+        Vec::new()
+    }
+}
+
+/// Every tile that a device can run.
+fn tiles(limits: &Limits) -> Vec<Variant> {
+    tile::variants(limits).into_iter().chain(workgroup_tile::variants(limits)).collect()
 }
 
 impl Default for Limits {
@@ -94,7 +122,10 @@ impl Default for Limits {
             max_buffer_bytes: 256 << 20,
             offset_alignment: 256,
             max_workgroups: 65535,
+            max_workgroup_bytes: 16 << 10,
+            max_workgroup_invocations: 256,
             subgroup_size: None,
+            software: false,
             wide_loads: false,
             variant: None,
             tuned: Arc::default(),
@@ -103,18 +134,22 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// What a test gives a planner for this device, so that every variant has its turn: each register tile, no
-    /// shuffles, bindings and grids so small that work is split. Name and limits.
+    /// What a test gives a planner for this device, so that every variant has its turn: each tile, no shuffles,
+    /// bindings and grids so small that work is split. Name and limits.
     pub fn variants(&self) -> Vec<(String, Self)> {
         let bytes = (16 << 10).min(self.max_binding_bytes);
         let mut variants = vec![
             ("bindings of 16 KiB".to_owned(), Self { max_binding_bytes: bytes, ..self.clone() }),
             ("100 workgroups a dimension".to_owned(), Self { max_workgroups: 100, ..self.clone() }),
         ];
-        let tiles = tile::variants(self).into_iter();
+        let tiles = tiles(self).into_iter();
         variants.extend(tiles.map(|v| (format!("{v} tiles"), Self { variant: Some(v), ..self.clone() })));
         if self.subgroup_size.is_some() {
             variants.push(("no shuffles".to_owned(), Self { subgroup_size: None, ..self.clone() }));
+        }
+        if self.software {
+            let gpu = Self { software: false, subgroup_size: None, ..self.clone() };
+            variants.push(("a GPU's tiles".to_owned(), gpu));
         }
         if self.wide_loads {
             variants.push(("no wide loads".to_owned(), Self { wide_loads: false, ..self.clone() }));
@@ -368,7 +403,7 @@ fn check_bindings(
 /// Invocations that add up `terms` together: a power of two. A CPU adapter's workgroup is best one vector wide,
 /// where no barrier has to switch between invocations.
 fn lanes(terms: usize, limits: &Limits) -> usize {
-    let most = if limits.subgroup_size == Some(tile::LANES as u32) { tile::LANES } else { 64 };
+    let most = if tile::shuffles(limits) { tile::LANES } else { 64 };
     terms.next_power_of_two().clamp(8, most)
 }
 

@@ -10,6 +10,7 @@ use std::sync::OnceLock;
 const SOURCES: &[(&str, &str)] = &[
     ("common/four.wgsl", include_str!("../../shaders/common/four.wgsl")),
     ("common/group.wgsl", include_str!("../../shaders/common/group.wgsl")),
+    ("common/matmul.wgsl", include_str!("../../shaders/common/matmul.wgsl")),
     ("common/math.wgsl", include_str!("../../shaders/common/math.wgsl")),
     ("common/activations.wgsl", include_str!("../../shaders/common/activations.wgsl")),
     ("common/avg_window.wgsl", include_str!("../../shaders/common/avg_window.wgsl")),
@@ -45,6 +46,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("equal.wgsl", include_str!("../../shaders/equal.wgsl")),
     ("increment.wgsl", include_str!("../../shaders/increment.wgsl")),
     ("matmul.wgsl", include_str!("../../shaders/matmul.wgsl")),
+    ("matmul_workgroup.wgsl", include_str!("../../shaders/matmul_workgroup.wgsl")),
     ("max_pool2d.wgsl", include_str!("../../shaders/max_pool2d.wgsl")),
     ("max_pool2d_backward.wgsl", include_str!("../../shaders/max_pool2d_backward.wgsl")),
     ("narrow_backward.wgsl", include_str!("../../shaders/narrow_backward.wgsl")),

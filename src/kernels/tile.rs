@@ -35,12 +35,12 @@ impl Tile {
     /// The tile that wastes least for `rows` rows, in a product of `work` multiply-adds.
     pub(super) fn choose(rows: usize, work: usize, limits: &Limits) -> Self {
         let wide = limits.wide_loads;
-        if let Some(Variant { rows: tm, shuffle }) = limits.variant {
+        if let Some(Variant::Register { rows: tm, shuffle }) = limits.variant {
             let row_tiles = if shuffle { 1 } else { rows.div_ceil(tm).min(4) };
             let lanes = if shuffle { LANES } else { 64 / row_tiles.next_power_of_two() };
             return Self { tm, row_tiles, lanes, shuffle, wide };
         }
-        let shuffles = limits.subgroup_size == Some(LANES as u32);
+        let shuffles = shuffles(limits);
         let candidates: &[(usize, f64)] = if shuffles { &SHUFFLE } else { &PLAIN };
         let cost = |(tm, speed): &(usize, f64)| (rows.div_ceil(*tm) * tm) as f64 / speed;
         let most = SMALL.iter().find(|(few, _)| work < *few).map_or(usize::MAX, |(_, rows)| *rows);
@@ -83,10 +83,14 @@ impl Tile {
     }
 }
 
+/// Whether subgroups have the size that shuffles are written for, which is that of CPU adapters.
+pub(super) fn shuffles(limits: &Limits) -> bool {
+    limits.subgroup_size == Some(LANES as u32)
+}
+
 /// Every register tile that an adapter with these limits can run.
 pub(super) fn variants(limits: &Limits) -> Vec<Variant> {
-    let shuffles = limits.subgroup_size == Some(LANES as u32);
-    let shuffled = SHUFFLE.iter().filter(|(tm, _)| shuffles && *tm >= LANES);
-    let shuffled = shuffled.map(|(tm, _)| Variant { rows: *tm, shuffle: true });
-    shuffled.chain(PLAIN.iter().map(|(tm, _)| Variant { rows: *tm, shuffle: false })).collect()
+    let shuffled = SHUFFLE.iter().filter(|(tm, _)| shuffles(limits) && *tm >= LANES);
+    let shuffled = shuffled.map(|(tm, _)| Variant::Register { rows: *tm, shuffle: true });
+    shuffled.chain(PLAIN.iter().map(|(tm, _)| Variant::Register { rows: *tm, shuffle: false })).collect()
 }

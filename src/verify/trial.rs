@@ -230,7 +230,8 @@ impl<'a> Trial<'a> {
             match case.graph.with(|data| plan(data, &outputs, &limits)) {
                 Ok(plan) if plans.iter().any(|known| same(&known.plan, &plan)) => {}
                 Ok(plan) => {
-                    let tiled = (limits.variant, limits.subgroup_size) == (own.variant, own.subgroup_size);
+                    let decides = |l: &Limits| (l.variant, l.subgroup_size, l.software);
+                    let tiled = decides(&limits) == decides(&own);
                     // Where a sum is split, its parts follow the split.
                     let split_sum = plan.kernels.iter().any(|k| k.name == "sum_partials");
                     plans.push(Variant { name, plan, same_bits: plans.is_empty() || (tiled && !split_sum) });

@@ -9,8 +9,9 @@ use crate::random::Rng;
 
 pub(super) const OPS: &[&str] = &["matmul", "linear"];
 
-/// Rows, terms, columns: ragged in each, and large enough for every tile.
-const SIZES: [[usize; 3]; 12] = [
+/// Rows, terms, columns: ragged in each, and large enough for every tile; one below, at and one above the sizes
+/// of workgroup tiles and the terms they take a turn.
+const SIZES: [[usize; 3]; 18] = [
     [1, 1, 1],
     [2, 3, 4],
     [5, 7, 9],
@@ -23,6 +24,12 @@ const SIZES: [[usize; 3]; 12] = [
     [1, 300, 1],
     [63, 64, 65],
     [200, 31, 68],
+    [31, 17, 33],
+    [32, 16, 32],
+    [64, 15, 64],
+    [127, 9, 129],
+    [128, 8, 128],
+    [129, 7, 127],
 ];
 
 /// Leading dimensions that broadcast, and vectors.
@@ -36,12 +43,14 @@ const BATCHED: [(&str, &str); 6] = [
 ];
 
 /// Operands stored transposed, and a bias: what gradients and layers ask of the op.
-const STORED: [&str; 5] = [
+const STORED: [&str; 7] = [
     "a=7x5 b=7x9 trans_a",
     "a=33x5 b=10x5 trans_b bias",
     "a=31x65 b=13x31 trans_a trans_b",
     "a=64x36 b=36x20 bias",
     "a=3x9x4 b=3x9x8 trans_a",
+    "a=2x40x68 b=2x40x36 trans_a bias",
+    "a=2x17x33 b=2x65x17 trans_a trans_b bias",
 ];
 
 pub(super) fn lines() -> Vec<String> {

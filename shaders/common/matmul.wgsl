@@ -1,0 +1,44 @@
+// What the matrix products share: sizes, bindings, where matrix z of the batch begins in each operand, and what
+// is done with four neighbouring sums of a row.
+{% include "common/group.wgsl" %}
+{% include "common/epilogue.wgsl" %}
+{% include "common/four.wgsl" %}
+
+const M = {{ m }}u;
+const N = {{ n }}u;
+const K = {{ k }}u;
+const TILES_M = {{ tiles_m }}u;
+const TILES_N = {{ tiles_n }}u;
+
+@group(0) @binding(0) var<storage, read> a: array<{{ "Four" if a_vec4 else "f32" }}>;
+@group(0) @binding(1) var<storage, read> b: array<{{ "Four" if b_vec4 else "f32" }}>;
+{% if bias %}
+@group(0) @binding(2) var<storage, read> bias: array<f32>;
+{% endif %}
+@group(0) @binding({{ 3 if bias else 2 }}) var<storage, read_write> output: array<{{ "vec4<f32>" if out_vec4 else "f32" }}>;
+
+fn begin_a(z: u32) -> u32 { return {% for d in batch %}(z / {{ d.div }}u % {{ d.size }}u) * {{ d.a }}u + {% endfor %}0u; }
+fn begin_b(z: u32) -> u32 { return {% for d in batch %}(z / {{ d.div }}u % {{ d.size }}u) * {{ d.b }}u + {% endfor %}0u; }
+
+// What is added to the sums of four columns.
+fn bias_of(column: u32) -> vec4<f32> {
+{% if bias %}
+  return vec4<f32>({% for q in range(4) %}bias[min(column + {{ q }}u, N - 1u)]{{ ", " if q < 3 else "" }}{% endfor %});
+{% else %}
+  return vec4<f32>();
+{% endif %}
+}
+
+// Stores four numbers of a row, those that lie inside the matrix.
+fn store(z: u32, row: u32, column: u32, sum: vec4<f32>) {
+  if (row < M) {
+    let at = (z * M + row) * N + column;
+    {% if out_vec4 %}
+    if (column < N) { output[at / 4u] = epilogue(sum, at / 4u); }
+    {% else %}
+    {% for q in range(4) %}
+    if (column + {{ q }}u < N) { output[at + {{ q }}u] = epilogue(sum[{{ q }}], at + {{ q }}u); }
+    {% endfor %}
+    {% endif %}
+  }
+}
