@@ -138,7 +138,7 @@ pub(super) fn backward(o: &RecurrentBackward, inputs: &[&Array]) -> Vec<Vec<f64>
                 let arriving = dh[j] + grads[at * hidden + j];
                 dc[j] += grad_cells.map_or(0.0, |g| g[at * hidden + j]);
                 if !within {
-                    h[j] = dh[j];
+                    h[j] = arriving;
                     continue;
                 }
                 let mut kept = [0.0; 5];
