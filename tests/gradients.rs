@@ -300,7 +300,7 @@ families! {
     binary: ["add", "sub", "mul", "div", "reshape", "sum", "scale"], 0;
     broadcast_to: ["broadcast_to", "reshape", "sum"], 0;
     conv2d: ["conv2d", "conv2d_backward_input", "conv2d_backward_weight", "sum"], 4;
-    copy: ["concat", "split", "narrow", "narrow_backward", "permute", "reshape"], 0;
+    copy: ["concat", "split", "narrow", "narrow_backward", "permute", "reshape", "relu"], 0;
     cross_entropy: ["cross_entropy", "sum", "div"], 0;
     dropout: ["dropout"], 0;
     embedding: ["embedding", "embedding_backward"], 0;

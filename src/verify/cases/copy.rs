@@ -5,7 +5,7 @@ use super::{Case, pick, seed, shape, size};
 use crate::error::Result;
 use crate::graph::Tensor;
 use crate::random::Rng;
-use crate::verify::Fill;
+use crate::verify::{Fill, Kink};
 
 pub(super) const OPS: &[&str] = &["concat", "narrow", "split", "permute", "unbind"];
 
@@ -73,21 +73,22 @@ pub(super) fn build(op: &str, case: &mut Case, fields: &Fields<'_>) -> Result<()
         case.output("output", &Tensor::stack(&tokens.unbind(fields.number("dim")?)?, 0)?);
         return Ok(());
     }
+    let relu = fields.flag("relu");
+    if relu {
+        case.kink = Kink::Zero;
+    }
+    let then = |part: &Tensor| if relu { part.relu() } else { Ok(part.clone()) };
     let input = case.input("input", &shape)?;
     let output = match op {
         "narrow" => {
-            let part =
-                input.narrow(fields.number("dim")?, fields.number("start")?, fields.number("length")?)?;
-            if fields.flag("relu") { part.relu()? } else { part }
+            then(&input.narrow(fields.number("dim")?, fields.number("start")?, fields.number("length")?)?)?
         }
         "permute" => input.permute(&fields.list("dims")?)?,
         "unbind" => Tensor::stack(&input.unbind(fields.number("dim")?)?, 0)?,
         _ => {
             let dim = fields.number("dim")?;
-            let mut parts = input.split(dim, &fields.list("sizes")?)?;
-            if fields.flag("relu") {
-                parts = parts.iter().map(Tensor::relu).collect::<Result<_>>()?;
-            }
+            let parts = input.split(dim, &fields.list("sizes")?)?;
+            let parts = parts.iter().map(then).collect::<Result<Vec<_>>>()?;
             for (number, part) in parts.iter().enumerate() {
                 case.output(&format!("part {number}"), part);
             }
