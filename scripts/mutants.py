@@ -8,7 +8,7 @@ folder, so that only this crate is compiled again. Bugs of kernels are run throu
 (tier in the report: exact, bound, norm, repeat, canaries), or with every variant where the bug hides in one that
 the planner does not choose; bugs of gradient rules and of the reference, which a device and the reference share,
 through PyTorch's results (`--test fixtures`) or finite differences (`--test gradients`); bugs of fusion through
-`--test fusion`.
+`--test fusion`; those of a pass that leaves the results alone where it does nothing through its own tests (`--lib`).
 """
 
 import json
@@ -101,9 +101,17 @@ MUTANTS = [
     ("fusion: operands swapped", "src/plan/fuse.rs", "swapped: other == Some(0)", "swapped: other == Some(1)", "fusion"),
     ("fusion: order of the functions reversed", "src/kernels/epilogue.rs", "let steps: Vec<Value> = self.0.iter().map(step).collect();", "let steps: Vec<Value> = self.0.iter().rev().map(step).collect();", "fusion"),
     ("fusion: epilogue reads another element", "shaders/common/epilogue.wgsl", "let saved{{ loop.index0 }} = other{{ step.other }}[i];", "let saved{{ loop.index0 }} = other{{ step.other }}[i / 2u];", "fusion"),
-    ("planner: a slot given back too early", "src/plan/build.rs", "last_use[root[value]] = turn;", "last_use[root[value]] = turn.saturating_sub(1).max(last_use[root[value]]);", "parity cross_entropy matmul div reshape"),
+    ("planner: a slot given back too early", "src/plan/build.rs", "last_use[places[value].root] = turn;", "last_use[places[value].root] = turn.saturating_sub(1).max(last_use[places[value].root]);", "parity cross_entropy matmul div reshape"),
     ("planner: lives that meet in a step share a slot", "src/plan/memory.rs", "self.first <= other.last && other.first <= self.last", "self.first < other.last && other.first < self.last", "parity cross_entropy matmul div reshape"),
     ("rewrite: relu masked by the error", "src/plan/rewrite.rs", "vec![error, pooled]", "vec![error, error]", "fusion"),
+    ("views: every part begins where the whole does", "src/plan/views.rs", "offset: from.offset + start", "offset: from.offset", "parity narrow split"),
+    ("views: bound where no binding may begin", "src/plan/views.rs", "bound(at(start)) && !begins[v]", "!begins[v]", "parity narrow split"),
+    ("views: an output in the midst of a buffer", "src/plan/views.rs", "bound(at(start)) && !begins[v]", "bound(at(start))", "parity narrow split"),
+    ("views: rows that lie apart", "src/plan/views.rs", ".all(|&size| size == 1)", ".all(|&size| size > 0)", "parity narrow split"),
+    ("common: another op on the same operands", "src/plan/common.rs", "merged.nodes[e].op == node.op && ", "", "fusion"),
+    ("common: a constant of another shape", "src/plan/common.rs", "merged.nodes[e].op == node.op && ty(e).eq(ty(id))", "merged.nodes[e].op == node.op", "lib plan::common"),
+    ("fold: product for sum", "src/plan/fold.rs", "Binary::Mul => a * b", "Binary::Mul => a + b", "lib plan::fold"),
+    ("fold: parts that differ", "src/plan/fold.rs", "v.to_bits() == first.to_bits()", "v.is_finite()", "lib plan::fold"),
     ("rule: matmul with a wrong transpose", "src/ops/matmul.rs", "product(b, grad, trans_b, true)?", "product(b, grad, trans_b, false)?", "gradients matmul"),
     ("rule: linear's weight gradient of the wrong operand", "src/ops/matmul.rs", "product(grad, a, true, trans_a)?", "product(grad, a, true, trans_a)?.scale(0.5)?", "fixtures"),
     ("rule: division without its sign", "src/ops/binary.rs", ".div(b)?.scale(-1.0)?", ".div(b)?", "fixtures"),
@@ -139,11 +147,17 @@ def parity(ops, quick):
     return "parity: " + ", ".join(f"{tier} {count}" for tier, count in tiers.most_common())
 
 
-FOUND = {"fixtures": "PyTorch's results", "gradients": "finite differences", "fusion": "fused chains"}
+FOUND = {
+    "fixtures": "PyTorch's results",
+    "gradients": "finite differences",
+    "fusion": "fused chains",
+    "lib": "the pass's own tests",
+}
 
 
 def test(name, words):
-    done = run("cargo", "test", "--quiet", "--test", name, *words)
+    where = ["--lib"] if name == "lib" else ["--test", name]
+    done = run("cargo", "test", "--quiet", *where, *words)
     if "could not compile" in done.stderr:
         return f"does not compile: {done.stderr[-300:]}"
     return None if done.returncode == 0 else FOUND[name]

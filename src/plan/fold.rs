@@ -62,6 +62,7 @@ mod tests {
         let two = graph.scalar(2.0)?.broadcast_to([3, 4])?;
         let six = two.mul(&graph.scalar(3.0)?)?.reshape([4, 3])?.narrow(0, 1, 2)?;
         let (mixed, x) = (crate::Tensor::concat(&[&six, &six.relu()?], 0)?, graph.input("x", [2, 3])?);
+        let parts = crate::Tensor::concat(&[&two, &graph.scalar(3.0)?.broadcast_to([1, 4])?], 0)?;
         let (quotient, sum) = (six.div(&six)?, x.add(&six)?);
         let large = graph.scalar(1.0)?.broadcast_to([1024, 1024])?;
         let folded = graph.with(fold);
@@ -71,6 +72,7 @@ mod tests {
         assert_eq!(folded.ty(six.id()).shape.to_vec(), [2, 3]);
         for (kept, what) in [
             (&mixed, "relu is left to the device"),
+            (&parts, "two numbers"),
             (&quotient, "a quotient may be rounded otherwise"),
             (&sum, "an input is no constant"),
         ] {
