@@ -76,6 +76,7 @@ const SHARED: [(&str, &[&str]); 5] = [
     (
         "src/kernels",
         &[
+            "broken",
             "channels_last",
             "epilogue",
             "mod",

@@ -1,7 +1,7 @@
 //! Devices: which adapters there are, and which one to use.
 
 use super::counters::Counters;
-use super::gpu::Gpu;
+use super::gpu::{Gpu, WANTED};
 use crate::error::{Error, Result};
 use crate::kernels::{Limits, Tuned};
 use std::fmt;
@@ -271,6 +271,19 @@ impl Device {
         }
     }
 
+    /// The best adapter, opened with these features only and believed to have other limits; `None` without one.
+    #[cfg(test)]
+    pub(super) fn open_without(
+        features: wgpu::Features,
+        limits: fn(Limits) -> Limits,
+    ) -> Result<Option<Self>> {
+        let all = find(&Backend::ALL);
+        let Some(found) = choose(&all, None, None, None)? else { return Ok(None) };
+        let Self(Kind::Gpu(gpu)) = Self::from_adapter(found, false)? else { return Ok(None) };
+        let gpu = Gpu::open(&found.adapter, identity(found), limits(gpu.limits()), false, features)?;
+        Ok(Some(Self(Kind::Gpu(Arc::new(gpu)))))
+    }
+
     fn from_adapter(found: &Found, checked: bool) -> Result<Self> {
         let limits = found.adapter.limits();
         let kernel_limits = Limits {
@@ -285,8 +298,15 @@ impl Device {
             wide_loads: wide_loads(&found.adapter),
             variant: None,
             tuned: Arc::default(),
+            broken: Arc::default(),
         };
-        Ok(Self(Kind::Gpu(Arc::new(Gpu::open(&found.adapter, identity(found), kernel_limits, checked)?))))
+        Ok(Self(Kind::Gpu(Arc::new(Gpu::open(
+            &found.adapter,
+            identity(found),
+            kernel_limits,
+            checked,
+            WANTED,
+        )?))))
     }
 
     /// Name, kind and backend.
@@ -339,6 +359,14 @@ impl Device {
     pub fn tune(&self, tuned: Tuned) {
         if let Kind::Gpu(gpu) = &self.0 {
             gpu.tune(tuned);
+        }
+    }
+
+    /// Calls `tell` with a line for each kernel that the driver does not compile, so that another variant of it is
+    /// used by [`Parameters::compile`](super::Parameters::compile).
+    pub fn on_broken_kernel(&self, tell: fn(&str)) {
+        if let Kind::Gpu(gpu) = &self.0 {
+            gpu.on_broken_kernel(tell);
         }
     }
 

@@ -3,16 +3,22 @@
 use super::counters::{Tally, count};
 use super::device::AdapterIdentity;
 use crate::error::{Error, Result};
-use crate::kernels::{Kernel, Limits, Tuned};
+use crate::kernels::{Broken, Kernel, Limits, Tuned};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 
 /// Features that are used where the adapter has them.
-const WANTED: wgpu::Features = wgpu::Features::SUBGROUP
+pub(super) const WANTED: wgpu::Features = wgpu::Features::SUBGROUP
     .union(wgpu::Features::TIMESTAMP_QUERY)
     .union(wgpu::Features::SHADER_F16)
     .union(wgpu::Features::SHADER_INT64);
+
+/// A kernel and what the driver says about it.
+struct NotCompiled {
+    kernel: Kernel,
+    message: String,
+}
 
 /// An opened adapter.
 #[derive(Debug)]
@@ -23,6 +29,8 @@ pub(super) struct Gpu {
     limits: Limits,
     /// What programs planned from now on take instead of the planner's choice.
     tuned: Mutex<Arc<Tuned>>,
+    /// What the driver did not compile, and who is told.
+    broken: Mutex<(Arc<Broken>, Option<fn(&str)>)>,
     checked: bool,
     /// The first failure; after it nothing the device says can be trusted.
     failure: Arc<OnceLock<String>>,
@@ -36,10 +44,11 @@ impl Gpu {
         identity: AdapterIdentity,
         limits: Limits,
         checked: bool,
+        wanted: wgpu::Features,
     ) -> Result<Self> {
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("wgrad"),
-            required_features: adapter.features() & WANTED,
+            required_features: adapter.features() & wanted,
             required_limits: adapter.limits(),
             experimental_features: wgpu::ExperimentalFeatures::default(),
             memory_hints: wgpu::MemoryHints::Performance,
@@ -59,8 +68,8 @@ impl Gpu {
             }
         });
         let (pipelines, tally) = (Mutex::default(), Tally::default());
-        let tuned = Mutex::default();
-        Ok(Self { device, queue, identity, limits, tuned, checked, failure, pipelines, tally })
+        let (tuned, broken) = (Mutex::default(), Mutex::default());
+        Ok(Self { device, queue, identity, limits, tuned, broken, checked, failure, pipelines, tally })
     }
 
     /// Name, kind and backend.
@@ -69,10 +78,28 @@ impl Gpu {
         format!("{name}, {kind}, {backend}")
     }
 
-    /// What kernels may assume, and what was tuned.
+    /// What kernels may assume, what was tuned and what does not compile.
     pub(super) fn limits(&self) -> Limits {
         let tuned = self.tuned.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Limits { tuned, ..self.limits.clone() }
+        let broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner).0.clone();
+        Limits { tuned, broken, ..self.limits.clone() }
+    }
+
+    pub(super) fn on_broken_kernel(&self, tell: fn(&str)) {
+        self.broken.lock().unwrap_or_else(PoisonError::into_inner).1 = Some(tell);
+    }
+
+    /// Programs planned from now on do without these kernels.
+    fn do_without(&self, failed: Vec<NotCompiled>) {
+        let mut broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
+        for NotCompiled { kernel, message } in failed {
+            let first = message.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().trim();
+            let name = kernel.name;
+            if let Some(tell) = broken.1 {
+                tell(&format!("{}: {name} does not compile ({first}); another variant is used", self.name()));
+            }
+            Arc::make_mut(&mut broken.0).add(kernel, format!("on {}: {message}", self.name()));
+        }
     }
 
     pub(super) fn tune(&self, tuned: Tuned) {
@@ -132,13 +159,40 @@ impl Gpu {
         })
     }
 
-    /// The pipelines of these kernels, those not yet known compiled side by side.
+    /// The pipelines of these kernels; an error names the first that does not compile.
     pub(super) fn pipelines(&self, kernels: &[Kernel]) -> Result<Vec<wgpu::ComputePipeline>> {
+        let failed = |failed: Vec<NotCompiled>| {
+            let NotCompiled { kernel, message } = &failed[0];
+            Error::device(format!("{} to compile {}", self.name(), kernel.name), message)
+        };
+        self.compiled(kernels)?.map_err(failed)
+    }
+
+    /// The pipelines of these kernels; `None` where some do not compile, which later plans do without.
+    pub(super) fn pipelines_or_fewer(
+        &self,
+        kernels: &[Kernel],
+    ) -> Result<Option<Vec<wgpu::ComputePipeline>>> {
+        match self.compiled(kernels)? {
+            Ok(pipelines) => Ok(Some(pipelines)),
+            Err(failed) => {
+                self.do_without(failed);
+                Ok(None)
+            }
+        }
+    }
+
+    /// The pipelines of these kernels, those not yet known compiled side by side, or at least one that does not
+    /// compile.
+    fn compiled(
+        &self,
+        kernels: &[Kernel],
+    ) -> Result<std::result::Result<Vec<wgpu::ComputePipeline>, Vec<NotCompiled>>> {
         let mut known = self.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
         let missing: Vec<&Kernel> = kernels.iter().filter(|k| !known.contains_key(k)).collect();
         let threads = thread::available_parallelism().map_or(1, |n| n.get().min(8));
         let share = missing.len().div_ceil(threads).max(1);
-        let compiled: Vec<wgpu::ComputePipeline> = thread::scope(|scope| {
+        let compiled: Vec<_> = thread::scope(|scope| {
             let compile = |part: &[&Kernel]| part.iter().map(|k| self.compile(k)).collect::<Vec<_>>();
             let workers: Vec<_> =
                 missing.chunks(share).map(|part| scope.spawn(move || compile(part))).collect();
@@ -149,12 +203,35 @@ impl Gpu {
             return Err(Error::device("every shader compiled", "a compiler thread that failed"));
         }
         let missing: Vec<Kernel> = missing.into_iter().cloned().collect();
-        count(&self.tally.pipelines, compiled.len() as u64);
-        known.extend(missing.into_iter().zip(compiled));
-        Ok(kernels.iter().filter_map(|k| known.get(k).cloned()).collect())
+        let mut failed = Vec::new();
+        for (kernel, result) in missing.into_iter().zip(compiled) {
+            match result {
+                Ok(pipeline) => {
+                    count(&self.tally.pipelines, 1);
+                    known.insert(kernel, pipeline);
+                }
+                Err(message) => failed.push(NotCompiled { kernel, message }),
+            }
+        }
+        if !failed.is_empty() {
+            return Ok(Err(failed));
+        }
+        Ok(Ok(kernels.iter().filter_map(|k| known.get(k).cloned()).collect()))
     }
 
-    fn compile(&self, kernel: &Kernel) -> wgpu::ComputePipeline {
+    /// What the driver or wgpu has against a kernel is caught here: it is no failure of the device.
+    fn compile(&self, kernel: &Kernel) -> std::result::Result<wgpu::ComputePipeline, String> {
+        let filters = [wgpu::ErrorFilter::Internal, wgpu::ErrorFilter::Validation];
+        let scopes = filters.map(|filter| self.device.push_error_scope(filter));
+        let pipeline = self.create(kernel);
+        let errors = scopes.into_iter().rev().filter_map(|scope| pollster::block_on(scope.pop()));
+        match errors.map(|error| error.to_string()).reduce(|first, _| first) {
+            Some(message) => Err(message),
+            None => Ok(pipeline),
+        }
+    }
+
+    fn create(&self, kernel: &Kernel) -> wgpu::ComputePipeline {
         let descriptor = wgpu::ShaderModuleDescriptor {
             label: Some(kernel.name),
             source: wgpu::ShaderSource::Wgsl(kernel.wgsl.as_str().into()),
@@ -178,5 +255,39 @@ impl Gpu {
             },
             cache: None,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exec::{Device, Parameters};
+    use crate::{Graph, HostTensor};
+
+    #[test]
+    fn kernels_that_do_not_compile_give_way_to_others() {
+        // Limits that promise what the device has not: shuffles and words of 64 bits.
+        let lying = |limits: Limits| Limits { subgroup_size: Some(8), wide_loads: true, ..limits };
+        let device =
+            Device::open_without(WANTED - wgpu::Features::SUBGROUP - wgpu::Features::SHADER_INT64, lying);
+        let Some(device) = device.unwrap() else {
+            println!("SKIPPED: no adapter");
+            return;
+        };
+        device.on_broken_kernel(|line| println!("{line}"));
+        let graph = Graph::new();
+        let (x, w) = (graph.input("x", [64, 64]).unwrap(), graph.input("w", [64, 64]).unwrap());
+        let output = x.matmul(&w).unwrap();
+        let mut program = Parameters::new(&device, 0).compile(&graph, &[&output]).unwrap();
+        assert!(!device.limits().broken.is_empty());
+        let identity = (0..64 * 64).map(|i| if i / 64 == i % 64 { 1.0 } else { 0.0 }).collect();
+        let identity = HostTensor::from_f32([64, 64], identity).unwrap();
+        let numbers = HostTensor::from_f32([64, 64], (0..64 * 64).map(|i| i as f32).collect()).unwrap();
+        program.run(&[(&x, &numbers), (&w, &identity)]).unwrap();
+        assert_eq!(program.read(&output).unwrap(), numbers);
+        // Planned with what is known, nothing has to be tried again.
+        let before = device.limits();
+        Parameters::new(&device, 0).compile(&graph, &[&output]).unwrap();
+        assert_eq!(device.limits(), before);
     }
 }

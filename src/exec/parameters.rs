@@ -64,7 +64,7 @@ impl Parameters {
         graph.owns("compile", outputs)?;
         let ids: Vec<_> = outputs.iter().map(|t| t.id()).collect();
         let data = graph.with(Clone::clone);
-        let plan = plan::plan(&data, &ids, &self.device.limits());
+        let plan = || plan::plan(&data, &ids, &self.device.limits());
         match &self.device.0 {
             Kind::Cpu { .. } => {
                 let needed = data.reachable(&ids);
@@ -73,12 +73,19 @@ impl Parameters {
                         self.declare(name, ty, *init, *role)?;
                     }
                 }
-                let interpreter = Interpreter::new(data, &ids, Precision::F32);
                 // The reference has no device limits; its plan only serves to be looked at.
-                Ok(Executable::reference(graph.clone(), interpreter, self.store.clone(), plan.ok()))
+                let plan = plan().ok();
+                let interpreter = Interpreter::new(data, &ids, Precision::F32);
+                Ok(Executable::reference(graph.clone(), interpreter, self.store.clone(), plan))
             }
             Kind::Gpu(gpu) => {
-                let plan = plan?;
+                // Each turn does without at least one kernel more, and there are finitely many.
+                let (plan, pipelines) = loop {
+                    let plan = plan()?;
+                    if let Some(pipelines) = gpu.pipelines_or_fewer(&plan.kernels)? {
+                        break (plan, pipelines);
+                    }
+                };
                 for state in &plan.states {
                     self.declare(&state.named.name, &state.named.ty, state.init, state.role)?;
                 }
@@ -87,7 +94,7 @@ impl Parameters {
                     BufferKind::State(name) => store.states.get(name).and_then(|s| s.buffer.clone()),
                     BufferKind::Input(_) | BufferKind::Constant(_) | BufferKind::Slot => None,
                 };
-                let program = Program::build(gpu, plan, shared)?;
+                let program = Program::with_pipelines(gpu, plan, &pipelines, shared)?;
                 Ok(Executable::gpu(graph.clone(), program))
             }
         }

@@ -38,6 +38,16 @@ impl Program {
         shared: impl Fn(&BufferKind) -> Option<wgpu::Buffer>,
     ) -> Result<Self> {
         let pipelines = gpu.pipelines(&plan.kernels)?;
+        Self::with_pipelines(gpu, plan, &pipelines, shared)
+    }
+
+    /// As [`Program::build`], the kernels of the plan compiled.
+    pub(super) fn with_pipelines(
+        gpu: &Arc<Gpu>,
+        plan: Plan,
+        pipelines: &[wgpu::ComputePipeline],
+        shared: impl Fn(&BufferKind) -> Option<wgpu::Buffer>,
+    ) -> Result<Self> {
         let make = |b: &crate::plan::BufferPlan| {
             let label = match &b.kind {
                 BufferKind::Input(name) | BufferKind::State(name) => name,

@@ -6,6 +6,7 @@
 mod argmax;
 mod binary;
 mod broadcast_to;
+mod broken;
 mod channels_last;
 mod conv2d;
 mod copy;
@@ -29,6 +30,7 @@ mod tile;
 mod tuned;
 mod workgroup_tile;
 
+pub use broken::Broken;
 pub use epilogue::{Epilogue, EpilogueStep};
 pub use peaks::micro_kernels;
 pub use refusal::Refusal;
@@ -67,6 +69,8 @@ pub struct Limits {
     pub variant: Option<Variant>,
     /// What was measured to be faster than the planner's choice; `variant` comes first.
     pub tuned: Arc<Tuned>,
+    /// What the driver is known not to compile; never planned for.
+    pub broken: Arc<Broken>,
 }
 
 /// How matrix products and convolutions are cut into tiles.
@@ -129,6 +133,7 @@ impl Default for Limits {
             wide_loads: false,
             variant: None,
             tuned: Arc::default(),
+            broken: Arc::default(),
         }
     }
 }
@@ -159,7 +164,7 @@ impl Limits {
 }
 
 /// A shader ready to be compiled.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Kernel {
     /// The entry point, the stem of the shader's file.
     pub name: &'static str,
@@ -309,9 +314,21 @@ pub fn takes_epilogue(op: &Op, inputs: &[&TensorType]) -> bool {
 /// op's own inputs. An op that only renames memory (reshape) and leaves have none.
 ///
 /// # Errors
-/// When a tensor is larger than the device can bind and the op cannot be split, or the op needs too many
-/// workgroups.
+/// When a tensor is larger than the device can bind and the op cannot be split, the op needs too many
+/// workgroups, or no variant of a kernel compiles.
 pub fn lower(
+    op: &Op,
+    fused: &Epilogue,
+    inputs: &[&TensorType],
+    outputs: &[&TensorType],
+    limits: &Limits,
+) -> Result<Lowering, Refusal> {
+    let usual = lower_once(op, fused, inputs, outputs, limits)?;
+    broken::avoid(usual, op, fused, inputs, outputs, limits)
+}
+
+/// As [`lower`], whether or not the kernels are known to compile.
+fn lower_once(
     op: &Op,
     fused: &Epilogue,
     inputs: &[&TensorType],
@@ -323,7 +340,7 @@ pub fn lower(
         && let Some(variant) = limits.tuned.variant(op, own, limits)
     {
         let limits = Limits { variant: Some(variant), ..limits.clone() };
-        let mut lowering = lower(op, fused, inputs, outputs, &limits)?;
+        let mut lowering = lower_once(op, fused, inputs, outputs, &limits)?;
         let computing = lowering.launches.iter_mut().filter(|launch| launch.computes());
         computing.for_each(|launch| launch.why.push_str("; as measured by tuning"));
         return Ok(lowering);

@@ -26,6 +26,15 @@ pub enum Refusal {
         /// The most bytes in a binding of the device.
         most: u64,
     },
+    /// No variant of a kernel compiles.
+    Broken {
+        /// The op, its attributes and the shapes that it reads.
+        op: String,
+        /// The kernel that was the planner's choice.
+        kernel: &'static str,
+        /// What the driver says about it.
+        message: String,
+    },
     /// Anything else.
     Other(Mismatch),
 }
@@ -57,6 +66,10 @@ impl Refusal {
                     "at most {most} bytes in a binding of this device, beginning at a multiple of {alignment}"
                 );
                 Mismatch::new(expected, format!("{name} of {whole} bytes, in items of {item} bytes"))
+            }
+            Refusal::Broken { op, kernel, message } => {
+                let expected = format!("a variant of the kernel {kernel} that the driver compiles, for {op}");
+                Mismatch::new(expected, message)
             }
             Refusal::Other(mismatch) => mismatch,
         }

@@ -37,6 +37,7 @@ impl DeviceArgs {
         if let Some(notice) = device.notice() {
             eprintln!("{notice}");
         }
+        device.on_broken_kernel(|line| eprintln!("{line}"));
         Ok(device)
     }
 }
