@@ -20,6 +20,13 @@ struct NotCompiled {
     message: String,
 }
 
+/// What wgpu says in many lines, in one.
+fn short(message: &str) -> String {
+    let empty = ["", "Validation Error", "Caused by:"];
+    let lines: Vec<&str> = message.lines().map(str::trim).filter(|line| !empty.contains(line)).collect();
+    lines.join(" ").chars().take(200).collect()
+}
+
 /// An opened adapter.
 #[derive(Debug)]
 pub(super) struct Gpu {
@@ -93,10 +100,9 @@ impl Gpu {
     fn do_without(&self, failed: Vec<NotCompiled>) {
         let mut broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
         for NotCompiled { kernel, message } in failed {
-            let first = message.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().trim();
-            let name = kernel.name;
             if let Some(tell) = broken.1 {
-                tell(&format!("{}: {name} does not compile ({first}); another variant is used", self.name()));
+                let (adapter, name, reason) = (self.name(), kernel.name, short(&message));
+                tell(&format!("{adapter}: {name} does not compile ({reason}); another variant is used"));
             }
             Arc::make_mut(&mut broken.0).add(kernel, format!("on {}: {message}", self.name()));
         }

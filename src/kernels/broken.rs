@@ -104,8 +104,10 @@ mod tests {
         };
         let ((count, refusal), variants) = of(&x.matmul(&w)?);
         assert!(variants >= 9 && count >= variants, "{count} ways for {variants} variants");
-        let words = refusal.words(|_| unreachable!("no tensor is to blame")).to_string();
-        for part in ["matmul: f32[64, 64], f32[64, 64]", "no such instruction"] {
+        let mismatch = refusal.words(|_| unreachable!("no tensor is to blame"));
+        let words = crate::Error::op("matmul", "", mismatch).to_string();
+        for part in ["matmul trans_a false trans_b false: f32 (64, 64), f32 (64, 64)", "no such instruction"]
+        {
             assert!(words.contains(part), "{words}");
         }
         let ((count, _), _) = of(&x.relu()?);
