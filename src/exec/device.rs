@@ -363,7 +363,7 @@ impl Device {
     }
 
     /// Calls `tell` with a line for each kernel that the driver does not compile, so that another variant of it is
-    /// used by [`Parameters::compile`](super::Parameters::compile).
+    /// used by [`Parameters::compile`](super::Parameters::compile). The first `tell` stays.
     pub fn on_broken_kernel(&self, tell: fn(&str)) {
         if let Kind::Gpu(gpu) = &self.0 {
             gpu.on_broken_kernel(tell);

@@ -36,8 +36,10 @@ pub(super) struct Gpu {
     limits: Limits,
     /// What programs planned from now on take instead of the planner's choice.
     tuned: Mutex<Arc<Tuned>>,
-    /// What the driver did not compile, and who is told.
-    broken: Mutex<(Arc<Broken>, Option<fn(&str)>)>,
+    /// What the driver did not compile.
+    broken: Mutex<Arc<Broken>>,
+    /// Who is told about it.
+    tell: OnceLock<fn(&str)>,
     checked: bool,
     /// The first failure; after it nothing the device says can be trusted.
     failure: Arc<OnceLock<String>>,
@@ -75,8 +77,8 @@ impl Gpu {
             }
         });
         let (pipelines, tally) = (Mutex::default(), Tally::default());
-        let (tuned, broken) = (Mutex::default(), Mutex::default());
-        Ok(Self { device, queue, identity, limits, tuned, broken, checked, failure, pipelines, tally })
+        let (tuned, broken, tell) = (Mutex::default(), Mutex::default(), OnceLock::new());
+        Ok(Self { device, queue, identity, limits, tuned, broken, tell, checked, failure, pipelines, tally })
     }
 
     /// Name, kind and backend.
@@ -88,23 +90,23 @@ impl Gpu {
     /// What kernels may assume, what was tuned and what does not compile.
     pub(super) fn limits(&self) -> Limits {
         let tuned = self.tuned.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner).0.clone();
+        let broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner).clone();
         Limits { tuned, broken, ..self.limits.clone() }
     }
 
     pub(super) fn on_broken_kernel(&self, tell: fn(&str)) {
-        self.broken.lock().unwrap_or_else(PoisonError::into_inner).1 = Some(tell);
+        let _ = self.tell.set(tell);
     }
 
     /// Programs planned from now on do without these kernels.
     fn do_without(&self, failed: Vec<NotCompiled>) {
         let mut broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
         for NotCompiled { kernel, message } in failed {
-            if let Some(tell) = broken.1 {
+            if let Some(tell) = self.tell.get() {
                 let (adapter, name, reason) = (self.name(), kernel.name, short(&message));
                 tell(&format!("{adapter}: {name} does not compile ({reason}); another variant is used"));
             }
-            Arc::make_mut(&mut broken.0).add(kernel, format!("on {}: {message}", self.name()));
+            Arc::make_mut(&mut broken).add(kernel, format!("on {}: {message}", self.name()));
         }
     }
 
