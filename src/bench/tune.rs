@@ -123,7 +123,8 @@ impl Task {
             if stop.load(Ordering::Relaxed) {
                 return Ok(None);
             }
-            let contender = self.contender(device, Some(variant), &limits)?;
+            // What does not compile here is no contender; a device that failed says so when it is next asked.
+            let Ok(contender) = self.contender(device, Some(variant), &limits) else { continue };
             if contenders.iter().any(|other| other.plan == contender.plan) {
                 continue;
             }
