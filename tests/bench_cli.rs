@@ -31,8 +31,8 @@ fn adapter() -> bool {
 
 fn timing(median: f64) -> Timing {
     let samples = (0..20).map(|i| median * (0.99 + 0.001 * f64::from(i))).collect();
-    let clock = Clock::Timestamps;
-    Timing { clock, runs: 1, samples, dropped: 0, set_aside: 0, disturbed: None, stable: true }
+    let (clock, bursts) = (Clock::Timestamps, vec![5; 4]);
+    Timing { clock, runs: 1, samples, bursts, dropped: 0, set_aside: 0, disturbed: None, stable: true }
 }
 
 fn report(adapter: &str, medians: &[f64]) -> Report {
@@ -49,6 +49,7 @@ fn report(adapter: &str, medians: &[f64]) -> Report {
         version: VERSION,
         command: "wgrad bench ops".into(),
         complete: true,
+        beside: None,
         environment: Environment { adapter: adapter.into(), ..Environment::default() },
         roofs: None,
         rows: medians.iter().enumerate().map(row).collect(),

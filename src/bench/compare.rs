@@ -1,7 +1,7 @@
 //! Two reports, case by case.
 
 use super::report::{Report, Row, Status};
-use super::statistics::interval_of_ratio;
+use super::statistics::{interval_of_pairs, interval_of_ratio};
 use crate::error::{Error, Result};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -127,7 +127,9 @@ pub fn compare(old: &Report, new: &Report, rules: &Rules) -> Result<Comparison> 
     }
     let mut seen = BTreeSet::new();
     let keys = old.rows.iter().chain(&new.rows).map(Row::key).filter(|k| seen.insert(k.clone()));
-    let cases: Vec<Compared> = keys.map(|k| case(&k, before.get(&k), after.get(&k), rules)).collect();
+    let in_turns = old.beside.is_some() && old.beside == new.beside;
+    let cases: Vec<Compared> =
+        keys.map(|k| case(&k, before.get(&k), after.get(&k), in_turns, rules)).collect();
     let sets = means(&cases);
     Ok(Comparison { cases, sets, notes: notes(old, new) })
 }
@@ -163,7 +165,8 @@ fn notes(old: &Report, new: &Report) -> Vec<String> {
 /// Peaks of one adapter differ by less than this factor.
 const ROOFS_AGREE: f64 = 1.08;
 
-fn case(key: &str, old: Option<&Row>, new: Option<&Row>, rules: &Rules) -> Compared {
+/// One case; `in_turns` where both sides were measured side by side.
+fn case(key: &str, old: Option<&Row>, new: Option<&Row>, in_turns: bool, rules: &Rules) -> Compared {
     let set = old.or(new).map(|r| r.set.clone()).unwrap_or_default();
     let missing = |remark: String| Compared {
         key: key.to_owned(),
@@ -176,8 +179,7 @@ fn case(key: &str, old: Option<&Row>, new: Option<&Row>, rules: &Rules) -> Compa
     let (Some(old), Some(new)) = (old, new) else {
         return missing(if new.is_some() { "new".into() } else { "not in the new report".into() });
     };
-    let samples = |row: &Row| row.timing.as_ref().map(|t| t.samples.clone());
-    let (Some(before), Some(after)) = (samples(old), samples(new)) else {
+    let (Some(before), Some(after)) = (&old.timing, &new.timing) else {
         return missing(match (&old.status, &new.status) {
             (Status::Ok, Status::Failed(why)) => format!("{FAILS_NOW}: {why}"),
             (_, Status::Failed(why)) => format!("fails: {why}"),
@@ -186,10 +188,10 @@ fn case(key: &str, old: Option<&Row>, new: Option<&Row>, rules: &Rules) -> Compa
             (_, Status::Ok) => "skipped before".into(),
         });
     };
-    let ratio = interval_of_ratio(&before, &after);
+    let pairs = || interval_of_pairs(&before.in_bursts(), &after.in_bursts());
+    let ratio = in_turns.then(pairs).flatten().or_else(|| interval_of_ratio(&before.samples, &after.samples));
     let quartiles = old.summary().zip(new.summary()).map(|(a, b)| [a.quartile, b.quartile]);
-    let disturbed = |row: &Row| row.timing.as_ref().is_some_and(|t| t.disturbed.is_some());
-    let busy = disturbed(old) || disturbed(new);
+    let busy = before.disturbed.is_some() || after.disturbed.is_some();
     let remark = if busy { "busy".into() } else { String::new() };
     let verdict = ratio.map_or(Verdict::Missing, |(ratio, interval)| judge(ratio, interval, rules.threshold));
     // A difference that a busy device may have made is none that can be claimed.

@@ -19,6 +19,19 @@ pub struct Policy {
     pub sample: Duration,
     /// Warm-up ends here even if the times still change.
     pub warm_up: Duration,
+    /// Samples are taken in bursts of about this long; the watch looks between them.
+    pub burst: Duration,
+    /// The fewest samples of a submission. From 2 on an untimed run leads them in.
+    pub together: usize,
+}
+
+impl Policy {
+    /// For two processes that take turns: many short bursts, so that each has one of the other beside it. Each
+    /// burst finds caches that the other one used.
+    pub fn in_turns(self) -> Self {
+        let [sample, burst, warm_up] = [300, 4000, 100_000].map(Duration::from_micros);
+        Self { sample, burst, warm_up, together: 2, max_samples: 1000, budget: 2 * self.budget, ..self }
+    }
 }
 
 impl Default for Policy {
@@ -29,6 +42,8 @@ impl Default for Policy {
             max_samples: 200,
             sample: Duration::from_millis(2),
             warm_up: Duration::from_millis(300),
+            burst: Duration::from_millis(40),
+            together: 1,
         }
     }
 }
@@ -70,6 +85,11 @@ pub trait Watch {
     /// # Errors
     /// When the device failed.
     fn look(&mut self, stopwatch: &Stopwatch) -> Result<f64>;
+
+    /// Whether the fewest samples are enough, whatever budget is left.
+    fn hurries(&self) -> bool {
+        false
+    }
 }
 
 /// Nobody looks.
@@ -84,8 +104,6 @@ impl Watch for Unwatched {
 
 /// Slower than its best by more than this, the device was throttled or busy.
 pub const DISTURBED: f64 = 1.1;
-/// Samples are taken in bursts of about this long; the watch looks between them.
-const BURST: Duration = Duration::from_millis(40);
 /// Waiting for a quiet device ends after this many budgets.
 const PATIENCE: f64 = 2.0;
 
@@ -105,14 +123,17 @@ pub fn measure(
     let (stable, run) = warm_up(target, stopwatch, policy, stop)?;
     let runs = ((policy.sample.as_secs_f64() / run).ceil() as usize).clamp(1, MOST_RUNS);
     let seconds = run * runs as f64;
-    let together = ((SUBMISSION.as_secs_f64() / seconds) as usize).clamp(1, policy.min_samples);
+    let fit = |time: Duration| (time.as_secs_f64() / seconds) as usize;
+    let least = policy.together.min(fit(SUBMISSION)).max(1);
+    let together = fit(policy.burst.min(SUBMISSION)).min(policy.min_samples).max(least);
     let mut timing = Timing::new(stopwatch.clock(), runs, stable);
     let (mut aside, mut worst) = (Vec::new(), 1.0f64);
     let start = Instant::now();
     let mut quiet = Duration::ZERO;
     let mut before = watch.look(stopwatch)?;
     while !stop.load(Ordering::Relaxed) {
-        let enough = timing.samples.len() >= policy.min_samples && quiet >= policy.budget;
+        let enough =
+            timing.samples.len() >= policy.min_samples && (quiet >= policy.budget || watch.hurries());
         let impatient = start.elapsed() > policy.budget.mul_f64(PATIENCE)
             && timing.samples.len() + aside.len() >= policy.min_samples;
         // A device that only gives wrong measurements does not hold us up for ever.
@@ -122,7 +143,7 @@ pub fn measure(
         }
         let burst = Instant::now();
         let mut samples = Vec::new();
-        while burst.elapsed() < BURST && !stop.load(Ordering::Relaxed) {
+        while burst.elapsed() < policy.burst && !stop.load(Ordering::Relaxed) {
             for seconds in target.time(stopwatch, runs, together)? {
                 match seconds {
                     Some(seconds) => samples.push(seconds),
@@ -135,7 +156,7 @@ pub fn measure(
         let slower = before.max(after);
         before = after;
         if slower <= DISTURBED {
-            timing.samples.extend(samples);
+            timing.add(samples);
             quiet += spent;
         } else {
             aside.extend(samples);
@@ -143,7 +164,7 @@ pub fn measure(
         }
     }
     if timing.samples.len() < policy.min_samples && !aside.is_empty() {
-        timing.samples.append(&mut aside);
+        timing.add(std::mem::take(&mut aside));
         timing.disturbed = Some(worst);
     }
     timing.set_aside = aside.len();

@@ -29,4 +29,4 @@ pub use catalog::{OPS, OpEntry, Pass, op};
 pub use compare::{Compared, Comparison, Rules, SetMean, Verdict, compare};
 pub use report::{Environment, Footprint, Report, Roofs, Row, SCHEMA, Status, Timing, VERSION, load, save};
 pub use shapes::{Dims, Line, parse_table};
-pub use statistics::{Summary, interval_of_ratio};
+pub use statistics::{Summary, interval_of_pairs, interval_of_ratio};

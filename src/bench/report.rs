@@ -67,6 +67,10 @@ pub struct Timing {
     pub runs: usize,
     /// Seconds for one run, as measured.
     pub samples: Vec<f64>,
+    /// How many samples each burst gave that followed one another without a break; empty in files of earlier
+    /// versions.
+    #[serde(default)]
+    pub bursts: Vec<usize>,
     /// Measurements the device gave wrongly: negative differences.
     pub dropped: usize,
     /// Samples that are not used because the device was throttled or busy when they were taken.
@@ -92,6 +96,7 @@ impl Timing {
             }
             Ordering::Equal => {
                 self.samples.extend(other.samples);
+                self.bursts.extend(other.bursts);
                 self.set_aside += other.set_aside;
                 self.stable |= other.stable;
             }
@@ -101,7 +106,27 @@ impl Timing {
 
     /// No samples yet.
     pub(super) fn new(clock: Clock, runs: usize, stable: bool) -> Self {
-        Self { clock, runs, samples: Vec::new(), dropped: 0, set_aside: 0, disturbed: None, stable }
+        let (samples, bursts) = (Vec::new(), Vec::new());
+        Self { clock, runs, samples, bursts, dropped: 0, set_aside: 0, disturbed: None, stable }
+    }
+
+    /// Takes a burst in.
+    pub(super) fn add(&mut self, burst: Vec<f64>) {
+        if !burst.is_empty() {
+            self.bursts.push(burst.len());
+            self.samples.extend(burst);
+        }
+    }
+
+    /// The samples, burst by burst.
+    pub(super) fn in_bursts(&self) -> Vec<&[f64]> {
+        let mut rest = &self.samples[..];
+        let mut cut = |count: &usize| {
+            let (burst, after) = rest.split_at((*count).min(rest.len()));
+            rest = after;
+            burst
+        };
+        self.bursts.iter().map(&mut cut).filter(|burst| !burst.is_empty()).collect()
     }
 }
 
@@ -231,6 +256,9 @@ pub struct Report {
     pub command: String,
     /// False when it was interrupted: the rows are those measured by then.
     pub complete: bool,
+    /// What another report has, too, that was measured side by side with this one, burst by burst in turns.
+    #[serde(default)]
+    pub beside: Option<String>,
     /// Where it was measured.
     pub environment: Environment,
     /// What the device can do at most; `None` where that was not measured.

@@ -72,6 +72,30 @@ pub fn interval_of_ratio(old: &[f64], new: &[f64]) -> Option<(f64, [f64; 2])> {
     Some((ratio, [quantile(&ratios, 0.01), quantile(&ratios, 0.99)]))
 }
 
+/// The fewest pairs an interval is made of.
+const FEWEST_PAIRS: usize = 5;
+
+/// As [`interval_of_ratio`], of bursts that were measured in turns: burst `i` of one side ran next to burst `i` of
+/// the other, so what disturbed one disturbed both, and the median of the pairs' ratios is what is left. Pairs
+/// are drawn again. `None` where there are fewer than 5.
+pub fn interval_of_pairs(old: &[&[f64]], new: &[&[f64]]) -> Option<(f64, [f64; 2])> {
+    let ratio =
+        |(old, new): (&&[f64], &&[f64])| Some(Summary::of(new)?.quartile / Summary::of(old)?.quartile);
+    let ratios: Vec<f64> = old.iter().zip(new).filter_map(ratio).collect();
+    if ratios.len() < FEWEST_PAIRS {
+        return None;
+    }
+    let median = |ratios: &[f64]| quantile(&sorted(ratios), 0.5);
+    let mut rng = Rng::new(1);
+    let mut again = || {
+        let drawn: Vec<f64> = ratios.iter().map(|_| ratios[rng.below(ratios.len())]).collect();
+        median(&drawn)
+    };
+    let drawn: Vec<f64> = (0..RESAMPLES).map(|_| again()).collect();
+    let drawn = sorted(&drawn);
+    Some((median(&ratios), [quantile(&drawn, 0.01), quantile(&drawn, 0.99)]))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,5 +120,29 @@ mod tests {
         assert!(high_many - low_many < high - low);
         let same = [2.0; 10];
         assert_eq!(interval_of_ratio(&same, &same), Some((1.0, [1.0, 1.0])));
+    }
+    #[test]
+    fn pairs_see_through_what_disturbs_both() {
+        let mut rng = Rng::new(7);
+        // A device that is twice as slow half of the time.
+        let device: Vec<f64> = (0..14).map(|i| if i / 4 % 2 == 0 { 1.0 } else { 2.0 }).collect();
+        let mut side = |slower: f64| -> Vec<Vec<f64>> {
+            device
+                .iter()
+                .map(|d| (0..4).map(|_| d * slower * (1.0 + 0.01 * rng.normal())).collect())
+                .collect()
+        };
+        let (old, same, slower) = (side(1.0), side(1.0), side(1.1));
+        let of = |new: &[Vec<f64>]| {
+            let old: Vec<&[f64]> = old.iter().map(Vec::as_slice).collect();
+            let new: Vec<&[f64]> = new.iter().map(Vec::as_slice).collect();
+            interval_of_pairs(&old, &new).unwrap()
+        };
+        let (ratio, [low, high]) = of(&same);
+        assert!((ratio - 1.0).abs() < 0.02 && low > 0.95 && high < 1.05);
+        let (ratio, [low, high]) = of(&slower);
+        assert!((ratio - 1.1).abs() < 0.02 && low > 1.05 && high < 1.15);
+        let burst: &[f64] = &[1.0];
+        assert_eq!(interval_of_pairs(&[burst; 4], &[burst; 9]), None);
     }
 }

@@ -3,7 +3,7 @@
 use super::{html, table};
 use clap::Args;
 use std::path::PathBuf;
-use wgrad::bench::{Compared, Comparison, Rules, Verdict, compare, load};
+use wgrad::bench::{Compared, Comparison, Report, Rules, Verdict, compare, load};
 
 /// `wgrad bench compare`.
 #[derive(Debug, Args)]
@@ -12,7 +12,14 @@ pub struct CompareArgs {
     old: PathBuf,
     /// The result file that may be better or worse.
     new: PathBuf,
-    /// Changes of the lower quartile below this many percent are not mentioned.
+    #[command(flatten)]
+    judge: JudgeArgs,
+}
+
+/// How two results are compared, and where the comparison goes.
+#[derive(Debug, Args)]
+pub struct JudgeArgs {
+    /// Changes below this many percent are not mentioned.
     #[arg(long, value_name = "PERCENT", default_value_t = 5.0)]
     threshold: f64,
     /// Fail when a case became slower by more than this many percent, or fails now.
@@ -34,36 +41,48 @@ pub struct CompareArgs {
 
 /// Runs it.
 pub fn run(args: &CompareArgs) -> anyhow::Result<()> {
-    let percent = 0.0..=1000.0;
-    for (name, value) in [("--threshold", Some(args.threshold)), ("--fail-above", args.fail_above)] {
-        anyhow::ensure!(
-            value.is_none_or(|v| percent.contains(&v)),
-            "{name}: expected percent from 0 to 1000"
-        );
+    args.judge.check()?;
+    args.judge.compare(&load(&args.old)?, &load(&args.new)?)
+}
+
+impl JudgeArgs {
+    /// Whether the options make sense.
+    pub fn check(&self) -> anyhow::Result<()> {
+        let percent = 0.0..=1000.0;
+        for (name, value) in [("--threshold", Some(self.threshold)), ("--fail-above", self.fail_above)] {
+            anyhow::ensure!(
+                value.is_none_or(|v| percent.contains(&v)),
+                "{name}: expected percent from 0 to 1000"
+            );
+        }
+        Ok(())
     }
-    let (old, new) = (load(&args.old)?, load(&args.new)?);
-    let rules = Rules { threshold: args.threshold / 100.0, across_adapters: args.across_adapters };
-    let comparison = compare(&old, &new, &rules)?;
-    print(&comparison, args.all);
-    if let Some(path) = &args.json {
-        wgrad::write_atomically(path, &serde_json::to_vec_pretty(&comparison)?)?;
-        println!("wrote {}", path.display());
+
+    /// Compares, prints, writes files, and fails where a limit is given and a case is beyond it.
+    pub fn compare(&self, old: &Report, new: &Report) -> anyhow::Result<()> {
+        let rules = Rules { threshold: self.threshold / 100.0, across_adapters: self.across_adapters };
+        let comparison = compare(old, new, &rules)?;
+        print(&comparison, self.all);
+        if let Some(path) = &self.json {
+            wgrad::write_atomically(path, &serde_json::to_vec_pretty(&comparison)?)?;
+            println!("wrote {}", path.display());
+        }
+        if let Some(path) = &self.html {
+            wgrad::write_atomically(path, html::comparison(old, new, &comparison)?.as_bytes())?;
+            println!("wrote {}", path.display());
+        }
+        if let Some(limit) = self.fail_above {
+            let worse = comparison.regressions(limit / 100.0);
+            let keys: Vec<_> = worse.iter().map(|c| c.key.as_str()).collect();
+            anyhow::ensure!(
+                worse.is_empty(),
+                "{} regressions beyond {limit} %: {}",
+                worse.len(),
+                keys.join(", ")
+            );
+        }
+        Ok(())
     }
-    if let Some(path) = &args.html {
-        wgrad::write_atomically(path, html::comparison(&old, &new, &comparison)?.as_bytes())?;
-        println!("wrote {}", path.display());
-    }
-    if let Some(limit) = args.fail_above {
-        let worse = comparison.regressions(limit / 100.0);
-        let keys: Vec<_> = worse.iter().map(|c| c.key.as_str()).collect();
-        anyhow::ensure!(
-            worse.is_empty(),
-            "{} regressions beyond {limit} %: {}",
-            worse.len(),
-            keys.join(", ")
-        );
-    }
-    Ok(())
 }
 
 fn print(comparison: &Comparison, all: bool) {

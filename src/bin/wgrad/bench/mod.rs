@@ -10,6 +10,8 @@ pub mod sets;
 mod shader;
 mod table;
 mod train;
+mod turns;
+mod versus;
 
 pub use session::stop_on_ctrl_c;
 
@@ -38,6 +40,12 @@ enum Command {
     Shader(shader::ShaderArgs),
     /// Compare two result files, case by case.
     Compare(compare::CompareArgs),
+    /// Measure another build and this one side by side, in turns, and compare them: for machines whose speed
+    /// wanders.
+    ///
+    /// Bursts of both alternate, so that what slows the machine down slows both down. As in
+    /// `wgrad bench versus ../before/wgrad ops --set smoke`.
+    Versus(versus::VersusArgs),
     /// An op's name: as `ops --op NAME`.
     #[command(external_subcommand)]
     Op(Vec<String>),
@@ -59,12 +67,13 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<()> {
         Command::Peaks(args) => peaks::run(args),
         Command::Shader(args) => shader::run(args),
         Command::Compare(args) => compare::run(args),
+        Command::Versus(args) => versus::run(args),
         Command::Op(words) => {
             let (name, rest) = words.split_first().map_or(("", &[][..]), |(n, r)| (n.as_str(), r));
             if wgrad::bench::op(name).is_err() {
                 let ops: Vec<_> = wgrad::bench::OPS.iter().map(|o| o.name).collect();
                 anyhow::bail!(
-                    "bench: expected ops, train, peaks, shader, compare or an op with letters ({}; others with ops --case), got {name}",
+                    "bench: expected ops, train, peaks, shader, compare, versus or an op with letters ({}; others with ops --case), got {name}",
                     ops.join(", ")
                 );
             }

@@ -1,13 +1,14 @@
 //! `wgrad bench ops`: ops of given shapes, checked and timed.
 
 use super::session::{MeasureArgs, Session};
+use super::turns::Watcher;
 use super::{sets, table};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::time::Instant;
 use wgrad::bench::measure::{Policy, measure};
 use wgrad::bench::peaks;
-use wgrad::bench::sentinel::{Sentinel, mark_disturbed};
+use wgrad::bench::sentinel::mark_disturbed;
 use wgrad::bench::{Case, Dims, Line, OPS, Pass, Roofs, Row, Status, Timing, check, op};
 
 /// `wgrad bench ops`.
@@ -66,13 +67,14 @@ pub fn run(args: &OpsArgs) -> anyhow::Result<()> {
     let bar = ProgressBar::new(cases.len() as u64).with_style(style());
     table::header();
     rows.iter().for_each(|row| table::row(row, None));
-    let mut sentinel = Sentinel::new(&session.device, &session.stopwatch)?;
+    let mut watcher = Watcher::new(&session)?;
     let expected = cases.len();
     let mut visited: Vec<Visited> = Vec::new();
     let mut policy = session.policy;
-    policy.budget /= VISITS;
-    policy.min_samples = policy.min_samples.div_ceil(VISITS as usize);
-    bar.set_length(u64::from(VISITS) * expected as u64);
+    let visits = if session.beside().is_some() { VISITS_IN_TURNS } else { VISITS };
+    policy.budget /= visits;
+    policy.min_samples = policy.min_samples.div_ceil(visits as usize);
+    bar.set_length(u64::from(visits) * expected as u64);
     let began = Instant::now();
     for case in cases {
         if session.stopped() {
@@ -80,19 +82,19 @@ pub fn run(args: &OpsArgs) -> anyhow::Result<()> {
         }
         bar.set_message(case.to_string());
         let mut case = Visited { row: named(&case), case, timings: Vec::new() };
-        case.visit(&session, &policy, args.cold, &mut sentinel);
+        case.visit(&session, &policy, args.cold, &mut watcher);
         bar.inc(1);
-        bar.suspend(|| table::row(&case.joined(&sentinel), roofs.as_ref()));
+        bar.suspend(|| table::row(&case.joined(&watcher), roofs.as_ref()));
         visited.push(case);
     }
-    for visit in (1..VISITS).take_while(|_| !session.stopped()) {
-        bar.suspend(|| println!("visit {} of {VISITS}, with those before:", visit + 1));
+    for visit in (1..visits).take_while(|_| !session.stopped()) {
+        bar.suspend(|| println!("visit {} of {visits}, with those before:", visit + 1));
         for case in &mut visited {
             bar.set_message(case.case.to_string());
-            case.visit(&session, &policy, args.cold, &mut sentinel);
+            case.visit(&session, &policy, args.cold, &mut watcher);
             bar.inc(1);
             if case.row.status == Status::Ok && !session.stopped() {
-                bar.suspend(|| table::row(&case.joined(&sentinel), roofs.as_ref()));
+                bar.suspend(|| table::row(&case.joined(&watcher), roofs.as_ref()));
             }
         }
     }
@@ -100,15 +102,15 @@ pub fn run(args: &OpsArgs) -> anyhow::Result<()> {
     let again = Instant::now();
     for _ in 0..MORE_VISITS {
         for case in &mut visited {
-            let busy = case.joined(&sentinel).timing.is_some_and(|t| t.disturbed.is_some());
+            let busy = case.joined(&watcher).timing.is_some_and(|t| t.disturbed.is_some());
             if busy && again.elapsed() < patience && !session.stopped() {
                 bar.set_message(format!("again: {}", case.case));
-                case.visit(&session, &policy, args.cold, &mut sentinel);
-                bar.suspend(|| table::row(&case.joined(&sentinel), roofs.as_ref()));
+                case.visit(&session, &policy, args.cold, &mut watcher);
+                bar.suspend(|| table::row(&case.joined(&watcher), roofs.as_ref()));
             }
         }
     }
-    rows.extend(visited.iter().map(|case| case.joined(&sentinel)));
+    rows.extend(visited.iter().map(|case| case.joined(&watcher)));
     bar.finish_and_clear();
     session.finish(rows, roofs, expected)
 }
@@ -116,6 +118,8 @@ pub fn run(args: &OpsArgs) -> anyhow::Result<()> {
 /// Every case is measured in so many visits with all others between them, so that what disturbs one is over by
 /// the next.
 const VISITS: u32 = 2;
+/// In turns nothing is set aside, but where its buffers happen to lie makes a kernel faster or slower.
+const VISITS_IN_TURNS: u32 = 4;
 /// Where the device was busy or throttled all the time, as many more follow,
 const MORE_VISITS: usize = 3;
 /// for at most this share of the time the others took.
@@ -133,10 +137,11 @@ struct Visited {
 impl Visited {
     /// Prepares the case, checks it the first time, and times it. Whatever goes wrong stays with this case, and
     /// ends its visits.
-    fn visit(&mut self, session: &Session, policy: &Policy, cold: bool, sentinel: &mut Sentinel) {
+    fn visit(&mut self, session: &Session, policy: &Policy, cold: bool, watcher: &mut Watcher) {
         if self.row.status != Status::Ok || session.stopped() && !self.timings.is_empty() {
             return;
         }
+        watcher.next(self.case.to_string());
         let mut prepared = match self.case.prepare(&session.device, cold) {
             Ok(prepared) => prepared,
             Err(error) => {
@@ -154,10 +159,10 @@ impl Visited {
                 row.check = check::check(&mut prepared)?;
             }
             prepared.fill()?;
-            measure(&mut prepared.workload(), &session.stopwatch, sentinel, policy, session.stop())
+            measure(&mut prepared.workload(), &session.stopwatch, watcher, policy, session.stop())
         };
         match measured() {
-            Ok(Some(timing)) => self.timings.push((timing, sentinel.levels())),
+            Ok(Some(timing)) => self.timings.push((timing, watcher.levels())),
             Ok(None) if self.timings.is_empty() => row.status = Status::Skipped("interrupted".into()),
             Ok(None) => {}
             Err(error) => row.status = Status::Failed(error.to_string()),
@@ -165,11 +170,11 @@ impl Visited {
     }
 
     /// The row with the timings of all visits.
-    fn joined(&self, sentinel: &Sentinel) -> Row {
+    fn joined(&self, watcher: &Watcher) -> Row {
         let mut row = self.row.clone();
         for (timing, then) in &self.timings {
             let mut timing = timing.clone();
-            mark_disturbed(&mut timing, *then, sentinel.levels());
+            mark_disturbed(&mut timing, *then, watcher.levels());
             match &mut row.timing {
                 Some(joined) => joined.join(timing),
                 none => *none = Some(timing),

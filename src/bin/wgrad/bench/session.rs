@@ -1,5 +1,6 @@
 //! What all benchmarks share: the device and its stopwatch, the environment, Ctrl-C, the result files.
 
+use super::turns::Turns;
 use super::{html, table};
 use crate::device::DeviceArgs;
 use anyhow::Context;
@@ -29,6 +30,9 @@ pub struct MeasureArgs {
     /// Write a report that a browser shows without a network.
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
+    /// Ask for turns on standard output and wait for them on standard input; what `bench versus` gives.
+    #[arg(long, value_name = "ID", hide = true)]
+    turns: Option<String>,
 }
 
 /// Set by Ctrl-C.
@@ -44,6 +48,11 @@ pub fn stop_on_ctrl_c() -> anyhow::Result<&'static AtomicBool> {
     })
     .context("Ctrl-C cannot be caught")?;
     Ok(&STOP)
+}
+
+/// As Ctrl-C does.
+pub fn stop() {
+    STOP.store(true, Ordering::Relaxed);
 }
 
 /// An opened device, ready to measure.
@@ -71,6 +80,9 @@ impl Session {
                 path.display()
             );
         }
+        if args.turns.is_some() {
+            Turns::default().wait();
+        }
         let device = args.device.open()?;
         let stopwatch = Stopwatch::new(&device, args.wall).context("benchmarks measure an adapter")?;
         stop_on_ctrl_c()?;
@@ -82,7 +94,13 @@ impl Session {
             );
         }
         let policy = Policy { budget: Duration::from_secs_f64(args.time), ..Policy::default() };
+        let policy = if args.turns.is_some() { policy.in_turns() } else { policy };
         Ok(Self { device, stopwatch, policy, args: args.clone(), environment })
+    }
+
+    /// What names the two runs, where another build is measured side by side with this one.
+    pub fn beside(&self) -> Option<&str> {
+        self.args.turns.as_deref()
     }
 
     /// What Ctrl-C sets.
@@ -102,6 +120,7 @@ impl Session {
             version: VERSION,
             command: command_line(),
             complete: !self.stopped(),
+            beside: self.args.turns.clone(),
             environment: self.environment.clone(),
             roofs,
             rows,

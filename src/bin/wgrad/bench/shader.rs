@@ -2,12 +2,13 @@
 
 use super::session::{MeasureArgs, Session};
 use super::table;
+use super::turns::Watcher;
 use anyhow::Context;
 use clap::Args;
 use std::path::{Path, PathBuf};
 use wgrad::bench::measure::measure;
 use wgrad::bench::peaks;
-use wgrad::bench::sentinel::{Sentinel, mark_rows};
+use wgrad::bench::sentinel::mark_rows;
 use wgrad::bench::shader::{Description, prepare};
 use wgrad::bench::{Row, Status};
 
@@ -27,7 +28,7 @@ pub fn run(args: &ShaderArgs) -> anyhow::Result<()> {
     let (stopwatch, stop) = (&session.stopwatch, session.stop());
     let peaks = peaks::measure_rows(&session.device, &peaks::ROOFS, stopwatch, stop, |_| {})?;
     let roofs = peaks::roofs(&peaks);
-    let mut sentinel = Sentinel::new(&session.device, stopwatch)?;
+    let mut watcher = Watcher::new(&session)?;
     table::header();
     let (mut rows, mut levels) = (Vec::new(), Vec::new());
     for file in &args.files {
@@ -35,7 +36,8 @@ pub fn run(args: &ShaderArgs) -> anyhow::Result<()> {
             break;
         }
         let name = file.file_stem().map_or_else(|| "shader".into(), |s| s.to_string_lossy().into_owned());
-        let row = one(&session, &mut sentinel, file, &name).unwrap_or_else(|error| Row {
+        watcher.next(name.clone());
+        let row = one(&session, &mut watcher, file, &name).unwrap_or_else(|error| Row {
             set: "shader".into(),
             op: name.clone(),
             pass: "run".into(),
@@ -44,13 +46,13 @@ pub fn run(args: &ShaderArgs) -> anyhow::Result<()> {
         });
         table::row(&row, roofs.as_ref());
         rows.push(row);
-        levels.push(sentinel.levels());
+        levels.push(watcher.levels());
     }
     mark_rows(&mut rows, &levels);
     session.finish(rows, roofs, args.files.len())
 }
 
-fn one(session: &Session, sentinel: &mut Sentinel, file: &Path, name: &str) -> anyhow::Result<Row> {
+fn one(session: &Session, watcher: &mut Watcher, file: &Path, name: &str) -> anyhow::Result<Row> {
     let wgsl = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
     let beside = file.with_extension("toml");
     let text = std::fs::read_to_string(&beside).with_context(|| beside.display().to_string())?;
@@ -58,7 +60,7 @@ fn one(session: &Session, sentinel: &mut Sentinel, file: &Path, name: &str) -> a
     let folder = file.parent().unwrap_or(Path::new(""));
     let prepared = prepare(&session.device, wgsl, &what, folder)?;
     let (stopwatch, policy, stop) = (&session.stopwatch, &session.policy, session.stop());
-    let timing = measure(&mut &prepared.workload, stopwatch, sentinel, policy, stop)?;
+    let timing = measure(&mut &prepared.workload, stopwatch, watcher, policy, stop)?;
     let [x, y, z] = what.grid;
     Ok(Row {
         set: "shader".into(),

@@ -2,10 +2,11 @@
 
 use super::session::{MeasureArgs, Session};
 use super::table;
+use super::turns::Watcher;
 use clap::Args;
 use indicatif::ProgressBar;
 use wgrad::bench::peaks;
-use wgrad::bench::sentinel::{Sentinel, mark_rows};
+use wgrad::bench::sentinel::mark_rows;
 use wgrad::bench::train::{self, MODELS, TrainModel};
 use wgrad::bench::{Row, Status};
 
@@ -39,7 +40,7 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
     let (stopwatch, stop) = (&session.stopwatch, session.stop());
     let peaks = peaks::measure_rows(&session.device, &peaks::ROOFS, stopwatch, stop, |_| {})?;
     let roofs = peaks::roofs(&peaks);
-    let mut sentinel = Sentinel::new(&session.device, stopwatch)?;
+    let mut watcher = Watcher::new(&session)?;
     let bar = ProgressBar::new(models.len() as u64).with_style(super::ops::style());
     table::train_header();
     let (mut rows, mut levels) = (Vec::new(), Vec::new());
@@ -48,8 +49,9 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
             break;
         }
         bar.set_message(model.name);
+        watcher.next(model.name.to_owned());
         let batch = args.batch_size.map_or(model.batch, |b| b as usize);
-        let row = train::row(&session.device, model, batch, stopwatch, &mut sentinel, &session.policy, stop);
+        let row = train::row(&session.device, model, batch, stopwatch, &mut watcher, &session.policy, stop);
         let row = row.unwrap_or_else(|error| Row {
             set: "train".into(),
             layer: model.name.into(),
@@ -60,7 +62,7 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
         bar.suspend(|| table::train(&row, roofs.as_ref()));
         bar.inc(1);
         rows.push(row);
-        levels.push(sentinel.levels());
+        levels.push(watcher.levels());
     }
     mark_rows(&mut rows, &levels);
     bar.finish_and_clear();
