@@ -288,3 +288,32 @@ fn files_without_case_lines_are_compared() {
     let (output, text) = run(&["compare", &path(&old), &new]);
     assert!(output.status.success() && text.contains("2 same"), "{text}");
 }
+
+/// Side by side with itself: both files are there, each case was measured in turns in both, and belongs together.
+#[test]
+fn a_build_is_measured_side_by_side_with_another() {
+    let own = env!("CARGO_BIN_EXE_wgrad");
+    let (output, text) = run(&["versus", own, "peaks"]);
+    assert!(!output.status.success() && text.contains("expected ops, train, shader or an op"), "{text}");
+    let (output, text) = run(&["versus", "no-such-wgrad", "relu", "--shape", "e64"]);
+    assert!(!output.status.success() && text.contains("no-such-wgrad"), "{text}");
+    let (output, text) = run(&["versus", own, "relu", "--shape", "e64", "--pass", "sideways"]);
+    assert!(!output.status.success() && text.contains("ended without results"), "{text}");
+    if !adapter() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let keep = path(folder.path());
+    let words =
+        ["versus", "--keep", &keep, own, "relu", "--shape", "e64", "--shape", "e1000", "--time", "0.02"];
+    let (output, text) = run(&words);
+    assert!(output.status.success() && text.contains("of 4 cases"), "{text}");
+    let [old, new] =
+        ["old.json", "new.json"].map(|name| load(&folder.path().join(name)).expect("the report"));
+    assert!(old.beside.is_some() && old.beside == new.beside && old.complete && new.complete);
+    for (old, new) in old.rows.iter().zip(&new.rows) {
+        let [old, new] = [old, new].map(|row| row.timing.as_ref().expect("a timing"));
+        assert!(old.bursts.len() >= 5 && new.bursts.len() >= 5, "{old:?} {new:?}");
+        assert!([old, new].iter().all(|t| t.bursts.iter().sum::<usize>() == t.samples.len()));
+    }
+}

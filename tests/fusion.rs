@@ -2,7 +2,8 @@
 //! that the bits must agree.
 
 use wgrad::kernels::Limits;
-use wgrad::ops::{Conv2d, MaxPool2d};
+use wgrad::ops::{Conv2d, Init, MaxPool2d};
+use wgrad::optim::{Optimizer, Sgd};
 use wgrad::plan::plan;
 use wgrad::random::Rng;
 use wgrad::{Device, Graph, HostTensor, Parameters, Result, Tensor};
@@ -162,5 +163,47 @@ fn fused_chains_agree_with_the_reference() {
             let wrong = got.iter().zip(expected).position(|(a, b)| a != b);
             assert!(wrong.is_none(), "{}: output {i} differs first at {wrong:?}", chain.name);
         }
+    }
+}
+
+/// Sizes of parameters whose steps are batched: within a workgroup, at its end, over several, ragged.
+const PARAMETERS: [usize; 6] = [1, 256, 257, 1023, 10, 5000];
+
+/// Three steps of SGD on all of them, and the values after.
+fn batched_steps(device: &Device) -> Result<(String, Vec<HostTensor>)> {
+    let graph = Graph::new();
+    let (mut pairs, mut held, mut rng) = (Vec::new(), Vec::new(), Rng::new(4));
+    for (i, size) in PARAMETERS.into_iter().enumerate() {
+        let parameter = graph.parameter(&format!("p{i}"), [size], Init::Constant(1.0))?;
+        let grad = graph.input(&format!("g{i}"), [size])?;
+        let values = (0..size).map(|_| rng.below(7) as f32 - 3.0).collect();
+        held.push((grad.clone(), HostTensor::from_f32([size], values)?));
+        pairs.push((parameter, grad));
+    }
+    // Powers of two, so that the bits must agree.
+    Sgd::new(0.25).momentum(0.5).update(&pairs)?;
+    let parameters = Parameters::new(device, 0);
+    let mut program = parameters.compile(&graph, &[])?;
+    let inputs: Vec<_> = held.iter().map(|(t, v)| (t, v)).collect();
+    for _ in 0..3 {
+        program.run(&inputs)?;
+    }
+    let after = (0..PARAMETERS.len()).map(|i| parameters.get(&format!("p{i}"))).collect::<Result<_>>()?;
+    Ok((program.plan().map(ToString::to_string).unwrap_or_default(), after))
+}
+
+#[test]
+fn batched_steps_of_an_optimizer_agree_with_the_reference() {
+    let device = Device::auto().expect("a device that opens");
+    if device.is_cpu() {
+        println!("SKIPPED: {}", device.notice().unwrap_or("no adapter"));
+        return;
+    }
+    let (plan, got) = batched_steps(&device).expect("steps on the device");
+    let (_, expected) = batched_steps(&Device::cpu()).expect("steps of the reference");
+    assert!(plan.contains(" parameters"), "nothing is batched:\n{plan}");
+    for (i, (got, expected)) in got.iter().zip(&expected).enumerate() {
+        assert_eq!(got.as_f32().expect("f32"), expected.as_f32().expect("f32"), "parameter {i}");
+        assert!(got.as_f32().expect("f32").iter().any(|v| *v != 1.0), "parameter {i} never moved");
     }
 }

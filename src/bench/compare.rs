@@ -131,13 +131,14 @@ pub fn compare(old: &Report, new: &Report, rules: &Rules) -> Result<Comparison> 
     let cases: Vec<Compared> =
         keys.map(|k| case(&k, before.get(&k), after.get(&k), in_turns, rules)).collect();
     let sets = means(&cases);
-    Ok(Comparison { cases, sets, notes: notes(old, new) })
+    Ok(Comparison { cases, sets, notes: notes(old, new, in_turns) })
 }
 
 /// Differences between the runs that are not those of a case.
-fn notes(old: &Report, new: &Report) -> Vec<String> {
+fn notes(old: &Report, new: &Report, in_turns: bool) -> Vec<String> {
     let mut notes = Vec::new();
-    if let (Some(a), Some(b)) = (&old.roofs, &new.roofs) {
+    // What disturbed one of two runs side by side disturbed both.
+    if let (Some(a), Some(b), false) = (&old.roofs, &new.roofs, in_turns) {
         let ratio = b.flops / a.flops;
         if !(1.0 / ROOFS_AGREE..=ROOFS_AGREE).contains(&ratio) {
             notes.push(format!(

@@ -30,7 +30,8 @@ impl Policy {
     /// burst finds caches that the other one used.
     pub fn in_turns(self) -> Self {
         let [sample, burst, warm_up] = [300, 4000, 100_000].map(Duration::from_micros);
-        Self { sample, burst, warm_up, together: 2, max_samples: 1000, budget: 2 * self.budget, ..self }
+        let (min_samples, max_samples, budget) = (8 * self.min_samples, 1000, 2 * self.budget);
+        Self { sample, burst, warm_up, together: 2, min_samples, max_samples, budget }
     }
 }
 
@@ -52,6 +53,8 @@ impl Default for Policy {
 const MOST_RUNS: usize = 1000;
 /// A submission longer than this may be taken for a hang by a driver.
 const SUBMISSION: Duration = Duration::from_millis(100);
+/// The most samples of a submission.
+const MOST_TOGETHER: usize = 10;
 /// Times are stable when this many in turn differ by no more than [`STABLE`].
 const IN_TURN: usize = 3;
 const STABLE: f64 = 0.05;
@@ -125,7 +128,7 @@ pub fn measure(
     let seconds = run * runs as f64;
     let fit = |time: Duration| (time.as_secs_f64() / seconds) as usize;
     let least = policy.together.min(fit(SUBMISSION)).max(1);
-    let together = fit(policy.burst.min(SUBMISSION)).min(policy.min_samples).max(least);
+    let together = fit(policy.burst.min(SUBMISSION)).min(MOST_TOGETHER).max(least);
     let mut timing = Timing::new(stopwatch.clock(), runs, stable);
     let (mut aside, mut worst) = (Vec::new(), 1.0f64);
     let start = Instant::now();

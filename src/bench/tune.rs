@@ -17,9 +17,9 @@ use crate::tensor::TensorType;
 use crate::write_atomically;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::{env, fs};
 
 /// How often each variant is measured, with the others in between.
 const VISITS: u32 = 3;
@@ -330,24 +330,7 @@ impl TuningFile {
 /// Where the file of a device is looked for: in the folder that the environment variable `WGRAD_TUNING` names, or else
 /// in the user's cache. `None` when that is `off`, when there is no such folder, or for the CPU reference.
 pub fn default_path(device: &Device) -> Option<PathBuf> {
-    let identity = device.identity()?;
-    let variable = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let home = |below: &str| variable("HOME").map(|home| home.join(below));
-    let cache = || match env::consts::OS {
-        "windows" => variable("LOCALAPPDATA"),
-        "macos" => home("Library/Caches"),
-        _ => variable("XDG_CACHE_HOME").or_else(|| home(".cache")),
-    };
-    let folder = match variable(FOLDER) {
-        Some(folder) if folder.as_os_str() == "off" => return None,
-        Some(folder) => folder,
-        None => cache()?.join("wgrad").join("tuning"),
-    };
-    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
-    let words = format!("{} {}", identity.name, identity.backend);
-    let name: String = words.chars().map(plain).collect();
-    let parts: Vec<&str> = name.split('-').filter(|part| !part.is_empty()).collect();
-    Some(folder.join(format!("{}.json", parts.join("-"))))
+    device.file(FOLDER, "tuning", "json")
 }
 
 #[cfg(test)]

@@ -1,10 +1,12 @@
 //! Devices: which adapters there are, and which one to use.
 
+use super::cache::file_of;
 use super::counters::Counters;
 use super::gpu::{Gpu, WANTED};
 use crate::error::{Error, Result};
 use crate::kernels::{Limits, Tuned};
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -293,6 +295,7 @@ impl Device {
             max_workgroups: limits.max_compute_workgroups_per_dimension,
             max_workgroup_bytes: limits.max_compute_workgroup_storage_size,
             max_workgroup_invocations: limits.max_compute_invocations_per_workgroup,
+            max_storage_buffers: limits.max_storage_buffers_per_shader_stage,
             subgroup_size: subgroup_size(&found.adapter),
             software: software(&found.adapter),
             wide_loads: wide_loads(&found.adapter),
@@ -360,6 +363,23 @@ impl Device {
         if let Kind::Gpu(gpu) = &self.0 {
             gpu.tune(tuned);
         }
+    }
+
+    /// Keeps compiled pipelines in this file, for processes that come later: with it their first step starts sooner
+    /// where the driver has no cache of its own. A file that is missing, of another driver or broken counts as empty.
+    /// False where there is no such cache, which only Vulkan has, or a file was named before.
+    pub fn keep_pipelines(&self, path: &Path) -> bool {
+        match &self.0 {
+            Kind::Cpu { .. } => false,
+            Kind::Gpu(gpu) => gpu.keep_pipelines(path),
+        }
+    }
+
+    /// A file of this device in the folder that the environment variable names, or else in the folder of this name below
+    /// the user's `wgrad` cache. `None` when the variable is `off`, when there is no such folder, or for the CPU
+    /// reference.
+    pub fn file(&self, variable: &str, folder: &str, extension: &str) -> Option<PathBuf> {
+        file_of(self.identity()?, variable, folder, extension)
     }
 
     /// Calls `tell` with a line for each kernel that the driver does not compile, so that another variant of it is

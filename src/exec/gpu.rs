@@ -1,16 +1,19 @@
 //! One opened adapter: its queue, its pipelines by text, its sticky failure.
 
+use super::cache::PipelineCache;
 use super::counters::{Tally, count};
 use super::device::AdapterIdentity;
 use crate::error::{Error, Result};
 use crate::kernels::{Broken, Kernel, Limits, Tuned};
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 
 /// Features that are used where the adapter has them.
 pub(super) const WANTED: wgpu::Features = wgpu::Features::SUBGROUP
     .union(wgpu::Features::TIMESTAMP_QUERY)
+    .union(wgpu::Features::PIPELINE_CACHE)
     .union(wgpu::Features::SHADER_F16)
     .union(wgpu::Features::SHADER_INT64);
 
@@ -44,6 +47,8 @@ pub(super) struct Gpu {
     /// The first failure; after it nothing the device says can be trusted.
     failure: Arc<OnceLock<String>>,
     pipelines: Mutex<HashMap<Kernel, wgpu::ComputePipeline>>,
+    /// What the driver made of shaders in earlier processes.
+    cache: OnceLock<PipelineCache>,
     pub(super) tally: Tally,
 }
 
@@ -78,7 +83,26 @@ impl Gpu {
         });
         let (pipelines, tally) = (Mutex::default(), Tally::default());
         let (tuned, broken, tell) = (Mutex::default(), Mutex::default(), OnceLock::new());
-        Ok(Self { device, queue, identity, limits, tuned, broken, tell, checked, failure, pipelines, tally })
+        let cache = OnceLock::new();
+        Ok(Self {
+            device,
+            queue,
+            identity,
+            limits,
+            tuned,
+            broken,
+            tell,
+            checked,
+            failure,
+            pipelines,
+            cache,
+            tally,
+        })
+    }
+
+    /// Keeps compiled pipelines in this file; false where wgpu cannot, or another file was named before.
+    pub(super) fn keep_pipelines(&self, path: &Path) -> bool {
+        PipelineCache::open(&self.device, path).is_some_and(|cache| self.cache.set(cache).is_ok())
     }
 
     /// Name, kind and backend.
@@ -212,6 +236,7 @@ impl Gpu {
         }
         let missing: Vec<Kernel> = missing.into_iter().cloned().collect();
         let mut failed = Vec::new();
+        let any = !missing.is_empty();
         for (kernel, result) in missing.into_iter().zip(compiled) {
             match result {
                 Ok(pipeline) => {
@@ -220,6 +245,12 @@ impl Gpu {
                 }
                 Err(message) => failed.push(NotCompiled { kernel, message }),
             }
+        }
+        if let (Some(cache), true) = (self.cache.get(), any)
+            && let Err(error) = cache.save()
+            && let Some(tell) = self.tell.get()
+        {
+            tell(&format!("compiled pipelines are not kept: {error}"));
         }
         if !failed.is_empty() {
             return Ok(Err(failed));
@@ -261,7 +292,7 @@ impl Gpu {
                 constants: &[],
                 zero_initialize_workgroup_memory: false,
             },
-            cache: None,
+            cache: self.cache.get().map(|cache| &cache.known),
         })
     }
 }

@@ -29,13 +29,14 @@ impl Broken {
 }
 
 /// Other ways to write the kernels of an op, in the order in which they are tried: first with less of what a driver
-/// may get wrong, then in other tiles.
+/// may get wrong, then in other tiles, then one by one what ran together.
 fn alternatives(op: &Op, limits: &Limits) -> Vec<Limits> {
     let plain = Limits { wide_loads: false, ..limits.clone() };
     let scalar = Limits { subgroup_size: None, ..plain.clone() };
     let bases = [limits.clone(), plain, Limits { wide_loads: limits.wide_loads, ..scalar.clone() }, scalar];
     let untuned = |base: &Limits| Limits { variant: None, tuned: Arc::<Tuned>::default(), ..base.clone() };
     let mut all: Vec<Limits> = bases.iter().map(untuned).collect();
+    all.push(Limits { max_storage_buffers: Limits::default().max_storage_buffers, ..untuned(limits) });
     for base in &bases {
         let forced = variants(op, base).into_iter();
         all.extend(forced.map(|variant| Limits { variant: Some(variant), ..base.clone() }));

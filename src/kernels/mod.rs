@@ -32,6 +32,7 @@ mod workgroup_tile;
 
 pub use broken::Broken;
 pub use epilogue::{Epilogue, EpilogueStep};
+pub use optimizer::shared_by_steps;
 pub use peaks::micro_kernels;
 pub use refusal::Refusal;
 pub use template::sources;
@@ -59,6 +60,8 @@ pub struct Limits {
     pub max_workgroup_bytes: u32,
     /// Invocations of a workgroup.
     pub max_workgroup_invocations: u32,
+    /// Buffers a kernel can bind.
+    pub max_storage_buffers: u32,
     /// The subgroup size, where shuffles are available and all subgroups have this one size.
     pub subgroup_size: Option<u32>,
     /// Whether the adapter is a CPU, whose workgroup memory is no faster than any other.
@@ -128,6 +131,7 @@ impl Default for Limits {
             max_workgroups: 65535,
             max_workgroup_bytes: 16 << 10,
             max_workgroup_invocations: 256,
+            max_storage_buffers: 8,
             subgroup_size: None,
             software: false,
             wide_loads: false,

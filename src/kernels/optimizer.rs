@@ -1,39 +1,92 @@
 //! Optimizer steps, in place: `shaders/sgd.wgsl`, `shaders/adam.wgsl`, `shaders/increment.wgsl`.
 
 use super::template::literal;
-use super::{Binding, Limits, Lowering, Operand, launch};
+use super::{Binding, Launch, Limits, Lowering, Operand, launch};
 use crate::error::Mismatch;
-use crate::ops::{AdamStep, SgdStep};
+use crate::ops::{AdamStep, Op, SgdStep};
 use crate::tensor::TensorType;
 use minijinja::{Value, context};
+use std::ops::Range;
 
-/// One launch over the vec4s of the first input.
-fn in_place(
+/// Buffers one kernel binds at most: its text grows with them.
+const MOST_BUFFERS: usize = 48;
+
+/// The inputs of an optimizer's step that several parameters' steps share: the learning rate, and Adam's count of steps.
+/// `None` for other ops. Steps that share them can be lowered as one op, the inputs of all one after the other.
+pub fn shared_by_steps(op: &Op) -> Option<Range<usize>> {
+    match op {
+        Op::Sgd(_) => Some(2..3),
+        Op::Adam(_) => Some(2..4),
+        _ => None,
+    }
+}
+
+/// What a step of one parameter reads and writes, by the places in its inputs and outputs.
+struct Layout {
     name: &'static str,
-    inputs: &[&TensorType],
-    bindings: Vec<Binding>,
-    updated: &[(usize, usize)],
-    values: Value,
-    limits: &Limits,
-) -> Result<Lowering, Mismatch> {
-    let vec4s = inputs[0].shape.elements().div_ceil(4);
-    let launch =
-        launch(limits, name, vec4s.div_ceil(64), bindings, "in place, a vec4 an invocation", values)?;
-    Ok(Lowering { in_place: updated.to_vec(), ..Lowering::single(launch) })
+    inputs: usize,
+    shared: Range<usize>,
+    /// `(output, input)`: the input that is updated where it lies.
+    updated: &'static [(usize, usize)],
+}
+
+impl Layout {
+    /// The grad and what is updated.
+    fn own_buffers(&self) -> usize {
+        1 + self.updated.len()
+    }
+
+    /// Steps that one kernel takes.
+    fn together(&self, limits: &Limits) -> usize {
+        let most = (limits.max_storage_buffers as usize).min(MOST_BUFFERS);
+        (most.saturating_sub(self.shared.len()) / self.own_buffers()).max(1)
+    }
+
+    /// As few launches over the vec4s of all parameters as the device allows.
+    fn lower(&self, inputs: &[&TensorType], values: &Value, limits: &Limits) -> Result<Lowering, Mismatch> {
+        let steps: Vec<&[&TensorType]> = inputs.chunks_exact(self.inputs).collect();
+        let mut lowering = Lowering::default();
+        for (number, part) in steps.chunks(self.together(limits)).enumerate() {
+            let first = number * self.together(limits);
+            lowering.launches.push(self.launch(first, part, values, limits)?);
+        }
+        for step in 0..steps.len() {
+            let of_step = |&(output, input): &(usize, usize)| {
+                (step * self.updated.len() + output, step * self.inputs + input)
+            };
+            lowering.in_place.extend(self.updated.iter().map(of_step));
+        }
+        Ok(lowering)
+    }
+
+    /// The steps from number `first` on.
+    fn launch(
+        &self,
+        first: usize,
+        steps: &[&[&TensorType]],
+        values: &Value,
+        limits: &Limits,
+    ) -> Result<Launch, Mismatch> {
+        let shared = self.shared.clone().map(|i| Binding::read(Operand::Input(first * self.inputs + i)));
+        let mut bindings: Vec<Binding> = shared.collect();
+        let mut groups = 0;
+        for (number, step) in (first..).zip(steps) {
+            bindings.push(Binding::read(Operand::Input(number * self.inputs + 1)));
+            let outputs = (0..self.updated.len()).map(|i| number * self.updated.len() + i);
+            bindings.extend(outputs.map(|output| Binding::write(Operand::Output(output))));
+            groups += step[0].shape.elements().div_ceil(4).div_ceil(64);
+        }
+        let together = if steps.len() > 1 { format!(", {} parameters", steps.len()) } else { String::new() };
+        let why = format!("in place, a vec4 an invocation{together}");
+        let values = context! { count => steps.len(), ..values.clone() };
+        launch(limits, self.name, groups, bindings, why, values)
+    }
 }
 
 pub(super) fn sgd(o: &SgdStep, inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Mismatch> {
     let momentum = o.momentum != 0.0;
-    let mut bindings = vec![
-        Binding::write(Operand::Output(0)),
-        Binding::read(Operand::Input(1)),
-        Binding::read(Operand::Input(2)),
-    ];
-    let mut updated = vec![(0, 0)];
-    if momentum {
-        bindings.push(Binding::write(Operand::Output(1)));
-        updated.push((1, 3));
-    }
+    let updated: &[_] = if momentum { &[(0, 0), (1, 3)] } else { &[(0, 0)] };
+    let layout = Layout { name: "sgd", inputs: if momentum { 4 } else { 3 }, shared: 2..3, updated };
     let values = context! {
         momentum,
         momentum_literal => literal(o.momentum),
@@ -41,18 +94,11 @@ pub(super) fn sgd(o: &SgdStep, inputs: &[&TensorType], limits: &Limits) -> Resul
         decays => o.weight_decay != 0.0,
         weight_decay => literal(o.weight_decay),
     };
-    in_place("sgd", inputs, bindings, &updated, values, limits)
+    layout.lower(inputs, &values, limits)
 }
 
 pub(super) fn adam(o: &AdamStep, inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Mismatch> {
-    let bindings = vec![
-        Binding::write(Operand::Output(0)),
-        Binding::read(Operand::Input(1)),
-        Binding::read(Operand::Input(2)),
-        Binding::read(Operand::Input(3)),
-        Binding::write(Operand::Output(1)),
-        Binding::write(Operand::Output(2)),
-    ];
+    let layout = Layout { name: "adam", inputs: 6, shared: 2..4, updated: &[(0, 0), (1, 4), (2, 5)] };
     let (beta1, beta2) = o.betas;
     let f64_literal = |value: f64| literal(value as f32);
     let values = context! {
@@ -69,7 +115,7 @@ pub(super) fn adam(o: &AdamStep, inputs: &[&TensorType], limits: &Limits) -> Res
         weight_decay => literal(o.weight_decay),
         decoupled => o.decoupled && o.weight_decay != 0.0,
     };
-    in_place("adam", inputs, bindings, &[(0, 0), (1, 4), (2, 5)], values, limits)
+    layout.lower(inputs, &values, limits)
 }
 
 pub(super) fn increment(inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Mismatch> {

@@ -1,5 +1,6 @@
 //! Graph to plan: kernels for each group of nodes, in order, and buffers by liveness.
 
+use super::batch::batch;
 use super::common::merge;
 use super::fold::fold;
 use super::fuse::{Group, fuse};
@@ -22,6 +23,7 @@ use std::collections::HashMap;
 pub fn plan(graph: &GraphData, outputs: &[ValueId], limits: &Limits) -> Result<Plan> {
     let graph = &rewrite(&merge(&fold(graph), outputs), outputs);
     let (groups, unfused) = fuse(graph, outputs, &graph.reachable(outputs));
+    let groups = batch(graph, groups);
     let mut builder = Builder::new(graph, &groups, outputs, limits);
     for (turn, group) in groups.iter().enumerate() {
         builder.group(turn, group)?;

@@ -3,6 +3,7 @@
 //! Everything is decided here, once: which kernel, which grid, which buffer holds which value when. The
 //! executor only replays it.
 
+mod batch;
 mod build;
 mod common;
 mod fold;

@@ -38,6 +38,9 @@ impl DeviceArgs {
             eprintln!("{notice}");
         }
         device.on_broken_kernel(|line| eprintln!("{line}"));
+        if let Some(path) = device.file("WGRAD_PIPELINES", "pipelines", "bin") {
+            device.keep_pipelines(&path);
+        }
         Ok(device)
     }
 }
