@@ -52,7 +52,11 @@ const STEMS: [Stem; 17] = [
     stem("avg_pool2d", "pool2d", &["avg_pool2d", "avg_pool2d_backward"]),
     stem("binary", "binary", &["binary", "equal"]),
     stem("broadcast_to", "broadcast_to", &["broadcast_to"]),
-    stem("conv2d", "conv2d", &["conv2d", "conv2d_backward_weight"]),
+    stem(
+        "conv2d",
+        "conv2d",
+        &["conv2d", "conv2d_backward_weight", "conv2d_backward_weight_workgroup", "conv2d_workgroup"],
+    ),
     stem("copy", "copy", &["copy", "narrow_backward"]),
     stem("cross_entropy", "cross_entropy", &["cross_entropy", "cross_entropy_backward"]),
     stem("dropout", "dropout", &["dropout"]),

@@ -1,7 +1,9 @@
-//! Convolutions as implicit matrix products: `shaders/conv2d.wgsl`, `shaders/conv2d_backward_weight.wgsl`.
+//! Convolutions as implicit matrix products: `shaders/conv2d.wgsl`, `shaders/conv2d_backward_weight.wgsl`, and
+//! `shaders/conv2d_workgroup.wgsl`, `shaders/conv2d_backward_weight_workgroup.wgsl` where workgroups share loads.
 
 use super::channels_last::ChannelsLast;
 use super::tile::Tile;
+use super::workgroup_tile::WorkgroupTile;
 use super::{
     Binding, Epilogue, Limits, Lowering, Operand, Refusal, chunks, launch, partials as partial_sums,
 };
@@ -124,6 +126,7 @@ fn build(
 ) -> Result<Lowering, Refusal> {
     let (groups, taps) = (g.options.groups, g.r * g.s);
     let Sum { source, target, rows, terms, row_stride, term_stride } = Sum::new(g, backward);
+    let shared = WorkgroupTile::choose(groups, rows, g.n * target[1] * target[2], limits);
     let tile = Tile::choose(rows, rows * terms * taps * g.n * target[1] * target[2], limits);
     let group_stride = rows * terms * taps;
     let weight = ChannelsLast {
@@ -132,7 +135,8 @@ fn build(
         strides: [group_stride, 1, row_stride, term_stride],
         zeros: false,
     };
-    let uses = if weight.bytes() <= limits.max_binding_bytes { rows * taps } else { 0 };
+    let fits = weight.bytes() <= limits.max_binding_bytes && shared.is_none();
+    let uses = if fits { rows * taps } else { 0 };
     let (from, to) = ((Operand::Input(0), source), (Operand::Output(0), target));
     let (runs, packed) = runs(g.n, from, to, groups, uses, limits)?;
     let out_vec4 = (target[1] * target[2]) % 4 == 0;
@@ -144,7 +148,10 @@ fn build(
     }
     for (first, images) in runs {
         let columns = images * target[1] * target[2];
-        let (tiles_m, tiles_n) = (tile.tiles_m(rows), tile.tiles_n(columns));
+        let (shader, tiles_m, tiles_n) = match &shared {
+            Some(tile) => ("conv2d_workgroup", tile.count(rows), tile.count(columns)),
+            None => ("conv2d", tile.tiles_m(rows), tile.tiles_n(columns)),
+        };
         let run = |b: Binding, image: [usize; 3]| {
             b.range(first as u64 * bytes(image), images as u64 * bytes(image))
         };
@@ -165,20 +172,32 @@ fn build(
             source_channels => source[0], source_h => source[1], source_w => source[2],
             target_channels => target[0], target_h => target[1], target_w => target[2],
             blocks => groups, quarters => last.quarters(), zeros => last.elements(),
-            ..context! { ..tile.values(), ..context! {
+            wide => limits.wide_loads,
+            pointwise => pointwise(g),
+            ..context! { ..shared.map_or_else(|| tile.values(), |tile| tile.values()), ..context! {
                 ..window(g), ..fused.values(if bias { 4 } else { 3 }, out_vec4)
             } }
         };
         let how = if packed { ", channels last" } else { "" };
-        let why = format!("{}{how}{}", tile.why(), fused.why());
+        let tile = shared.map_or_else(|| tile.why(), |tile| tile.why());
+        let why = format!("{tile}{how}{}", fused.why());
         let blocks = groups * tiles_m * tiles_n;
-        lowering.launches.push(launch(limits, "conv2d", blocks, bindings, why, values)?);
+        lowering.launches.push(launch(limits, shader, blocks, bindings, why, values)?);
     }
     Ok(lowering)
 }
 
+/// Whether a pixel is computed from the one that lies where it lies, and four neighbours can be loaded at once.
+fn pointwise(g: &ConvGeometry) -> bool {
+    let Conv2d { stride, padding, .. } = g.options;
+    let in_place = g.r * g.s == 1 && stride.h == 1 && stride.w == 1 && padding.top == 0 && padding.left == 0;
+    in_place && (g.h, g.w) == (g.oh, g.ow) && (g.h * g.w).is_multiple_of(4)
+}
+
 /// Workgroups that are enough to fill a large device.
 const ENOUGH_GROUPS: usize = 256;
+/// Pixels that are enough terms for a workgroup.
+const LEAST_PIXELS: usize = 256;
 /// The most memory partial sums may take.
 const MOST_PARTIALS: usize = 32 << 20;
 
@@ -192,6 +211,11 @@ pub(super) fn backward_weight(
     let g = ConvGeometry::new(options, &inputs[1].shape, weight)?;
     let (groups, taps) = (g.options.groups, g.r * g.s);
     let (rows, channels) = (g.k / groups, g.c / groups);
+    // Split among enough workgroups, the terms are as good as rows.
+    let runs_of_pixels = (g.n * g.oh * g.ow).div_ceil(LEAST_PIXELS);
+    if let Some(tile) = WorkgroupTile::choose(groups * runs_of_pixels, rows, channels * taps, limits) {
+        return backward_weight_shared(&g, &tile, weight, limits);
+    }
     let tile = Tile::choose(rows, rows * channels * taps * g.n * g.oh * g.ow, limits);
     let (grad, input) = ([g.k, g.oh, g.ow], [g.c, g.h, g.w]);
     let (from, to) = ((Operand::Input(1), input), (Operand::Input(0), grad));
@@ -241,6 +265,54 @@ pub(super) fn backward_weight(
         let why = format!("{}{how}, {splits} partial sums", tile.why());
         let blocks = splits * groups * tiles_m * tiles_n;
         lowering.launches.push(launch(limits, "conv2d_backward_weight", blocks, bindings, why, values)?);
+    }
+    if !single {
+        lowering.launches.push(partial_sums::sum(target, partials, weight.elements(), limits)?);
+        lowering.workspaces.push((partials * weight.elements() * 4) as u64);
+    }
+    Ok(lowering)
+}
+
+/// Weight gradient by workgroups that share what they load.
+fn backward_weight_shared(
+    g: &ConvGeometry,
+    tile: &WorkgroupTile,
+    weight: &Shape,
+    limits: &Limits,
+) -> Result<Lowering, Refusal> {
+    let groups = g.options.groups;
+    let (rows, channels, pixels) = (g.k / groups, g.c / groups, g.oh * g.ow);
+    let (tiles_m, tiles_n) = (tile.count(rows), tile.count(channels * g.r * g.s));
+    let (grad, input) = ([g.k, g.oh, g.ow], [g.c, g.h, g.w]);
+    let sizes = [(Operand::Input(1), bytes(input)), (Operand::Input(0), bytes(grad))];
+    let images = chunks(g.n, &sizes, limits)?;
+    let wanted = ENOUGH_GROUPS.div_ceil(groups * tiles_m * tiles_n).min(g.n * pixels / LEAST_PIXELS).max(1);
+    let wanted = wanted.min((MOST_PARTIALS / (weight.elements() * 4)).max(1)).div_ceil(images.len());
+    let single = images.len() == 1 && wanted == 1;
+    let target = if single { Operand::Output(0) } else { Operand::Workspace(0) };
+    let (mut lowering, mut partials) = (Lowering::default(), 0);
+    for (first, count) in images {
+        let pixels_per_split = (count * pixels).div_ceil(wanted);
+        let splits = (count * pixels).div_ceil(pixels_per_split);
+        let run = |i: usize, image: [usize; 3]| {
+            let binding = Binding::read(Operand::Input(i));
+            binding.range(first as u64 * bytes(image), count as u64 * bytes(image))
+        };
+        let values = context! {
+            rows, channels, tiles_m, tiles_n, splits, pixels_per_split,
+            all_pixels => count * pixels,
+            groups_of_channels => groups,
+            output_channels => g.k, output_h => g.oh, output_w => g.ow,
+            input_channels => g.c, input_h => g.h, input_w => g.w,
+            first_partial => partials,
+            ..context! { ..tile.values(), ..window(g) }
+        };
+        partials += splits;
+        let why = format!("{}, {splits} partial sums", tile.why());
+        let (blocks, bindings) =
+            (splits * groups * tiles_m * tiles_n, vec![run(0, grad), run(1, input), Binding::write(target)]);
+        let name = "conv2d_backward_weight_workgroup";
+        lowering.launches.push(launch(limits, name, blocks, bindings, why, values)?);
     }
     if !single {
         lowering.launches.push(partial_sums::sum(target, partials, weight.elements(), limits)?);

@@ -107,13 +107,7 @@ impl fmt::Display for Variant {
 pub fn variants(op: &Op, limits: &Limits) -> Vec<Variant> {
     let convolution =
         matches!(op, Op::Conv2d(_) | Op::Conv2dBackwardInput { .. } | Op::Conv2dBackwardWeight { .. });
-    if matches!(op, Op::MatMul(_)) {
-        tiles(limits)
-    } else if convolution {
-        tile::variants(limits)
-    } else {
-        Vec::new()
-    }
+    if convolution || matches!(op, Op::MatMul(_)) { tiles(limits) } else { Vec::new() }
 }
 
 /// Every tile that a device can run.

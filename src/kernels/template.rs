@@ -47,6 +47,13 @@ const SOURCES: &[(&str, &str)] = &[
     ("equal.wgsl", include_str!("../../shaders/equal.wgsl")),
     ("increment.wgsl", include_str!("../../shaders/increment.wgsl")),
     ("matmul.wgsl", include_str!("../../shaders/matmul.wgsl")),
+    ("conv2d_workgroup.wgsl", include_str!("../../shaders/conv2d_workgroup.wgsl")),
+    (
+        "conv2d_backward_weight_workgroup.wgsl",
+        include_str!("../../shaders/conv2d_backward_weight_workgroup.wgsl"),
+    ),
+    ("common/workgroup_blocks.wgsl", include_str!("../../shaders/common/workgroup_blocks.wgsl")),
+    ("common/workgroup_product.wgsl", include_str!("../../shaders/common/workgroup_product.wgsl")),
     ("matmul_workgroup.wgsl", include_str!("../../shaders/matmul_workgroup.wgsl")),
     ("max_pool2d.wgsl", include_str!("../../shaders/max_pool2d.wgsl")),
     ("max_pool2d_backward.wgsl", include_str!("../../shaders/max_pool2d_backward.wgsl")),

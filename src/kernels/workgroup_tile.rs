@@ -74,7 +74,7 @@ impl WorkgroupTile {
     /// The tile as the shader names it.
     pub(super) fn values(&self) -> Value {
         let Self { size, terms, micro } = self;
-        context! { size, terms, micro, lanes => self.lanes() }
+        context! { size, turn => terms, micro, lanes => self.lanes() }
     }
 
     /// The choice in words.

@@ -10,7 +10,7 @@ use super::views::{Place, is_view, places};
 use super::{Bound, BufferId, BufferKind, BufferPlan, Dispatch, Memory, Named, Output, Plan, State, Step};
 use crate::error::{Error, Mismatch, Result};
 use crate::graph::{GraphData, Node, ValueId};
-use crate::kernels::{Access, Kernel, Limits, Lowering, Operand, Refusal, lower};
+use crate::kernels::{Access, Kernel, Limits, Lowering, Operand, Refusal, lower, shared_by_steps};
 use crate::ops::{Op, Role};
 use crate::tensor::TensorType;
 use std::cmp::Reverse;
@@ -202,8 +202,9 @@ impl<'a> Builder<'a> {
         let node = &self.graph.nodes[group.nodes[0]];
         let flops = group.nodes.iter().map(|&id| self.flops(&self.graph.nodes[id])).sum();
         let shares = lowering.shares(flops);
-        let fused: Vec<String> =
-            group.nodes[1..].iter().map(|&id| described(&self.graph.nodes[id])).collect();
+        // The steps of a batch are side by side, not one in another's kernel.
+        let inside = if shared_by_steps(&node.op).is_some() { &[] } else { &group.nodes[1..] };
+        let fused: Vec<String> = inside.iter().map(|&id| described(&self.graph.nodes[id])).collect();
         self.plan.fused += fused.len();
         for (launch, flops) in lowering.launches.into_iter().zip(shares) {
             let computes = launch.computes();
@@ -407,10 +408,11 @@ mod tests {
         let (x, w) = (graph.input("x", [4, 32, 14, 14])?, graph.input("w", [64, 32, 3, 3])?);
         let output = x.conv2d(&w, None, Conv2d::default().padding(1))?;
         let grad = output.gradients_from(&graph.input("grad_output", output.shape())?, &[&w])?.remove(0);
+        let usual = Limits { software: true, ..Limits::default() };
         for (tensor, limits, computing) in [
-            (&output, Limits::default(), "conv2d"),
-            (&output, Limits { max_binding_bytes: 80 << 10, ..Limits::default() }, "conv2d"),
-            (&grad, Limits::default(), "conv2d_backward_weight"),
+            (&output, usual.clone(), "conv2d"),
+            (&output, Limits { max_binding_bytes: 80 << 10, ..usual.clone() }, "conv2d"),
+            (&grad, usual.clone(), "conv2d_backward_weight"),
         ] {
             let plan = planned(tensor, &limits)?;
             let mut flops: HashMap<&str, (u64, usize)> = HashMap::new();
@@ -422,10 +424,7 @@ mod tests {
             assert_eq!(flops[computing].0, 2 * 4 * 64 * 14 * 14 * 32 * 9, "{flops:?}");
             assert!(flops.len() > 1 && flops["channels_last"].0 == 0, "{flops:?}");
             assert!(flops.iter().all(|(name, (f, _))| *name == computing || *f == 0), "{flops:?}");
-            assert!(
-                limits == Limits::default() || flops[computing].1 > 1,
-                "the images were split: {flops:?}"
-            );
+            assert!(limits == usual || flops[computing].1 > 1, "the images were split: {flops:?}");
         }
         Ok(())
     }

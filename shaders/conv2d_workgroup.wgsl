@@ -1,0 +1,119 @@
+// conv2d_workgroup: {{ "grad_input[n,c,y,x] = sum_k,r,s grad_output[n,k,(y+p-r*d)/s,..] weight[k,c,r,s]" if backward else "output[n,k,y,x] = bias[k] + sum_c,r,s input[n,c,y*s+r*d-p,..] weight[k,c,r,s]" }}
+//
+// Implicit GEMM, as in conv2d.wgsl: rows are the channels of the target in a group, columns its pixels over the whole
+// batch, terms the channels of the source (outer) and the taps (inner). A workgroup computes a block of {{ size }} channels
+// of {{ size }} pixels and shares what it loads (common/workgroup_product.wgsl).
+{% if backward %}
+// The input gradient is the same sum with the roles of the channels swapped; a tap counts where the stride divides.
+{% endif %}
+{% if pointwise %}
+// With one tap and no stride or padding, four neighbouring pixels of the source are one load.
+{% endif %}
+//
+// source (N, {{ source_channels }}, {{ source_h }}, {{ source_w }}), weight (K, C / G, R, S), bias (K), target (N, {{ target_channels }}, {{ target_h }}, {{ target_w }})
+{% include "common/group.wgsl" %}
+{% include "common/epilogue.wgsl" %}
+{% include "common/four.wgsl" %}
+{% include "common/workgroup_blocks.wgsl" %}
+{% set along_a = true %}
+{% set along_b = false %}
+
+const ROWS = {{ rows }}u;         // target channels of a group
+const TERMS = {{ terms }}u;        // source channels of a group
+const TAPS_W = {{ kernel_w }}u;
+const TAPS = {{ kernel_h * kernel_w }}u;
+const K = TERMS * TAPS;
+const COLUMNS = {{ columns }}u;
+const TILES_M = {{ tiles_m }}u;
+const TILES_N = {{ tiles_n }}u;
+const SOURCE_PLANE = {{ source_h * source_w }}u;
+const TARGET_PLANE = {{ target_h * target_w }}u;
+const NEXT = vec4<u32>(0u, 1u, 2u, 3u);
+
+@group(0) @binding(0) var<storage, read> source: array<{{ "Four" if pointwise else "f32" }}>;
+@group(0) @binding(1) var<storage, read> weight: array<f32>;
+{% if bias %}
+@group(0) @binding(2) var<storage, read> bias: array<f32>;
+{% endif %}
+@group(0) @binding({{ 3 if bias else 2 }}) var<storage, read_write> output: array<{{ "vec4<f32>" if out_vec4 else "f32" }}>;
+
+// Where the weights of four channels of group z begin.
+fn place_a(z: u32, row: u32) -> vec4<u32> {
+  return z * {{ group_stride }}u + min(row + NEXT, vec4<u32>(ROWS - 1u)) * {{ row_stride }}u;
+}
+
+fn four_of_a(place: vec4<u32>, k: u32) -> vec4<f32> {
+  let term = min(k, K - 1u);
+  let at = place + (term / TAPS * {{ term_stride }}u + term % TAPS);
+  let found = vec4<f32>(weight[at.x], weight[at.y], weight[at.z], weight[at.w]);
+  return select(vec4<f32>(), found, k < K);
+}
+
+// Four pixels of the target: where the first channel of their images begins in the source, and their first tap.
+struct Pixels { begin: vec4<u32>, y: vec4<i32>, x: vec4<i32> }
+
+fn place_b(z: u32, column: u32) -> Pixels {
+  let pixel = min(column + NEXT, vec4<u32>(COLUMNS - 1u));
+  let begin = (pixel / TARGET_PLANE * {{ source_channels }}u + z * TERMS) * SOURCE_PLANE;
+  let y = vec4<i32>(pixel % TARGET_PLANE / {{ target_w }}u);
+  let x = vec4<i32>(pixel % {{ target_w }}u);
+  {% if backward %}
+  return Pixels(begin, y + {{ pad_top }}, x + {{ pad_left }});
+  {% else %}
+  return Pixels(begin, y * {{ stride_h }} - {{ pad_top }}, x * {{ stride_w }} - {{ pad_left }});
+  {% endif %}
+}
+
+fn four_of_b(place: Pixels, k: u32) -> vec4<f32> {
+  let term = min(k, K - 1u);
+  {% if pointwise %}
+  let first = place.begin.x + term * SOURCE_PLANE + u32(place.y.x) * {{ source_w }}u + u32(place.x.x);
+  return select(vec4<f32>(), four(source[first / 4u]), k < K);
+  {% else %}
+  let r = i32(term % TAPS / TAPS_W) * {{ dilation_h }};
+  let s = i32(term % TAPS_W) * {{ dilation_w }};
+  {% if backward %}
+  let up = place.y - r;
+  let left = place.x - s;
+  let sy = up / {{ stride_h }};
+  let sx = left / {{ stride_w }};
+  let whole = (up >= vec4<i32>()) & (left >= vec4<i32>()) & (sy * {{ stride_h }} == up) & (sx * {{ stride_w }} == left);
+  {% else %}
+  let sy = place.y + r;
+  let sx = place.x + s;
+  {% endif %}
+  let ok = (vec4<u32>(sy) < vec4<u32>({{ source_h }}u)) & (vec4<u32>(sx) < vec4<u32>({{ source_w }}u)){{ " & whole" if backward }};
+  let inside = place.begin + term / TAPS * SOURCE_PLANE + vec4<u32>(sy) * {{ source_w }}u + vec4<u32>(sx);
+  let at = select(vec4<u32>(), inside, ok);
+  let found = vec4<f32>(source[at.x], source[at.y], source[at.z], source[at.w]);
+  return select(vec4<f32>(), found, ok & vec4<bool>(k < K));
+  {% endif %}
+}
+
+fn finish(z: u32, row: u32, column: u32, sum: vec4<f32>) {
+  if (row < ROWS) {
+    let channel = z * ROWS + row;
+    let total = sum{{ " + bias[channel]" if bias }};
+    {% if out_vec4 %}
+    let at = (column / TARGET_PLANE * {{ target_channels }}u + channel) * TARGET_PLANE + column % TARGET_PLANE;
+    if (column < COLUMNS) { output[at / 4u] = epilogue(total, at / 4u); }
+    {% else %}
+    {% for q in range(4) %}
+    {% set pixel = "(column + " ~ q ~ "u)" %}
+    if ({{ pixel }} < COLUMNS) {
+      let at{{ q }} = ({{ pixel }} / TARGET_PLANE * {{ target_channels }}u + channel) * TARGET_PLANE + {{ pixel }} % TARGET_PLANE;
+      output[at{{ q }}] = epilogue(total[{{ q }}], at{{ q }});
+    }
+    {% endfor %}
+    {% endif %}
+  }
+}
+
+@compute @workgroup_size({{ lanes }}, {{ lanes }})
+fn conv2d_workgroup(
+  @builtin(workgroup_id) workgroup: vec3<u32>,
+  @builtin(local_invocation_id) lane: vec3<u32>,
+  @builtin(local_invocation_index) index: u32,
+) {
+{% include "common/workgroup_product.wgsl" %}
+}
