@@ -75,8 +75,20 @@ const STEMS: [Stem; 17] = [
 const SHARED: [(&str, &[&str]); 5] = [
     ("src/ops", &["leaf", "mod", "reshape"]),
     ("src/reference", &["erf", "interpreter", "mod", "parallel"]),
-    // Micro-kernels of the benchmark, and packed operands of the convolutions.
-    ("shaders", &["bench_empty", "bench_fma", "bench_stream", "bench_workgroup", "channels_last"]),
+    // Micro-kernels of the benchmark, and what convolutions do before and after their products.
+    (
+        "shaders",
+        &[
+            "bench_empty",
+            "bench_fma",
+            "bench_stream",
+            "bench_workgroup",
+            "channels_last",
+            "winograd_input",
+            "winograd_output",
+            "winograd_weight",
+        ],
+    ),
     (
         "src/kernels",
         &[
@@ -90,6 +102,9 @@ const SHARED: [(&str, &[&str]); 5] = [
             "template",
             "tile",
             "tuned",
+            "variant",
+            "winograd",
+            "winograd_transforms",
             "workgroup_tile",
         ],
     ),

@@ -15,7 +15,7 @@ const TILES_N = {{ tiles_n }}u;
 {% if bias %}
 @group(0) @binding(2) var<storage, read> bias: array<f32>;
 {% endif %}
-@group(0) @binding({{ 3 if bias else 2 }}) var<storage, read_write> output: array<{{ "vec4<f32>" if out_vec4 else "f32" }}>;
+@group(0) @binding({{ 3 if bias else 2 }}) var<storage, read_write> output: array<{{ "Four" if out_vec4 else "f32" }}>;
 
 fn begin_a(z: u32) -> u32 { return {% for d in batch %}(z / {{ d.div }}u % {{ d.size }}u) * {{ d.a }}u + {% endfor %}0u; }
 fn begin_b(z: u32) -> u32 { return {% for d in batch %}(z / {{ d.div }}u % {{ d.size }}u) * {{ d.b }}u + {% endfor %}0u; }
@@ -34,7 +34,7 @@ fn store(z: u32, row: u32, column: u32, sum: vec4<f32>) {
   if (row < M) {
     let at = (z * M + row) * N + column;
     {% if out_vec4 %}
-    if (column < N) { output[at / 4u] = epilogue(sum, at / 4u); }
+    if (column < N) { output[at / 4u] = to_four(epilogue(sum, at / 4u)); }
     {% else %}
     {% for q in range(4) %}
     if (column + {{ q }}u < N) { output[at + {{ q }}u] = epilogue(sum[{{ q }}], at + {{ q }}u); }

@@ -59,6 +59,8 @@ pub struct Prepared {
     pub nominal_flops: u64,
     /// Bytes of all operands and results, each once.
     pub bytes: u64,
+    /// Of which size Winograd's tiles are, where the case is computed so.
+    pub(super) tile: Option<usize>,
 }
 
 /// The most bytes that buffer sets for a cold cache may take together.
@@ -129,8 +131,9 @@ impl Case {
     /// # Errors
     /// When the case is none, or has no such pass.
     pub fn variants(&self, device: &Device) -> Result<Vec<Variant>> {
-        let (_, node) = self.node()?;
-        Ok(variants(&node.op, &device.limits()))
+        let (graph, node) = self.node()?;
+        let inputs: Vec<_> = node.inputs.iter().map(|&v| graph.ty(v)).collect();
+        Ok(variants(&node.op, &inputs, &device.limits()))
     }
 
     /// Plans the case and makes its buffers: with `cold`, as many equal sets as no cache can hold.
@@ -146,7 +149,7 @@ impl Case {
         limits.variant = self.variant;
         // As in training, what is updated lies in states. A refusal is the planner's to word.
         let lowering = lower(&node.op, &Epilogue::default(), &in_types, &out_types, &limits);
-        let in_place = lowering.map(|l| l.in_place).unwrap_or_default();
+        let (in_place, tile) = lowering.map(|l| (l.in_place, l.winograd)).unwrap_or_default();
         let (graph, results) = alone(&node.op, &inputs, &in_place)?;
         let ids: Vec<ValueId> = results.iter().map(Tensor::id).collect();
         let plan = graph.with(|data| plan::plan(data, &ids, &limits))?;
@@ -157,7 +160,19 @@ impl Case {
         let sets = if cold { LARGER_THAN_CACHES.div_ceil(bytes).clamp(2, most) } else { 1 };
         let workload = Workload::from_plan(device, &plan, sets as usize)?;
         let (op, operands, line) = (node.op, node.inputs, self.line.clone());
-        Ok(Prepared { op, line, operands, inputs, outputs, plan, workload, flops, nominal_flops, bytes })
+        Ok(Prepared {
+            op,
+            line,
+            operands,
+            inputs,
+            outputs,
+            plan,
+            workload,
+            flops,
+            nominal_flops,
+            bytes,
+            tile,
+        })
     }
 
     /// The node that is measured, in the graph that it comes from.

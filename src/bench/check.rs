@@ -13,7 +13,7 @@ use crate::ops::Op;
 use crate::reference::Array;
 use crate::shape::Shape;
 use crate::tensor::{HostTensor, TensorType};
-use crate::verify::{Estimate, Judgement, estimate, judge};
+use crate::verify::{Estimate, Judgement, estimate_tiled, judge};
 use std::collections::HashMap;
 
 /// Operations the reference may spend on one case: a fraction of a second.
@@ -197,6 +197,8 @@ struct Part {
     freedom: Option<Freedom>,
     count: [usize; 2],
     picked: [Vec<usize>; 2],
+    /// Of which size Winograd's tiles are, where the case is computed so.
+    tile: Option<usize>,
 }
 
 impl Part {
@@ -206,14 +208,14 @@ impl Part {
         let whole = |f: &Freedom| affordable(f.units, cost) == f.units;
         let freedom = freedom(&case.op, &case.inputs, &case.outputs).filter(|f| !whole(f));
         let count = freedom.as_ref().map_or([1, 1], |f| affordable(f.units, cost));
-        Self::of(&case.op, freedom, count)
+        Self { tile: case.tile, ..Self::of(&case.op, freedom, count) }
     }
 
     fn of(op: &Op, freedom: Option<Freedom>, count: [usize; 2]) -> Self {
         let units = freedom.as_ref().map_or([1, 1], |f| f.units);
         let picked = [spread(units[0], count[0]), spread(units[1], count[1])];
         let op = if freedom.is_some() { smaller(op, count, units) } else { op.clone() };
-        Self { op, freedom, count, picked }
+        Self { op, freedom, count, picked, tile: None }
     }
 
     /// The results of inputs, which are given whole.
@@ -228,7 +230,8 @@ impl Part {
         let named = inputs.iter().enumerate().map(|(i, value)| (i.to_string(), Array::from_host(value)));
         let named: HashMap<String, Array> = named.collect();
         let ids: Vec<_> = outputs.iter().map(Tensor::id).collect();
-        graph.with(|data| estimate(data, &ids, &named))
+        let tile = |op: &Op, _: &[&TensorType], _: &[&TensorType]| self.tile.filter(|_| *op == self.op);
+        graph.with(|data| estimate_tiled(data, &ids, &named, &tile))
     }
 
     /// A result, of which all is given.

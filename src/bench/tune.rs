@@ -94,8 +94,9 @@ impl Task {
     fn new<'a>(op: &Op, inputs: impl Iterator<Item = &'a TensorType>, limits: &Limits) -> Option<Self> {
         let types: Vec<&TensorType> = inputs.collect();
         let key = Tuned::key(op, &types);
+        let several = variants(op, &types, limits).len() > 1;
         let inputs = types.into_iter().cloned().collect();
-        (variants(op, limits).len() > 1).then(|| Self { key, op: op.clone(), inputs })
+        several.then(|| Self { key, op: op.clone(), inputs })
     }
 
     /// Measures the planner's choice and every other variant. When `stop` turns true before all have been, `None`.
@@ -119,7 +120,8 @@ impl Task {
         let planned = self.contender(device, None, &limits)?;
         let expected = results(&planned)?;
         let (mut wrong, mut contenders) = (Vec::new(), vec![planned]);
-        for variant in variants(&self.op, &limits) {
+        let inputs: Vec<&TensorType> = self.inputs.iter().collect();
+        for variant in variants(&self.op, &inputs, &limits) {
             if stop.load(Ordering::Relaxed) {
                 return Ok(None);
             }

@@ -30,7 +30,7 @@ impl Broken {
 
 /// Other ways to write the kernels of an op, in the order in which they are tried: first with less of what a driver
 /// may get wrong, then in other tiles, then one by one what ran together.
-fn alternatives(op: &Op, limits: &Limits) -> Vec<Limits> {
+fn alternatives(op: &Op, inputs: &[&TensorType], limits: &Limits) -> Vec<Limits> {
     let plain = Limits { wide_loads: false, ..limits.clone() };
     let scalar = Limits { subgroup_size: None, ..plain.clone() };
     let bases = [limits.clone(), plain, Limits { wide_loads: limits.wide_loads, ..scalar.clone() }, scalar];
@@ -38,7 +38,7 @@ fn alternatives(op: &Op, limits: &Limits) -> Vec<Limits> {
     let mut all: Vec<Limits> = bases.iter().map(untuned).collect();
     all.push(Limits { max_storage_buffers: Limits::default().max_storage_buffers, ..untuned(limits) });
     for base in &bases {
-        let forced = variants(op, base).into_iter();
+        let forced = variants(op, inputs, base).into_iter();
         all.extend(forced.map(|variant| Limits { variant: Some(variant), ..base.clone() }));
     }
     all
@@ -55,7 +55,7 @@ pub(super) fn avoid(
     limits: &Limits,
 ) -> Result<Lowering, Refusal> {
     let Some((kernel, message)) = limits.broken.first_in(&usual) else { return Ok(usual) };
-    let others = if limits.variant.is_none() { alternatives(op, limits) } else { Vec::new() };
+    let others = if limits.variant.is_none() { alternatives(op, inputs, limits) } else { Vec::new() };
     for other in others {
         let Ok(mut lowering) = lower_once(op, fused, inputs, outputs, &other) else { continue };
         if limits.broken.first_in(&lowering).is_none() {
@@ -103,7 +103,7 @@ mod tests {
                 let types = |ids: &[usize]| ids.iter().map(|&v| data.ty(v).clone()).collect::<Vec<_>>();
                 let (inputs, outputs) = (types(&node.inputs), types(&node.outputs));
                 let both = (inputs.iter().collect::<Vec<_>>(), outputs.iter().collect::<Vec<_>>());
-                (ways(&node.op, &both.0, &both.1, &limits), variants(&node.op, &limits).len())
+                (ways(&node.op, &both.0, &both.1, &limits), variants(&node.op, &both.0, &limits).len())
             })
         };
         let ((count, refusal), variants) = of(&product);

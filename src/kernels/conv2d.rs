@@ -5,7 +5,7 @@ use super::channels_last::ChannelsLast;
 use super::tile::Tile;
 use super::workgroup_tile::WorkgroupTile;
 use super::{
-    Binding, Epilogue, Limits, Lowering, Operand, Refusal, chunks, launch, partials as partial_sums,
+    Binding, Epilogue, Limits, Lowering, Operand, Refusal, chunks, launch, partials as partial_sums, winograd,
 };
 use crate::ops::{Conv2d, ConvGeometry};
 use crate::shape::Shape;
@@ -116,8 +116,24 @@ fn runs(
 const PACKED_SOURCE: Operand = Operand::Workspace(0);
 const PACKED_WEIGHT: Operand = Operand::Workspace(1);
 
-/// Forward and input gradient: one launch for as many images as fit a binding.
+/// Forward and input gradient: after Winograd where that was asked for or is faster and fits the device.
 fn build(
+    g: &ConvGeometry,
+    backward: bool,
+    bias: bool,
+    fused: &Epilogue,
+    limits: &Limits,
+) -> Result<Lowering, Refusal> {
+    match winograd::choose(g, backward, limits) {
+        Some(tile) if limits.variant.is_some() => winograd::lower(tile, g, backward, bias, fused, limits),
+        Some(tile) => winograd::lower(tile, g, backward, bias, fused, limits)
+            .or_else(|_| implicit(g, backward, bias, fused, limits)),
+        None => implicit(g, backward, bias, fused, limits),
+    }
+}
+
+/// An implicit matrix product: one launch for as many images as fit a binding.
+fn implicit(
     g: &ConvGeometry,
     backward: bool,
     bias: bool,

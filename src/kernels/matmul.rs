@@ -2,7 +2,7 @@
 
 use super::tile::Tile;
 use super::workgroup_tile::WorkgroupTile;
-use super::{Binding, Epilogue, Limits, Lowering, Operand, launch};
+use super::{Binding, Epilogue, Launch, Limits, Lowering, Operand, launch};
 use crate::error::Mismatch;
 use crate::ops::{MatMul, MatMulGeometry};
 use crate::shape::Shape;
@@ -39,7 +39,7 @@ impl Method {
         match WorkgroupTile::choose(batch.elements(), *m, *n, limits) {
             Some(tile) => Self::shared(options, geometry, &tile),
             None => {
-                let work = m.saturating_mul(*n).saturating_mul(*k);
+                let work = batch.elements().saturating_mul(*m).saturating_mul(*n).saturating_mul(*k);
                 Self::alone(options, geometry, &Tile::choose(*m, work, limits))
             }
         }
@@ -81,12 +81,26 @@ pub(super) fn forward(
     inputs: &[&TensorType],
     limits: &Limits,
 ) -> Result<Lowering, Mismatch> {
-    let (a, b) = (&inputs[0].shape, &inputs[1].shape);
+    let mut bindings: Vec<_> = (0..inputs.len()).map(|i| Binding::read(Operand::Input(i))).collect();
+    bindings.push(Binding::write(Operand::Output(0)));
+    bindings.extend(fused.bindings(|b| b));
+    let shapes = [&inputs[0].shape, &inputs[1].shape];
+    product(options, fused, shapes, inputs.len() == 3, bindings, limits).map(Lowering::single)
+}
+
+/// One launch: the bindings are the operands, a bias if there is one, the result and what is fused.
+pub(super) fn product(
+    options: &MatMul,
+    fused: &Epilogue,
+    [a, b]: [&Shape; 2],
+    bias: bool,
+    bindings: Vec<Binding>,
+    limits: &Limits,
+) -> Result<Launch, Mismatch> {
     let geometry = MatMulGeometry::new(options, a, b)?;
     let Method { shader, tiles_m, tiles_n, a_vec4, b_vec4, values, why } =
         Method::choose(options, &geometry, limits);
     let MatMulGeometry { m, k, n, .. } = geometry;
-    let bias = inputs.len() == 3;
     let values = context! {
         m, n, k, tiles_m, tiles_n, bias, a_vec4, b_vec4,
         wide => limits.wide_loads,
@@ -94,11 +108,8 @@ pub(super) fn forward(
         trans_b => options.trans_b,
         out_vec4 => n % 4 == 0,
         batch => batch(&geometry, a, b),
-        ..context! { ..values, ..fused.values(inputs.len() + 1, n % 4 == 0) }
+        ..context! { ..values, ..fused.values(if bias { 4 } else { 3 }, n % 4 == 0) }
     };
-    let mut bindings: Vec<_> = (0..inputs.len()).map(|i| Binding::read(Operand::Input(i))).collect();
-    bindings.push(Binding::write(Operand::Output(0)));
-    bindings.extend(fused.bindings(|b| b));
     let groups = geometry.batch.elements() * tiles_m * tiles_n;
-    launch(limits, shader, groups, bindings, format!("{why}{}", fused.why()), values).map(Lowering::single)
+    launch(limits, shader, groups, bindings, format!("{why}{}", fused.why()), values)
 }

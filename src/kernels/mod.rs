@@ -28,6 +28,9 @@ mod sum;
 mod template;
 mod tile;
 mod tuned;
+mod variant;
+mod winograd;
+mod winograd_transforms;
 mod workgroup_tile;
 
 pub use broken::Broken;
@@ -37,12 +40,13 @@ pub use peaks::micro_kernels;
 pub use refusal::Refusal;
 pub use template::sources;
 pub use tuned::Tuned;
+pub use variant::{Variant, variants};
+pub use winograd_transforms::Transforms;
 
 use crate::error::Mismatch;
 use crate::ops::Op;
 use crate::tensor::TensorType;
 use minijinja::Value;
-use std::fmt;
 use std::sync::Arc;
 
 /// What a kernel may assume about the device.
@@ -76,45 +80,6 @@ pub struct Limits {
     pub broken: Arc<Broken>,
 }
 
-/// How matrix products and convolutions are cut into tiles.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Variant {
-    /// Every invocation loads what it needs, as `32x4-shuffle` or `8x4-plain`.
-    Register {
-        /// Rows of 4 columns that an invocation computes.
-        rows: usize,
-        /// Whether rows are passed round by subgroup shuffles.
-        shuffle: bool,
-    },
-    /// A workgroup shares what it loads, as `64x64-workgroup`; matrix products only.
-    Workgroup {
-        /// Rows, and columns, that a workgroup computes.
-        size: usize,
-    },
-}
-
-impl fmt::Display for Variant {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Variant::Register { rows, shuffle: true } => write!(f, "{rows}x4-shuffle"),
-            Variant::Register { rows, shuffle: false } => write!(f, "{rows}x4-plain"),
-            Variant::Workgroup { size } => write!(f, "{size}x{size}-workgroup"),
-        }
-    }
-}
-
-/// Every variant that [`lower`] can be made to take for this op; none where there is only one.
-pub fn variants(op: &Op, limits: &Limits) -> Vec<Variant> {
-    let convolution =
-        matches!(op, Op::Conv2d(_) | Op::Conv2dBackwardInput { .. } | Op::Conv2dBackwardWeight { .. });
-    if convolution || matches!(op, Op::MatMul(_)) { tiles(limits) } else { Vec::new() }
-}
-
-/// Every tile that a device can run.
-fn tiles(limits: &Limits) -> Vec<Variant> {
-    tile::variants(limits).into_iter().chain(workgroup_tile::variants(limits)).collect()
-}
-
 impl Default for Limits {
     /// WebGPU's guaranteed limits.
     fn default() -> Self {
@@ -145,8 +110,8 @@ impl Limits {
             ("bindings of 16 KiB".to_owned(), Self { max_binding_bytes: bytes, ..self.clone() }),
             ("100 workgroups a dimension".to_owned(), Self { max_workgroups: 100, ..self.clone() }),
         ];
-        let tiles = tiles(self).into_iter();
-        variants.extend(tiles.map(|v| (format!("{v} tiles"), Self { variant: Some(v), ..self.clone() })));
+        let forced = variant::all(self).into_iter();
+        variants.extend(forced.map(|v| (format!("{v} tiles"), Self { variant: Some(v), ..self.clone() })));
         if self.subgroup_size.is_some() {
             variants.push(("no shuffles".to_owned(), Self { subgroup_size: None, ..self.clone() }));
         }
@@ -229,12 +194,19 @@ pub struct Launch {
 }
 
 /// Kernels that bring operands into order or add up what others left: an op's operations are not theirs.
-const HELPERS: [&str; 2] = ["channels_last", "sum_partials"];
+const HELPERS: [&str; 5] =
+    ["channels_last", "sum_partials", "winograd_input", "winograd_output", "winograd_weight"];
 
 impl Launch {
-    /// Whether it computes the op, and what is fused with it, instead of preparing or gathering.
+    /// Whether it computes the op instead of preparing or gathering.
     pub fn computes(&self) -> bool {
         !HELPERS.contains(&self.kernel.name)
+    }
+
+    /// Whether it stores what the op gives, after what is fused with it.
+    pub fn stores(&self) -> bool {
+        let output = |b: &Binding| b.access == Access::Write && matches!(b.operand, Operand::Output(_));
+        self.bindings.iter().any(output)
     }
 }
 
@@ -247,6 +219,8 @@ pub struct Lowering {
     pub workspaces: Vec<u64>,
     /// `(output, input)`: the kernel updates this input where it lies; it is bound as the output.
     pub in_place: Vec<(usize, usize)>,
+    /// Pixels along a side of Winograd's tiles, for a convolution that is computed so.
+    pub winograd: Option<usize>,
 }
 
 impl Lowering {
@@ -323,6 +297,19 @@ pub fn lower(
 ) -> Result<Lowering, Refusal> {
     let usual = lower_once(op, fused, inputs, outputs, limits)?;
     broken::avoid(usual, op, fused, inputs, outputs, limits)
+}
+
+/// Pixels along a side of the tiles in which Winograd computes this op here; `None` for any other op and way.
+pub fn winograd_tile(
+    op: &Op,
+    inputs: &[&TensorType],
+    outputs: &[&TensorType],
+    limits: &Limits,
+) -> Option<usize> {
+    let offered = winograd::variants(op, inputs);
+    let lowering =
+        (!offered.is_empty()).then(|| lower(op, &Epilogue::default(), inputs, outputs, limits).ok());
+    lowering.flatten()?.winograd
 }
 
 /// As [`lower`], whether or not the kernels are known to compile.

@@ -10,6 +10,7 @@ use std::sync::OnceLock;
 const SOURCES: &[(&str, &str)] = &[
     ("common/four.wgsl", include_str!("../../shaders/common/four.wgsl")),
     ("common/group.wgsl", include_str!("../../shaders/common/group.wgsl")),
+    ("common/pair.wgsl", include_str!("../../shaders/common/pair.wgsl")),
     ("common/matmul.wgsl", include_str!("../../shaders/common/matmul.wgsl")),
     ("common/parameters.wgsl", include_str!("../../shaders/common/parameters.wgsl")),
     ("common/math.wgsl", include_str!("../../shaders/common/math.wgsl")),
@@ -24,6 +25,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("common/conv2d_terms.wgsl", include_str!("../../shaders/common/conv2d_terms.wgsl")),
     ("common/conv2d_products.wgsl", include_str!("../../shaders/common/conv2d_products.wgsl")),
     ("common/conv2d_quarter.wgsl", include_str!("../../shaders/common/conv2d_quarter.wgsl")),
+    ("common/winograd.wgsl", include_str!("../../shaders/common/winograd.wgsl")),
     ("argmax.wgsl", include_str!("../../shaders/argmax.wgsl")),
     ("adam.wgsl", include_str!("../../shaders/adam.wgsl")),
     ("avg_pool2d.wgsl", include_str!("../../shaders/avg_pool2d.wgsl")),
@@ -68,6 +70,9 @@ const SOURCES: &[(&str, &str)] = &[
     ("sum_columns.wgsl", include_str!("../../shaders/sum_columns.wgsl")),
     ("sum_partials.wgsl", include_str!("../../shaders/sum_partials.wgsl")),
     ("where_.wgsl", include_str!("../../shaders/where_.wgsl")),
+    ("winograd_input.wgsl", include_str!("../../shaders/winograd_input.wgsl")),
+    ("winograd_output.wgsl", include_str!("../../shaders/winograd_output.wgsl")),
+    ("winograd_weight.wgsl", include_str!("../../shaders/winograd_weight.wgsl")),
 ];
 
 /// The shader files, name and text, as they are compiled into the library.

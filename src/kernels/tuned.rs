@@ -46,7 +46,7 @@ impl Tuned {
         if self.is_empty() {
             return None;
         }
-        let offered = variants(op, limits);
+        let offered = variants(op, inputs, limits);
         let name = self.0.get(&Self::key(op, inputs)).filter(|_| !offered.is_empty())?;
         offered.into_iter().find(|variant| variant.to_string() == *name)
     }

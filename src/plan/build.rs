@@ -207,7 +207,7 @@ impl<'a> Builder<'a> {
         let fused: Vec<String> = inside.iter().map(|&id| described(&self.graph.nodes[id])).collect();
         self.plan.fused += fused.len();
         for (launch, flops) in lowering.launches.into_iter().zip(shares) {
-            let computes = launch.computes();
+            let stores = launch.stores();
             let bindings = launch.bindings.iter().map(|binding| {
                 let of = |value: ValueId| {
                     (self.buffer_of(value), self.places[value].offset, self.graph.ty(value).bytes())
@@ -234,7 +234,7 @@ impl<'a> Builder<'a> {
                 op: node.op.name(),
                 label: node.label.clone(),
                 why: launch.why,
-                fused: if computes { fused.clone() } else { Vec::new() },
+                fused: if stores { fused.clone() } else { Vec::new() },
                 flops,
             }));
         }

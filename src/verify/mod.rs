@@ -21,6 +21,7 @@
 mod bound;
 mod bound_rows;
 mod bound_sequence;
+mod bound_winograd;
 mod case;
 mod cases;
 mod data;
@@ -29,6 +30,7 @@ mod kernel;
 mod line;
 mod memory;
 mod oracle;
+mod plans;
 mod shrink;
 mod trial;
 
@@ -39,6 +41,6 @@ pub use judge::{Heat, Judgement, Worst, judge};
 pub use kernel::{UserKernel, run_kernel};
 pub use line::Line;
 pub(crate) use oracle::first_value;
-pub use oracle::{Estimate, estimate};
+pub use oracle::{Estimate, TileOf, estimate, estimate_tiled};
 pub use shrink::shrink;
 pub use trial::{Adapter, Effort, Failure, Outcome, Verdict, run};

@@ -76,7 +76,10 @@ impl Estimate {
     }
 }
 
-/// Evaluates a graph with the errors its kernels may make.
+/// Of which size Winograd's tiles are, where an op of these inputs and outputs is computed so.
+pub type TileOf<'a> = &'a dyn Fn(&Op, &[&TensorType], &[&TensorType]) -> Option<usize>;
+
+/// Evaluates a graph with the errors its kernels may make, where no convolution is computed after Winograd.
 ///
 /// # Errors
 /// When an input is missing or an op refuses what it is given.
@@ -84,6 +87,20 @@ pub fn estimate(
     graph: &GraphData,
     outputs: &[ValueId],
     inputs: &HashMap<String, Array>,
+) -> Result<Vec<Estimate>> {
+    estimate_tiled(graph, outputs, inputs, &|_, _, _| None)
+}
+
+/// Evaluates a graph with the errors its kernels may make, where Winograd's tiles are as `tile` says: see
+/// [`winograd_tile`](crate::kernels::winograd_tile).
+///
+/// # Errors
+/// When an input is missing or an op refuses what it is given.
+pub fn estimate_tiled(
+    graph: &GraphData,
+    outputs: &[ValueId],
+    inputs: &HashMap<String, Array>,
+    tile: TileOf<'_>,
 ) -> Result<Vec<Estimate>> {
     let needed = graph.reachable(outputs);
     let mut last_use: Vec<NodeId> = graph.values.iter().map(|v| v.node).collect();
@@ -101,7 +118,7 @@ pub fn estimate(
             Op::State { name, ty, init, .. } => vec![Estimate::exact(first_value(name, ty, *init))],
             op => {
                 let read = node.inputs.iter().map(|v| values.get(v).ok_or_else(|| missing(op.name())));
-                evaluate(op, &read.collect::<Result<Vec<_>>>()?)?
+                evaluate(op, &read.collect::<Result<Vec<_>>>()?, tile)?
             }
         };
         values.extend(node.outputs.iter().copied().zip(results));
@@ -122,28 +139,39 @@ pub(crate) fn first_value(name: &str, ty: &TensorType, init: crate::ops::Init) -
     Array { ty: ty.clone(), data: values.into_iter().map(f64::from).collect() }
 }
 
-fn evaluate(op: &Op, inputs: &[&Estimate]) -> Result<Vec<Estimate>> {
+fn evaluate(op: &Op, inputs: &[&Estimate], tile: TileOf<'_>) -> Result<Vec<Estimate>> {
     let arrays: Vec<&Array> = inputs.iter().map(|e| &e.array).collect();
     let outputs = eval(op, &arrays, Precision::F64)?;
     let types: Vec<&TensorType> = arrays.iter().map(|a| &a.ty).collect();
     let exact = inputs.iter().all(|e| e.error.is_none());
     let count = terms(op, &types).filter(|_| exact);
-    let errors: Vec<Errors> = errors(op, inputs, &outputs)?;
+    let out_types: Vec<&TensorType> = outputs.iter().map(|a| &a.ty).collect();
+    let tile = tile(op, &types, &out_types);
+    let count = count.map(|terms| terms + tile.map_or(0, super::bound_winograd::roundings));
+    let errors: Vec<Errors> = match tile {
+        Some(m) => vec![super::bound_winograd::errors(m, op, inputs, &outputs[0])?],
+        None => errors(op, inputs, &outputs)?,
+    };
     let pairs = outputs.into_iter().zip(errors);
     Ok(pairs.map(|(array, error)| Estimate { array, error, terms: count }).collect())
 }
 
 impl Case {
-    /// What a device must give for each output.
+    /// What a device must give for each output, where no convolution is computed after Winograd.
     ///
     /// # Errors
     /// None for a case that could be built.
     pub fn expected(&self) -> Result<Vec<Estimate>> {
+        self.expected_tiled(&|_, _, _| None)
+    }
+
+    /// The same where `tile` gives the size of Winograd's tiles.
+    pub(super) fn expected_tiled(&self, tile: TileOf<'_>) -> Result<Vec<Estimate>> {
         let value = |(tensor, value): &(crate::Tensor, HostTensor)| {
             (tensor.name().unwrap_or_default(), Array::from_host(value))
         };
         let inputs: HashMap<String, Array> = self.data()?.iter().map(value).collect();
         let outputs: Vec<ValueId> = self.outputs.iter().map(|(_, t)| t.id()).collect();
-        estimate(&self.graph.with(Clone::clone), &outputs, &inputs)
+        estimate_tiled(&self.graph.with(Clone::clone), &outputs, &inputs, tile)
     }
 }

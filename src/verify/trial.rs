@@ -9,10 +9,11 @@ use crate::error::{Error, Result};
 use crate::exec::{Backend, Device};
 use crate::graph::Tensor;
 use crate::kernels::Limits;
-use crate::plan::{Plan, plan};
+use crate::plan::Plan;
 use crate::reference::Array;
 use crate::tensor::HostTensor;
 use std::collections::HashMap;
+use std::rc::Rc;
 
 /// An adapter opened twice: with unchecked shader modules, as programs run, and with wgpu's bounds checks.
 #[derive(Debug, Clone)]
@@ -140,7 +141,7 @@ pub fn run(case: &Case, adapter: &Adapter, effort: Effort) -> Result<Outcome> {
     let inputs: Vec<_> = case.data()?.iter().map(named).collect();
     let names: Vec<_> = case.outputs.iter().map(|(name, _)| name.clone()).collect();
     let mut trial = Trial::new(&inputs, &names, &expected, adapter, effort);
-    let plans = trial.plans(case);
+    let plans = trial.plans(case)?;
     trial.run(plans)?;
     let mut outcome = trial.outcome;
     if outcome.verdict == Verdict::Pass && outcome.variants == 0 {
@@ -155,7 +156,7 @@ pub fn run(case: &Case, adapter: &Adapter, effort: Effort) -> Result<Outcome> {
 }
 
 impl Outcome {
-    fn new(expected: &[Estimate]) -> Self {
+    pub(super) fn new(expected: &[Estimate]) -> Self {
         let exact = expected.iter().filter(|e| e.error.is_none()).count();
         Self {
             verdict: Verdict::Pass,
@@ -174,8 +175,8 @@ pub(super) struct Trial<'a> {
     /// The outputs' names, in the order of the plans' outputs.
     names: &'a [String],
     expected: &'a [Estimate],
-    adapter: &'a Adapter,
-    effort: Effort,
+    pub(super) adapter: &'a Adapter,
+    pub(super) effort: Effort,
     /// Whether the shaders are this crate's own, which may run without bounds checks.
     pub(super) trusted: bool,
     /// The outputs of the first run.
@@ -215,33 +216,6 @@ impl<'a> Trial<'a> {
         Ok(())
     }
 
-    /// The distinct plans of a case, that of the planner's own choice first.
-    fn plans(&mut self, case: &Case) -> Vec<Variant> {
-        let own = self.adapter.limits();
-        let mut wanted = vec![("the planner's choice".to_owned(), own.clone())];
-        if self.effort.variants && !case.is_huge() {
-            // A wrong tile shows best where the bits must agree; the other variants take their turn everywhere.
-            let exact = self.outcome.bounded == 0;
-            wanted.extend(own.variants().into_iter().filter(|(_, limits)| exact || limits.variant.is_none()));
-        }
-        let outputs: Vec<_> = case.outputs.iter().map(|(_, t)| t.id()).collect();
-        let mut plans: Vec<Variant> = Vec::new();
-        for (name, limits) in wanted {
-            match case.graph.with(|data| plan(data, &outputs, &limits)) {
-                Ok(plan) if plans.iter().any(|known| same(&known.plan, &plan)) => {}
-                Ok(plan) => {
-                    let decides = |l: &Limits| (l.variant, l.subgroup_size, l.software);
-                    let tiled = decides(&limits) == decides(&own);
-                    // Where a sum is split, its parts follow the split.
-                    let split_sum = plan.kernels.iter().any(|k| k.name == "sum_partials");
-                    plans.push(Variant { name, plan, same_bits: plans.is_empty() || (tiled && !split_sum) });
-                }
-                Err(e) => self.outcome.refused.push((name, e.to_string())),
-            }
-        }
-        plans
-    }
-
     fn variant(&mut self, variant: &Variant) -> Result<Option<Failure>> {
         let chosen = self.first.is_none();
         let repeats = if chosen { self.effort.repeats.max(1) } else { 1 };
@@ -251,7 +225,7 @@ impl<'a> Trial<'a> {
             let device = if self.trusted { &self.adapter.unchecked } else { &self.adapter.checked };
             let after = device.replay(&guarded.plan, guarded.before())?;
             if repeat == 0
-                && let Some(failure) = self.judged(&variant.name, &guarded, &after)?
+                && let Some(failure) = self.judged(variant, "", &guarded, &after)?
             {
                 return Ok(Some(failure));
             }
@@ -266,31 +240,35 @@ impl<'a> Trial<'a> {
         }
         if self.effort.checked && chosen && self.trusted {
             let after = self.adapter.checked.replay(&guarded.plan, guarded.before())?;
-            return self.judged(&format!("{}, checked", variant.name), &guarded, &after);
+            return self.judged(variant, ", checked", &guarded, &after);
         }
         Ok(None)
     }
 
     /// Every output within its bound, and nothing else touched.
-    fn judged(&mut self, variant: &str, guarded: &Guarded, after: &[Vec<u8>]) -> Result<Option<Failure>> {
+    fn judged(
+        &mut self,
+        variant: &Variant,
+        how: &str,
+        guarded: &Guarded,
+        after: &[Vec<u8>],
+    ) -> Result<Option<Failure>> {
+        let expected = variant.expected.as_deref().unwrap_or(self.expected);
+        let variant = format!("{}{how}", variant.name);
         for (number, name) in self.names.iter().enumerate() {
-            let judgement = judge(&guarded.output(after, number)?, &self.expected[number]);
+            let judgement = judge(&guarded.output(after, number)?, &expected[number]);
             if !judgement.passed() {
                 let statistics = judgement.statistics.clone();
                 let counted = || format!("{} elements out of their bound", judgement.violations);
                 let what = statistics.unwrap_or_else(counted);
-                let (variant, output) = (variant.to_owned(), name.clone());
+                let output = name.clone();
                 return Ok(Some(Failure { variant, output, what, judgement: Some(judgement) }));
             }
             self.outcome.fraction = self.outcome.fraction.max(judgement.fraction);
         }
         let damage = guarded.damage(after);
-        let failure = |what: String| Failure {
-            variant: variant.to_owned(),
-            output: String::new(),
-            what,
-            judgement: None,
-        };
+        let failure =
+            |what: String| Failure { variant: variant.clone(), output: String::new(), what, judgement: None };
         Ok((!damage.is_empty()).then(|| failure(damage.join("; "))))
     }
 }
@@ -301,6 +279,8 @@ pub(super) struct Variant {
     pub(super) plan: Plan,
     /// Whether it adds the same numbers in the same order as the planner's choice: the bits must agree.
     pub(super) same_bits: bool,
+    /// What it must give, where that is not the same as for most.
+    pub(super) expected: Option<Rc<[Estimate]>>,
 }
 
 /// The first output whose bits are not those of the first run.
@@ -323,18 +303,6 @@ fn differing(
             judgement: None,
         })
     })
-}
-
-/// Whether two plans run the same kernels in the same way.
-fn same(a: &Plan, b: &Plan) -> bool {
-    let key = |plan: &Plan| {
-        let dispatches = plan.steps.iter().map(|step| match step {
-            crate::plan::Step::Dispatch(d) => (d.kernel, d.grid, d.bindings.clone()),
-            crate::plan::Step::Copy { from, to, .. } => (*from, [*to as u32, 0], vec![]),
-        });
-        dispatches.collect::<Vec<_>>()
-    };
-    a.kernels == b.kernels && key(a) == key(b)
 }
 
 /// The share of zeros above which a result says little, and the number of elements for that to mean something.

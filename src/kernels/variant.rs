@@ -1,0 +1,60 @@
+//! The ways in which an op can be computed, by name.
+
+use super::{Limits, tile, winograd, workgroup_tile};
+use crate::ops::Op;
+use crate::tensor::TensorType;
+use std::fmt;
+
+/// How matrix products and convolutions are cut into tiles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Variant {
+    /// Every invocation loads what it needs, as `32x4-shuffle` or `8x4-plain`.
+    Register {
+        /// Rows of 4 columns that an invocation computes.
+        rows: usize,
+        /// Whether rows are passed round by subgroup shuffles.
+        shuffle: bool,
+    },
+    /// A workgroup shares what it loads, as `64x64-workgroup`.
+    Workgroup {
+        /// Rows, and columns, that a workgroup computes.
+        size: usize,
+    },
+    /// Fewer products for more sums, as `4x4-winograd`; 3x3 convolutions of stride 1 and their input gradients only.
+    Winograd {
+        /// Rows, and columns, of a tile of the result.
+        tile: usize,
+    },
+}
+
+impl fmt::Display for Variant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Variant::Register { rows, shuffle: true } => write!(f, "{rows}x4-shuffle"),
+            Variant::Register { rows, shuffle: false } => write!(f, "{rows}x4-plain"),
+            Variant::Workgroup { size } => write!(f, "{size}x{size}-workgroup"),
+            Variant::Winograd { tile } => write!(f, "{tile}x{tile}-winograd"),
+        }
+    }
+}
+
+/// Every variant that [`lower`](super::lower) can be made to take for this op of these inputs; none where there is only one.
+pub fn variants(op: &Op, inputs: &[&TensorType], limits: &Limits) -> Vec<Variant> {
+    let convolution =
+        matches!(op, Op::Conv2d(_) | Op::Conv2dBackwardInput { .. } | Op::Conv2dBackwardWeight { .. });
+    if convolution || matches!(op, Op::MatMul(_)) {
+        tiles(limits).chain(winograd::variants(op, inputs)).collect()
+    } else {
+        Vec::new()
+    }
+}
+
+/// Every tile that a device can run.
+fn tiles(limits: &Limits) -> impl Iterator<Item = Variant> {
+    tile::variants(limits).into_iter().chain(workgroup_tile::variants(limits))
+}
+
+/// Every variant that any op has on a device.
+pub(super) fn all(limits: &Limits) -> Vec<Variant> {
+    tiles(limits).chain(winograd::all()).collect()
+}

@@ -1,0 +1,97 @@
+//! The plans of a case: that of the planner's choice and those of every variant.
+
+use super::case::Case;
+use super::oracle::Estimate;
+use super::trial::{Outcome, Trial, Variant};
+use crate::error::Result;
+use crate::graph::{Node, ValueId};
+use crate::kernels::{self, Limits};
+use crate::ops::Op;
+use crate::plan::{Plan, plan};
+use crate::tensor::TensorType;
+use std::rc::Rc;
+
+/// Winograd's tiles of each node, and what they must give.
+type Tiled = (Vec<Option<usize>>, Rc<[Estimate]>);
+
+impl Trial<'_> {
+    /// The distinct plans of a case, that of the planner's own choice first.
+    pub(super) fn plans(&mut self, case: &Case) -> Result<Vec<Variant>> {
+        let own = self.adapter.limits();
+        let mut wanted = vec![("the planner's choice".to_owned(), own.clone())];
+        if self.effort.variants && !case.is_huge() {
+            // A wrong tile shows best where the bits must agree; the other variants take their turn everywhere.
+            let exact = self.outcome.bounded == 0;
+            let everywhere = |l: &Limits| matches!(l.variant, None | Some(kernels::Variant::Winograd { .. }));
+            wanted.extend(own.variants().into_iter().filter(|(_, limits)| exact || everywhere(limits)));
+        }
+        let outputs: Vec<_> = case.outputs.iter().map(|(_, t)| t.id()).collect();
+        let mut plans: Vec<Variant> = Vec::new();
+        let mut known = Vec::new();
+        for (name, limits) in wanted {
+            match case.graph.with(|data| plan(data, &outputs, &limits)) {
+                Ok(plan) if plans.iter().any(|known| same(&known.plan, &plan)) => {}
+                Ok(plan) => {
+                    let decides = |l: &Limits| (l.variant, l.subgroup_size, l.software);
+                    let tiled = decides(&limits) == decides(&own);
+                    // Where a sum is split, its parts follow the split.
+                    let split_sum = plan.kernels.iter().any(|k| k.name == "sum_partials");
+                    let expected = self.expected_of(case, &limits, &mut known)?;
+                    let as_first = plans.first().is_none_or(|first| match (&first.expected, &expected) {
+                        (Some(a), Some(b)) => Rc::ptr_eq(a, b),
+                        (a, b) => a.is_none() && b.is_none(),
+                    });
+                    let same_bits = plans.is_empty() || (tiled && !split_sum && as_first);
+                    plans.push(Variant { name, plan, same_bits, expected });
+                }
+                Err(e) => self.outcome.refused.push((name, e.to_string())),
+            }
+        }
+        if let Some(expected) = plans.first().and_then(|first| first.expected.as_ref()) {
+            let Outcome { exact, bounded, .. } = Outcome::new(expected);
+            (self.outcome.exact, self.outcome.bounded) = (exact, bounded);
+        }
+        Ok(plans)
+    }
+
+    /// What a plan for these limits must give, where Winograd makes it something else.
+    fn expected_of(
+        &self,
+        case: &Case,
+        limits: &Limits,
+        known: &mut Vec<Tiled>,
+    ) -> Result<Option<Rc<[Estimate]>>> {
+        let tile = |op: &Op, inputs: &[&TensorType], outputs: &[&TensorType]| {
+            kernels::winograd_tile(op, inputs, outputs, limits)
+        };
+        let tiles: Vec<Option<usize>> = case.graph.with(|graph| {
+            let types = |ids: &[ValueId]| ids.iter().map(|&v| graph.ty(v).clone()).collect::<Vec<_>>();
+            let tile_of = |node: &Node| {
+                let (inputs, outputs) = (types(&node.inputs), types(&node.outputs));
+                tile(&node.op, &inputs.iter().collect::<Vec<_>>(), &outputs.iter().collect::<Vec<_>>())
+            };
+            graph.nodes.iter().map(tile_of).collect()
+        });
+        if tiles.iter().all(Option::is_none) {
+            return Ok(None);
+        }
+        if let Some((_, expected)) = known.iter().find(|(other, _)| *other == tiles) {
+            return Ok(Some(expected.clone()));
+        }
+        let expected: Rc<[Estimate]> = case.expected_tiled(&tile)?.into();
+        known.push((tiles, expected.clone()));
+        Ok(Some(expected))
+    }
+}
+
+/// Whether two plans run the same kernels in the same way.
+fn same(a: &Plan, b: &Plan) -> bool {
+    let key = |plan: &Plan| {
+        let dispatches = plan.steps.iter().map(|step| match step {
+            crate::plan::Step::Dispatch(d) => (d.kernel, d.grid, d.bindings.clone()),
+            crate::plan::Step::Copy { from, to, .. } => (*from, [*to as u32, 0], vec![]),
+        });
+        dispatches.collect::<Vec<_>>()
+    };
+    a.kernels == b.kernels && key(a) == key(b)
+}
