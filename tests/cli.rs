@@ -6,6 +6,7 @@ mod common;
 use common::{refused, wgrad};
 use std::fs;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use wgrad::data::{self, Dataset};
 
 fn idx(path: &Path, sizes: &[usize], bytes: &[u8]) {
@@ -134,6 +135,16 @@ fn bad_input_is_named_and_leaves_nothing_behind() {
     idx(&folder.join("t10k-labels-idx1-ubyte"), &[40], &[3; 12]);
     refused(folder, &["train", "--data", "."], &["t10k-labels-idx1-ubyte", "40 bytes", "12 bytes"]);
     assert!(!folder.join("runs").exists(), "a refused run left a folder behind");
+}
+
+#[test]
+fn a_reader_that_leaves_early_is_no_panic() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_wgrad"));
+    let mut child =
+        command.args(["parity", "--list"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(141), ""));
 }
 
 #[test]

@@ -53,7 +53,21 @@ enum Command {
     Devices(device::DevicesArgs),
 }
 
+/// Ends quietly when whoever reads the output has had enough, as `wgrad parity --list | head` does: `println!` panics
+/// then. Every other panic is reported as ever.
+fn leave_when_nobody_reads() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let message = panic.payload().downcast_ref::<String>();
+        if message.is_some_and(|m| m.starts_with("failed printing to std")) {
+            std::process::exit(141); // as a shell reports a command ended by SIGPIPE
+        }
+        report(panic);
+    }));
+}
+
 fn main() -> ExitCode {
+    leave_when_nobody_reads();
     let result = match Cli::parse().command {
         Command::Bench(args) => bench::run(&args),
         Command::Train(args) => train::run(&args),
