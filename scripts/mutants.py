@@ -186,7 +186,8 @@ def main(words):
     shutil.rmtree(COPY, ignore_errors=True)
     keep = shutil.ignore_patterns("target", ".git", "runs")
     shutil.copytree(ROOT, COPY, ignore=keep)
-    rows, missed = [], 0
+    known = json.loads(RESULTS.read_text()) if RESULTS.exists() and words else {}
+    missed = 0
     for name, file, old, new, how in chosen:
         path = COPY / file
         text = path.read_text()
@@ -198,13 +199,11 @@ def main(words):
             found = check(how)
             missed += found is None or found.startswith("does not compile")
             path.write_text(text)
-        rows.append((name, file, found or "**not found**"))
-        print(f"{name:60} {rows[-1][2]}", flush=True)
-    total = f"{len(rows) - missed} of {len(rows)} seeded bugs found."
-    known = json.loads(RESULTS.read_text()) if RESULTS.exists() and words else {}
-    known |= {name: found for name, _, found in rows}
-    RESULTS.write_text(json.dumps(known))
-    # Those run before keep their result, so that a part can be run again.
+        known[name] = found or "**not found**"
+        # Those run before keep their result, so that a part can be run again.
+        RESULTS.write_text(json.dumps(known))
+        print(f"{name:60} {known[name]}", flush=True)
+    total = f"{len(chosen) - missed} of {len(chosen)} seeded bugs found."
     if all(m[0] in known for m in MUTANTS):
         table = "\n".join(f"| {m[0]} | `{m[1]}` | {known[m[0]]} |" for m in MUTANTS)
         found = [m for m in MUTANTS if not known[m[0]].startswith(("**", "does not", "the text"))]
