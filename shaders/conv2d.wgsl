@@ -2,7 +2,7 @@
 //
 // Implicit GEMM, nothing is unrolled into memory: rows are the channels of the target, columns its pixels
 // over the whole batch, terms the taps (outer) and the channels of the source (inner). The place of a tap in
-// the source is found once and serves all channels. An invocation computes {{ tm }} channels of 4
+// the source is found once and serves all channels. An invocation computes {{ tm }} channels of {{ tn }}
 // neighbouring pixels in registers; a workgroup is {{ lanes }} invocations along the pixels times
 // {{ row_tiles }} along the channels.
 {% if shuffle %}
@@ -50,8 +50,8 @@ fn conv2d(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation
   if (group >= {{ groups }}u) { return; }
   let block = group / (TILES_M * TILES_N); // the group of channels
   let row = ((group / TILES_N) % TILES_M * {{ row_tiles }}u + lane.y) * {{ tm }}u;
-  let column = (group % TILES_N * {{ lanes }}u + lane.x) * 4u;
-  {% for q in range(4) %}
+  let column = (group % TILES_N * {{ lanes }}u + lane.x) * {{ tn }}u;
+  {% for q in range(tn) %}
   let pixel{{ q }} = min(column + {{ q }}u, COLUMNS - 1u);
   let image{{ q }} = pixel{{ q }} / TARGET_PLANE;
   let y{{ q }} = i32(pixel{{ q }} % TARGET_PLANE / {{ target_w }}u);
@@ -72,18 +72,20 @@ fn conv2d(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation
   {% endfor %}
   {% endif %}
   {% for i in range(tm) %}
+  {% for v in range(tn // 4) %}
   {% if bias and shuffle %}
-  var s{{ i }} = vec4<f32>(subgroupShuffle(first{{ i // lanes }}, {{ i % lanes }}u));
+  var s{{ i }}_{{ v }} = vec4<f32>(subgroupShuffle(first{{ i // lanes }}, {{ i % lanes }}u));
   {% elif bias %}
-  var s{{ i }} = vec4<f32>(bias[block * ROWS + row{{ i }}]);
+  var s{{ i }}_{{ v }} = vec4<f32>(bias[block * ROWS + row{{ i }}]);
   {% else %}
-  var s{{ i }} = vec4<f32>();
+  var s{{ i }}_{{ v }} = vec4<f32>();
   {% endif %}
+  {% endfor %}
   {% endfor %}
   for (var tap = 0u; tap < TAPS; tap++) {
     let r = i32(tap / TAPS_W) * {{ dilation_h }};
     let s = i32(tap % TAPS_W) * {{ dilation_w }};
-    {% for q in range(4) %}
+    {% for q in range(tn) %}
     {% if backward %}
     let up{{ q }} = y{{ q }} + {{ pad_top }} - r;
     let left{{ q }} = x{{ q }} + {{ pad_left }} - s;
@@ -127,13 +129,15 @@ fn conv2d(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation
   if (row + {{ i }}u < ROWS) {
     let channel = block * ROWS + row + {{ i }}u;
     {% if out_vec4 %}
-    let at = (image0 * {{ target_channels }}u + channel) * TARGET_PLANE + pixel0 % TARGET_PLANE;
-    if (column < COLUMNS) { output[at / 4u] = epilogue(s{{ i }}, at / 4u); }
+    {% for v in range(tn // 4) %}
+    let at{{ v }} = (image{{ 4 * v }} * {{ target_channels }}u + channel) * TARGET_PLANE + pixel{{ 4 * v }} % TARGET_PLANE;
+    if (column + {{ 4 * v }}u < COLUMNS) { output[at{{ v }} / 4u] = epilogue(s{{ i }}_{{ v }}, at{{ v }} / 4u); }
+    {% endfor %}
     {% else %}
-    {% for q in range(4) %}
+    {% for q in range(tn) %}
     if (column + {{ q }}u < COLUMNS) {
       let at{{ q }} = (image{{ q }} * {{ target_channels }}u + channel) * TARGET_PLANE + pixel{{ q }} % TARGET_PLANE;
-      output[at{{ q }}] = epilogue(s{{ i }}[{{ q }}], at{{ q }});
+      output[at{{ q }}] = epilogue(s{{ i }}_{{ q // 4 }}[{{ q % 4 }}], at{{ q }});
     }
     {% endfor %}
     {% endif %}

@@ -3,11 +3,11 @@
 // GEMM whose rows are the output channels of a group, columns the weights of one of them, terms the output
 // pixels of the batch, four of an image a turn. The turns of all images are split into {{ splits }} runs; each
 // workgroup adds one run into partials[split], and a second pass adds the runs in order: no atomics, the same
-// bits every time. An invocation computes {{ tm }} output channels of 4 weights; a workgroup is {{ lanes }} invocations
-// along the weights times {{ row_tiles }} along the channels.
+// bits every time. An invocation computes {{ tm }} output channels of {{ tn }} weights; a workgroup is {{ lanes }}
+// invocations along the weights times {{ row_tiles }} along the channels.
 {% if packed %}
-// The input comes with its channels last, four a vec4 (channels_last.wgsl): the 4 weights are those of four
-// channels and one tap, and a tap outside the image reads the zeros behind the last pixel.
+// The input comes with its channels last, four a vec4 (channels_last.wgsl): 4 weights are those of four channels
+// and one tap{{ ", 8 of eight" if eight }}, and a tap outside the image reads the zeros behind the last pixel.
 {% endif %}
 //
 // grad_output (N, K, OH, OW), input (N, C, H, W){{ " before it is packed" if packed }}, partials (splits, K, C / G, R, S)
@@ -28,7 +28,7 @@ const H = {{ input_h }}u;
 const W = {{ input_w }}u;
 
 @group(0) @binding(0) var<storage, read> grad_output: array<{{ "Four" if grad_vec4 else "f32" }}>;
-@group(0) @binding(1) var<storage, read> input: array<{{ "Four" if packed else "f32" }}>;
+@group(0) @binding(1) var<storage, read> input: array<{{ "vec4<u64>" if eight else "Four" if packed else "f32" }}>;
 @group(0) @binding(2) var<storage, read_write> partials: array<f32>;
 
 @compute @workgroup_size({{ lanes }}, {{ row_tiles }})
@@ -38,14 +38,15 @@ fn conv2d_backward_weight(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(
   let split = group / (TILES_M * TILES_N * BLOCKS);
   let block = group / (TILES_M * TILES_N) % BLOCKS;
   let row = ((group / TILES_N) % TILES_M * {{ row_tiles }}u + lane.y) * {{ tm }}u;
-  let column = (group % TILES_N * {{ lanes }}u + lane.x) * 4u;
-  {# The four weights of an invocation have one tap where channels come last. #}
-  {% set taps = range(1) if packed else range(4) %}
+  let column = (group % TILES_N * {{ lanes }}u + lane.x) * {{ tn }}u;
+  {# Weights of an invocation that have one tap: fours, or all, where channels come last. #}
+  {% set run = tn if eight else 4 if packed else 1 %}
+  {% set taps = range(0, tn, run) %}
   {% for q in taps %}
-  let col{{ q }} = min(column + {{ q }}u, COLUMNS - 1u);
+  let col{{ q }} = min(column + {{ q }}u, COLUMNS - {{ run }}u);
   {% if packed %}
   let tap{{ q }} = col{{ q }} / {{ 4 * quarters }}u;
-  let quarter = col{{ q }} / 4u % {{ quarters }}u;
+  let quarter{{ q }} = col{{ q }} / 4u % {{ quarters }}u;
   {% else %}
   let tap{{ q }} = col{{ q }} % TAPS;
   let plane{{ q }} = (block * CHANNELS + col{{ q }} / TAPS) * (H * W);
@@ -57,7 +58,9 @@ fn conv2d_backward_weight(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(
   let channel{{ g }} = block * ROWS + min(row + {{ g * lanes if shuffle else g }}u{{ " + lane.x" if shuffle }}, ROWS - 1u);
   {% endfor %}
   {% for i in range(tm) %}
-  var s{{ i }} = vec4<f32>();
+  {% for v in range(tn // 4) %}
+  var s{{ i }}_{{ v }} = vec4<f32>();
+  {% endfor %}
   {% endfor %}
   let last = min((split + 1u) * {{ turns_per_split }}u, {{ all_turns }}u);
   for (var turn = split * {{ turns_per_split }}u; turn < last; turn++) {
@@ -73,14 +76,26 @@ fn conv2d_backward_weight(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(
     let at{{ j }}_{{ q }} = u32(sy{{ j }}_{{ q }}) * W + u32(sx{{ j }}_{{ q }});
     {% endfor %}
     {% if packed %}
-    let from{{ j }} = ((image * (H * W) + at{{ j }}_0) * BLOCKS + block) * {{ quarters }}u;
-    let b{{ j }} = four(input[select({{ zeros }}u, from{{ j }}, ok{{ j }}_0) + quarter]);
+    {% for q in taps %}
+    let from{{ j }}_{{ q }} = select({{ zeros }}u, ((image * (H * W) + at{{ j }}_{{ q }}) * BLOCKS + block) * {{ quarters }}u, ok{{ j }}_{{ q }}) + quarter{{ q }};
+    {% endfor %}
+    {% if eight %}
+    let w{{ j }} = input[from{{ j }}_0 / 2u];
+    let b{{ j }}_0 = four(w{{ j }}.xy);
+    let b{{ j }}_1 = four(w{{ j }}.zw);
     {% else %}
-    let b{{ j }} = vec4<f32>(
-      {% for q in taps %}
-      select(0.0, input[select(0u, image * {{ input_channels * input_h * input_w }}u + plane{{ q }} + at{{ j }}_{{ q }}, ok{{ j }}_{{ q }})], ok{{ j }}_{{ q }}){{ "," if q < 3 else "" }}
+    {% for q in taps %}
+    let b{{ j }}_{{ q // 4 }} = four(input[from{{ j }}_{{ q }}]);
+    {% endfor %}
+    {% endif %}
+    {% else %}
+    {% for v in range(tn // 4) %}
+    let b{{ j }}_{{ v }} = vec4<f32>(
+      {% for q in range(4 * v, 4 * v + 4) %}
+      select(0.0, input[select(0u, image * {{ input_channels * input_h * input_w }}u + plane{{ q }} + at{{ j }}_{{ q }}, ok{{ j }}_{{ q }})], ok{{ j }}_{{ q }}){{ "," if q % 4 < 3 else "" }}
       {% endfor %}
     );
+    {% endfor %}
     {% endif %}
     {% endfor %}
     {% for g in range(tm // lanes if shuffle else tm) %}
@@ -102,13 +117,16 @@ fn conv2d_backward_weight(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(
   {% for i in range(tm) %}
   if (row + {{ i }}u < ROWS) {
     let at = (({{ first_partial }}u + split) * BLOCKS * ROWS + block * ROWS + row + {{ i }}u) * (CHANNELS * TAPS);
-    {% for q in range(4) %}
+    {% for q in range(tn) %}
+    {% set sum = "s" ~ i ~ "_" ~ q // 4 ~ "[" ~ q % 4 ~ "]" %}
     {% if packed %}
-    if ((column < COLUMNS) & (quarter * 4u + {{ q }}u < CHANNELS)) {
-      partials[at + (quarter * 4u + {{ q }}u) * TAPS + tap0] = s{{ i }}[{{ q }}];
+    {% set first = q // run * run %}
+    let channel{{ i }}_{{ q }} = quarter{{ first }} * 4u + {{ q - first }}u;
+    if ((column + {{ first }}u < COLUMNS) & (channel{{ i }}_{{ q }} < CHANNELS)) {
+      partials[at + channel{{ i }}_{{ q }} * TAPS + tap{{ first }}] = {{ sum }};
     }
     {% else %}
-    if (column + {{ q }}u < COLUMNS) { partials[at + column + {{ q }}u] = s{{ i }}[{{ q }}]; }
+    if (column + {{ q }}u < COLUMNS) { partials[at + column + {{ q }}u] = {{ sum }}; }
     {% endif %}
     {% endfor %}
   }

@@ -1,6 +1,6 @@
 // matmul: output[z,m,n] = bias[n] + sum_k a[z,m,k] b[z,k,n]
 //
-// An invocation computes {{ tm }} rows of 4 neighbouring columns in registers; a workgroup is {{ lanes }}
+// An invocation computes {{ tm }} rows of {{ tn }} neighbouring columns in registers; a workgroup is {{ lanes }}
 // invocations along the columns times {{ row_tiles }} along the rows. Four terms are added a turn.
 {% if shuffle %}
 // Each lane loads four terms of one row of a and the subgroup passes them round: on a CPU adapter a shuffle
@@ -11,22 +11,39 @@
 //
 // a ({{ "Z, K, M" if trans_a else "Z, M, K" }}), b ({{ "Z, N, K" if trans_b else "Z, K, N" }}), bias (N), output (Z, M, N)
 {% include "common/matmul.wgsl" %}
-{# Fours of rows in a tile. #}
+{# Fours of rows in a tile, and of columns. #}
 {% set fours = tm // 4 %}
+{% set runs = tn // 4 %}
 
 {% macro a_at(row, k) %}{% if trans_a %}a[a_base + ({{ k }}) * M + {{ row }}]{% else %}a[a_base + {{ row }} * K + {{ k }}]{% endif %}{% endmacro %}
 {% macro b_at(k, q) %}{% if trans_b %}b[b_base + n{{ q }} * K + {{ k }}]{% else %}b[b_base + ({{ k }}) * N + n{{ q }}]{% endif %}{% endmacro %}
 {% macro a_four(row) %}{% if a_vec4 %}four(a[(a_base + {{ row }} * K + k) / 4u]){% else %}vec4<f32>({{ a_at(row, "k") }}, {{ a_at(row, "k + 1u") }}, {{ a_at(row, "k + 2u") }}, {{ a_at(row, "k + 3u") }}){% endif %}{% endmacro %}
+{# Term `k` of the invocation's columns. #}
+{% macro b_term(j, k) %}
+{% if b_eight %}
+let w{{ j }} = b[(b_base + ({{ k }}) * N + min(column, N - 8u)) / 8u];
+    let b{{ j }}_0 = four(w{{ j }}.xy);
+    let b{{ j }}_1 = four(w{{ j }}.zw);
+{%- else %}
+{% for v in range(runs) %}
+{% if b_vec4 and not trans_b %}
+let b{{ j }}_{{ v }} = four(b[(b_base + ({{ k }}) * N + min(column + {{ 4 * v }}u, N - 4u)) / 4u]);
+{%- else %}
+let b{{ j }}_{{ v }} = vec4<f32>({% for q in range(4 * v, 4 * v + 4) %}{{ b_at(k, q) }}{{ ", " if q % 4 < 3 }}{% endfor %});
+{%- endif %}
+{% endfor %}
+{% endif %}
+{% endmacro %}
 @compute @workgroup_size({{ lanes }}, {{ row_tiles }})
 fn matmul(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
   let group = flat_group(workgroup);
   if (group >= {{ groups }}u) { return; }
   let z = group / (TILES_M * TILES_N);
   let row = ((group / TILES_N) % TILES_M * {{ row_tiles }}u + lane.y) * {{ tm }}u;
-  let column = (group % TILES_N * {{ lanes }}u + lane.x) * 4u;
+  let column = (group % TILES_N * {{ lanes }}u + lane.x) * {{ tn }}u;
   let a_base = begin_a(z);
   let b_base = begin_b(z);
-  {% for q in range(4) %}
+  {% for q in range(tn) %}
   let n{{ q }} = min(column + {{ q }}u, N - 1u);
   {% endfor %}
   {% if shuffle %}
@@ -42,24 +59,23 @@ fn matmul(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation
   {% endfor %}
   {% endif %}
   {% for i in range(tm) %}
-  var s{{ i }} = vec4<f32>();
+  {% for v in range(runs) %}
+  var s{{ i }}_{{ v }} = vec4<f32>();
+  {% endfor %}
   {% endfor %}
   for (var k = 0u; k < {{ k // 4 * 4 }}u; k += 4u) {
     {% if b_vec4 and trans_b %}
-    {% for q in range(4) %}
+    {% for q in range(tn) %}
     let w{{ q }} = four(b[(b_base + n{{ q }} * K + k) / 4u]);
     {% endfor %}
     {% for j in range(4) %}
-    let b{{ j }} = vec4<f32>(w0[{{ j }}], w1[{{ j }}], w2[{{ j }}], w3[{{ j }}]);
+    {% for v in range(0, tn, 4) %}
+    let b{{ j }}_{{ v // 4 }} = vec4<f32>(w{{ v }}[{{ j }}], w{{ v + 1 }}[{{ j }}], w{{ v + 2 }}[{{ j }}], w{{ v + 3 }}[{{ j }}]);
     {% endfor %}
-    {% elif b_vec4 %}
-    {% for j in range(4) %}
-    let b{{ j }} = four(b[(b_base + (k + {{ j }}u) * N + min(column, N - 4u)) / 4u]);
     {% endfor %}
     {% else %}
     {% for j in range(4) %}
-    {% set at = "k + " ~ j ~ "u" %}
-    let b{{ j }} = vec4<f32>({{ b_at(at, 0) }}, {{ b_at(at, 1) }}, {{ b_at(at, 2) }}, {{ b_at(at, 3) }});
+    {{ b_term(j, "k + " ~ j ~ "u") }}
     {% endfor %}
     {% endif %}
     {% if shuffle and trans_a and a_vec4 %}
@@ -81,33 +97,34 @@ fn matmul(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation
     let a{{ i }} = {{ a_four("row_a" ~ i) }};
     {% endif %}
     {% for j in range(4) %}
-    s{{ i }} = fma(vec4<f32>(a{{ i }}[{{ j }}]), b{{ j }}, s{{ i }});
+    {% for v in range(runs) %}
+    s{{ i }}_{{ v }} = fma(vec4<f32>(a{{ i }}[{{ j }}]), b{{ j }}_{{ v }}, s{{ i }}_{{ v }});
+    {% endfor %}
     {% endfor %}
     {% endfor %}
   }
   {% if k % 4 != 0 %}
   for (var k = {{ k // 4 * 4 }}u; k < K; k++) {
-    {% if b_vec4 %}
-    let b0 = four(b[(b_base + k * N + min(column, N - 4u)) / 4u]);
-    {% else %}
-    let b0 = vec4<f32>({{ b_at("k", 0) }}, {{ b_at("k", 1) }}, {{ b_at("k", 2) }}, {{ b_at("k", 3) }});
-    {% endif %}
+    {{ b_term(0, "k") }}
     {% if shuffle %}
     {% for g in range(tm // lanes) %}
     let held{{ g }} = {{ a_at("row_a" ~ g, "k") }};
     {% endfor %}
     {% endif %}
     {% for i in range(tm) %}
-    {% if shuffle %}
-    s{{ i }} = fma(vec4<f32>(subgroupShuffle(held{{ i // lanes }}, {{ i % lanes }}u)), b0, s{{ i }});
-    {% else %}
-    s{{ i }} = fma(vec4<f32>({{ a_at("row_a" ~ i, "k") }}), b0, s{{ i }});
-    {% endif %}
+    let a{{ i }} = {{ "subgroupShuffle(held" ~ i // lanes ~ ", " ~ i % lanes ~ "u)" if shuffle else a_at("row_a" ~ i, "k") }};
+    {% for v in range(runs) %}
+    s{{ i }}_{{ v }} = fma(vec4<f32>(a{{ i }}), b0_{{ v }}, s{{ i }}_{{ v }});
+    {% endfor %}
     {% endfor %}
   }
   {% endif %}
-  let added = bias_of(column);
+  {% for v in range(runs) %}
+  let added{{ v }} = bias_of(column + {{ 4 * v }}u);
+  {% endfor %}
   {% for i in range(tm) %}
-  store(z, row + {{ i }}u, column, s{{ i }} + added);
+  {% for v in range(runs) %}
+  store(z, row + {{ i }}u, column + {{ 4 * v }}u, s{{ i }}_{{ v }} + added{{ v }});
+  {% endfor %}
   {% endfor %}
 }

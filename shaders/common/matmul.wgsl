@@ -11,7 +11,7 @@ const TILES_M = {{ tiles_m }}u;
 const TILES_N = {{ tiles_n }}u;
 
 @group(0) @binding(0) var<storage, read> a: array<{{ "Four" if a_vec4 else "f32" }}>;
-@group(0) @binding(1) var<storage, read> b: array<{{ "Four" if b_vec4 else "f32" }}>;
+@group(0) @binding(1) var<storage, read> b: array<{{ "vec4<u64>" if b_eight else "Four" if b_vec4 else "f32" }}>;
 {% if bias %}
 @group(0) @binding(2) var<storage, read> bias: array<f32>;
 {% endif %}

@@ -116,7 +116,7 @@ mod tests {
         }
         let ((count, _), _) = of(&x.relu()?);
         assert!(count >= 1);
-        let forced = Some(crate::kernels::Variant::Register { rows: 8, shuffle: true });
+        let forced = Some(crate::kernels::Variant::Register { rows: 8, columns: 4, shuffle: true });
         let limits = Limits { variant: forced, ..limits };
         graph.with(|data| {
             let node = data.producer(product.id());

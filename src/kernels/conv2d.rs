@@ -2,7 +2,7 @@
 //! `shaders/conv2d_workgroup.wgsl`, `shaders/conv2d_backward_weight_workgroup.wgsl` where workgroups share loads.
 
 use super::channels_last::ChannelsLast;
-use super::tile::Tile;
+use super::tile::{Extent, Tile};
 use super::workgroup_tile::WorkgroupTile;
 use super::{
     Binding, Epilogue, Limits, Lowering, Operand, Refusal, chunks, launch, partials as partial_sums, winograd,
@@ -142,8 +142,8 @@ fn implicit(
 ) -> Result<Lowering, Refusal> {
     let (groups, taps) = (g.options.groups, g.r * g.s);
     let Sum { source, target, rows, terms, row_stride, term_stride } = Sum::new(g, backward);
-    let shared = WorkgroupTile::choose(groups, rows, g.n * target[1] * target[2], limits);
-    let tile = Tile::choose(rows, rows * terms * taps * g.n * target[1] * target[2], limits);
+    let columns = g.n * target[1] * target[2];
+    let shared = WorkgroupTile::choose(groups, rows, columns, limits);
     let group_stride = rows * terms * taps;
     let weight = ChannelsLast {
         sizes: [groups, taps, rows],
@@ -155,6 +155,8 @@ fn implicit(
     let uses = if fits { rows * taps } else { 0 };
     let (from, to) = ((Operand::Input(0), source), (Operand::Output(0), target));
     let (runs, packed) = runs(g.n, from, to, groups, uses, limits)?;
+    let extent = Extent { batch: groups, rows, columns, terms: terms * taps, eight: packed };
+    let tile = Tile::choose(extent, limits);
     let out_vec4 = (target[1] * target[2]) % 4 == 0;
     let mut lowering = Lowering::default();
     if packed {
@@ -232,12 +234,16 @@ pub(super) fn backward_weight(
     if let Some(tile) = WorkgroupTile::choose(groups * runs_of_pixels, rows, channels * taps, limits) {
         return backward_weight_shared(&g, &tile, weight, limits);
     }
-    let tile = Tile::choose(rows, rows * channels * taps * g.n * g.oh * g.ow, limits);
     let (grad, input) = ([g.k, g.oh, g.ow], [g.c, g.h, g.w]);
     let (from, to) = ((Operand::Input(1), input), (Operand::Input(0), grad));
     let (images, packed) = runs(g.n, from, to, groups, rows * taps, limits)?;
     // Four columns are four channels of a tap where channels come last.
     let columns = if packed { taps * channels.next_multiple_of(4) } else { channels * taps };
+    let even = packed && channels.div_ceil(4).is_multiple_of(2);
+    let batch = groups * runs_of_pixels;
+    let tile = Tile::choose(Extent { batch, rows, columns, terms: LEAST_PIXELS, eight: even }, limits);
+    // Eight channels of a tap are one load.
+    let eight = even && tile.wide && tile.tn == 8;
     let (tiles_m, tiles_n) = (tile.tiles_m(rows), tile.tiles_n(columns));
     // Four terms are four pixels of an image.
     let turns = (g.oh * g.ow).div_ceil(4);
@@ -265,7 +271,7 @@ pub(super) fn backward_weight(
             source = Binding::read(PACKED_SOURCE).range(0, last.bytes());
         }
         let values = context! {
-            rows, channels, columns, tiles_m, tiles_n, turns, turns_per_split, splits, packed,
+            rows, channels, columns, tiles_m, tiles_n, turns, turns_per_split, splits, packed, eight,
             all_turns => count * turns,
             groups_of_channels => groups,
             output_channels => g.k, output_h => g.oh, output_w => g.ow,

@@ -1,6 +1,6 @@
 //! Matrix products: `shaders/matmul.wgsl`, and `shaders/matmul_workgroup.wgsl` where workgroups share loads.
 
-use super::tile::Tile;
+use super::tile::{Extent, Tile};
 use super::workgroup_tile::WorkgroupTile;
 use super::{Binding, Epilogue, Launch, Limits, Lowering, Operand, launch};
 use crate::error::Mismatch;
@@ -29,6 +29,8 @@ struct Method {
     /// Whether four numbers of an operand that lie side by side are loaded at once.
     a_vec4: bool,
     b_vec4: bool,
+    /// Whether eight columns are.
+    b_eight: bool,
     values: Value,
     why: String,
 }
@@ -39,8 +41,9 @@ impl Method {
         match WorkgroupTile::choose(batch.elements(), *m, *n, limits) {
             Some(tile) => Self::shared(options, geometry, &tile),
             None => {
-                let work = batch.elements().saturating_mul(*m).saturating_mul(*n).saturating_mul(*k);
-                Self::alone(options, geometry, &Tile::choose(*m, work, limits))
+                let (batch, eight) = (batch.elements(), options.trans_b || n % 8 == 0);
+                let extent = Extent { batch, rows: *m, columns: *n, terms: *k, eight };
+                Self::alone(options, geometry, &Tile::choose(extent, limits))
             }
         }
     }
@@ -54,6 +57,7 @@ impl Method {
             tiles_n: tile.count(n),
             a_vec4: options.trans_a && m % 4 == 0,
             b_vec4: !options.trans_b && n % 4 == 0,
+            b_eight: false,
             values: tile.values(),
             why: tile.why(),
         }
@@ -69,6 +73,7 @@ impl Method {
             // Of a transposed matrix, four rows of a term are side by side.
             a_vec4: k % 4 == 0 && (!options.trans_a || tile.shuffle && m % 4 == 0),
             b_vec4: if options.trans_b { k % 4 == 0 } else { n % 4 == 0 },
+            b_eight: tile.wide && tile.tn == 8 && !options.trans_b && n % 8 == 0,
             values: tile.values(),
             why: tile.why(),
         }
@@ -98,11 +103,11 @@ pub(super) fn product(
     limits: &Limits,
 ) -> Result<Launch, Mismatch> {
     let geometry = MatMulGeometry::new(options, a, b)?;
-    let Method { shader, tiles_m, tiles_n, a_vec4, b_vec4, values, why } =
+    let Method { shader, tiles_m, tiles_n, a_vec4, b_vec4, b_eight, values, why } =
         Method::choose(options, &geometry, limits);
     let MatMulGeometry { m, k, n, .. } = geometry;
     let values = context! {
-        m, n, k, tiles_m, tiles_n, bias, a_vec4, b_vec4,
+        m, n, k, tiles_m, tiles_n, bias, a_vec4, b_vec4, b_eight,
         wide => limits.wide_loads,
         trans_a => options.trans_a,
         trans_b => options.trans_b,

@@ -1,9 +1,9 @@
-//! Register tiles of matrix products and convolutions: how many rows an invocation computes.
+//! Register tiles of matrix products and convolutions: how many rows and columns an invocation computes.
 
 use super::{Limits, Variant};
 use minijinja::{Value, context};
 
-/// Invocations along the columns of a workgroup, each with 4 columns.
+/// Invocations along the columns of a workgroup, each with 4 or 8 columns.
 pub(super) const LANES: usize = 8;
 
 /// How a product is cut into register tiles.
@@ -11,6 +11,8 @@ pub(super) const LANES: usize = 8;
 pub(super) struct Tile {
     /// Rows of an invocation.
     pub(super) tm: usize,
+    /// Columns of an invocation, 4 or 8.
+    pub(super) tn: usize,
     /// Invocations along the rows of a workgroup.
     pub(super) row_tiles: usize,
     /// Invocations along the columns of a workgroup.
@@ -21,42 +23,69 @@ pub(super) struct Tile {
     pub(super) wide: bool,
 }
 
+/// What a product is cut into tiles by.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Extent {
+    /// Products.
+    pub(super) batch: usize,
+    pub(super) rows: usize,
+    pub(super) columns: usize,
+    pub(super) terms: usize,
+    /// Whether 8 columns, or 8 operands of columns, take fewer loads.
+    pub(super) eight: bool,
+}
+
 /// The most rows of a tile for products of fewer multiply-adds than these: there a small tile is about as
 /// fast, and compiles in a half or a third of the time.
 const SMALL: [(usize, usize); 2] = [(1 << 23, 8), (3 << 22, 16)];
+/// The least multiply-adds for which 8 columns pay for the time they take the driver to compile, and the least
+/// workgroups that must be left.
+const EIGHT: (usize, usize) = (1 << 25, 16);
 
-/// Rows and the GFLOP/s one core of a CPU adapter reaches with them, measured on products of 1024. 64 rows
-/// are no faster than 32 and take the driver twice as long to compile.
-const SHUFFLE: [(usize, f64); 6] = [(32, 36.0), (16, 29.0), (8, 21.0), (4, 6.0), (2, 4.0), (1, 2.0)];
+/// Rows, columns and the GFLOP/s one core of a CPU adapter reaches with them, measured on products of 1024. 64 rows
+/// are no faster than 32 and take the driver twice as long to compile. Every load is a loop over the lanes there, and
+/// makes up half of the time with 4 columns: 8 of them are one load, as long as they are side by side.
+const SHUFFLE: [(usize, usize, f64); 9] = [
+    (32, 8, 45.0),
+    (32, 4, 36.0),
+    (16, 8, 36.0),
+    (16, 4, 29.0),
+    (8, 8, 27.0),
+    (8, 4, 21.0),
+    (4, 4, 6.0),
+    (2, 4, 4.0),
+    (1, 4, 2.0),
+];
 /// The same without shuffles, where more than 8 rows spill registers on GPUs.
-const PLAIN: [(usize, f64); 4] = [(8, 15.0), (4, 9.0), (2, 5.0), (1, 3.0)];
+const PLAIN: [(usize, usize, f64); 4] = [(8, 4, 15.0), (4, 4, 9.0), (2, 4, 5.0), (1, 4, 3.0)];
 
 impl Tile {
-    /// The tile that wastes least for `rows` rows, in a product of `work` multiply-adds.
-    pub(super) fn choose(rows: usize, work: usize, limits: &Limits) -> Self {
+    /// The tile that wastes least of a product.
+    pub(super) fn choose(extent: Extent, limits: &Limits) -> Self {
+        let Extent { batch, rows, columns, terms, eight } = extent;
         let wide = limits.wide_loads;
-        if let Some(Variant::Register { rows: tm, shuffle }) = limits.variant {
+        if let Some(Variant::Register { rows: tm, columns: tn, shuffle }) = limits.variant {
             let row_tiles = if shuffle { 1 } else { rows.div_ceil(tm).min(4) };
             let lanes = if shuffle { LANES } else { 64 / row_tiles.next_power_of_two() };
-            return Self { tm, row_tiles, lanes, shuffle, wide };
+            return Self { tm, tn, row_tiles, lanes, shuffle, wide };
         }
         let shuffles = shuffles(limits);
-        let candidates: &[(usize, f64)] = if shuffles { &SHUFFLE } else { &PLAIN };
-        let cost = |(tm, speed): &(usize, f64)| (rows.div_ceil(*tm) * tm) as f64 / speed;
+        let candidates: &[_] = if shuffles { &SHUFFLE } else { &PLAIN };
+        let work = batch.saturating_mul(rows).saturating_mul(columns).saturating_mul(terms);
         let most = SMALL.iter().find(|(few, _)| work < *few).map_or(usize::MAX, |(_, rows)| *rows);
-        let enough = |c: &&(usize, f64)| c.0 <= most;
-        let best = candidates.iter().filter(enough).min_by(|a, b| cost(a).total_cmp(&cost(b)));
-        let tm = best.map_or(1, |(tm, _)| *tm);
+        let groups = |tm: usize, tn: usize| batch * rows.div_ceil(tm) * columns.div_ceil(tn * LANES);
+        let good = |&&(tm, tn, _): &&(usize, usize, f64)| {
+            let pays = tn == 4 || eight && wide && work >= EIGHT.0 && groups(tm, tn) >= EIGHT.1;
+            tm <= most && pays
+        };
+        let cost = |&(tm, tn, speed): &(usize, usize, f64)| (groups(tm, tn) * tm * tn) as f64 / speed;
+        let best = candidates.iter().filter(good).min_by(|a, b| cost(a).total_cmp(&cost(b)));
+        let (tm, tn) = best.map_or((1, 4), |&(tm, tn, _)| (tm, tn));
         let shuffle = shuffles && tm >= LANES;
         // A subgroup must be one row of the workgroup for shuffles; GPUs want at least 64 invocations.
         let row_tiles = if shuffles { 1 } else { rows.div_ceil(tm).min(4) };
-        Self {
-            tm,
-            row_tiles,
-            lanes: if shuffles { LANES } else { 64 / row_tiles.next_power_of_two() },
-            shuffle,
-            wide,
-        }
+        let lanes = if shuffles { LANES } else { 64 / row_tiles.next_power_of_two() };
+        Self { tm, tn, row_tiles, lanes, shuffle, wide }
     }
 
     /// Workgroups along the rows.
@@ -66,20 +95,20 @@ impl Tile {
 
     /// Workgroups along the columns.
     pub(super) fn tiles_n(&self, columns: usize) -> usize {
-        columns.div_ceil(4 * self.lanes)
+        columns.div_ceil(self.tn * self.lanes)
     }
 
     /// The tile as the shaders name it.
     pub(super) fn values(&self) -> Value {
-        let Self { tm, row_tiles, lanes, shuffle, wide } = self;
-        context! { tm, row_tiles, lanes, shuffle, wide }
+        let Self { tm, tn, row_tiles, lanes, shuffle, wide } = self;
+        context! { tm, tn, row_tiles, lanes, shuffle, wide }
     }
 
     /// The choice in words.
     pub(super) fn why(&self) -> String {
-        let Self { tm, row_tiles, lanes, shuffle, .. } = self;
+        let Self { tm, tn, row_tiles, lanes, shuffle, .. } = self;
         let how = if *shuffle { "subgroup shuffles, subgroups of 8" } else { "no shuffles" };
-        format!("register tile {tm}x4, workgroup {lanes}x{row_tiles}, {how}")
+        format!("register tile {tm}x{tn}, workgroup {lanes}x{row_tiles}, {how}")
     }
 }
 
@@ -90,7 +119,7 @@ pub(super) fn shuffles(limits: &Limits) -> bool {
 
 /// Every register tile that an adapter with these limits can run.
 pub(super) fn variants(limits: &Limits) -> Vec<Variant> {
-    let shuffled = SHUFFLE.iter().filter(|(tm, _)| shuffles(limits) && *tm >= LANES);
-    let shuffled = shuffled.map(|(tm, _)| Variant::Register { rows: *tm, shuffle: true });
-    shuffled.chain(PLAIN.iter().map(|(tm, _)| Variant::Register { rows: *tm, shuffle: false })).collect()
+    let shuffled = SHUFFLE.iter().filter(|(tm, ..)| shuffles(limits) && *tm >= LANES);
+    let tiles = shuffled.map(|tile| (tile, true)).chain(PLAIN.iter().map(|tile| (tile, false)));
+    tiles.map(|(&(rows, columns, _), shuffle)| Variant::Register { rows, columns, shuffle }).collect()
 }

@@ -8,10 +8,12 @@ use std::fmt;
 /// How matrix products and convolutions are cut into tiles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Variant {
-    /// Every invocation loads what it needs, as `32x4-shuffle` or `8x4-plain`.
+    /// Every invocation loads what it needs, as `32x8-shuffle` or `8x4-plain`.
     Register {
-        /// Rows of 4 columns that an invocation computes.
+        /// Rows that an invocation computes.
         rows: usize,
+        /// Columns that it computes.
+        columns: usize,
         /// Whether rows are passed round by subgroup shuffles.
         shuffle: bool,
     },
@@ -30,8 +32,9 @@ pub enum Variant {
 impl fmt::Display for Variant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Variant::Register { rows, shuffle: true } => write!(f, "{rows}x4-shuffle"),
-            Variant::Register { rows, shuffle: false } => write!(f, "{rows}x4-plain"),
+            Variant::Register { rows, columns, shuffle } => {
+                write!(f, "{rows}x{columns}-{}", if *shuffle { "shuffle" } else { "plain" })
+            }
             Variant::Workgroup { size } => write!(f, "{size}x{size}-workgroup"),
             Variant::Winograd { tile } => write!(f, "{tile}x{tile}-winograd"),
         }

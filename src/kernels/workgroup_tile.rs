@@ -153,7 +153,7 @@ mod tests {
         assert_eq!(chosen(1, 4096, 4096, &little), None);
         let forced = Limits { variant: Some(Variant::Workgroup { size: 128 }), ..few };
         assert_eq!(chosen(1, 4096, 4096, &forced), Some(32), "the planner's choice");
-        let register = Variant::Register { rows: 8, shuffle: false };
+        let register = Variant::Register { rows: 8, columns: 4, shuffle: false };
         assert_eq!(chosen(1, 4096, 4096, &Limits { variant: Some(register), ..Limits::default() }), None);
     }
 }
