@@ -64,27 +64,28 @@ impl Tile {
     pub(super) fn choose(extent: Extent, limits: &Limits) -> Self {
         let Extent { batch, rows, columns, terms, eight } = extent;
         let wide = limits.wide_loads;
-        if let Some(Variant::Register { rows: tm, columns: tn, shuffle }) = limits.variant {
-            let row_tiles = if shuffle { 1 } else { rows.div_ceil(tm).min(4) };
-            let lanes = if shuffle { LANES } else { 64 / row_tiles.next_power_of_two() };
-            return Self { tm, tn, row_tiles, lanes, shuffle, wide };
-        }
         let shuffles = shuffles(limits);
-        let candidates: &[_] = if shuffles { &SHUFFLE } else { &PLAIN };
-        let work = batch.saturating_mul(rows).saturating_mul(columns).saturating_mul(terms);
-        let most = SMALL.iter().find(|(few, _)| work < *few).map_or(usize::MAX, |(_, rows)| *rows);
-        let groups = |tm: usize, tn: usize| batch * rows.div_ceil(tm) * columns.div_ceil(tn * LANES);
-        let good = |&&(tm, tn, _): &&(usize, usize, f64)| {
-            let pays = tn == 4 || eight && wide && work >= EIGHT.0 && groups(tm, tn) >= EIGHT.1;
-            tm <= most && pays
+        let (tm, tn, shuffle) = match limits.variant {
+            Some(Variant::Register { rows, columns, shuffle }) => (rows, columns, shuffle),
+            _ => {
+                let candidates: &[_] = if shuffles { &SHUFFLE } else { &PLAIN };
+                let work = batch.saturating_mul(rows).saturating_mul(columns).saturating_mul(terms);
+                let most = SMALL.iter().find(|(few, _)| work < *few).map_or(usize::MAX, |(_, rows)| *rows);
+                let groups = |tm: usize, tn: usize| batch * rows.div_ceil(tm) * columns.div_ceil(tn * LANES);
+                let good = |&&(tm, tn, _): &&(usize, usize, f64)| {
+                    let pays = tn == 4 || eight && wide && work >= EIGHT.0 && groups(tm, tn) >= EIGHT.1;
+                    tm <= most && pays
+                };
+                let cost = |&(tm, tn, speed): &(usize, usize, f64)| (groups(tm, tn) * tm * tn) as f64 / speed;
+                let best = candidates.iter().filter(good).min_by(|a, b| cost(a).total_cmp(&cost(b)));
+                best.map_or((1, 4, false), |&(tm, tn, _)| (tm, tn, shuffles && tm >= LANES))
+            }
         };
-        let cost = |&(tm, tn, speed): &(usize, usize, f64)| (groups(tm, tn) * tm * tn) as f64 / speed;
-        let best = candidates.iter().filter(good).min_by(|a, b| cost(a).total_cmp(&cost(b)));
-        let (tm, tn) = best.map_or((1, 4), |&(tm, tn, _)| (tm, tn));
-        let shuffle = shuffles && tm >= LANES;
-        // A subgroup must be one row of the workgroup for shuffles; GPUs want at least 64 invocations.
-        let row_tiles = if shuffles { 1 } else { rows.div_ceil(tm).min(4) };
-        let lanes = if shuffles { LANES } else { 64 / row_tiles.next_power_of_two() };
+        // A subgroup must be one row of the workgroup for shuffles, and a vector of a CPU adapter is one; GPUs want at
+        // least 64 invocations.
+        let alone = shuffle || shuffles && limits.variant.is_none();
+        let row_tiles = if alone { 1 } else { rows.div_ceil(tm).min(4) };
+        let lanes = if alone { LANES } else { 64 / row_tiles.next_power_of_two() };
         Self { tm, tn, row_tiles, lanes, shuffle, wide }
     }
 
@@ -122,4 +123,28 @@ pub(super) fn variants(limits: &Limits) -> Vec<Variant> {
     let shuffled = SHUFFLE.iter().filter(|(tm, ..)| shuffles(limits) && *tm >= LANES);
     let tiles = shuffled.map(|tile| (tile, true)).chain(PLAIN.iter().map(|tile| (tile, false)));
     tiles.map(|(&(rows, columns, _), shuffle)| Variant::Register { rows, columns, shuffle }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn eight_columns_where_they_are_one_load_of_much_work() {
+        let cpu = Limits { subgroup_size: Some(8), software: true, wide_loads: true, ..Limits::default() };
+        let tile = |[batch, rows, columns, terms]: [usize; 4], eight: bool, limits: &Limits| {
+            let Tile { tm, tn, .. } = Tile::choose(Extent { batch, rows, columns, terms, eight }, limits);
+            (tm, tn)
+        };
+        let large = [1, 1024, 1024, 1024];
+        assert_eq!(tile(large, true, &cpu), (32, 8));
+        assert_eq!(tile(large, false, &cpu), (32, 4));
+        assert_eq!(tile(large, true, &Limits { wide_loads: false, ..cpu.clone() }), (32, 4));
+        assert_eq!(tile(large, true, &Limits { subgroup_size: Some(32), ..cpu.clone() }), (8, 4));
+        // Little work; too few workgroups, unless there is a batch; columns of which a tile of 64 would waste half.
+        assert_eq!(tile([1, 128, 128, 128], true, &cpu), (8, 4));
+        assert_eq!(tile([1, 128, 128, 1 << 12], true, &cpu), (32, 4));
+        assert_eq!(tile([2, 128, 128, 1 << 12], true, &cpu), (32, 8));
+        assert_eq!(tile([1, 1024, 32, 1 << 12], true, &cpu), (32, 4));
+    }
 }

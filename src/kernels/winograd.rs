@@ -52,7 +52,7 @@ pub(super) fn choose(g: &ConvGeometry, backward: bool, limits: &Limits) -> Optio
     let costs = TILES.map(|tile| (tile, Tiled::new(tile, g, backward, false, &Epilogue::default()).cost()));
     let best = costs.into_iter().min_by(|a, b| a.1.total_cmp(&b.1));
     let (rows, terms, pixels) = if backward { (g.c, g.k, g.h * g.w) } else { (g.k, g.c, g.oh * g.ow) };
-    let direct = (9 * rows * terms * (g.n * pixels).next_multiple_of(PRODUCT)) as f64;
+    let direct = 9.0 * rows as f64 * terms as f64 * (g.n * pixels).next_multiple_of(PRODUCT) as f64;
     best.filter(|(_, cost)| *cost < WIN * direct).map(|(tile, _)| tile)
 }
 
