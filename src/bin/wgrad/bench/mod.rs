@@ -8,6 +8,7 @@ mod plots;
 mod session;
 pub mod sets;
 mod shader;
+mod start;
 mod table;
 mod train;
 mod turns;
@@ -34,6 +35,8 @@ enum Command {
     Ops(ops::OpsArgs),
     /// Measure whole training steps of named models.
     Train(train::TrainArgs),
+    /// Measure how long a fresh process takes to its first training step, with empty caches and with full ones.
+    Start(start::StartArgs),
     /// Measure what the adapter can do: arithmetic, memory, workgroup memory, dispatch, submit, readback.
     Peaks(peaks::PeaksArgs),
     /// Measure somebody's own compute shaders, described in TOML files beside them.
@@ -64,6 +67,7 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<()> {
     match &args.command {
         Command::Ops(args) => ops::run(args),
         Command::Train(args) => train::run(args),
+        Command::Start(args) => start::run(args),
         Command::Peaks(args) => peaks::run(args),
         Command::Shader(args) => shader::run(args),
         Command::Compare(args) => compare::run(args),
@@ -73,7 +77,7 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<()> {
             if wgrad::bench::op(name).is_err() {
                 let ops: Vec<_> = wgrad::bench::OPS.iter().map(|o| o.name).collect();
                 anyhow::bail!(
-                    "bench: expected ops, train, peaks, shader, compare, versus or an op with letters ({}; others with ops --case), got {name}",
+                    "bench: expected ops, train, start, peaks, shader, compare, versus or an op with letters ({}; others with ops --case), got {name}",
                     ops.join(", ")
                 );
             }

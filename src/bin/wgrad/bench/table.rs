@@ -173,6 +173,25 @@ pub fn train(row: &Row, roofs: Option<&Roofs>) {
     }
 }
 
+/// The line above [`start`].
+pub fn start_header() {
+    println!("{:32} {:6} {:>9} {:>21} {:>3}  parts", "model", "caches", "median", "min .. p90", "n");
+}
+
+/// From the start of a process to its first step.
+pub fn start(row: &Row) {
+    let start = format!("{:32} {:6}", row.layer, row.pass);
+    match (&row.status, row.summary()) {
+        (Status::Ok, Some(s)) => {
+            let range = format!("{} .. {}", time(s.min), time(s.p90));
+            println!("{start} {:>9} {range:>21} {:>3}  {}", time(s.median), s.count, row.variant);
+        }
+        (Status::Failed(why), _) => println!("{start} FAILED: {why}"),
+        (Status::Skipped(why), _) => println!("{start} SKIPPED: {why}"),
+        (Status::Ok, None) => println!("{start} not measured"),
+    }
+}
+
 /// How many cases there are of each kind, and the geometric mean of their shares of the roof.
 pub fn totals(report: &Report) -> String {
     let count = |wanted: fn(&Row) -> bool| report.rows.iter().filter(|r| wanted(r)).count();

@@ -36,7 +36,7 @@ pub fn run(args: &VersusArgs) -> anyhow::Result<()> {
     args.judge.check()?;
     let what = args.benchmark[0].as_str();
     anyhow::ensure!(
-        !["peaks", "compare", "versus"].contains(&what),
+        !["peaks", "start", "compare", "versus"].contains(&what),
         "bench versus: expected ops, train, shader or an op, got {what}"
     );
     let own = std::env::current_exe().context("the path of this command")?;
