@@ -4,7 +4,7 @@ use super::measure::{Policy, Watch, measure};
 use super::report::{Footprint, Row, Status};
 use super::statistics::Summary;
 use crate::error::{Error, Mismatch, Result};
-use crate::exec::{Counters, Device, Executable, Parameters, Stopwatch};
+use crate::exec::{Counters, Device, Executable, Parameters, Profile, Stopwatch};
 use crate::graph::{Graph, Tensor};
 use crate::nn::{self, Activation, AvgPool2d, Conv2d, Flatten, Linear, MaxPool2d, Module, Sequential};
 use crate::ops::{CrossEntropy, Op, Reduction, Role, Unary};
@@ -165,6 +165,14 @@ impl TrainStep {
     /// When the device failed.
     pub fn run(&mut self) -> Result<()> {
         self.program.run(&[(&self.image, &self.data[0]), (&self.label, &self.data[1])])
+    }
+
+    /// One step with a timestamp around each kernel.
+    ///
+    /// # Errors
+    /// When the device failed or is the CPU reference.
+    pub fn profile(&mut self) -> Result<Profile> {
+        self.program.run_profiled(&[(&self.image, &self.data[0]), (&self.label, &self.data[1])])
     }
 
     /// The loss of the last step; waits for it.

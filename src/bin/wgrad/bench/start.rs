@@ -26,6 +26,10 @@ pub struct StartArgs {
     /// Pairs of processes for each model.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..1000))]
     pairs: u32,
+    /// List how much longer each kernel's first run takes than its second, with empty caches: there, many drivers
+    /// compile it.
+    #[arg(long)]
+    kernels: bool,
     /// Be the process that is measured.
     #[arg(long, hide = true)]
     once: bool,
@@ -45,7 +49,8 @@ struct Parts {
 }
 
 /// Caches, by the variables that name their folder: ours, and those of drivers that can be told.
-const FOLDERS: [&str; 4] = ["WGRAD_PIPELINES", "MESA_SHADER_CACHE_DIR", "__GL_SHADER_DISK_CACHE_PATH", "XDG_CACHE_HOME"];
+const FOLDERS: [&str; 4] =
+    ["WGRAD_PIPELINES", "MESA_SHADER_CACHE_DIR", "__GL_SHADER_DISK_CACHE_PATH", "XDG_CACHE_HOME"];
 
 /// Runs it.
 pub fn run(args: &StartArgs) -> anyhow::Result<()> {
@@ -54,6 +59,11 @@ pub fn run(args: &StartArgs) -> anyhow::Result<()> {
     let models: Vec<&TrainModel> = names.iter().map(|n| train::model(n)).collect::<wgrad::Result<_>>()?;
     if args.once {
         return once(args, models[0]);
+    }
+    if args.kernels {
+        return models
+            .iter()
+            .try_for_each(|model| with_folder(model, |caches| kernels_of(args, model, caches)));
     }
     let session = Session::open(&args.measure)?;
     table::start_header();
@@ -74,6 +84,9 @@ fn once(args: &StartArgs, model: &TrainModel) -> anyhow::Result<()> {
     let opened = start.elapsed();
     let mut step = TrainStep::new(&device, model, model.batch)?;
     let compiled = start.elapsed();
+    if args.kernels {
+        return kernels(&mut step);
+    }
     let mut run = || -> anyhow::Result<f64> {
         let start = Instant::now();
         step.run()?;
@@ -93,33 +106,84 @@ fn pairs(args: &StartArgs, model: &TrainModel, session: &Session) -> anyhow::Res
         if session.stopped() {
             break;
         }
-        let caches = tempfile(model.name)?;
-        let outcome = process(args, model, &caches).and_then(|c| Ok((c, process(args, model, &caches)?)));
-        // What cannot be removed lies in the system's folder for such files.
-        let _ = std::fs::remove_dir_all(&caches);
-        let (first, second) = outcome?;
+        let (first, second) =
+            with_folder(model, |caches| Ok((process(args, model, caches)?, process(args, model, caches)?)))?;
         cold.push(first);
         warm.push(second);
     }
     Ok(vec![row(model, "cold", Ok(cold)), row(model, "warm", Ok(warm))])
 }
 
-/// An empty folder of this process.
-fn tempfile(name: &str) -> anyhow::Result<std::path::PathBuf> {
-    let folder = std::env::temp_dir().join(format!("wgrad-start-{}-{name}", std::process::id()));
+/// Has an empty folder for caches while `work` runs.
+fn with_folder<T>(model: &TrainModel, work: impl FnOnce(&Path) -> anyhow::Result<T>) -> anyhow::Result<T> {
+    let folder = std::env::temp_dir().join(format!("wgrad-start-{}-{}", std::process::id(), model.name));
     std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
-    Ok(folder)
+    let outcome = work(&folder);
+    // What cannot be removed lies in the system's folder for such files.
+    let _ = std::fs::remove_dir_all(&folder);
+    outcome
 }
 
-/// Seconds from the start of a process to the loss of its first step, and their parts.
-fn process(args: &StartArgs, model: &TrainModel, caches: &Path) -> anyhow::Result<(f64, Parts)> {
+/// The process that is measured, with its caches in this folder.
+fn command(args: &StartArgs, model: &TrainModel, caches: &Path) -> anyhow::Result<Command> {
     let own = std::env::current_exe().context("the path of this command")?;
     let mut command = Command::new(own);
-    command.args(["bench", "start", "--once", "--model", model.name, "--device", &args.measure.device.device]);
+    command.args([
+        "bench",
+        "start",
+        "--once",
+        "--model",
+        model.name,
+        "--device",
+        &args.measure.device.device,
+    ]);
     if let Some(backend) = args.measure.device.backend {
         command.args(["--backend", &backend.to_string()]);
     }
     command.envs(FOLDERS.map(|variable| (variable, caches))).stdin(Stdio::null());
+    Ok(command)
+}
+
+/// Has a process with empty caches print its kernels.
+fn kernels_of(args: &StartArgs, model: &TrainModel, caches: &Path) -> anyhow::Result<()> {
+    let status =
+        command(args, model, caches)?.arg("--kernels").status().context("a process of this command")?;
+    anyhow::ensure!(status.success(), "{}: the measured process failed", model.name);
+    Ok(())
+}
+
+/// Prints how much longer the first run of each kernel takes than the second.
+fn kernels(step: &mut TrainStep) -> anyhow::Result<()> {
+    let (first, second) = (step.profile()?, step.profile()?);
+    let mut longer: Vec<_> = first
+        .steps
+        .iter()
+        .zip(&second.steps)
+        .filter_map(|(a, b)| {
+            let (first, second) = (a.span?.1, b.span?.1);
+            Some((first - second, second, a))
+        })
+        .collect();
+    longer.sort_by(|a, b| b.0.total_cmp(&a.0));
+    println!("{:>10} {:>10}  kernel, what of", "first run", "later runs");
+    for (more, second, step) in &longer {
+        println!(
+            "{:>10} {:>10}  {} {}: {}",
+            table::time(more.max(0.0)),
+            table::time(*second),
+            step.kernel,
+            step.label,
+            step.why
+        );
+    }
+    let sum: f64 = longer.iter().map(|(more, ..)| more.max(0.0)).sum();
+    println!("{:>10} of first runs together", table::time(sum));
+    Ok(())
+}
+
+/// Seconds from the start of a process to the loss of its first step, and their parts.
+fn process(args: &StartArgs, model: &TrainModel, caches: &Path) -> anyhow::Result<(f64, Parts)> {
+    let mut command = command(args, model, caches)?;
     let start = Instant::now();
     let output = command.output().context("a process of this command")?;
     let whole = start.elapsed().as_secs_f64();
