@@ -52,7 +52,7 @@ MUTANTS = [
     ("weight gradient: last pixels of a run dropped", "shaders/conv2d_backward_weight.wgsl", "turn < last; turn++", "turn + 1u < last; turn++", "parity conv2d"),
     ("weight gradient: the first image's error for all", "shaders/conv2d_backward_weight.wgsl", "(image * {{ output_channels }}u + channel{{ g }})", "(channel{{ g }})", "parity conv2d"),
     ("weight gradient: padding on the wrong axis", "shaders/conv2d_backward_weight.wgsl", "* {{ dilation_w }} - {{ pad_left }}", "* {{ dilation_w }} - {{ pad_top }}", "parity conv2d"),
-    ("weight gradient: split offset missing", "shaders/conv2d_backward_weight.wgsl", "(({{ first_partial }}u + split) * BLOCKS", "({{ first_partial }}u * BLOCKS", "parity conv2d"),
+    ("weight gradient: split offset missing", "shaders/conv2d_backward_weight.wgsl", "((({{ first_partial }}u + split) * BLOCKS", "(({{ first_partial }}u) * BLOCKS", "parity conv2d"),
     ("weight gradient: first partial of a later part", "src/kernels/conv2d.rs", "partials += splits;", "partials += splits.min(1);", "parity-full conv2d"),
     ("conv2d: part of a split batch binds the wrong images", "src/kernels/conv2d.rs", "b.range(first as u64 * bytes(image), images as u64 * bytes(image))", "b.range(0 * first as u64, images as u64 * bytes(image))", "parity-full conv2d"),
     ("winograd: padding reads instead of zeros", "shaders/winograd_input.wgsl", "select(vec2<f32>(), pair(source[from{{ r }}_{{ p }}_{{ q }}]), ok{{ r }}_{{ p }}_{{ q }})", "pair(source[from{{ r }}_{{ p }}_{{ q }}])", "parity-full --case 'conv2d input=2x4x6x6 weight=5x4x3x3 bias padding=1 data=integers:3'"),

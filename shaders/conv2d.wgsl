@@ -20,7 +20,7 @@
 // source (N, {{ source_channels }}, {{ source_h }}, {{ source_w }}), weight (K, C / G, R, S){{ " before they are packed" if packed }}, bias (K), target (N, {{ target_channels }}, {{ target_h }}, {{ target_w }})
 {% include "common/group.wgsl" %}
 {% include "common/epilogue.wgsl" %}
-{% if packed %}
+{% if packed or out_eight %}
 {% include "common/four.wgsl" %}
 {% endif %}
 
@@ -42,7 +42,7 @@ const TARGET_PLANE = {{ target_h * target_w }}u;
 {% if bias %}
 @group(0) @binding(2) var<storage, read> bias: array<f32>;
 {% endif %}
-@group(0) @binding({{ 3 if bias else 2 }}) var<storage, read_write> output: array<{{ "vec4<f32>" if out_vec4 else "f32" }}>;
+@group(0) @binding({{ 3 if bias else 2 }}) var<storage, read_write> output: array<{{ "vec4<u64>" if out_eight else "vec4<f32>" if out_vec4 else "f32" }}>;
 
 @compute @workgroup_size({{ lanes }}, {{ row_tiles }})
 fn conv2d(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
@@ -128,7 +128,12 @@ fn conv2d(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation
   {% for i in range(tm) %}
   if (row + {{ i }}u < ROWS) {
     let channel = block * ROWS + row + {{ i }}u;
-    {% if out_vec4 %}
+    {% if out_eight %}
+    let at = (image0 * {{ target_channels }}u + channel) * TARGET_PLANE + pixel0 % TARGET_PLANE;
+    if (column < COLUMNS) {
+      output[at / 8u] = vec4<u64>(to_four(epilogue(s{{ i }}_0, at / 4u)), to_four(epilogue(s{{ i }}_1, at / 4u + 1u)));
+    }
+    {% elif out_vec4 %}
     {% for v in range(tn // 4) %}
     let at{{ v }} = (image{{ 4 * v }} * {{ target_channels }}u + channel) * TARGET_PLANE + pixel{{ 4 * v }} % TARGET_PLANE;
     if (column + {{ 4 * v }}u < COLUMNS) { output[at{{ v }} / 4u] = epilogue(s{{ i }}_{{ v }}, at{{ v }} / 4u); }

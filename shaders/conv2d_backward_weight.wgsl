@@ -10,7 +10,7 @@
 // and one tap{{ ", 8 of eight" if eight }}, and a tap outside the image reads the zeros behind the last pixel.
 {% endif %}
 //
-// grad_output (N, K, OH, OW), input (N, C, H, W){{ " before it is packed" if packed }}, partials (splits, K, C / G, R, S)
+// grad_output (N, K, OH, OW), input (N, C, H, W){{ " before it is packed" if packed }}, partials (splits, K, {{ "R, S, C / G padded to fours" if packed else "C / G, R, S" }})
 {% include "common/group.wgsl" %}
 {% include "common/four.wgsl" %}
 
@@ -18,6 +18,8 @@ const ROWS = {{ rows }}u;                    // output channels of a group
 const CHANNELS = {{ channels }}u;                // input channels of a group
 const TAPS = {{ kernel_h * kernel_w }}u;
 const COLUMNS = {{ columns }}u;
+// Whether all rows of all tiles lie inside.
+const WHOLE = {{ "true" if rows % (tm * row_tiles) == 0 else "false" }};
 const TILES_M = {{ tiles_m }}u;
 const TILES_N = {{ tiles_n }}u;
 const BLOCKS = {{ groups_of_channels }}u;
@@ -29,7 +31,7 @@ const W = {{ input_w }}u;
 
 @group(0) @binding(0) var<storage, read> grad_output: array<{{ "Four" if grad_vec4 else "f32" }}>;
 @group(0) @binding(1) var<storage, read> input: array<{{ "vec4<u64>" if eight else "Four" if packed else "f32" }}>;
-@group(0) @binding(2) var<storage, read_write> partials: array<f32>;
+@group(0) @binding(2) var<storage, read_write> partials: array<{{ "vec4<u64>" if eight else "Four" if packed else "f32" }}>;
 
 @compute @workgroup_size({{ lanes }}, {{ row_tiles }})
 fn conv2d_backward_weight(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
@@ -115,20 +117,19 @@ fn conv2d_backward_weight(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(
 {% include "common/conv2d_products.wgsl" %}
   }
   {% for i in range(tm) %}
-  if (row + {{ i }}u < ROWS) {
-    let at = (({{ first_partial }}u + split) * BLOCKS * ROWS + block * ROWS + row + {{ i }}u) * (CHANNELS * TAPS);
-    {% for q in range(tn) %}
-    {% set sum = "s" ~ i ~ "_" ~ q // 4 ~ "[" ~ q % 4 ~ "]" %}
-    {% if packed %}
-    {% set first = q // run * run %}
-    let channel{{ i }}_{{ q }} = quarter{{ first }} * 4u + {{ q - first }}u;
-    if ((column + {{ first }}u < COLUMNS) & (channel{{ i }}_{{ q }} < CHANNELS)) {
-      partials[at + channel{{ i }}_{{ q }} * TAPS + tap{{ first }}] = {{ sum }};
-    }
-    {% else %}
-    if (column + {{ q }}u < COLUMNS) { partials[at + column + {{ q }}u] = {{ sum }}; }
-    {% endif %}
+  if (WHOLE | (row + {{ i }}u < ROWS)) {
+    let at = ((({{ first_partial }}u + split) * BLOCKS + block) * ROWS + row + {{ i }}u) * COLUMNS + column;
+    {% if eight %}
+    if (column < COLUMNS) { partials[at / 8u] = vec4<u64>(to_four(s{{ i }}_0), to_four(s{{ i }}_1)); }
+    {% elif packed %}
+    {% for v in range(tn // 4) %}
+    if (column + {{ 4 * v }}u < COLUMNS) { partials[at / 4u + {{ v }}u] = to_four(s{{ i }}_{{ v }}); }
     {% endfor %}
+    {% else %}
+    {% for q in range(tn) %}
+    if (column + {{ q }}u < COLUMNS) { partials[at + {{ q }}u] = s{{ i }}_{{ q // 4 }}[{{ q % 4 }}]; }
+    {% endfor %}
+    {% endif %}
   }
   {% endfor %}
 }

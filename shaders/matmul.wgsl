@@ -123,8 +123,12 @@ fn matmul(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation
   let added{{ v }} = bias_of(column + {{ 4 * v }}u);
   {% endfor %}
   {% for i in range(tm) %}
+  {% if out_eight %}
+  store_eight(z, row + {{ i }}u, column, s{{ i }}_0 + added0, s{{ i }}_1 + added1);
+  {% else %}
   {% for v in range(runs) %}
   store(z, row + {{ i }}u, column + {{ 4 * v }}u, s{{ i }}_{{ v }} + added{{ v }});
   {% endfor %}
+  {% endif %}
   {% endfor %}
 }

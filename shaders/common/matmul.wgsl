@@ -15,7 +15,7 @@ const TILES_N = {{ tiles_n }}u;
 {% if bias %}
 @group(0) @binding(2) var<storage, read> bias: array<f32>;
 {% endif %}
-@group(0) @binding({{ 3 if bias else 2 }}) var<storage, read_write> output: array<{{ "Four" if out_vec4 else "f32" }}>;
+@group(0) @binding({{ 3 if bias else 2 }}) var<storage, read_write> output: array<{{ "vec4<u64>" if out_eight else "Four" if out_vec4 else "f32" }}>;
 
 fn begin_a(z: u32) -> u32 { return {% for d in batch %}(z / {{ d.div }}u % {{ d.size }}u) * {{ d.a }}u + {% endfor %}0u; }
 fn begin_b(z: u32) -> u32 { return {% for d in batch %}(z / {{ d.div }}u % {{ d.size }}u) * {{ d.b }}u + {% endfor %}0u; }
@@ -29,6 +29,15 @@ fn bias_of(column: u32) -> vec4<f32> {
 {% endif %}
 }
 
+{% if out_eight %}
+// Stores eight numbers of a row, if they lie inside the matrix.
+fn store_eight(z: u32, row: u32, column: u32, low: vec4<f32>, high: vec4<f32>) {
+  if ((row < M) & (column < N)) {
+    let at = (z * M + row) * N + column;
+    output[at / 8u] = vec4<u64>(to_four(epilogue(low, at / 4u)), to_four(epilogue(high, at / 4u + 1u)));
+  }
+}
+{% else %}
 // Stores four numbers of a row, those that lie inside the matrix.
 fn store(z: u32, row: u32, column: u32, sum: vec4<f32>) {
   if (row < M) {
@@ -42,3 +51,4 @@ fn store(z: u32, row: u32, column: u32, sum: vec4<f32>) {
     {% endif %}
   }
 }
+{% endif %}

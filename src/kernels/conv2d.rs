@@ -2,6 +2,7 @@
 //! `shaders/conv2d_workgroup.wgsl`, `shaders/conv2d_backward_weight_workgroup.wgsl` where workgroups share loads.
 
 use super::channels_last::ChannelsLast;
+use super::partials::Layout;
 use super::tile::{Extent, Tile};
 use super::workgroup_tile::WorkgroupTile;
 use super::{
@@ -158,6 +159,7 @@ fn implicit(
     let extent = Extent { batch: groups, rows, columns, terms: terms * taps, eight: packed };
     let tile = Tile::choose(extent, limits);
     let out_vec4 = (target[1] * target[2]) % 4 == 0;
+    let out_eight = tile.eight() && shared.is_none() && (target[1] * target[2]).is_multiple_of(8);
     let mut lowering = Lowering::default();
     if packed {
         let longest = runs.iter().map(|(_, images)| *images).max().unwrap_or(0);
@@ -186,7 +188,7 @@ fn implicit(
         bindings.extend(fused.bindings(|b| run(b, target)));
         let values = context! {
             rows, terms, row_stride, term_stride, columns, tiles_m, tiles_n, backward, bias, packed,
-            group_stride, out_vec4,
+            group_stride, out_vec4, out_eight,
             source_channels => source[0], source_h => source[1], source_w => source[2],
             target_channels => target[0], target_h => target[1], target_w => target[2],
             blocks => groups, quarters => last.quarters(), zeros => last.elements(),
@@ -243,14 +245,16 @@ pub(super) fn backward_weight(
     let batch = groups * runs_of_pixels;
     let tile = Tile::choose(Extent { batch, rows, columns, terms: LEAST_PIXELS, eight: even }, limits);
     // Eight channels of a tap are one load.
-    let eight = even && tile.wide && tile.tn == 8;
+    let eight = even && tile.eight();
     let (tiles_m, tiles_n) = (tile.tiles_m(rows), tile.tiles_n(columns));
     // Four terms are four pixels of an image.
     let turns = (g.oh * g.ow).div_ceil(4);
     // The split depends on shapes and binding limits alone, so results repeat bit for bit.
     let wanted = ENOUGH_GROUPS.div_ceil(groups * tiles_m * tiles_n).min(g.n * turns);
-    let wanted = wanted.min((MOST_PARTIALS / (weight.elements() * 4)).max(1)).div_ceil(images.len());
-    let single = images.len() == 1 && wanted == 1;
+    let layout = if packed { Layout::ChannelsLast { channels, taps } } else { Layout::Same };
+    let length = layout.length(weight.elements());
+    let wanted = wanted.min((MOST_PARTIALS / (length * 4)).max(1)).div_ceil(images.len());
+    let single = images.len() == 1 && wanted == 1 && !packed;
     let target = if single { Operand::Output(0) } else { Operand::Workspace(usize::from(packed)) };
     let mut lowering = Lowering::default();
     if packed {
@@ -289,8 +293,8 @@ pub(super) fn backward_weight(
         lowering.launches.push(launch(limits, "conv2d_backward_weight", blocks, bindings, why, values)?);
     }
     if !single {
-        lowering.launches.push(partial_sums::sum(target, partials, weight.elements(), limits)?);
-        lowering.workspaces.push((partials * weight.elements() * 4) as u64);
+        lowering.launches.push(partial_sums::sum(target, partials, weight.elements(), layout, limits)?);
+        lowering.workspaces.push((partials * length * 4) as u64);
     }
     Ok(lowering)
 }
@@ -337,7 +341,7 @@ fn backward_weight_shared(
         lowering.launches.push(launch(limits, name, blocks, bindings, why, values)?);
     }
     if !single {
-        lowering.launches.push(partial_sums::sum(target, partials, weight.elements(), limits)?);
+        lowering.launches.push(partial_sums::sum(target, partials, weight.elements(), Layout::Same, limits)?);
         lowering.workspaces.push((partials * weight.elements() * 4) as u64);
     }
     Ok(lowering)

@@ -29,8 +29,9 @@ struct Method {
     /// Whether four numbers of an operand that lie side by side are loaded at once.
     a_vec4: bool,
     b_vec4: bool,
-    /// Whether eight columns are.
+    /// Whether eight columns are, and whether eight sums are stored at once.
     b_eight: bool,
+    out_eight: bool,
     values: Value,
     why: String,
 }
@@ -58,6 +59,7 @@ impl Method {
             a_vec4: options.trans_a && m % 4 == 0,
             b_vec4: !options.trans_b && n % 4 == 0,
             b_eight: false,
+            out_eight: false,
             values: tile.values(),
             why: tile.why(),
         }
@@ -73,7 +75,8 @@ impl Method {
             // Of a transposed matrix, four rows of a term are side by side.
             a_vec4: k % 4 == 0 && (!options.trans_a || tile.shuffle && m % 4 == 0),
             b_vec4: if options.trans_b { k % 4 == 0 } else { n % 4 == 0 },
-            b_eight: tile.wide && tile.tn == 8 && !options.trans_b && n % 8 == 0,
+            b_eight: tile.eight() && !options.trans_b && n % 8 == 0,
+            out_eight: tile.eight() && n % 8 == 0,
             values: tile.values(),
             why: tile.why(),
         }
@@ -103,11 +106,11 @@ pub(super) fn product(
     limits: &Limits,
 ) -> Result<Launch, Mismatch> {
     let geometry = MatMulGeometry::new(options, a, b)?;
-    let Method { shader, tiles_m, tiles_n, a_vec4, b_vec4, b_eight, values, why } =
+    let Method { shader, tiles_m, tiles_n, a_vec4, b_vec4, b_eight, out_eight, values, why } =
         Method::choose(options, &geometry, limits);
     let MatMulGeometry { m, k, n, .. } = geometry;
     let values = context! {
-        m, n, k, tiles_m, tiles_n, bias, a_vec4, b_vec4, b_eight,
+        m, n, k, tiles_m, tiles_n, bias, a_vec4, b_vec4, b_eight, out_eight,
         wide => limits.wide_loads,
         trans_a => options.trans_a,
         trans_b => options.trans_b,

@@ -4,14 +4,41 @@ use super::{Binding, Launch, Limits, Operand, launch};
 use crate::error::Mismatch;
 use minijinja::context;
 
-/// Adds `count` runs of `elements` numbers in a workspace into the first output, in order.
+/// How the numbers of a run lie.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Layout {
+    /// As those of the result.
+    Same,
+    /// Those of a weight (rows, channels, taps) as (rows, taps, channels padded to fours).
+    ChannelsLast { channels: usize, taps: usize },
+}
+
+impl Layout {
+    /// Numbers of a run of which `elements` come out.
+    pub(super) fn length(self, elements: usize) -> usize {
+        match self {
+            Layout::Same => elements,
+            Layout::ChannelsLast { channels, .. } => elements / channels * channels.next_multiple_of(4),
+        }
+    }
+}
+
+/// Adds `count` runs of numbers in a workspace into the `elements` of the first output, in order.
 pub(super) fn sum(
     workspace: Operand,
     count: usize,
     elements: usize,
+    layout: Layout,
     limits: &Limits,
 ) -> Result<Launch, Mismatch> {
     let bindings = vec![Binding::read(workspace), Binding::write(Operand::Output(0))];
-    let why = format!("{count} partial sums, in order");
-    launch(limits, "sum_partials", elements.div_ceil(64), bindings, why, context! { count, elements })
+    let (channels, taps) = match layout {
+        Layout::Same => (0, 0),
+        Layout::ChannelsLast { channels, taps } => (channels, taps),
+    };
+    let (last, length) = (taps > 0, layout.length(elements));
+    let why = format!("{count} partial sums, in order{}", if last { ", channels first again" } else { "" });
+    let padded = channels.next_multiple_of(4);
+    let values = context! { count, elements, length, last, channels, taps, padded };
+    launch(limits, "sum_partials", length.div_ceil(64), bindings, why, values)
 }

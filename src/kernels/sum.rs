@@ -1,6 +1,7 @@
 //! Sums over dimensions: `shaders/sum.wgsl`, in two passes where they are long; over leading dimensions, such as a
 //! bias' gradient, `shaders/sum_columns.wgsl`.
 
+use super::partials::Layout;
 use super::{Binding, Limits, Lowering, Operand, Refusal, chunks, lanes, launch, partials};
 use crate::error::Mismatch;
 use crate::shape::Shape;
@@ -54,7 +55,7 @@ fn columns(dims: &[usize], inputs: &[&TensorType], limits: &Limits) -> Result<Op
     let mut lowering = Lowering::single(launch(limits, "sum_columns", tiles * parts, bindings, why, values)?);
     if parts > 1 {
         lowering.workspaces.push((parts * kept * 4) as u64);
-        lowering.launches.push(partials::sum(Operand::Workspace(0), parts, kept, limits)?);
+        lowering.launches.push(partials::sum(Operand::Workspace(0), parts, kept, Layout::Same, limits)?);
     }
     Ok(Some(lowering))
 }
@@ -115,6 +116,6 @@ pub(super) fn forward(
         }
     }
     lowering.workspaces.push((first_part * count * 4) as u64);
-    lowering.launches.push(partials::sum(Operand::Workspace(0), first_part, count, limits)?);
+    lowering.launches.push(partials::sum(Operand::Workspace(0), first_part, count, Layout::Same, limits)?);
     Ok(lowering)
 }

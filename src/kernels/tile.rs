@@ -89,6 +89,11 @@ impl Tile {
         Self { tm, tn, row_tiles, lanes, shuffle, wide }
     }
 
+    /// Whether its columns are loaded and stored all at once, where they lie side by side: as four words of 64 bits.
+    pub(super) fn eight(&self) -> bool {
+        self.wide && self.tn == 8
+    }
+
     /// Workgroups along the rows.
     pub(super) fn tiles_m(&self, rows: usize) -> usize {
         rows.div_ceil(self.tm * self.row_tiles)
