@@ -13,8 +13,7 @@
 // terms, and a tap outside the image reads the zeros behind the last pixel.
 {% endif %}
 {% if backward %}
-// The input gradient is the same sum with the roles of the channels swapped; a tap counts where
-// the stride divides.
+// The input gradient is the same sum with the roles of the channels swapped{{ ", a phase of the strides after the other" if phases }}.
 {% endif %}
 //
 // source (N, {{ source_channels }}, {{ source_h }}, {{ source_w }}), weight (K, C / G, R, S){{ " before they are packed" if packed }}, bias (K), target (N, {{ target_channels }}, {{ target_h }}, {{ target_w }})
@@ -22,6 +21,9 @@
 {% include "common/epilogue.wgsl" %}
 {% if packed or out_eight %}
 {% include "common/four.wgsl" %}
+{% endif %}
+{% if phases %}
+{% include "common/conv2d_phases.wgsl" %}
 {% endif %}
 
 const ROWS = {{ rows }}u;         // target channels of a group
@@ -31,7 +33,8 @@ const QUARTERS = {{ quarters }}u;      // vec4 of them
 {% endif %}
 const TAPS_W = {{ kernel_w }}u;
 const TAPS = {{ kernel_h * kernel_w }}u;
-const COLUMNS = {{ columns }}u;
+const COLUMNS = {{ columns }}u;{{ "     // of a phase" if phases }}
+const GRID = {{ grid_h * grid_w }}u;        // pixels of an image{{ ", in a phase" if phases }}
 const TILES_M = {{ tiles_m }}u;
 const TILES_N = {{ tiles_n }}u;
 const SOURCE_PLANE = {{ source_h * source_w }}u;
@@ -48,14 +51,21 @@ const TARGET_PLANE = {{ target_h * target_w }}u;
 fn conv2d(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
   let group = flat_group(workgroup);
   if (group >= {{ groups }}u) { return; }
+  {% if phases %}
+  let block = group / (TILES_M * TILES_N * PHASES); // the group of channels
+  let phase = group / (TILES_M * TILES_N) % PHASES;
+  let vertical = VERTICAL[phase / PHASES_W];
+  let horizontal = HORIZONTAL[phase % PHASES_W];
+  {% else %}
   let block = group / (TILES_M * TILES_N); // the group of channels
+  {% endif %}
   let row = ((group / TILES_N) % TILES_M * {{ row_tiles }}u + lane.y) * {{ tm }}u;
   let column = (group % TILES_N * {{ lanes }}u + lane.x) * {{ tn }}u;
   {% for q in range(tn) %}
   let pixel{{ q }} = min(column + {{ q }}u, COLUMNS - 1u);
-  let image{{ q }} = pixel{{ q }} / TARGET_PLANE;
-  let y{{ q }} = i32(pixel{{ q }} % TARGET_PLANE / {{ target_w }}u);
-  let x{{ q }} = i32(pixel{{ q }} % {{ target_w }}u);
+  let image{{ q }} = pixel{{ q }} / GRID;
+  let y{{ q }} = i32(pixel{{ q }} % GRID / {{ grid_w }}u);
+  let x{{ q }} = i32(pixel{{ q }} % {{ grid_w }}u);
   {% if not packed %}
   let plane{{ q }} = (image{{ q }} * {{ source_channels }}u + block * TERMS) * SOURCE_PLANE;
   {% endif %}
@@ -82,21 +92,30 @@ fn conv2d(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation
   {% endif %}
   {% endfor %}
   {% endfor %}
+  {% if phases %}
+  let taps = vec2<u32>(u32(vertical.z), u32(horizontal.z));
+  for (var turn = 0u; turn < taps.x * taps.y; turn++) {
+    let next = vec2<u32>(turn / taps.y, turn % taps.y);
+    let at = vec2<u32>(u32(vertical.y), u32(horizontal.y)) + next * STEP;
+    let tap = at.x * TAPS_W + at.y;
+    let begin = vec2<i32>(vertical.w, horizontal.w) - vec2<i32>(next) * BACK;
+  {% else %}
   for (var tap = 0u; tap < TAPS; tap++) {
     let r = i32(tap / TAPS_W) * {{ dilation_h }};
     let s = i32(tap % TAPS_W) * {{ dilation_w }};
+  {% endif %}
     {% for q in range(tn) %}
-    {% if backward %}
-    let up{{ q }} = y{{ q }} + {{ pad_top }} - r;
-    let left{{ q }} = x{{ q }} + {{ pad_left }} - s;
-    let sy{{ q }} = up{{ q }} / {{ stride_h }};
-    let sx{{ q }} = left{{ q }} / {{ stride_w }};
-    let whole{{ q }} = (up{{ q }} >= 0) & (left{{ q }} >= 0) & (sy{{ q }} * {{ stride_h }} == up{{ q }}) & (sx{{ q }} * {{ stride_w }} == left{{ q }});
+    {% if phases %}
+    let sy{{ q }} = y{{ q }} + begin.x;
+    let sx{{ q }} = x{{ q }} + begin.y;
+    {% elif backward %}
+    let sy{{ q }} = y{{ q }} + {{ pad_top }} - r;
+    let sx{{ q }} = x{{ q }} + {{ pad_left }} - s;
     {% else %}
     let sy{{ q }} = y{{ q }} * {{ stride_h }} + r - {{ pad_top }};
     let sx{{ q }} = x{{ q }} * {{ stride_w }} + s - {{ pad_left }};
     {% endif %}
-    let ok{{ q }} = (u32(sy{{ q }}) < {{ source_h }}u) & (u32(sx{{ q }}) < {{ source_w }}u){{ " & whole" ~ q if backward else "" }};
+    let ok{{ q }} = (u32(sy{{ q }}) < {{ source_h }}u) & (u32(sx{{ q }}) < {{ source_w }}u);
     {% if packed %}
     let at{{ q }} = image{{ q }} * SOURCE_PLANE + u32(sy{{ q }}) * {{ source_w }}u + u32(sx{{ q }});
     let from{{ q }} = select({{ zeros }}u, at{{ q }} * {{ blocks * quarters }}u + block * QUARTERS, ok{{ q }});
@@ -125,6 +144,14 @@ fn conv2d(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation
     {% endif %}
     {% endif %}
   }
+  {% if phases %}
+  {% for q in range(tn) %}
+  let ty{{ q }} = u32(vertical.x + y{{ q }} * {{ stride_h }});
+  let tx{{ q }} = u32(horizontal.x + x{{ q }} * {{ stride_w }});
+  let in{{ q }} = (column + {{ q }}u < COLUMNS) & (ty{{ q }} < {{ target_h }}u) & (tx{{ q }} < {{ target_w }}u);
+  let to{{ q }} = image{{ q }} * {{ target_channels }}u * TARGET_PLANE + ty{{ q }} * {{ target_w }}u + tx{{ q }};
+  {% endfor %}
+  {% endif %}
   {% for i in range(tm) %}
   if (row + {{ i }}u < ROWS) {
     let channel = block * ROWS + row + {{ i }}u;
@@ -137,6 +164,13 @@ fn conv2d(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation
     {% for v in range(tn // 4) %}
     let at{{ v }} = (image{{ 4 * v }} * {{ target_channels }}u + channel) * TARGET_PLANE + pixel{{ 4 * v }} % TARGET_PLANE;
     if (column + {{ 4 * v }}u < COLUMNS) { output[at{{ v }} / 4u] = epilogue(s{{ i }}_{{ v }}, at{{ v }} / 4u); }
+    {% endfor %}
+    {% elif phases %}
+    {% for q in range(tn) %}
+    if (in{{ q }}) {
+      let at{{ q }} = to{{ q }} + channel * TARGET_PLANE;
+      output[at{{ q }}] = epilogue(s{{ i }}_{{ q // 4 }}[{{ q % 4 }}], at{{ q }});
+    }
     {% endfor %}
     {% else %}
     {% for q in range(tn) %}

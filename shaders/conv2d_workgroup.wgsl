@@ -4,7 +4,10 @@
 // batch, terms the channels of the source (outer) and the taps (inner). A workgroup computes a block of {{ size }} channels
 // of {{ size }} pixels and shares what it loads (common/workgroup_product.wgsl).
 {% if backward %}
-// The input gradient is the same sum with the roles of the channels swapped; a tap counts where the stride divides.
+// The input gradient is the same sum with the roles of the channels swapped.
+{% endif %}
+{% if phases %}
+// It is computed a phase of the strides after the other, with the channels of the source inner.
 {% endif %}
 {% if pointwise %}
 // With one tap and no stride or padding, four neighbouring pixels of the source are one load.
@@ -15,6 +18,9 @@
 {% include "common/epilogue.wgsl" %}
 {% include "common/four.wgsl" %}
 {% include "common/workgroup_blocks.wgsl" %}
+{% if phases %}
+{% include "common/conv2d_phases.wgsl" %}
+{% endif %}
 {% set along_a = true %}
 {% set along_b = false %}
 
@@ -22,8 +28,16 @@ const ROWS = {{ rows }}u;         // target channels of a group
 const TERMS = {{ terms }}u;        // source channels of a group
 const TAPS_W = {{ kernel_w }}u;
 const TAPS = {{ kernel_h * kernel_w }}u;
+{% if phases %}
+// Of the phase.
+var<private> K: u32;
+var<private> vertical: vec4<i32>;
+var<private> horizontal: vec4<i32>;
+{% else %}
 const K = TERMS * TAPS;
-const COLUMNS = {{ columns }}u;
+{% endif %}
+const COLUMNS = {{ columns }}u;{{ "     // of a phase" if phases }}
+const GRID = {{ grid_h * grid_w }}u;        // pixels of an image{{ ", in a phase" if phases }}
 const TILES_M = {{ tiles_m }}u;
 const TILES_N = {{ tiles_n }}u;
 const SOURCE_PLANE = {{ source_h * source_w }}u;
@@ -37,14 +51,29 @@ const NEXT = vec4<u32>(0u, 1u, 2u, 3u);
 {% endif %}
 @group(0) @binding({{ 3 if bias else 2 }}) var<storage, read_write> output: array<{{ "vec4<f32>" if out_vec4 else "f32" }}>;
 
+{% if phases %}
+// Line and column of a tap among those of the phase.
+fn turn_of(tap: u32) -> vec2<u32> {
+  let width = max(u32(horizontal.z), 1u);
+  return vec2<u32>(tap / width, tap % width);
+}
+{% endif %}
+
 // Where the weights of four channels of group z begin.
 fn place_a(z: u32, row: u32) -> vec4<u32> {
-  return z * {{ group_stride }}u + min(row + NEXT, vec4<u32>(ROWS - 1u)) * {{ row_stride }}u;
+  return z{{ " / PHASES" if phases }} * {{ group_stride }}u + min(row + NEXT, vec4<u32>(ROWS - 1u)) * {{ row_stride }}u;
 }
 
 fn four_of_a(place: vec4<u32>, k: u32) -> vec4<f32> {
+  {% if phases %}
+  let term = min(k, max(K, 1u) - 1u);
+  let next = turn_of(term / TERMS);
+  let first = vec2<u32>(u32(vertical.y), u32(horizontal.y)) + next * STEP;
+  let at = place + (term % TERMS * {{ term_stride }}u + first.x * TAPS_W + first.y);
+  {% else %}
   let term = min(k, K - 1u);
   let at = place + (term / TAPS * {{ term_stride }}u + term % TAPS);
+  {% endif %}
   let found = vec4<f32>(weight[at.x], weight[at.y], weight[at.z], weight[at.w]);
   return select(vec4<f32>(), found, k < K);
 }
@@ -54,10 +83,12 @@ struct Pixels { begin: vec4<u32>, y: vec4<i32>, x: vec4<i32> }
 
 fn place_b(z: u32, column: u32) -> Pixels {
   let pixel = min(column + NEXT, vec4<u32>(COLUMNS - 1u));
-  let begin = (pixel / TARGET_PLANE * {{ source_channels }}u + z * TERMS) * SOURCE_PLANE;
-  let y = vec4<i32>(pixel % TARGET_PLANE / {{ target_w }}u);
-  let x = vec4<i32>(pixel % {{ target_w }}u);
-  {% if backward %}
+  let begin = (pixel / GRID * {{ source_channels }}u + z{{ " / PHASES" if phases }} * TERMS) * SOURCE_PLANE;
+  let y = vec4<i32>(pixel % GRID / {{ grid_w }}u);
+  let x = vec4<i32>(pixel % {{ grid_w }}u);
+  {% if phases %}
+  return Pixels(begin, y + vertical.w, x + horizontal.w);
+  {% elif backward %}
   return Pixels(begin, y + {{ pad_top }}, x + {{ pad_left }});
   {% else %}
   return Pixels(begin, y * {{ stride_h }} - {{ pad_top }}, x * {{ stride_w }} - {{ pad_left }});
@@ -65,25 +96,30 @@ fn place_b(z: u32, column: u32) -> Pixels {
 }
 
 fn four_of_b(place: Pixels, k: u32) -> vec4<f32> {
-  let term = min(k, K - 1u);
+  let term = min(k, {{ "max(K, 1u)" if phases else "K" }} - 1u);
   {% if pointwise %}
   let first = place.begin.x + term * SOURCE_PLANE + u32(place.y.x) * {{ source_w }}u + u32(place.x.x);
   return select(vec4<f32>(), four(source[first / 4u]), k < K);
   {% else %}
+  {% if phases %}
+  let back = vec2<i32>(turn_of(term / TERMS)) * BACK;
+  let channel = term % TERMS;
+  let sy = place.y - back.x;
+  let sx = place.x - back.y;
+  {% else %}
+  let channel = term / TAPS;
   let r = i32(term % TAPS / TAPS_W) * {{ dilation_h }};
   let s = i32(term % TAPS_W) * {{ dilation_w }};
   {% if backward %}
-  let up = place.y - r;
-  let left = place.x - s;
-  let sy = up / {{ stride_h }};
-  let sx = left / {{ stride_w }};
-  let whole = (up >= vec4<i32>()) & (left >= vec4<i32>()) & (sy * {{ stride_h }} == up) & (sx * {{ stride_w }} == left);
+  let sy = place.y - r;
+  let sx = place.x - s;
   {% else %}
   let sy = place.y + r;
   let sx = place.x + s;
   {% endif %}
-  let ok = (vec4<u32>(sy) < vec4<u32>({{ source_h }}u)) & (vec4<u32>(sx) < vec4<u32>({{ source_w }}u)){{ " & whole" if backward }};
-  let inside = place.begin + term / TAPS * SOURCE_PLANE + vec4<u32>(sy) * {{ source_w }}u + vec4<u32>(sx);
+  {% endif %}
+  let ok = (vec4<u32>(sy) < vec4<u32>({{ source_h }}u)) & (vec4<u32>(sx) < vec4<u32>({{ source_w }}u));
+  let inside = place.begin + channel * SOURCE_PLANE + vec4<u32>(sy) * {{ source_w }}u + vec4<u32>(sx);
   let at = select(vec4<u32>(), inside, ok);
   let found = vec4<f32>(source[at.x], source[at.y], source[at.z], source[at.w]);
   return select(vec4<f32>(), found, ok & vec4<bool>(k < K));
@@ -92,11 +128,20 @@ fn four_of_b(place: Pixels, k: u32) -> vec4<f32> {
 
 fn finish(z: u32, row: u32, column: u32, sum: vec4<f32>) {
   if (row < ROWS) {
-    let channel = z * ROWS + row;
+    let channel = z{{ " / PHASES" if phases }} * ROWS + row;
     let total = sum{{ " + bias[channel]" if bias }};
     {% if out_vec4 %}
     let at = (column / TARGET_PLANE * {{ target_channels }}u + channel) * TARGET_PLANE + column % TARGET_PLANE;
     if (column < COLUMNS) { output[at / 4u] = epilogue(total, at / 4u); }
+    {% elif phases %}
+    let pixel = column + NEXT;
+    let y = vec4<u32>(u32(vertical.x)) + pixel % GRID / {{ grid_w }}u * {{ stride_h }}u;
+    let x = vec4<u32>(u32(horizontal.x)) + pixel % {{ grid_w }}u * {{ stride_w }}u;
+    let at = (pixel / GRID * {{ target_channels }}u + channel) * TARGET_PLANE + y * {{ target_w }}u + x;
+    let inside = (pixel < vec4<u32>(COLUMNS)) & (y < vec4<u32>({{ target_h }}u)) & (x < vec4<u32>({{ target_w }}u));
+    {% for q in range(4) %}
+    if (inside[{{ q }}]) { output[at[{{ q }}]] = epilogue(total[{{ q }}], at[{{ q }}]); }
+    {% endfor %}
     {% else %}
     {% for q in range(4) %}
     {% set pixel = "(column + " ~ q ~ "u)" %}
@@ -115,5 +160,11 @@ fn conv2d_workgroup(
   @builtin(local_invocation_id) lane: vec3<u32>,
   @builtin(local_invocation_index) index: u32,
 ) {
+  {% if phases %}
+  let phase = flat_group(workgroup) / (TILES_M * TILES_N) % PHASES;
+  vertical = VERTICAL[phase / PHASES_W];
+  horizontal = HORIZONTAL[phase % PHASES_W];
+  K = TERMS * u32(vertical.z * horizontal.z);
+  {% endif %}
 {% include "common/workgroup_product.wgsl" %}
 }

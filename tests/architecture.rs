@@ -97,6 +97,7 @@ const SHARED: [(&str, &[&str]); 5] = [
             "epilogue",
             "mod",
             "partials",
+            "phases",
             "peaks",
             "refusal",
             "template",

@@ -3,6 +3,7 @@
 
 use super::channels_last::ChannelsLast;
 use super::partials::Layout;
+use super::phases::Phases;
 use super::tile::{Extent, Tile};
 use super::workgroup_tile::WorkgroupTile;
 use super::{
@@ -143,8 +144,11 @@ fn implicit(
 ) -> Result<Lowering, Refusal> {
     let (groups, taps) = (g.options.groups, g.r * g.s);
     let Sum { source, target, rows, terms, row_stride, term_stride } = Sum::new(g, backward);
-    let columns = g.n * target[1] * target[2];
-    let shared = WorkgroupTile::choose(groups, rows, columns, limits);
+    let phases = if backward { Phases::new(g) } else { None };
+    let [grid_h, grid_w] = phases.as_ref().map_or([target[1], target[2]], Phases::grid);
+    let count = phases.as_ref().map_or(1, Phases::count);
+    let columns = g.n * grid_h * grid_w;
+    let shared = WorkgroupTile::choose(groups * count, rows, columns, limits);
     let group_stride = rows * terms * taps;
     let weight = ChannelsLast {
         sizes: [groups, taps, rows],
@@ -156,10 +160,13 @@ fn implicit(
     let uses = if fits { rows * taps } else { 0 };
     let (from, to) = ((Operand::Input(0), source), (Operand::Output(0), target));
     let (runs, packed) = runs(g.n, from, to, groups, uses, limits)?;
-    let extent = Extent { batch: groups, rows, columns, terms: terms * taps, eight: packed };
+    // The pixels of a phase are stored one by one.
+    let eight = packed && phases.is_none();
+    let terms_of_a_pixel = (terms * taps).div_ceil(count);
+    let extent = Extent { batch: groups * count, rows, columns, terms: terms_of_a_pixel, eight };
     let tile = Tile::choose(extent, limits);
-    let out_vec4 = (target[1] * target[2]) % 4 == 0;
-    let out_eight = tile.eight() && shared.is_none() && (target[1] * target[2]).is_multiple_of(8);
+    let out_vec4 = phases.is_none() && (target[1] * target[2]) % 4 == 0;
+    let out_eight = tile.eight() && shared.is_none() && out_vec4 && (target[1] * target[2]).is_multiple_of(8);
     let mut lowering = Lowering::default();
     if packed {
         let longest = runs.iter().map(|(_, images)| *images).max().unwrap_or(0);
@@ -167,7 +174,7 @@ fn implicit(
         lowering.launches.push(weight.launch(Binding::read(Operand::Input(1)), PACKED_WEIGHT, limits)?);
     }
     for (first, images) in runs {
-        let columns = images * target[1] * target[2];
+        let columns = images * grid_h * grid_w;
         let (shader, tiles_m, tiles_n) = match &shared {
             Some(tile) => ("conv2d_workgroup", tile.count(rows), tile.count(columns)),
             None => ("conv2d", tile.tiles_m(rows), tile.tiles_n(columns)),
@@ -188,7 +195,8 @@ fn implicit(
         bindings.extend(fused.bindings(|b| run(b, target)));
         let values = context! {
             rows, terms, row_stride, term_stride, columns, tiles_m, tiles_n, backward, bias, packed,
-            group_stride, out_vec4, out_eight,
+            group_stride, out_vec4, out_eight, grid_h, grid_w,
+            phases => phases.as_ref().map(Phases::values),
             source_channels => source[0], source_h => source[1], source_w => source[2],
             target_channels => target[0], target_h => target[1], target_w => target[2],
             blocks => groups, quarters => last.quarters(), zeros => last.elements(),
@@ -200,8 +208,9 @@ fn implicit(
         };
         let how = if packed { ", channels last" } else { "" };
         let tile = shared.map_or_else(|| tile.why(), |tile| tile.why());
+        let how = if count > 1 { format!("{how}, {count} phases of the stride") } else { how.to_owned() };
         let why = format!("{tile}{how}{}", fused.why());
-        let blocks = groups * tiles_m * tiles_n;
+        let blocks = groups * count * tiles_m * tiles_n;
         lowering.launches.push(launch(limits, shader, blocks, bindings, why, values)?);
     }
     Ok(lowering)

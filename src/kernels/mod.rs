@@ -19,6 +19,7 @@ mod matmul;
 mod optimizer;
 mod partials;
 pub(crate) mod peaks;
+mod phases;
 mod pool2d;
 mod recurrent;
 mod refusal;

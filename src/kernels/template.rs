@@ -24,6 +24,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("common/row.wgsl", include_str!("../../shaders/common/row.wgsl")),
     ("common/conv2d_terms.wgsl", include_str!("../../shaders/common/conv2d_terms.wgsl")),
     ("common/conv2d_products.wgsl", include_str!("../../shaders/common/conv2d_products.wgsl")),
+    ("common/conv2d_phases.wgsl", include_str!("../../shaders/common/conv2d_phases.wgsl")),
     ("common/conv2d_quarter.wgsl", include_str!("../../shaders/common/conv2d_quarter.wgsl")),
     ("common/winograd.wgsl", include_str!("../../shaders/common/winograd.wgsl")),
     ("argmax.wgsl", include_str!("../../shaders/argmax.wgsl")),
