@@ -15,6 +15,7 @@ macro_rules! tables {
 tables!(
     "smoke",
     "resnet50",
+    "resnet50-scaled",
     "vgg16",
     "mobilenetv2",
     "deepbench-conv",
