@@ -317,3 +317,25 @@ fn a_build_is_measured_side_by_side_with_another() {
         assert!([old, new].iter().all(|t| t.bursts.iter().sum::<usize>() == t.samples.len()));
     }
 }
+
+#[test]
+fn a_start_is_measured_in_processes_of_its_own() {
+    let (output, text) = run(&["start", "--model", "nothing"]);
+    assert!(!output.status.success() && text.contains("got nothing"), "{text}");
+    if !adapter() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("start.json");
+    let (output, text) = run(&["start", "--model", "mlp", "--pairs", "1", "--json", file.to_str().unwrap()]);
+    assert!(output.status.success(), "{text}");
+    let rows = load(&file).unwrap().rows;
+    let passes: Vec<_> = rows.iter().map(|row| row.pass.as_str()).collect();
+    assert_eq!(passes, ["cold", "warm"], "{text}");
+    assert!(rows.iter().all(|row| row.timing.as_ref().is_some_and(|t| t.samples[0] > 0.0)), "{text}");
+    let (output, text) = run(&["start", "--model", "mlp", "--kernels"]);
+    assert!(output.status.success() && text.contains("matmul"), "{text}");
+    // A process that cannot start is a failed case, and its complaint is passed on.
+    let (output, text) = run(&["start", "--model", "mlp", "--pairs", "1", "--device", "cpu"]);
+    assert!(!output.status.success() && text.contains("benchmarks measure an adapter"), "{text}");
+}
