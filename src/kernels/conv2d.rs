@@ -5,9 +5,11 @@ use super::channels_last::ChannelsLast;
 use super::partials::Layout;
 use super::phases::Phases;
 use super::tile::{Extent, Tile};
+use super::winograd::{self, Pass};
+use super::winograd_gradient::Gradient;
 use super::workgroup_tile::WorkgroupTile;
 use super::{
-    Binding, Epilogue, Limits, Lowering, Operand, Refusal, chunks, launch, partials as partial_sums, winograd,
+    Binding, Epilogue, Limits, Lowering, Operand, Refusal, chunks, launch, partials as partial_sums,
 };
 use crate::ops::{Conv2d, ConvGeometry};
 use crate::shape::Shape;
@@ -126,7 +128,8 @@ fn build(
     fused: &Epilogue,
     limits: &Limits,
 ) -> Result<Lowering, Refusal> {
-    match winograd::choose(g, backward, limits) {
+    let pass = if backward { Pass::Input } else { Pass::Forward };
+    match winograd::choose(g, pass, limits) {
         Some(tile) if limits.variant.is_some() => winograd::lower(tile, g, backward, bias, fused, limits),
         Some(tile) => winograd::lower(tile, g, backward, bias, fused, limits)
             .or_else(|_| implicit(g, backward, bias, fused, limits)),
@@ -233,7 +236,7 @@ const LONGEST_RUN: usize = 512;
 /// The most memory partial sums may take.
 const MOST_PARTIALS: usize = 32 << 20;
 
-/// Weight gradient: partial sums over runs of pixels, then their sum in order.
+/// Weight gradient: after Winograd where that was asked for or is faster and fits the device.
 pub(super) fn backward_weight(
     options: &Conv2d,
     weight: &Shape,
@@ -241,12 +244,23 @@ pub(super) fn backward_weight(
     limits: &Limits,
 ) -> Result<Lowering, Refusal> {
     let g = ConvGeometry::new(options, &inputs[1].shape, weight)?;
+    let (nothing, own) = (Epilogue::default(), Limits { variant: None, ..limits.clone() });
+    let tiled = |tile: usize| Gradient::new(tile, &g, &nothing).lower(&own);
+    match winograd::choose(&g, Pass::Weight, limits) {
+        Some(tile) if limits.variant.is_some() => tiled(tile),
+        Some(tile) => tiled(tile).or_else(|_| backward_weight_implicit(&g, weight, limits)),
+        None => backward_weight_implicit(&g, weight, limits),
+    }
+}
+
+/// Weight gradient: partial sums over runs of pixels, then their sum in order.
+fn backward_weight_implicit(g: &ConvGeometry, weight: &Shape, limits: &Limits) -> Result<Lowering, Refusal> {
     let (groups, taps) = (g.options.groups, g.r * g.s);
     let (rows, channels) = (g.k / groups, g.c / groups);
     // Split among enough workgroups, the terms are as good as rows.
     let runs_of_pixels = (g.n * g.oh * g.ow).div_ceil(LEAST_PIXELS);
     if let Some(tile) = WorkgroupTile::choose(groups * runs_of_pixels, rows, channels * taps, limits) {
-        return backward_weight_shared(&g, &tile, weight, limits);
+        return backward_weight_shared(g, &tile, weight, limits);
     }
     let (grad, input) = ([g.k, g.oh, g.ow], [g.c, g.h, g.w]);
     let (from, to) = ((Operand::Input(1), input), (Operand::Input(0), grad));
@@ -296,7 +310,7 @@ pub(super) fn backward_weight(
             quarters => last.quarters(), zeros => last.elements(),
             first_partial => partials,
             grad_vec4 => (g.oh * g.ow) % 4 == 0,
-            ..context! { ..tile.values(), ..window(&g) }
+            ..context! { ..tile.values(), ..window(g) }
         };
         partials += splits;
         let bindings = vec![run(0, grad), source, Binding::write(target)];

@@ -31,6 +31,7 @@ mod tile;
 mod tuned;
 mod variant;
 mod winograd;
+mod winograd_gradient;
 mod winograd_transforms;
 mod workgroup_tile;
 
@@ -42,7 +43,7 @@ pub use refusal::Refusal;
 pub use template::sources;
 pub use tuned::Tuned;
 pub use variant::{Variant, variants};
-pub use winograd_transforms::Transforms;
+pub use winograd_transforms::{Transforms, transposed};
 
 use crate::error::Mismatch;
 use crate::ops::Op;
@@ -195,8 +196,15 @@ pub struct Launch {
 }
 
 /// Kernels that bring operands into order or add up what others left: an op's operations are not theirs.
-const HELPERS: [&str; 5] =
-    ["channels_last", "sum_partials", "winograd_input", "winograd_output", "winograd_weight"];
+const HELPERS: [&str; 7] = [
+    "channels_last",
+    "sum_partials",
+    "winograd_error",
+    "winograd_gradient",
+    "winograd_input",
+    "winograd_output",
+    "winograd_weight",
+];
 
 impl Launch {
     /// Whether it computes the op instead of preparing or gathering.

@@ -71,6 +71,8 @@ const SOURCES: &[(&str, &str)] = &[
     ("sum_columns.wgsl", include_str!("../../shaders/sum_columns.wgsl")),
     ("sum_partials.wgsl", include_str!("../../shaders/sum_partials.wgsl")),
     ("where_.wgsl", include_str!("../../shaders/where_.wgsl")),
+    ("winograd_error.wgsl", include_str!("../../shaders/winograd_error.wgsl")),
+    ("winograd_gradient.wgsl", include_str!("../../shaders/winograd_gradient.wgsl")),
     ("winograd_input.wgsl", include_str!("../../shaders/winograd_input.wgsl")),
     ("winograd_output.wgsl", include_str!("../../shaders/winograd_output.wgsl")),
     ("winograd_weight.wgsl", include_str!("../../shaders/winograd_weight.wgsl")),

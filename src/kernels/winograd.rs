@@ -7,6 +7,7 @@
 //! *Arithmetic Complexity of Computations*, 1980, and Lavin and Gray, *Fast Algorithms for Convolutional Neural
 //! Networks*, 2016.
 
+use super::winograd_gradient::Gradient;
 use super::winograd_transforms::Transforms;
 use super::{
     Binding, Epilogue, Launch, Limits, Lowering, Operand, Refusal, Variant, chunks, launch, matmul, tile,
@@ -25,10 +26,15 @@ pub(super) fn all() -> impl Iterator<Item = Variant> {
     TILES.into_iter().map(|tile| Variant::Winograd { tile })
 }
 
-/// Those of a convolution or an input gradient of these operands.
+/// Those of a convolution or a gradient of these operands.
 pub(super) fn variants(op: &Op, inputs: &[&TensorType]) -> Vec<Variant> {
-    let (Op::Conv2d(options) | Op::Conv2dBackwardInput { options, .. }) = op else { return Vec::new() };
-    let weight = inputs.get(1).map_or(&[][..], |ty| &ty.shape[..]);
+    let (options, weight) = match op {
+        Op::Conv2d(options) | Op::Conv2dBackwardInput { options, .. } => {
+            (options, inputs.get(1).map_or(&[][..], |ty| &ty.shape[..]))
+        }
+        Op::Conv2dBackwardWeight { options, weight } => (options, &weight[..]),
+        _ => return Vec::new(),
+    };
     let applies = weight.len() == 4 && applies(options, &weight[2..]);
     all().filter(|_| applies).collect()
 }
@@ -38,9 +44,19 @@ fn applies(o: &Conv2d, kernel: &[usize]) -> bool {
     [o.stride.h, o.stride.w, o.dilation.h, o.dilation.w, o.groups] == [1; 5] && kernel == [3, 3]
 }
 
+/// What is computed of a convolution.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Pass {
+    Forward,
+    /// The gradient of the input.
+    Input,
+    /// The gradient of the weight.
+    Weight,
+}
+
 /// The tile of a convolution, if it is to be computed this way: what was asked for, or what is faster than an
 /// implicit matrix product on a CPU adapter. On GPUs it was not measured, and is left to tuning.
-pub(super) fn choose(g: &ConvGeometry, backward: bool, limits: &Limits) -> Option<usize> {
+pub(super) fn choose(g: &ConvGeometry, pass: Pass, limits: &Limits) -> Option<usize> {
     if !applies(&g.options, &[g.r, g.s]) {
         return None;
     }
@@ -49,10 +65,14 @@ pub(super) fn choose(g: &ConvGeometry, backward: bool, limits: &Limits) -> Optio
         None if tile::shuffles(limits) => {}
         _ => return None,
     }
-    let costs = TILES.map(|tile| (tile, Tiled::new(tile, g, backward, false, &Epilogue::default()).cost()));
-    let best = costs.into_iter().min_by(|a, b| a.1.total_cmp(&b.1));
-    let (rows, terms, pixels) = if backward { (g.c, g.k, g.h * g.w) } else { (g.k, g.c, g.oh * g.ow) };
-    let direct = 9.0 * rows as f64 * terms as f64 * (g.n * pixels).next_multiple_of(PRODUCT) as f64;
+    let nothing = Epilogue::default();
+    let cost = |tile| match pass {
+        Pass::Weight => Gradient::new(tile, g, &nothing).cost(),
+        _ => Tiled::new(tile, g, pass == Pass::Input, false, &nothing).cost(),
+    };
+    let best = TILES.map(|tile| (tile, cost(tile))).into_iter().min_by(|a, b| a.1.total_cmp(&b.1));
+    let pixels = if pass == Pass::Input { g.h * g.w } else { g.oh * g.ow };
+    let direct = 9.0 * g.c as f64 * g.k as f64 * (g.n * pixels).next_multiple_of(PRODUCT) as f64;
     best.filter(|(_, cost)| *cost < WIN * direct).map(|(tile, _)| tile)
 }
 
@@ -68,17 +88,17 @@ const WIN: f64 = 0.9;
 const MOST_SCRATCH: u64 = 8 << 20;
 
 /// The transformed weight, source and target.
-const WEIGHT: Operand = Operand::Workspace(0);
-const SOURCE: Operand = Operand::Workspace(1);
-const TARGET: Operand = Operand::Workspace(2);
+pub(super) const WEIGHT: Operand = Operand::Workspace(0);
+pub(super) const SOURCE: Operand = Operand::Workspace(1);
+pub(super) const TARGET: Operand = Operand::Workspace(2);
 
 /// A convolution in tiles, forward or as the gradient of its input.
-struct Tiled<'a> {
-    m: usize,
-    images: usize,
+pub(super) struct Tiled<'a> {
+    pub(super) m: usize,
+    pub(super) images: usize,
     /// Channels, height and width.
-    source: [usize; 3],
-    target: [usize; 3],
+    pub(super) source: [usize; 3],
+    pub(super) target: [usize; 3],
     /// The first row and column of the source that the first tile reads.
     begin: [isize; 2],
     /// Strides of target and source channels in the weight.
@@ -101,7 +121,7 @@ pub(super) fn lower(
 }
 
 impl<'a> Tiled<'a> {
-    fn new(m: usize, g: &ConvGeometry, backward: bool, bias: bool, fused: &'a Epilogue) -> Self {
+    pub(super) fn new(m: usize, g: &ConvGeometry, backward: bool, bias: bool, fused: &'a Epilogue) -> Self {
         let (input, output) = ([g.c, g.h, g.w], [g.k, g.oh, g.ow]);
         let [top, left] = [g.options.padding.top, g.options.padding.left].map(|pad| pad as isize);
         let (images, by_target, by_source) = (g.n, g.c * 9, 9);
@@ -125,7 +145,7 @@ impl<'a> Tiled<'a> {
     }
 
     /// Numbers that are multiplied in a tile: the matrix products of a batch.
-    fn products(&self) -> usize {
+    pub(super) fn products(&self) -> usize {
         (self.m + 2) * (self.m + 2)
     }
 
@@ -135,28 +155,34 @@ impl<'a> Tiled<'a> {
     }
 
     /// Source channels, the last ones zero, so that the products load four at a time.
-    fn terms(&self) -> usize {
+    pub(super) fn terms(&self) -> usize {
         self.source[0].next_multiple_of(4)
     }
 
     /// Tiles of some images, rounded up so that the products load eight at a time.
-    fn columns(&self, images: usize) -> usize {
+    pub(super) fn columns(&self, images: usize) -> usize {
         let [h, w] = self.tiles();
         (images * h * w).next_multiple_of(8)
     }
 
-    /// Bytes of the transformed source and target of some images.
-    fn scratch(&self, images: usize) -> [u64; 2] {
-        let bytes = |channels: usize| (self.products() * channels * self.columns(images) * 4) as u64;
-        [bytes(self.terms()), bytes(self.target[0])]
+    /// Target channels, the last ones zero, so that products whose columns they are load eight at a time.
+    pub(super) fn filters(&self) -> usize {
+        self.target[0].next_multiple_of(8)
     }
 
-    /// Runs of images that fit bindings, and [`MOST_SCRATCH`] where they can.
-    fn runs(&self, limits: &Limits) -> Result<Vec<(usize, usize)>, Refusal> {
+    /// Bytes of the transformed source and target of some images.
+    pub(super) fn scratch(&self, images: usize) -> [u64; 2] {
+        let bytes = |channels: usize| (self.products() * channels * self.columns(images) * 4) as u64;
+        [bytes(self.terms()), bytes(self.filters())]
+    }
+
+    /// Runs of images that fit bindings, and [`MOST_SCRATCH`] where they can and are not shorter than `least`.
+    pub(super) fn runs(&self, least: usize, limits: &Limits) -> Result<Vec<(usize, usize)>, Refusal> {
         let [source, target] = self.scratch(1).map(|bytes| bytes.next_multiple_of(limits.offset_alignment));
         let (from, to) = (bytes(self.source), bytes(self.target));
         let sizes = [(Operand::Input(0), from), (Operand::Output(0), to), (SOURCE, source), (TARGET, target)];
         let most = (MOST_SCRATCH / (source + target)).clamp(1, self.images as u64) as usize;
+        let most = most.max(least);
         // Runs of one length have the same kernels.
         let even = self.images.div_ceil(self.images.div_ceil(most)) as u64;
         let largest = sizes.iter().map(|(_, bytes)| *bytes).max().unwrap_or(1);
@@ -166,14 +192,14 @@ impl<'a> Tiled<'a> {
     }
 
     fn lower(&self, limits: &Limits) -> Result<Lowering, Refusal> {
-        let runs = self.runs(limits)?;
+        let runs = self.runs(1, limits)?;
         let longest = runs.iter().map(|(_, images)| *images).max().unwrap_or(0);
         let [source, target] = self.scratch(longest);
         let weight = (self.products() * self.target[0] * self.terms() * 4) as u64;
         let mut launches = vec![self.weight(limits)?];
         for (first, images) in runs {
             launches.extend([
-                self.source(first, images, limits)?,
+                self.source(Operand::Input(0), first, images, limits)?,
                 self.product(images, limits)?,
                 self.target(first, images, limits)?,
             ]);
@@ -183,18 +209,18 @@ impl<'a> Tiled<'a> {
     }
 
     /// What all kernels are told.
-    fn values(&self, images: usize) -> Value {
+    pub(super) fn values(&self, images: usize) -> Value {
         let [tiles_h, tiles_w] = self.tiles();
         let ([source_channels, source_h, source_w], [rows, target_h, target_w]) = (self.source, self.target);
         context! {
             m => self.m, n => self.m + 2, source_channels, source_h, source_w, rows, target_h, target_w,
-            terms => self.terms(), tiles_h, tiles_w, tiles => images * tiles_h * tiles_w,
+            terms => self.terms(), filters => self.filters(), tiles_h, tiles_w, tiles => images * tiles_h * tiles_w,
             columns => self.columns(images), backward => self.backward, bias => self.bias,
             transforms => Transforms::new(self.m).values(),
         }
     }
 
-    fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         format!("Winograd F({m}x{m}, 3x3)", m = self.m)
     }
 
@@ -206,13 +232,19 @@ impl<'a> Tiled<'a> {
         launch(limits, "winograd_weight", groups, bindings, format!("{}, weight", self.name()), values)
     }
 
-    fn source(&self, first: usize, images: usize, limits: &Limits) -> Result<Launch, Mismatch> {
+    pub(super) fn source(
+        &self,
+        from: Operand,
+        first: usize,
+        images: usize,
+        limits: &Limits,
+    ) -> Result<Launch, Mismatch> {
         let [begin_y, begin_x] = self.begin;
         let pairs = self.source[2].is_multiple_of(2);
         let values = context! { begin_y, begin_x, pairs, wide => limits.wide_loads, ..self.values(images) };
         let groups = (self.terms() * self.columns(images) / 4).div_ceil(LANES);
         let bindings = vec![
-            run(Binding::read(Operand::Input(0)), self.source, first, images),
+            run(Binding::read(from), self.source, first, images),
             Binding::write(SOURCE).range(0, self.scratch(images)[0]),
         ];
         launch(limits, "winograd_input", groups, bindings, format!("{}, source", self.name()), values)
@@ -251,7 +283,7 @@ impl<'a> Tiled<'a> {
 }
 
 /// Invocations of a workgroup of the transforms.
-const LANES: usize = 64;
+pub(super) const LANES: usize = 64;
 
 /// Bytes of an image.
 fn bytes(image: [usize; 3]) -> u64 {
@@ -259,7 +291,7 @@ fn bytes(image: [usize; 3]) -> u64 {
 }
 
 /// Some images of a tensor.
-fn run(binding: Binding, image: [usize; 3], first: usize, images: usize) -> Binding {
+pub(super) fn run(binding: Binding, image: [usize; 3], first: usize, images: usize) -> Binding {
     binding.range(first as u64 * bytes(image), images as u64 * bytes(image))
 }
 

@@ -32,6 +32,12 @@ fn times(polynomial: &[f64], root: f64) -> Vec<f64> {
     shifted.zip(scaled).map(|(a, b)| a + b).collect()
 }
 
+/// The columns of a matrix.
+pub fn transposed(matrix: &[Vec<f64>]) -> Vec<Vec<f64>> {
+    let columns = matrix.first().map_or(0, Vec::len);
+    (0..columns).map(|column| matrix.iter().map(|row| row[column]).collect()).collect()
+}
+
 impl Transforms {
     /// After Toom and Cook: polynomials are multiplied at points `p`, where they are `sum p^i c_i`, and what they
     /// are elsewhere follows from Lagrange's polynomials, whose divisors go to the weight.
@@ -70,6 +76,8 @@ impl Transforms {
         let rows = |matrix: &[Vec<f64>]| matrix.iter().map(terms).collect::<Vec<_>>();
         context! {
             source => rows(&self.source), weight => rows(&self.weight), target => rows(&self.target),
+            // Their transposes, on the way back.
+            error => rows(&transposed(&self.target)), taps => rows(&transposed(&self.weight)),
         }
     }
 }

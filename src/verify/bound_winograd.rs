@@ -5,7 +5,8 @@
 //! numbers: `S` is Winograd's own algorithm on sizes, and `K` the products that are added up, one a source channel,
 //! and the roundings on the longest way through the transforms. The size of what a row of a transform gives is its
 //! value and the root of the sum of its squared terms, as numbers that are rounded each on its own add up; products
-//! of channels, whose partial sums are rounded together, add up as they are.
+//! of channels, whose partial sums are rounded together, add up as they are. The gradient of the weight is the same
+//! algorithm on the way back: what is added up is one product a tile.
 //!
 //! The matrices of 2x2 tiles are powers of two. There integers give exact results where the algorithm on absolute
 //! values stays small enough.
@@ -13,7 +14,7 @@
 use super::bound::{Errors, each, largest, run, sum_error, unit};
 use super::oracle::Estimate;
 use crate::error::Result;
-use crate::kernels::Transforms;
+use crate::kernels::{Transforms, transposed};
 use crate::ops::{Conv2d, Op};
 use crate::reference::Array;
 
@@ -93,9 +94,8 @@ impl Tiles {
         let (m, n, t) = (self.m, self.m + 2, &self.transforms);
         let dim = |array: &Array, d: usize| array.ty.shape[d];
         let (channels, rows) = (dim(&source.array, 1), dim(target, 1));
-        let [h, w] = [2, 3].map(|d| dim(&source.array, d));
         let [target_h, target_w] = [2, 3].map(|d| dim(target, d));
-        let [source_sizes, weight_sizes] = [source, weight].map(Estimate::upper);
+        let (source_tiles, weight_sizes) = (Patches::new(source), weight.upper());
         let filter = |i: usize| {
             let (row, c) = (i / channels, i % channels);
             let tap = |values: &[f64], i: usize| match back {
@@ -110,19 +110,11 @@ impl Tiles {
         for image in 0..dim(target, 0) {
             for (y, x) in (0..target_h).step_by(m).flat_map(|y| (0..target_w).step_by(m).map(move |x| (y, x)))
             {
-                let place = |i: usize| {
-                    let sy = usize::try_from((y + i / n) as isize + begin[0]).ok().filter(|y| *y < h)?;
-                    let sx = usize::try_from((x + i % n) as isize + begin[1]).ok().filter(|x| *x < w)?;
-                    Some(sy * w + sx)
-                };
-                let places: Vec<Option<usize>> = (0..n * n).map(place).collect();
                 let mut products = vec![0.0; n * n];
+                let first = [y as isize + begin[0], x as isize + begin[1]];
                 let tile = |c: usize| {
-                    let plane = (image * channels + c) * h * w;
-                    let pixels = |values: &[f64]| -> Vec<f64> {
-                        places.iter().map(|p| p.map_or(0.0, |p| values[plane + p])).collect()
-                    };
-                    size.of(&t.source, &pixels(&source.array.data), &pixels(&source_sizes.data))
+                    let [values, sizes] = source_tiles.cut(image, c, first, n);
+                    size.of(&t.source, &values, &sizes)
                 };
                 let tiles: Vec<Vec<f64>> = (0..channels).map(tile).collect();
                 for row in 0..rows {
@@ -143,11 +135,54 @@ impl Tiles {
         sums
     }
 
-    fn roundings(&self) -> usize {
-        [&self.transforms.source, &self.transforms.weight, &self.transforms.target]
-            .map(roundings_of)
-            .iter()
-            .sum()
+    /// The size of each number of the weight's gradient.
+    fn gradients(
+        &self,
+        size: Size,
+        [error, source]: [&Estimate; 2],
+        weight: &Array,
+        begin: [isize; 2],
+    ) -> Vec<f64> {
+        let (m, n, t) = (self.m, self.m + 2, &self.transforms);
+        let [images, filters, error_h, error_w] = [0, 1, 2, 3].map(|d| error.array.ty.shape[d]);
+        let channels = source.array.ty.shape[1];
+        let (spread, gathered) = (transposed(&t.target), transposed(&t.weight));
+        let (error_tiles, source_tiles) = (Patches::new(error), Patches::new(source));
+        let mut products = vec![0.0; filters * channels * n * n];
+        let tiles = (0..images).flat_map(|image| {
+            let lines = (0..error_h).step_by(m);
+            lines.flat_map(move |y| (0..error_w).step_by(m).map(move |x| (image, y as isize, x as isize)))
+        });
+        for (image, y, x) in tiles {
+            let of =
+                |patches: &Patches<'_>, count: usize, matrix: &Matrix, side: usize, [y, x]: [isize; 2]| {
+                    let tile = |c: usize| {
+                        let [values, sizes] = patches.cut(image, c, [y, x], side);
+                        size.of(matrix, &values, &sizes)
+                    };
+                    (0..count).map(tile).collect::<Vec<_>>()
+                };
+            let errors = of(&error_tiles, filters, &spread, m, [y, x]);
+            let sources = of(&source_tiles, channels, &t.source, n, [y + begin[0], x + begin[1]]);
+            let pairs = errors.iter().flat_map(|e| sources.iter().map(move |s| (e, s)));
+            for (sum, (e, s)) in products.chunks_mut(n * n).zip(pairs) {
+                sum.iter_mut().zip(e.iter().zip(s)).for_each(|(sum, (e, s))| *sum += e * s);
+            }
+        }
+        debug_assert_eq!(weight.data.len(), filters * channels * 9);
+        // No value of its own: the signs of the products are not known.
+        products.chunks(n * n).flat_map(|p| size.of(&gathered, &vec![0.0; n * n], p)).collect()
+    }
+
+    /// Roundings on the longest way through the transforms.
+    fn roundings(&self, of_weight: bool) -> usize {
+        let Transforms { source, weight, target } = &self.transforms;
+        let others = [weight, target];
+        let others: usize = match of_weight {
+            true => others.map(|matrix| roundings_of(&transposed(matrix))).iter().sum(),
+            false => others.map(roundings_of).iter().sum(),
+        };
+        roundings_of(source) + others
     }
 
     /// Whether the transforms of small integers are exact.
@@ -157,14 +192,38 @@ impl Tiles {
     }
 }
 
+/// Values and sizes of images.
+struct Patches<'a> {
+    values: &'a Array,
+    sizes: Array,
+}
+
+impl<'a> Patches<'a> {
+    fn new(of: &'a Estimate) -> Self {
+        Self { values: &of.array, sizes: of.upper() }
+    }
+
+    /// `side x side` pixels of a channel, zero outside the image.
+    fn cut(&self, image: usize, channel: usize, [y, x]: [isize; 2], side: usize) -> [Vec<f64>; 2] {
+        let [channels, h, w] = [1, 2, 3].map(|d| self.values.ty.shape[d]);
+        let place = |i: usize| {
+            let y = usize::try_from(y + (i / side) as isize).ok().filter(|y| *y < h)?;
+            let x = usize::try_from(x + (i % side) as isize).ok().filter(|x| *x < w)?;
+            Some(((image * channels + channel) * h + y) * w + x)
+        };
+        [&self.values.data, &self.sizes.data]
+            .map(|data| (0..side * side).map(|i| place(i).map_or(0.0, |at| data[at])).collect())
+    }
+}
+
 /// Binary places that the transforms of the weight add: 1/2 from both sides.
 const PLACES: i32 = 2;
 
-/// The errors of a convolution or an input gradient that is computed in tiles of `m x m`.
+/// The errors of a convolution or a gradient that is computed in tiles of `m x m`.
 pub(super) fn errors(m: usize, op: &Op, inputs: &[&Estimate], output: &Array) -> Result<Errors> {
     let (back, Conv2d { padding, .. }) = match op {
         Op::Conv2dBackwardInput { options, .. } => (true, *options),
-        Op::Conv2d(options) => (false, *options),
+        Op::Conv2d(options) | Op::Conv2dBackwardWeight { options, .. } => (false, *options),
         _ => return Ok(None),
     };
     let tiles = Tiles::new(m);
@@ -176,7 +235,12 @@ pub(super) fn errors(m: usize, op: &Op, inputs: &[&Estimate], output: &Array) ->
         }
         Array { ty: output.ty.clone(), data: sums }
     };
-    let sums = |size: Size| with_bias(tiles.sums(size, [inputs[0], inputs[1]], output, begin, back));
+    let operands = [inputs[0], inputs[1]];
+    let of_weight = is_of_weight(op);
+    let sums = |size: Size| match of_weight {
+        true => with_bias(tiles.gradients(size, operands, output, begin)),
+        false => with_bias(tiles.sums(size, operands, output, begin, back)),
+    };
     let exact = inputs.iter().all(|e| e.error.is_none());
     if exact && tiles.exact() {
         let units: Vec<i32> = inputs.iter().map(|e| unit(&e.array)).collect();
@@ -195,12 +259,20 @@ pub(super) fn errors(m: usize, op: &Op, inputs: &[&Estimate], output: &Array) ->
             Some(upper.data.into_iter().zip(lower.data).map(|(u, l)| u - l).collect::<Vec<_>>())
         }
     };
-    let terms = inputs[0].array.ty.shape[1] + tiles.roundings();
+    let added = match (&inputs[0].array.ty.shape[..], of_weight) {
+        ([images, _, h, w], true) => images * h.div_ceil(m) * w.div_ceil(m),
+        (shape, _) => shape[1],
+    };
+    let terms = added + tiles.roundings(of_weight);
     let passed_on = |i: usize| passed_on.as_ref().map_or(0.0, |p| p[i]);
     Ok(each(output, |i, v| passed_on(i) + sum_error(sums.data[i], terms, v)))
 }
 
+fn is_of_weight(op: &Op) -> bool {
+    matches!(op, Op::Conv2dBackwardWeight { .. })
+}
+
 /// Roundings on the longest way through the transforms.
-pub(super) fn roundings(m: usize) -> usize {
-    Tiles::new(m).roundings()
+pub(super) fn roundings(m: usize, op: &Op) -> usize {
+    Tiles::new(m).roundings(is_of_weight(op))
 }

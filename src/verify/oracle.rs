@@ -147,7 +147,7 @@ fn evaluate(op: &Op, inputs: &[&Estimate], tile: TileOf<'_>) -> Result<Vec<Estim
     let count = terms(op, &types).filter(|_| exact);
     let out_types: Vec<&TensorType> = outputs.iter().map(|a| &a.ty).collect();
     let tile = tile(op, &types, &out_types);
-    let count = count.map(|terms| terms + tile.map_or(0, super::bound_winograd::roundings));
+    let count = count.map(|terms| terms + tile.map_or(0, |m| super::bound_winograd::roundings(m, op)));
     let errors: Vec<Errors> = match tile {
         Some(m) => vec![super::bound_winograd::errors(m, op, inputs, &outputs[0])?],
         None => errors(op, inputs, &outputs)?,
