@@ -67,3 +67,23 @@ fn the_executor_does_what_the_plan_counts() {
         assert_eq!(step.count().expect("a second step"), expected, "{}: the second step", model.name);
     }
 }
+
+/// Blocks whose inputs outlive them leave gaps of all sizes; no reuse can be below what is alive at once.
+#[test]
+fn residual_blocks_take_little_more_memory_than_what_is_alive() {
+    let device = Device::auto().expect("a device that opens");
+    for device in [&Device::cpu(), &device] {
+        for model in MODELS.iter().filter(|model| model.name.contains("resnet-like")) {
+            for batch in [5, model.batch, 64] {
+                let step = TrainStep::new(device, model, batch).expect("a model that compiles");
+                let memory = step.program.memory();
+                let ratio = memory.activations as f64 / memory.activations_at_least as f64;
+                assert!(
+                    (1.0..=1.15).contains(&ratio),
+                    "batch {batch} on {}: {memory}, {ratio}",
+                    device.describe()
+                );
+            }
+        }
+    }
+}

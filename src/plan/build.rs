@@ -4,7 +4,7 @@ use super::batch::batch;
 use super::common::merge;
 use super::fold::fold;
 use super::fuse::{Group, fuse};
-use super::memory::{Life, assign, padded};
+use super::memory::{Life, Rules, assign, padded};
 use super::rewrite::rewrite;
 use super::views::{Place, is_view, places};
 use super::{Bound, BufferId, BufferKind, BufferPlan, Dispatch, Memory, Named, Output, Plan, State, Step};
@@ -108,7 +108,7 @@ impl<'a> Builder<'a> {
         let bytes = padded(bytes);
         self.plan.buffers.push(BufferPlan { bytes, kind: BufferKind::Slot });
         let first = self.plan.steps.len();
-        self.lives.push(Life { what, bytes, first, last: END, buffer });
+        self.lives.push(Life { what, bytes, first, last: END, buffer, offset: 0 });
         buffer
     }
 
@@ -301,34 +301,69 @@ impl<'a> Builder<'a> {
 
     /// Lets lives that do not overlap lie in one buffer.
     fn share(&mut self) {
+        let rules = self.rules();
         let end = self.plan.steps.len().saturating_sub(1);
         self.lives.iter_mut().for_each(|l| l.last = l.last.min(end).max(l.first));
-        let (slot_of, sizes) = assign(&self.lives);
-        let mut place = vec![0; self.plan.buffers.len()];
+        let (spots, sizes) = assign(&self.lives, &rules);
+        let mut place = vec![(0, 0); self.plan.buffers.len()];
         let mut buffers = Vec::new();
         for (old, buffer) in self.plan.buffers.iter().enumerate().filter(|(_, b)| b.kind != BufferKind::Slot)
         {
-            place[old] = buffers.len();
+            place[old] = (buffers.len(), 0);
             buffers.push(buffer.clone());
         }
-        for (life, slot) in self.lives.iter_mut().zip(slot_of) {
-            place[life.buffer] = buffers.len() + slot;
-            life.buffer = buffers.len() + slot;
+        for (life, spot) in self.lives.iter_mut().zip(spots) {
+            let buffer = buffers.len() + spot.slot;
+            place[life.buffer] = (buffer, spot.offset);
+            (life.buffer, life.offset) = (buffer, spot.offset);
         }
         buffers.extend(sizes.into_iter().map(|bytes| BufferPlan { bytes, kind: BufferKind::Slot }));
         let plan = &mut self.plan;
         plan.buffers = buffers;
         for step in &mut plan.steps {
             match step {
-                Step::Dispatch(d) => d.bindings.iter_mut().for_each(|b| b.buffer = place[b.buffer]),
-                Step::Copy { from, to, .. } => (*from, *to) = (place[*from], place[*to]),
+                Step::Dispatch(d) => d.bindings.iter_mut().for_each(|b| {
+                    let (buffer, offset) = place[b.buffer];
+                    (b.buffer, b.offset) = (buffer, b.offset + offset);
+                }),
+                Step::Copy { from, to, .. } => (*from, *to) = (place[*from].0, place[*to].0),
             }
         }
         let named = plan.inputs.iter_mut().chain(plan.states.iter_mut().map(|s| &mut s.named));
-        named.for_each(|n| n.buffer = place[n.buffer]);
-        plan.outputs.iter_mut().for_each(|o| o.buffer = place[o.buffer]);
-        self.buffer.values_mut().for_each(|b| *b = place[*b]);
+        named.for_each(|n| n.buffer = place[n.buffer].0);
+        plan.outputs.iter_mut().for_each(|o| o.buffer = place[o.buffer].0);
+        self.buffer.values_mut().for_each(|b| *b = place[*b].0);
         plan.lives = std::mem::take(&mut self.lives);
+    }
+
+    /// What is copied or outlives the run begins its slot. WebGPU forbids a dispatch to write into a buffer that it
+    /// also reads.
+    fn rules(&self) -> Rules {
+        let life_of: HashMap<BufferId, usize> =
+            self.lives.iter().enumerate().map(|(i, life)| (life.buffer, i)).collect();
+        let mut first: Vec<bool> = self.lives.iter().map(|life| life.last == END).collect();
+        let mut apart = vec![Vec::new(); self.lives.len()];
+        for step in &self.plan.steps {
+            match step {
+                Step::Copy { from, to, .. } => {
+                    [from, to].iter().filter_map(|b| life_of.get(b)).for_each(|&life| first[life] = true);
+                }
+                Step::Dispatch(d) => {
+                    let bound = d.bindings.iter().filter_map(|b| Some((*life_of.get(&b.buffer)?, b.write)));
+                    let bound: Vec<(usize, bool)> = bound.collect();
+                    for (i, &(a, a_writes)) in bound.iter().enumerate() {
+                        for &(b, _) in
+                            bound[..i].iter().filter(|(b, writes)| *b != a && (a_writes || *writes))
+                        {
+                            apart[a].push(b);
+                            apart[b].push(a);
+                        }
+                    }
+                }
+            }
+        }
+        let Limits { offset_alignment: alignment, max_buffer_bytes: largest, .. } = *self.limits;
+        Rules { apart, first, alignment, largest }
     }
 
     fn memory(&self, activations_without_reuse: u64) -> Memory {

@@ -108,12 +108,13 @@ fn memory(plan: &Plan, alive: &[u64]) {
     there.sort_by_key(|l| std::cmp::Reverse(l.bytes));
     for life in there.iter().take(LARGEST) {
         println!(
-            "         {:7.2} MiB  {} (steps {} to {}, buffer {})",
+            "         {:7.2} MiB  {} (steps {} to {}, buffer {} from byte {})",
             mib(life.bytes),
             life.what,
             life.first,
             life.last,
-            life.buffer
+            life.buffer,
+            life.offset
         );
     }
     if there.len() > LARGEST {
