@@ -31,11 +31,20 @@ impl ChannelsLast {
         (self.elements() + zeros) as u64 * 16
     }
 
+    /// Neighbours of the second dimension that one load takes: four where they lie side by side at aligned places.
+    fn run(&self) -> usize {
+        let [outer, inner, middle, channel] = self.strides;
+        let fours = [self.sizes[1], outer, middle, channel].iter().all(|n| n.is_multiple_of(4));
+        if inner == 1 && fours { 4 } else { 1 }
+    }
+
     /// The launch that packs `from` into a workspace.
     pub(super) fn launch(&self, from: Binding, to: Operand, limits: &Limits) -> Result<Launch, Mismatch> {
         let [outer, inner, middle] = self.sizes;
+        let run = self.run();
         let values = context! {
-            outer, inner, middle,
+            outer, inner, middle, run,
+            wide => limits.wide_loads,
             channels => self.channels,
             quarters => self.quarters(),
             elements => self.elements(),
@@ -43,7 +52,9 @@ impl ChannelsLast {
             zeros => self.zeros,
         };
         let bindings = vec![from, Binding::write(to).range(0, self.bytes())];
-        let groups = (self.bytes() as usize / 16).div_ceil(64);
-        launch(limits, "channels_last", groups, bindings, "four channels a vec4", values)
+        let zeros = if self.zeros { self.quarters() } else { 0 };
+        let groups = (self.elements() / run + zeros).div_ceil(64);
+        let why = if run == 4 { "four channels a vec4, of four pixels" } else { "four channels a vec4" };
+        launch(limits, "channels_last", groups, bindings, why, values)
     }
 }
