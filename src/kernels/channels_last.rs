@@ -31,24 +31,40 @@ impl ChannelsLast {
         (self.elements() + zeros) as u64 * 16
     }
 
-    /// Neighbours of the second dimension that one load takes: four where they lie side by side at aligned places.
-    fn run(&self) -> usize {
-        let [outer, inner, middle, channel] = self.strides;
-        let fours = [self.sizes[1], outer, middle, channel].iter().all(|n| n.is_multiple_of(4));
-        if inner == 1 && fours { 4 } else { 1 }
+    /// Whether the source already lies so.
+    pub(super) fn in_place(&self) -> bool {
+        let ([_, inner, middle], channels) = (self.sizes, self.channels);
+        let lies = [middle * inner * channels, middle * channels, channels, 1];
+        // The stride of a dimension of one element is never taken.
+        let same = |d: usize| self.strides[d] == lies[d] || self.sizes.get(d) == Some(&1);
+        channels.is_multiple_of(4) && !self.zeros && (0..4).all(same)
+    }
+
+    /// The three dimensions and their strides, the second longer than 1 where it can be: an invocation's neighbours
+    /// lie along it.
+    fn dimensions(&self) -> ([usize; 3], [usize; 4]) {
+        let ([outer, inner, middle], [so, si, sm, sc]) = (self.sizes, self.strides);
+        if inner == 1 {
+            ([outer, middle, 1], [so, sm, si, sc])
+        } else {
+            ([outer, inner, middle], [so, si, sm, sc])
+        }
     }
 
     /// The launch that packs `from` into a workspace.
     pub(super) fn launch(&self, from: Binding, to: Operand, limits: &Limits) -> Result<Launch, Mismatch> {
-        let [outer, inner, middle] = self.sizes;
-        let run = self.run();
+        let ([outer, inner, middle], strides) = self.dimensions();
+        // Four neighbours are one load where they lie side by side at aligned places.
+        let aligned = |(size, stride): (usize, usize)| size == 1 || stride.is_multiple_of(4);
+        let others = [(outer, strides[0]), (middle, strides[2]), (self.channels, strides[3])];
+        let fours = strides[1] == 1 && inner.is_multiple_of(4) && others.into_iter().all(aligned);
+        let run = if fours { 4 } else { 1 };
         let values = context! {
-            outer, inner, middle, run,
+            outer, inner, middle, run, strides,
             wide => limits.wide_loads,
             channels => self.channels,
             quarters => self.quarters(),
             elements => self.elements(),
-            strides => self.strides,
             zeros => self.zeros,
         };
         let bindings = vec![from, Binding::write(to).range(0, self.bytes())];

@@ -207,10 +207,15 @@ fn implicit(
     let out_vec4 = phases.is_none() && (target[1] * target[2]) % 4 == 0;
     let out_eight = tile.eight() && shared.is_none() && out_vec4 && (target[1] * target[2]).is_multiple_of(8);
     let mut lowering = Lowering::default();
+    let mut weights = Binding::read(Operand::Input(1));
     if packed {
         let longest = runs.iter().map(|(_, images)| *images).max().unwrap_or(0);
-        lowering.workspaces = vec![channels_last(longest, source, groups).bytes(), weight.bytes()];
-        lowering.launches.push(weight.launch(Binding::read(Operand::Input(1)), PACKED_WEIGHT, limits)?);
+        lowering.workspaces = vec![channels_last(longest, source, groups).bytes()];
+        if !weight.in_place() {
+            lowering.workspaces.push(weight.bytes());
+            lowering.launches.push(weight.launch(weights, PACKED_WEIGHT, limits)?);
+            weights = Binding::read(PACKED_WEIGHT);
+        }
     }
     for (first, images) in runs {
         let columns = images * grid_h * grid_w;
@@ -222,12 +227,12 @@ fn implicit(
             b.range(first as u64 * bytes(image), images as u64 * bytes(image))
         };
         let source_binding = run(Binding::read(Operand::Input(0)), source);
-        let mut bindings = vec![source_binding, Binding::read(Operand::Input(1))];
+        let mut bindings = vec![source_binding, weights];
         let last = channels_last(images, source, groups);
         if packed {
             lowering.launches.push(last.launch(source_binding, PACKED_SOURCE, limits)?);
             let packed_source = Binding::read(PACKED_SOURCE).range(0, last.bytes());
-            bindings = vec![packed_source, Binding::read(PACKED_WEIGHT)];
+            bindings = vec![packed_source, weights];
         }
         bindings.extend(bias.then(|| Binding::read(Operand::Input(2))));
         bindings.push(run(Binding::write(Operand::Output(0)), target));
