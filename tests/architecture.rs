@@ -55,7 +55,13 @@ const STEMS: [Stem; 17] = [
     stem(
         "conv2d",
         "conv2d",
-        &["conv2d", "conv2d_backward_weight", "conv2d_backward_weight_workgroup", "conv2d_workgroup"],
+        &[
+            "conv2d",
+            "conv2d_backward_weight",
+            "conv2d_backward_weight_workgroup",
+            "conv2d_spread",
+            "conv2d_workgroup",
+        ],
     ),
     stem("copy", "copy", &["copy", "narrow_backward"]),
     stem("cross_entropy", "cross_entropy", &["cross_entropy", "cross_entropy_backward"]),
@@ -101,6 +107,7 @@ const SHARED: [(&str, &[&str]); 5] = [
             "partials",
             "phases",
             "peaks",
+            "pointwise",
             "refusal",
             "template",
             "tile",

@@ -4,14 +4,15 @@
 use super::channels_last::ChannelsLast;
 use super::partials::Layout;
 use super::phases::Phases;
-use super::tile::{self, Extent, Tile};
+use super::tile::{Extent, Tile};
 use super::winograd::{self, Pass};
 use super::winograd_gradient::Gradient;
 use super::workgroup_tile::WorkgroupTile;
 use super::{
-    Binding, Epilogue, Limits, Lowering, Operand, Refusal, chunks, launch, matmul, partials as partial_sums,
+    Binding, Epilogue, Limits, Lowering, Operand, Refusal, chunks, launch, partials as partial_sums,
+    pointwise,
 };
-use crate::ops::{Conv2d, ConvGeometry, MatMul};
+use crate::ops::{Conv2d, ConvGeometry};
 use crate::shape::Shape;
 use crate::tensor::TensorType;
 use minijinja::{Value, context};
@@ -129,48 +130,20 @@ fn build(
     fused: &Epilogue,
     limits: &Limits,
 ) -> Result<Lowering, Refusal> {
+    if let Some(dense) = if backward { pointwise::dense(g) } else { None } {
+        let pixels = build(&dense, true, false, &Epilogue::default(), limits)?;
+        return pointwise::spread(g, pixels, fused, limits);
+    }
     let pass = if backward { Pass::Input } else { Pass::Forward };
     match winograd::choose(g, pass, limits) {
         Some(tile) if limits.variant.is_some() => winograd::lower(tile, g, backward, bias, fused, limits),
         Some(tile) => winograd::lower(tile, g, backward, bias, fused, limits)
             .or_else(|_| implicit(g, backward, bias, fused, limits)),
-        None if !bias && is_product(g, backward, limits) => product(g, backward, fused, limits),
+        None if !bias && pointwise::is_product(g, backward, limits) => {
+            pointwise::product(g, backward, fused, limits)
+        }
         None => implicit(g, backward, bias, fused, limits),
     }
-}
-
-/// The most source channels for which products of whole images pay: the lines of more do not stay in a core's cache.
-const MOST_CHANNELS: usize = 128;
-
-/// Whether a convolution of single pixels is to be computed as matrix products of the weight and each image, channels
-/// by pixels. On a CPU adapter that takes 0.54 to 0.97 of the time of packed images where pixels are loaded eight at a
-/// time; on GPUs it was not measured.
-fn is_product(g: &ConvGeometry, backward: bool, limits: &Limits) -> bool {
-    let measured = tile::shuffles(limits) && limits.wide_loads && limits.variant.is_none();
-    let few = if backward { g.k } else { g.c } <= MOST_CHANNELS;
-    measured && pointwise(g) && g.options.groups == 1 && few && (g.h * g.w).is_multiple_of(8)
-}
-
-/// Matrix products of the weight and each image.
-fn product(g: &ConvGeometry, backward: bool, fused: &Epilogue, limits: &Limits) -> Result<Lowering, Refusal> {
-    let Sum { source, target, terms, .. } = Sum::new(g, backward);
-    let sizes = [(Operand::Input(0), bytes(source)), (Operand::Output(0), bytes(target))];
-    let options = MatMul { trans_a: backward, ..MatMul::default() };
-    let mut lowering = Lowering::default();
-    for (first, images) in chunks(g.n, &sizes, limits)? {
-        let run = |b: Binding, image: [usize; 3]| {
-            b.range(first as u64 * bytes(image), images as u64 * bytes(image))
-        };
-        let mut bindings =
-            vec![Binding::read(Operand::Input(1)), run(Binding::read(Operand::Input(0)), source)];
-        bindings.push(run(Binding::write(Operand::Output(0)), target));
-        bindings.extend(fused.bindings(|b| run(b, target)));
-        let shapes = [[g.k, g.c].into(), [images, terms, g.h * g.w].into()];
-        let mut launch = matmul::product(&options, fused, [&shapes[0], &shapes[1]], false, bindings, limits)?;
-        launch.why = format!("{images} products of the weight and an image, {}", launch.why);
-        lowering.launches.push(launch);
-    }
-    Ok(lowering)
 }
 
 /// An implicit matrix product: one launch for as many images as fit a binding.
@@ -245,7 +218,7 @@ fn implicit(
             target_channels => target[0], target_h => target[1], target_w => target[2],
             blocks => groups, quarters => last.quarters(), zeros => last.elements(),
             wide => limits.wide_loads,
-            pointwise => pointwise(g),
+            pointwise => pointwise::in_place(g),
             ..context! { ..shared.map_or_else(|| tile.values(), |tile| tile.values()), ..context! {
                 ..window(g), ..fused.values(if bias { 4 } else { 3 }, out_vec4)
             } }
@@ -258,13 +231,6 @@ fn implicit(
         lowering.launches.push(launch(limits, shader, blocks, bindings, why, values)?);
     }
     Ok(lowering)
-}
-
-/// Whether a pixel is computed from the one that lies where it lies, and four neighbours can be loaded at once.
-fn pointwise(g: &ConvGeometry) -> bool {
-    let Conv2d { stride, padding, .. } = g.options;
-    let in_place = g.r * g.s == 1 && stride.h == 1 && stride.w == 1 && padding.top == 0 && padding.left == 0;
-    in_place && (g.h, g.w) == (g.oh, g.ow) && (g.h * g.w).is_multiple_of(4)
 }
 
 /// Workgroups that are enough to fill a large device.

@@ -20,6 +20,7 @@ mod optimizer;
 mod partials;
 pub(crate) mod peaks;
 mod phases;
+mod pointwise;
 mod pool2d;
 mod recurrent;
 mod refusal;
@@ -196,8 +197,9 @@ pub struct Launch {
 }
 
 /// Kernels that bring operands into order or add up what others left: an op's operations are not theirs.
-const HELPERS: [&str; 7] = [
+const HELPERS: [&str; 8] = [
     "channels_last",
+    "conv2d_spread",
     "sum_partials",
     "winograd_error",
     "winograd_gradient",
