@@ -30,6 +30,17 @@ const SMALL: [&str; 10] = [
     "input=1x1000x1x1 weight=1000x1x1x1 groups=1000",
 ];
 
+/// Single pixels: as products of whole images; with strides, whose gradients have zeros between, in fours, in pairs and
+/// alone.
+const POINTWISE: [&str; 6] = [
+    "input=3x12x8x8 weight=9x12x1x1",
+    "input=2x8x16x12 weight=40x8x1x1",
+    "input=2x6x12x12 weight=8x3x1x1 stride=2 groups=2",
+    "input=2x5x10x12 weight=7x5x1x1 stride=3x2",
+    "input=2x5x6x12 weight=7x5x1x1 stride=2x3",
+    "input=2x5x9x9 weight=7x5x1x1 stride=2",
+];
+
 /// A row of the table: its tag, its fields, whether it is large, and whether it is valid.
 struct Row {
     tag: &'static str,
@@ -74,6 +85,13 @@ pub(super) fn lines() -> Vec<String> {
         let shapes = format!("input=2x{}x5x6 weight=18x{c}x3x3", 2 * c);
         lines.push(format!("conv2d {shapes} bias padding=1 groups=2 data={data} tag=packed_groups"));
     }
+    for fields in POINTWISE {
+        lines.extend(
+            ["integers:3", "real:1"].map(|data| format!("conv2d {fields} data={data} tag=pointwise")),
+        );
+    }
+    // Enough tiles for two runs of images.
+    lines.push("conv2d input=56x32x14x14 weight=40x32x3x3 padding=1 data=integers:1 tag=runs".into());
     lines
 }
 
