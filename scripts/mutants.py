@@ -183,6 +183,7 @@ FOUND = {
     "gradients": "finite differences",
     "fusion": "fused chains",
     "lib": "the pass's own tests",
+    "counters": "counted work",
 }
 
 
