@@ -21,15 +21,20 @@ fn winograd_gradient(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local
   if (at >= CHANNELS * QUARTERS) { return; }
   {% for j in range(n) %}
   {% for l in range(n) %}
-  {% if runs == 1 %}
-  let p{{ j }}_{{ l }} = four(products[at + {{ j * n + l }}u * SIZE]);
-  {% else %}
-  var p{{ j }}_{{ l }} = vec4<f32>();
-  for (var run = 0u; run < {{ runs }}u; run++) {
-    p{{ j }}_{{ l }} += four(products[at + (run * {{ n * n }}u + {{ j * n + l }}u) * SIZE]);
+  {{ "let" if runs == 1 else "var" }} p{{ j }}_{{ l }} = four(products[at + {{ j * n + l }}u * SIZE]);
+  {% endfor %}
+  {% endfor %}
+  {% if runs > 1 %}
+  for (var run = 1u; run < {{ runs }}u; run++) {
+    let first = at + run * ({{ n * n }}u * SIZE);
+    {% for j in range(n) %}
+    {% for l in range(n) %}
+    p{{ j }}_{{ l }} += four(products[first + {{ j * n + l }}u * SIZE]);
+    {% endfor %}
+    {% endfor %}
   }
   {% endif %}
-  {% endfor %}
+  {% for j in range(n) %}
   {% for s in range(3) %}
   let v{{ s }}_{{ j }} = {{ combination(transforms.taps[s], "p" ~ j ~ "_", "") }};
   {% endfor %}

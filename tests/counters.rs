@@ -4,7 +4,7 @@
 use wgrad::Device;
 use wgrad::bench::train::{MODELS, TrainStep};
 use wgrad::exec::Counters;
-use wgrad::plan::Work;
+use wgrad::plan::{BufferKind, Life, Step, Work};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/counters.csv");
 const UPDATE: &str = "UPDATE_COUNTERS=1 cargo test --test counters";
@@ -85,5 +85,32 @@ fn residual_blocks_take_little_more_memory_than_what_is_alive() {
                 );
             }
         }
+    }
+}
+
+/// What a kernel is bound to is alive then, where it is bound.
+#[test]
+fn every_binding_of_a_slot_lies_in_a_value_that_is_alive() {
+    for model in &MODELS {
+        let step = TrainStep::new(&Device::cpu(), model, 2).expect("a model that compiles");
+        let plan = step.program.plan().expect("a plan for the guaranteed limits");
+        let mut seen = 0;
+        for (at, step) in plan.steps.iter().enumerate() {
+            let Step::Dispatch(dispatch) = step else { continue };
+            for bound in &dispatch.bindings {
+                if plan.buffers[bound.buffer].kind != BufferKind::Slot {
+                    continue;
+                }
+                let holds = |life: &&Life| {
+                    let (begin, end) = (life.offset, life.offset + life.bytes);
+                    let inside = begin <= bound.offset && bound.offset + bound.bytes <= end;
+                    life.buffer == bound.buffer && inside && (life.first..=life.last).contains(&at)
+                };
+                let found = plan.lives.iter().filter(holds).count();
+                assert_eq!(found, 1, "{}: step {at}, {}, {bound:?}", model.name, dispatch.op);
+                seen += 1;
+            }
+        }
+        assert!(seen > 10, "{}: {seen} bindings", model.name);
     }
 }

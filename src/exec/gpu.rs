@@ -1,5 +1,6 @@
 //! One opened adapter: its queue, its pipelines by text, its sticky failure.
 
+use super::ahead;
 use super::cache::PipelineCache;
 use super::counters::{Tally, count};
 use super::device::AdapterIdentity;
@@ -35,6 +36,7 @@ fn short(message: &str) -> String {
 pub(super) struct Gpu {
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
+    adapter: wgpu::Adapter,
     pub(super) identity: AdapterIdentity,
     limits: Limits,
     /// What programs planned from now on take instead of the planner's choice.
@@ -87,6 +89,7 @@ impl Gpu {
         Ok(Self {
             device,
             queue,
+            adapter: adapter.clone(),
             identity,
             limits,
             tuned,
@@ -224,6 +227,10 @@ impl Gpu {
         let missing: Vec<&Kernel> = kernels.iter().filter(|k| !known.contains_key(k)).collect();
         let threads = thread::available_parallelism().map_or(1, |n| n.get().min(8));
         let share = missing.len().div_ceil(threads).max(1);
+        ahead::compile(&self.identity, &missing, || {
+            let (identity, limits) = (self.identity.clone(), self.limits.clone());
+            Self::open(&self.adapter, identity, limits, self.checked, self.device.features())
+        });
         let compiled: Vec<_> = thread::scope(|scope| {
             let compile = |part: &[&Kernel]| part.iter().map(|k| self.compile(k)).collect::<Vec<_>>();
             let workers: Vec<_> =
@@ -259,7 +266,7 @@ impl Gpu {
     }
 
     /// What the driver or wgpu has against a kernel is caught here: it is no failure of the device.
-    fn compile(&self, kernel: &Kernel) -> std::result::Result<wgpu::ComputePipeline, String> {
+    pub(super) fn compile(&self, kernel: &Kernel) -> std::result::Result<wgpu::ComputePipeline, String> {
         let filters = [wgpu::ErrorFilter::Internal, wgpu::ErrorFilter::Validation];
         let scopes = filters.map(|filter| self.device.push_error_scope(filter));
         let pipeline = self.create(kernel);

@@ -1,6 +1,7 @@
 //! The executor: the only part that knows wgpu. It builds every pipeline, buffer and bind group of a plan
 //! once, and replays the plan with one submit a run. The CPU reference runs behind the same interface.
 
+mod ahead;
 mod cache;
 mod counters;
 mod device;

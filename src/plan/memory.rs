@@ -210,6 +210,16 @@ mod tests {
     }
 
     #[test]
+    fn gaps_hold_what_lies_in_them() {
+        let busy = || vec![(1024, 1280), (0, 256), (1536, 2000)];
+        assert_eq!(gap(busy(), 256, 256), (1280, Some(1536)), "the tightest");
+        assert_eq!(gap(busy(), 257, 256), (256, Some(1024)));
+        assert_eq!(gap(busy(), 769, 256), (2048, None), "behind all, aligned");
+        assert_eq!(gap(vec![(512, 700)], 512, 256), (0, Some(512)));
+        assert_eq!(gap(vec![], 8, 256), (0, None));
+    }
+
+    #[test]
     fn several_lie_side_by_side_where_a_larger_one_was() {
         let lives = [life(1024, 0, 0), life(512, 1, 3), life(256, 1, 1), life(256, 2, 3), life(250, 1, 3)];
         let (spots, sizes) = assign(&lives, &free(5));
