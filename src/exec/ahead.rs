@@ -23,8 +23,8 @@ const BYTES: u64 = 256;
 fn helps(identity: &AdapterIdentity) -> bool {
     let lavapipe = identity.backend == Backend::Vulkan && identity.driver.starts_with("llvmpipe");
     let set = |name: &&str| env::var_os(name).is_some_and(|value| !value.is_empty());
-    let folder = ["MESA_SHADER_CACHE_DIR", "XDG_CACHE_HOME", "HOME"].iter().any(|name| set(&name));
-    let off = ["MESA_SHADER_CACHE_DISABLE", "MESA_GLSL_CACHE_DISABLE"].iter().any(|name| set(&name));
+    let folder = ["MESA_SHADER_CACHE_DIR", "XDG_CACHE_HOME", "HOME"].iter().any(&set);
+    let off = ["MESA_SHADER_CACHE_DISABLE", "MESA_GLSL_CACHE_DISABLE"].iter().any(&set);
     lavapipe && folder && !off
 }
 

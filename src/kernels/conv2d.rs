@@ -316,7 +316,7 @@ fn backward_weight_implicit(g: &ConvGeometry, weight: &Shape, limits: &Limits) -
             input_channels => g.c, input_h => g.h, input_w => g.w,
             quarters => last.quarters(), zeros => last.elements(),
             first_partial => partials,
-            grad_vec4 => (g.oh * g.ow) % 4 == 0,
+            grad_vec4 => (g.oh * g.ow).is_multiple_of(4),
             ..context! { ..tile.values(), ..window(g) }
         };
         partials += splits;
