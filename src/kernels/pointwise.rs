@@ -114,3 +114,43 @@ fn spread_run(
     let why = format!("pixels {}x{} apart, zeros between{}", stride.h, stride.w, fused.why());
     launch(limits, "conv2d_spread", groups, bindings, why, values)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::lower;
+    use super::*;
+    use crate::ops::Op;
+    use crate::tensor::TensorType;
+
+    /// The kernels of a 1x1 convolution or of its input gradient: images, channels, side, target channels, stride.
+    fn kernels([n, c, side, k, stride]: [usize; 5], backward: bool, limits: &Limits) -> Vec<&'static str> {
+        let options = Conv2d::default().stride(stride);
+        let (input, weight) = (TensorType::f32([n, c, side, side]), TensorType::f32([k, c, 1, 1]));
+        let g = ConvGeometry::new(&options, &input.shape, &weight.shape).unwrap();
+        let output = TensorType::f32(g.output());
+        let (op, read, written) = match backward {
+            true => (Op::Conv2dBackwardInput { options, input: input.shape.clone() }, &output, &input),
+            false => (Op::Conv2d(options), &input, &output),
+        };
+        let lowering = lower(&op, &Epilogue::default(), &[read, &weight], &[written], limits).unwrap();
+        lowering.launches.iter().map(|launch| launch.kernel.name).collect()
+    }
+
+    #[test]
+    fn few_channels_are_a_product_and_strides_are_spread() {
+        let cpu = Limits { subgroup_size: Some(8), software: true, wide_loads: true, ..Limits::default() };
+        assert_eq!(kernels([4, 64, 56, 256, 1], false, &cpu), ["matmul"]);
+        assert_eq!(kernels([4, 256, 56, 64, 1], true, &cpu), ["matmul"]);
+        // Too many channels; pixels that are not eight at a time; a GPU.
+        assert_eq!(kernels([4, 256, 56, 64, 1], false, &cpu), ["channels_last", "conv2d"]);
+        assert!(kernels([4, 64, 7, 64, 1], false, &cpu).contains(&"conv2d"));
+        assert!(!kernels([4, 64, 56, 256, 1], false, &Limits::default()).contains(&"matmul"));
+        // The gradient without the stride, and where its pixels belong.
+        assert_eq!(kernels([4, 64, 16, 64, 2], true, &cpu), ["matmul", "conv2d_spread"]);
+        assert_eq!(kernels([4, 64, 16, 64, 2], true, &Limits::default()).last(), Some(&"conv2d_spread"));
+        // As many images at a time as fit a binding: two of the spread ones, all of the others.
+        let small = Limits { max_binding_bytes: 128 << 10, ..cpu };
+        let split = ["matmul", "conv2d_spread", "conv2d_spread"];
+        assert_eq!(kernels([4, 64, 16, 64, 2], true, &small), split);
+    }
+}

@@ -80,7 +80,7 @@ pub(super) fn choose(g: &ConvGeometry, pass: Pass, limits: &Limits) -> Option<us
 const PRODUCT: usize = 32;
 /// What it costs to transform a number of the source, the target and the weight, and a multiply-add of the products,
 /// in multiply-adds of an implicit matrix product: measured on a CPU adapter, 64 channels of 28x28 pixels.
-const COSTS: [f64; 4] = [20.0, 11.0, 18.0, 1.25];
+pub(super) const COSTS: [f64; 4] = [20.0, 11.0, 18.0, 1.25];
 /// The cost at which the other way is left.
 const WIN: f64 = 0.9;
 
