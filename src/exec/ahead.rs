@@ -84,3 +84,52 @@ fn run_empty(gpu: &Gpu, kernel: &Kernel) {
     // What fails here fails again where it counts.
     drop(gpu.wait(Some(gpu.submit(encoder))));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exec::{Device, Parameters};
+    use crate::ops::Conv2d;
+    use crate::{Graph, Result};
+
+    #[test]
+    fn it_helps_lavapipe_alone() {
+        let identity = |backend, driver: &str| AdapterIdentity {
+            name: "a card".into(),
+            backend,
+            kind: "software".into(),
+            driver: driver.into(),
+        };
+        assert!(!helps(&identity(Backend::Gl, "llvmpipe Mesa 22.3.6")));
+        assert!(!helps(&identity(Backend::Vulkan, "SwiftShader driver 5.0.0")));
+        assert!(!helps(&identity(Backend::Vulkan, "NVIDIA 570.0")));
+    }
+
+    /// Neither a kernel that does not compile nor a device that does not open does any harm.
+    #[test]
+    fn what_fails_is_left_to_the_device() -> Result<()> {
+        let device = Device::auto()?;
+        let Some(identity) = device.identity().filter(|identity| helps(identity)) else {
+            println!("SKIPPED: {} compiles kernels itself", device.describe());
+            return Ok(());
+        };
+        let broken = |name| Kernel { name, wgsl: "no shader ".repeat(LEAST_TEXT) };
+        let kernels = [broken("first"), broken("second")];
+        let opened = AtomicUsize::new(0);
+        compile(identity, &kernels.iter().collect::<Vec<_>>(), || {
+            opened.fetch_add(1, Ordering::Relaxed);
+            Err(crate::Error::device("a device", "none"))
+        });
+        // Two kernels, two devices, unless there is one core.
+        let cores = thread::available_parallelism().map_or(1, |n| n.get());
+        assert_eq!(opened.load(Ordering::Relaxed), if cores > 1 { 2 } else { 0 });
+        // Enough kernels to be compiled ahead, and the device works on.
+        let graph = Graph::new();
+        let (x, w) = (graph.input("x", [2, 16, 16, 16])?, graph.input("w", [16, 16, 3, 3])?);
+        let y = x.conv2d(&w, None, Conv2d::default().padding(1))?;
+        let gradients = y.gradients_from(&graph.input("error", y.shape())?, &[&x, &w])?;
+        let program = Parameters::new(&device, 0).compile(&graph, &[&y, &gradients[0], &gradients[1]])?;
+        assert!(program.plan().is_some_and(|plan| plan.kernels.len() > 2));
+        Ok(())
+    }
+}

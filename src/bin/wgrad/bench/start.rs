@@ -52,6 +52,9 @@ struct Parts {
 const FOLDERS: [&str; 4] =
     ["WGRAD_PIPELINES", "MESA_SHADER_CACHE_DIR", "__GL_SHADER_DISK_CACHE_PATH", "XDG_CACHE_HOME"];
 
+/// What turns Mesa's cache off.
+const NO_CACHE: &str = "MESA_SHADER_CACHE_DISABLE";
+
 /// Runs it.
 pub fn run(args: &StartArgs) -> anyhow::Result<()> {
     let default = ["simple-cnn".to_owned()];
@@ -146,8 +149,10 @@ fn command(args: &StartArgs, model: &TrainModel, caches: &Path) -> anyhow::Resul
 
 /// Has a process with empty caches print its kernels.
 fn kernels_of(args: &StartArgs, model: &TrainModel, caches: &Path) -> anyhow::Result<()> {
-    let status =
-        command(args, model, caches)?.arg("--kernels").status().context("a process of this command")?;
+    let mut command = command(args, model, caches)?;
+    // Without the driver's cache nothing is compiled ahead, and first runs take what they take.
+    command.arg("--kernels").env(NO_CACHE, "true");
+    let status = command.status().context("a process of this command")?;
     anyhow::ensure!(status.success(), "{}: the measured process failed", model.name);
     Ok(())
 }
