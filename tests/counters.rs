@@ -74,7 +74,7 @@ fn residual_blocks_take_little_more_memory_than_what_is_alive() {
     let device = Device::auto().expect("a device that opens");
     for device in [&Device::cpu(), &device] {
         for model in MODELS.iter().filter(|model| model.name.contains("resnet-like")) {
-            for batch in [5, model.batch, 64] {
+            for batch in [1, 2, 5, model.batch, 64] {
                 let step = TrainStep::new(device, model, batch).expect("a model that compiles");
                 let memory = step.program.memory();
                 let ratio = memory.activations as f64 / memory.activations_at_least as f64;

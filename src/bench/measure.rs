@@ -21,6 +21,8 @@ pub struct Policy {
     pub warm_up: Duration,
     /// Samples are taken in bursts of about this long; the watch looks between them.
     pub burst: Duration,
+    /// The fewest bursts, however long each takes: what is estimated from them needs several.
+    pub min_bursts: usize,
     /// The fewest samples of a submission. From 2 on an untimed run leads them in.
     pub together: usize,
 }
@@ -31,7 +33,7 @@ impl Policy {
     pub fn in_turns(self) -> Self {
         let [sample, burst, warm_up] = [300, 4000, 100_000].map(Duration::from_micros);
         let (min_samples, max_samples, budget) = (8 * self.min_samples, 1000, 2 * self.budget);
-        Self { sample, burst, warm_up, together: 2, min_samples, max_samples, budget }
+        Self { sample, burst, min_bursts: 5, warm_up, together: 2, min_samples, max_samples, budget }
     }
 }
 
@@ -44,6 +46,7 @@ impl Default for Policy {
             sample: Duration::from_millis(2),
             warm_up: Duration::from_millis(300),
             burst: Duration::from_millis(40),
+            min_bursts: 1,
             together: 1,
         }
     }
@@ -134,6 +137,7 @@ pub fn measure(
     let start = Instant::now();
     let mut quiet = Duration::ZERO;
     let mut before = watch.look(stopwatch)?;
+    let mut bursts = 0;
     while !stop.load(Ordering::Relaxed) {
         let enough =
             timing.samples.len() >= policy.min_samples && (quiet >= policy.budget || watch.hurries());
@@ -141,9 +145,10 @@ pub fn measure(
             && timing.samples.len() + aside.len() >= policy.min_samples;
         // A device that only gives wrong measurements does not hold us up for ever.
         let most = timing.samples.len().max(timing.dropped) >= policy.max_samples;
-        if enough || impatient || most {
+        if bursts >= policy.min_bursts && (enough || impatient || most) {
             break;
         }
+        bursts += 1;
         let burst = Instant::now();
         let mut samples = Vec::new();
         while burst.elapsed() < policy.burst && !stop.load(Ordering::Relaxed) {

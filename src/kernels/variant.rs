@@ -22,7 +22,7 @@ pub enum Variant {
         /// Rows, and columns, that a workgroup computes.
         size: usize,
     },
-    /// Fewer products for more sums, as `4x4-winograd`; 3x3 convolutions of stride 1 and their input gradients only.
+    /// Fewer products for more sums, as `4x4-winograd`; 3x3 convolutions of stride 1 and their gradients only.
     Winograd {
         /// Rows, and columns, of a tile of the result.
         tile: usize,

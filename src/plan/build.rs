@@ -362,6 +362,10 @@ impl<'a> Builder<'a> {
                 }
             }
         }
+        for others in &mut apart {
+            others.sort_unstable();
+            others.dedup();
+        }
         let Limits { offset_alignment: alignment, max_buffer_bytes: largest, .. } = *self.limits;
         Rules { apart, first, alignment, largest }
     }

@@ -99,9 +99,9 @@ pub(super) fn assign(lives: &[Life], rules: &Rules) -> Placed {
     best
 }
 
-/// How often one life takes another turn, which is kept unless it is worse: 200 trials take some milliseconds and gain
-/// 1 to 6 % on the networks of `wgrad bench train`, 5000 another 1 to 8 %.
-const TRIALS: usize = 200;
+/// How often one life takes another turn, which is kept unless it is worse: 500 trials take 1 to 10 ms and gain 1 to 6 %
+/// on the networks of `wgrad bench train`; 5000 would gain another 1 to 4 %.
+const TRIALS: usize = 500;
 /// The most pairs of lives that the trials may look at, so that they stay quick for long programs.
 const TRIAL_WORK: usize = 1 << 23;
 
