@@ -7,9 +7,12 @@
 //
 // grad_output (N, K, OH, OW), input (N, C, H, W), partials (splits, K, C / G, R, S)
 {% include "common/group.wgsl" %}
+{% include "common/four.wgsl" %}
 {% include "common/workgroup_blocks.wgsl" %}
 {% set along_a = true %}
 {% set along_b = true %}
+{% set whole_a = grad_vec4 %}
+{% set whole_b = false %}
 
 const ROWS = {{ rows }}u;                    // output channels of a group
 const CHANNELS = {{ channels }}u;                // input channels of a group
@@ -26,10 +29,26 @@ const H = {{ input_h }}u;
 const W = {{ input_w }}u;
 const NEXT = vec4<u32>(0u, 1u, 2u, 3u);
 
-@group(0) @binding(0) var<storage, read> grad_output: array<f32>;
+@group(0) @binding(0) var<storage, read> grad_output: array<{{ "Four" if grad_vec4 else "f32" }}>;
 @group(0) @binding(1) var<storage, read> input: array<f32>;
 @group(0) @binding(2) var<storage, read_write> partials: array<f32>;
 
+{% if grad_vec4 %}
+// A run of pixels and an output channel.
+struct Channels { first: u32, channel: u32 }
+
+fn place_a(z: u32, row: u32) -> Channels {
+  return Channels(z / BLOCKS * K, z % BLOCKS * ROWS + min(row, ROWS - 1u));
+}
+
+fn four_of_a(place: Channels, k: u32) -> vec4<f32> {
+  let pixel = place.first + k;
+  let ok = (k < K) & (pixel < ALL_PIXELS);
+  let near = select(0u, pixel, ok);
+  let at = (near / PIXELS * {{ output_channels }}u + place.channel) * PIXELS + near % PIXELS;
+  return select(vec4<f32>(), four(grad_output[at / 4u]), ok);
+}
+{% else %}
 // A run of pixels and four output channels.
 struct Channels { first: u32, channel: vec4<u32> }
 
@@ -45,6 +64,7 @@ fn four_of_a(place: Channels, k: u32) -> vec4<f32> {
   let found = vec4<f32>(grad_output[at.x], grad_output[at.y], grad_output[at.z], grad_output[at.w]);
   return select(vec4<f32>(), found, ok);
 }
+{% endif %}
 
 // A run of pixels and four weights: the planes of their channels, and their taps.
 struct Weights { first: u32, plane: vec4<u32>, up: vec4<i32>, left: vec4<i32> }
@@ -77,7 +97,7 @@ fn finish(z: u32, row: u32, column: u32, sum: vec4<f32>) {
   }
 }
 
-@compute @workgroup_size({{ lanes }}, {{ lanes }})
+@compute @workgroup_size({{ lanes }}, {{ lanes }}, {{ slices }})
 fn conv2d_backward_weight_workgroup(
   @builtin(workgroup_id) workgroup: vec3<u32>,
   @builtin(local_invocation_id) lane: vec3<u32>,

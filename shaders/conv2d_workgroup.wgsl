@@ -23,6 +23,8 @@
 {% endif %}
 {% set along_a = true %}
 {% set along_b = false %}
+{% set whole_a = weight_vec4 %}
+{% set whole_b = false %}
 
 const ROWS = {{ rows }}u;         // target channels of a group
 const TERMS = {{ terms }}u;        // source channels of a group
@@ -45,7 +47,7 @@ const TARGET_PLANE = {{ target_h * target_w }}u;
 const NEXT = vec4<u32>(0u, 1u, 2u, 3u);
 
 @group(0) @binding(0) var<storage, read> source: array<{{ "Four" if pointwise else "f32" }}>;
-@group(0) @binding(1) var<storage, read> weight: array<f32>;
+@group(0) @binding(1) var<storage, read> weight: array<{{ "Four" if weight_vec4 else "f32" }}>;
 {% if bias %}
 @group(0) @binding(2) var<storage, read> bias: array<f32>;
 {% endif %}
@@ -59,6 +61,14 @@ fn turn_of(tap: u32) -> vec2<u32> {
 }
 {% endif %}
 
+{% if weight_vec4 %}
+// Where the weights of a channel of group z begin: its terms lie side by side.
+fn place_a(z: u32, row: u32) -> u32 { return (z * ROWS + min(row, ROWS - 1u)) * K; }
+
+fn four_of_a(place: u32, k: u32) -> vec4<f32> {
+  return select(vec4<f32>(), four(weight[(place + min(k, K - 4u)) / 4u]), k < K);
+}
+{% else %}
 // Where the weights of four channels of group z begin.
 fn place_a(z: u32, row: u32) -> vec4<u32> {
   return z{{ " / PHASES" if phases }} * {{ group_stride }}u + min(row + NEXT, vec4<u32>(ROWS - 1u)) * {{ row_stride }}u;
@@ -77,6 +87,7 @@ fn four_of_a(place: vec4<u32>, k: u32) -> vec4<f32> {
   let found = vec4<f32>(weight[at.x], weight[at.y], weight[at.z], weight[at.w]);
   return select(vec4<f32>(), found, k < K);
 }
+{% endif %}
 
 // Four pixels of the target: where the first channel of their images begins in the source, and their first tap.
 struct Pixels { begin: vec4<u32>, y: vec4<i32>, x: vec4<i32> }
@@ -154,7 +165,7 @@ fn finish(z: u32, row: u32, column: u32, sum: vec4<f32>) {
   }
 }
 
-@compute @workgroup_size({{ lanes }}, {{ lanes }})
+@compute @workgroup_size({{ lanes }}, {{ lanes }}, {{ slices }})
 fn conv2d_workgroup(
   @builtin(workgroup_id) workgroup: vec3<u32>,
   @builtin(local_invocation_id) lane: vec3<u32>,

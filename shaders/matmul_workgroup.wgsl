@@ -7,14 +7,20 @@
 {% include "common/workgroup_blocks.wgsl" %}
 {% set along_a = not trans_a %}
 {% set along_b = trans_b %}
+{% set whole_a = along_a and a_vec4 %}
+{% set whole_b = along_b and b_vec4 %}
 
 struct Place { begin: u32, line: u32 }
 
-{# Name, lines (rows or columns), whether a line's terms are side by side, whether four lines are one vec4. #}
+{# Name, lines (rows or columns), whether a line's terms are side by side, whether four that are side by side are one vec4. #}
 {% for name, lines, along_terms, vec4 in [("a", "M", along_a, a_vec4), ("b", "N", along_b, b_vec4)] %}
 fn place_{{ name }}(z: u32, line: u32) -> Place { return Place(begin_{{ name }}(z), line); }
 
 fn four_of_{{ name }}(place: Place, k: u32) -> vec4<f32> {
+  {% if vec4 and along_terms %}
+  let found = four({{ name }}[(place.begin + min(place.line, {{ lines }} - 1u) * K + min(k, K - 4u)) / 4u]);
+  return select(vec4<f32>(), found, k < K);
+  {% else %}
   let term = min(k, K - 1u);
   {% if vec4 %}
   let found = four({{ name }}[(place.begin + term * {{ lines }} + min(place.line, {{ lines }} - 4u)) / 4u]);
@@ -25,12 +31,13 @@ fn four_of_{{ name }}(place: Place, k: u32) -> vec4<f32> {
   let found = vec4<f32>({% for q in range(4) %}{{ name }}[place.begin + {% if along_terms %}line{{ q }} * K + term{% else %}term * {{ lines }} + line{{ q }}{% endif %}]{{ ", " if q < 3 else "" }}{% endfor %});
   {% endif %}
   return select(vec4<f32>(), found, k < K);
+  {% endif %}
 }
 
 {% endfor %}
 fn finish(z: u32, row: u32, column: u32, sum: vec4<f32>) { store(z, row, column, sum + bias_of(column)); }
 
-@compute @workgroup_size({{ lanes }}, {{ lanes }})
+@compute @workgroup_size({{ lanes }}, {{ lanes }}, {{ slices }})
 fn matmul_workgroup(
   @builtin(workgroup_id) workgroup: vec3<u32>,
   @builtin(local_invocation_id) lane: vec3<u32>,

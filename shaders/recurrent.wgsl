@@ -12,6 +12,10 @@
 {% if shuffle %}
 // Each lane loads {{ 4 * fours }} terms of one row of the state and the subgroup passes them round, as in matmul.
 {% endif %}
+{% if slices > 1 %}
+// {{ slices }} slices of the workgroup share the terms of the product, so that few units are still many invocations; the first
+// begins with the gates, has the sum, keeps it in workgroup memory and computes the cell.
+{% endif %}
 //
 // gates (T, B, {{ gates }} H), weight (H, {{ row }}), which is weight_hh ({{ gates }} H, H) transposed, first_h and first_c (B, H), bias_hh ({{ gates }} H), mask (T, B); hidden and cells (T, B, H),
 // reserve (T, B, 5 H). A binding may begin before the step's part: the offsets count elements.
@@ -21,13 +25,16 @@
 const WORDS = {{ (hidden + 4 * fours - 1) // (4 * fours) }}u;
 {% include "common/math.wgsl" %}
 {% include "common/recurrent.wgsl" %}
-{% from "common/recurrent_memory.wgsl" import word, element, place, split, load, terms, joined, store, multiply_add %}
+{% from "common/recurrent_memory.wgsl" import word, element, place, split, load, terms, joined, store, multiply_add, for_terms, begin, add_slices, own_sum %}
 
 {% for b in bindings %}
 @group(0) @binding({{ loop.index0 }}) var<storage, {{ b.access }}> {{ b.name }}: array<{{ "f32" if b.name == "mask" else element }}>;
 {% endfor %}
 {% if whole %}
 var<workgroup> state: array<{{ word }}, {{ 2 * rows * ((hidden + 4 * fours - 1) // (4 * fours)) }}>;
+{% endif %}
+{% if slices > 1 %}
+var<workgroup> partial: array<vec4<f32>, {{ halves[0] * lanes * rows * together }}>;
 {% endif %}
 {% set lstm = kind == "lstm" %}
 {% set gru = kind == "gru" %}
@@ -58,6 +65,10 @@ var<workgroup> state: array<{{ word }}, {{ 2 * rows * ((hidden + 4 * fours - 1) 
 {{ hidden_offset }}u + (t * B + {{ row }}) * H
 {%- endif -%}
 {% endmacro %}
+{# Whether the gates' input to gate q is added before the product: the GRU's last is not added to the sum. #}
+{% macro in_sum(q) %}{{ "yes" if not (gru and q == 2) }}{% endmacro %}
+{# Input and sum of gate q. #}
+{% macro total(q, v) %}{{ "x" ~ q ~ "_" ~ v ~ " + " if slices == 1 }}z{{ q }}_{{ v }}{% endmacro %}
 {% macro gate(q) %}{{ "q" if together == 1 else q ~ "u" }}{% endmacro %}
 {# Keeps a row's state for the next step, 0 behind the last unit. #}
 {% macro keep(slot, name) %}
@@ -67,7 +78,7 @@ var<workgroup> state: array<{{ word }}, {{ 2 * rows * ((hidden + 4 * fours - 1) 
       state[{{ slot }} * WORDS + start / 4u] = word(only_first(H, {{ name }}_0, start));
 {% endif %}
 {% endmacro %}
-@compute @workgroup_size({{ lanes }})
+@compute @workgroup_size({{ lanes * slices }})
 fn recurrent(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
   let group = flat_group(workgroup);
   if (group >= {{ groups }}u) { return; }
@@ -104,12 +115,19 @@ fn recurrent(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocat
       {{ load("bias" ~ q, "bias_hh", gate(q) ~ " * H") }}
       {% endif %}
       {% for i in range(rows) %}
+      {% if slices > 1 and in_sum(q) %}
+      {{ load("x" ~ i ~ "_" ~ q, "gates", gates_offset ~ "u + ((t * B + row" ~ i ~ ") * " ~ gates ~ "u + " ~ gate(q) ~ ") * H") }}
+      {% endif %}
       {% for v in range(fours) %}
-      var z{{ i }}_{{ q }}_{{ v }} = {{ "bias" ~ q ~ "_" ~ v if bias else "vec4<f32>()" }};
+      {% if slices > 1 and in_sum(q) %}
+      var z{{ i }}_{{ q }}_{{ v }} = {{ begin("x" ~ i ~ "_" ~ q ~ "_" ~ v ~ (" + bias" ~ q ~ "_" ~ v if bias)) }};
+      {% else %}
+      var z{{ i }}_{{ q }}_{{ v }} = {{ begin("bias" ~ q ~ "_" ~ v) if bias else "vec4<f32>()" }};
+      {% endif %}
       {% endfor %}
       {% endfor %}
       {% endfor %}
-      for (var k = 0u; k < WORDS; k++) {
+      {{ for_terms((hidden + 4 * fours - 1) // (4 * fours)) }}
         {% for q in range(together) %}
         {% for e in range(4 * fours) %}
         {{ load("w" ~ q ~ "_" ~ e, "weight", "min(k * " ~ 4 * fours ~ "u + " ~ e ~ "u, H - 1u) * " ~ row ~ "u + " ~ gate(q) ~ " * H") }}
@@ -133,23 +151,40 @@ fn recurrent(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocat
         {% endfor %}
         {% endfor %}
       }
+      {{ add_slices("z", rows * together, together) if slices > 1 }}
+      {% if slices > 1 %}
+      if (slice == 0u) {
+        {% for i in range(rows) %}
+        {% for q in range(together) %}
+        {{ own_sum(i * together + q) }} = z{{ i }}_{{ q }}_0;
+        {% endfor %}
+        {% endfor %}
+      }
+      {% else %}
       {% for i in range(rows) %}
       let ok{{ i }} = (first_row + {{ i }}u < B) & (start < H);
       {% for q in range(together) %}
       {{ store("ok" ~ i, sums, sum_at("row" ~ i, gate(q)), "z" ~ i ~ "_" ~ q) }}
       {% endfor %}
       {% endfor %}
+      {% endif %}
     }
     }
     for (var block = first_tile; block < first_tile + {{ tiles }}u; block++) {
     {{ place("block") }}
-    if (start >= H) { break; }
+    if (start >= H{{ " || slice > 0u" if slices > 1 }}) { break; }
     for (var i = 0u; i < min(ROWS, B - first_row); i++) {
     let row = first_row + i;
     {% set at = "(t * B + row)" %}
     {% for q in range(gates) %}
-    {{ load("x" ~ q, "gates", gates_offset ~ "u + (" ~ at ~ " * " ~ gates ~ "u + " ~ q ~ "u) * H") }}
+    {% if slices > 1 %}
+    let z{{ q }}_0 = {{ own_sum("i * " ~ gates ~ "u + " ~ q ~ "u") }};
+    {% else %}
     {{ load("z" ~ q, sums, sum_at("row", q ~ "u")) }}
+    {% endif %}
+    {% if slices == 1 or not in_sum(q) %}
+    {{ load("x" ~ q, "gates", gates_offset ~ "u + (" ~ at ~ " * " ~ gates ~ "u + " ~ q ~ "u) * H") }}
+    {% endif %}
     {% endfor %}
     {% if keeps_h and whole and vec4 %}
     {{ split("h", "state[from_state + i * WORDS + start / " ~ 4 * fours ~ "u]") }}
@@ -178,21 +213,21 @@ fn recurrent(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocat
     {% endif %}
     {% for v in range(fours) %}
     {% if lstm %}
-    let i_{{ v }} = sigmoid4(x0_{{ v }} + z0_{{ v }});
-    let f_{{ v }} = sigmoid4(x1_{{ v }} + z1_{{ v }});
-    let g_{{ v }} = tanh4(x2_{{ v }} + z2_{{ v }});
-    let o_{{ v }} = sigmoid4(x3_{{ v }} + z3_{{ v }});
+    let i_{{ v }} = sigmoid4({{ total(0, v) }});
+    let f_{{ v }} = sigmoid4({{ total(1, v) }});
+    let g_{{ v }} = tanh4({{ total(2, v) }});
+    let o_{{ v }} = sigmoid4({{ total(3, v) }});
     let new_c_{{ v }} = fma(f_{{ v }}, c_{{ v }}, i_{{ v }} * g_{{ v }});
     let new_h_{{ v }} = o_{{ v }} * tanh4(new_c_{{ v }});
     {% elif gru %}
-    let r_{{ v }} = sigmoid4(x0_{{ v }} + z0_{{ v }});
-    let u_{{ v }} = sigmoid4(x1_{{ v }} + z1_{{ v }});
+    let r_{{ v }} = sigmoid4({{ total(0, v) }});
+    let u_{{ v }} = sigmoid4({{ total(1, v) }});
     let n_{{ v }} = tanh4(fma(r_{{ v }}, z2_{{ v }}, x2_{{ v }}));
     let new_h_{{ v }} = fma(u_{{ v }}, h_{{ v }} - n_{{ v }}, n_{{ v }});
     {% elif kind == "rnn_tanh" %}
-    let new_h_{{ v }} = tanh4(x0_{{ v }} + z0_{{ v }});
+    let new_h_{{ v }} = tanh4({{ total(0, v) }});
     {% else %}
-    let new_h_{{ v }} = max(x0_{{ v }} + z0_{{ v }}, vec4<f32>());
+    let new_h_{{ v }} = max({{ total(0, v) }}, vec4<f32>());
     {% endif %}
     {% if masked %}
     let next_h_{{ v }} = select(h_{{ v }}, new_h_{{ v }}, within);
@@ -201,7 +236,7 @@ fn recurrent(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocat
     {% endif %}
     {% endif %}
     {% endfor %}
-    {% for part in {"lstm": ["i", "f", "g", "o", "c"], "gru": ["r", "u", "n", "", "h"]}[kind] | default([]) %}
+    {% for part in {"lstm": ["i", "f", "g", "o", "c"], "gru": ["r", "u", "n", "z2" if slices > 1 else "", "h"]}[kind] | default([]) %}
     {% if part %}
     {{ store("", "reserve", reserve_offset ~ "u + (" ~ at ~ " * 5u + " ~ loop.index0 ~ "u) * H", part) }}
     {% endif %}

@@ -14,6 +14,10 @@
 {% if shuffle %}
 // Each lane loads {{ 4 * fours }} terms of one row of the errors and the subgroup passes them round, as in matmul.
 {% endif %}
+{% if slices > 1 %}
+// {{ slices }} slices of the workgroup share the terms of the product, so that few units are still many invocations; the first
+// has their sum and computes the derivative.
+{% endif %}
 //
 // grad_hidden and grad_cells (T, B, H), weight_hh ({{ gates }} H, H), reserve (T, B, {{ saved }} H), mask (T, B); grad_gates and
 // grad_hidden_gates (T, B, {{ gates }} H), grad_state (S, B, H). A binding may begin before the step's part: the offsets count elements.
@@ -23,11 +27,14 @@
 const G = {{ gates * hidden }}u;
 {% include "common/math.wgsl" %}
 {% include "common/recurrent.wgsl" %}
-{% from "common/recurrent_memory.wgsl" import element, place, split, load, terms, joined, store, multiply_add %}
+{% from "common/recurrent_memory.wgsl" import element, place, split, load, terms, joined, store, multiply_add, for_terms, begin, add_slices, own_sum %}
 
 {% for b in bindings %}
 @group(0) @binding({{ loop.index0 }}) var<storage, {{ b.access }}> {{ b.name }}: array<{{ "f32" if b.name == "mask" else element }}>;
 {% endfor %}
+{% if slices > 1 %}
+var<workgroup> partial: array<vec4<f32>, {{ halves[0] * lanes * rows }}>;
+{% endif %}
 {% set lstm = kind == "lstm" %}
 {% set gru = kind == "gru" %}
 {% set errors = "grad_hidden_gates" if gru else "grad_gates" %}
@@ -52,10 +59,10 @@ const G = {{ gates * hidden }}u;
       {{ load("carry" ~ i, "grad_state", "row" ~ i ~ " * H") }}
       {% endif %}
       {% for v in range(fours) %}
-      var dh{{ i }}_{{ v }} = {{ "carry" ~ i ~ "_" ~ v if carries_h else "vec4<f32>()" }};
+      var dh{{ i }}_{{ v }} = {{ begin("carry" ~ i ~ "_" ~ v) if carries_h else "vec4<f32>()" }};
       {% endfor %}
       {% endfor %}
-      for (var k = 0u; k < {{ (gates * hidden + 4 * fours - 1) // (4 * fours) }}u; k++) {
+      {{ for_terms((gates * hidden + 4 * fours - 1) // (4 * fours)) }}
         {% for e in range(4 * fours) %}
         {{ load("w_" ~ e, "weight_hh", "min(k * " ~ 4 * fours ~ "u + " ~ e ~ "u, G - 1u) * H") }}
         {% endfor %}
@@ -75,13 +82,17 @@ const G = {{ gates * hidden }}u;
 {{ multiply_add("dh" ~ i, "a" ~ i, "w") }}
         {% endfor %}
       }
+      {{ add_slices("dh", rows, 0) if slices > 1 }}
       {% for i in range(rows) %}
-      let ok{{ i }} = (first_row + {{ i }}u < B) & (start < H);
+      let ok{{ i }} = (first_row + {{ i }}u < B) & (start < H){{ " & (slice == 0u)" if slices > 1 }};
       {{ store("ok" ~ i, "grad_state", "row" ~ i ~ " * H", "dh" ~ i) }}
+      {% if slices > 1 %}
+      if (slice == 0u) { {{ own_sum(i) }} = dh{{ i }}_0; }
+      {% endif %}
       {% endfor %}
     }
 {% endmacro %}
-@compute @workgroup_size({{ lanes }})
+@compute @workgroup_size({{ lanes * slices }})
 fn recurrent_backward(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
   let group = flat_group(workgroup);
   if (group >= {{ groups }}u) { return; }
@@ -107,7 +118,7 @@ fn recurrent_backward(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(loca
     {% set carry = "s > 0u" if whole else "true" if product_first else "" %}
     for (var block = first_tile; block < first_tile + {{ tiles }}u; block++) {
     {{ place("block") }}
-    if (start >= H) { break; }
+    if (start >= H{{ " || slice > 0u" if slices > 1 }}) { break; }
     for (var row = first_row; row < min(first_row + ROWS, B); row++) {
     {% set at = "(t * B + row)" %}
     {% set kept = reserve_offset ~ "u + " ~ at ~ " * " ~ saved ~ "u * H + " %}
@@ -126,7 +137,11 @@ fn recurrent_backward(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(loca
     {% endfor %}
     {% if carry %}
     if ({{ carry }}) {
+      {% if slices > 1 %}
+      let carry_0 = {{ own_sum("row - first_row") }};
+      {% else %}
       {{ load("carry", "grad_state", "row * H") }}
+      {% endif %}
       {% if lstm %}
       {{ load("cell_carry", "grad_state", "(B + row) * H") }}
       {% endif %}

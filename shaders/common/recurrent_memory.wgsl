@@ -4,7 +4,7 @@
 {% set element = word if vec4 else "f32" %}
 {# The units, number `block` of those that an invocation has; those behind the last are moved inside. #}
 {% macro place(block) %}
-let start = ({{ block }}) * {{ 4 * fours * lanes }}u + lane.x * {{ 4 * fours }}u;
+let start = ({{ block }}) * {{ 4 * fours * lanes }}u + unit_lane * {{ 4 * fours }}u;
     {% if vec4 %}
     let unit = min(start, H - {{ 4 * fours }}u);
     {% else %}
@@ -59,5 +59,36 @@ let {{ name }}_0 = vec4<f32>({% for e in range(4) %}{{ buffer }}[{{ base }} + mi
       {{ sum }}_{{ v }} = fma(vec4<f32>({{ suffix }}_{{ f }}[{{ e }}]), {{ weight }}_{{ 4 * f + e }}_{{ v }}, {{ sum }}_{{ v }});
 {% endfor %}
 {% endfor %}
+{% endfor %}
+{% endmacro %}
+{# The words of `count` that an invocation's slice of the terms has: `k` goes through them. #}
+{% macro for_terms(count) %}
+{% if slices > 1 %}
+{% set share = (count + slices - 1) // slices %}
+for (var k = slice * {{ share }}u; k < min(slice * {{ share }}u + {{ share }}u, {{ count }}u); k++) {
+{%- else %}
+for (var k = 0u; k < {{ count }}u; k++) {
+{%- endif %}
+{% endmacro %}
+{# What a sum begins with: added by the first slice only. #}
+{% macro begin(value) %}{{ "select(vec4<f32>(), " ~ value ~ ", slice == 0u)" if slices > 1 else value }}{% endmacro %}
+{# Where the first slice keeps its sum number `j` for the next pass. #}
+{% macro own_sum(j) %}partial[({{ j }}) * {{ lanes }}u + unit_lane]{% endmacro %}
+{# Adds the sums of all slices into those of the first: those of the second half into the first half, and so on. Sum `j`
+   of `count` is called `name` with `j // gates` and `j % gates`, or with `j` where `gates` is 0. #}
+{% macro add_slices(name, count, gates) %}
+{% for half in halves %}
+      if ((slice >= {{ half }}u) & (slice < {{ 2 * half }}u)) {
+        {% for j in range(count) %}
+        partial[((slice - {{ half }}u) * {{ count }}u + {{ j }}u) * {{ lanes }}u + unit_lane] = {{ name }}{{ j // gates ~ "_" ~ j % gates if gates else j }}_0;
+        {% endfor %}
+      }
+      workgroupBarrier();
+      if (slice < {{ half }}u) {
+        {% for j in range(count) %}
+        {{ name }}{{ j // gates ~ "_" ~ j % gates if gates else j }}_0 += partial[(slice * {{ count }}u + {{ j }}u) * {{ lanes }}u + unit_lane];
+        {% endfor %}
+      }
+      workgroupBarrier();
 {% endfor %}
 {% endmacro %}

@@ -1,4 +1,4 @@
-// Some terms of a block's rows (a) and columns (b) in workgroup memory.
+// Some terms of a block's rows (a) and columns (b) in workgroup memory{{ ", for each slice of the terms" if slices > 1 }}.
 //
 // A term lies there as fours: a vec4 is that term of four neighbouring rows, or columns. The fours of a term lie side
 // by side and one more keeps terms apart, or invocations that store neighbouring terms would meet in one bank.
@@ -7,6 +7,7 @@
 const SIZE = {{ size }}u;
 const TURN = {{ turn }}u;
 const PITCH = {{ fours + 1 }}u;
+const HALF = {{ turn * (fours + 1) }}u;
 
-var<workgroup> block_a: array<vec4<f32>, {{ turn * (fours + 1) }}>;
-var<workgroup> block_b: array<vec4<f32>, {{ turn * (fours + 1) }}>;
+// The rows' fours, then the columns'.
+var<workgroup> block: array<vec4<f32>, {{ 2 * stages * slices * turn * (fours + 1) }}>;

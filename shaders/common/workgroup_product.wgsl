@@ -1,26 +1,60 @@
   // A block of {{ size }} x {{ size }} sums of K products, {{ micro }} x {{ micro }} of them an invocation. A turn copies {{ turn }} terms of the block's
   // rows and columns to workgroup memory, so that what is loaded once from device memory is used {{ size }} times; while
   // they are multiplied the next ones are on their way to registers (Nath, Tomov and Dongarra, "An Improved MAGMA GEMM
-  // for Fermi GPUs", 2010). The fours of an invocation lie {{ lanes }} apart, so that neighbours read neighbours.
+  // for Fermi GPUs", 2010). The fours of an invocation lie {{ lanes }} apart, so that neighbours read neighbours; invocations
+  // are numbered in a zigzag of 2 x 2, so that two or four neighbours read the same four at once.
+  {% if slices > 1 %}
+  // {{ slices }} slices of the workgroup take turns at the terms, so that few blocks are still many invocations; their sums
+  // are added in order at the end, in the memory that held the terms.
+  {% endif %}
   //
-  // The kernel says where four lines of an operand are (place_a, place_b), what term k of them is (four_of_a, four_of_b:
-  // 0 from K on), and what is done with four sums of a row (finish). {{ "Neighbouring invocations load terms of a that lie side by side" if along_a else "Neighbouring invocations load rows of a that lie side by side" }}, and {{ "terms" if along_b else "columns" }} of b.
+  // The kernel says where lines of an operand are (place_a, place_b), what a term of four of them is, or four terms of
+  // one of them where those are one load (four_of_a, four_of_b: 0 from K on), and what is done with four sums of a row
+  // (finish). {{ "Neighbouring invocations load terms of a that lie side by side" if along_a else "Neighbouring invocations load rows of a that lie side by side" }}, and {{ "terms" if along_b else "columns" }} of b.
   {# Fours that an invocation copies a turn, and that it multiplies. #}
   {% set fours = size // 4 %}
   {% set copies = fours * turn // (lanes * lanes) %}
   {% set parts = micro // 4 %}
+  {% set half = turn * (fours + 1) %}
   let group = flat_group(workgroup);
   if (group >= {{ groups }}u) { return; }
   let z = group / (TILES_M * TILES_N);
   let first_a = (group / TILES_N) % TILES_M * SIZE;
   let first_b = group % TILES_N * SIZE;
-  {% for name, along_terms in [("a", along_a), ("b", along_b)] %}
+  {% if slices > 1 %}
+  let item = index % {{ lanes * lanes }}u;
+  let first_term = lane.z * TURN;
+  let slice = lane.z * {{ 2 * half }}u;
+  {% else %}
+  let item = index;
+  let first_term = 0u;
+  let slice = 0u;
+  {% endif %}
+  {% if lanes >= 8 %}
+  // 32 invocations are a block of 8 x 4.
+  let near = item % 32u;
+  let across = item / 32u % {{ lanes // 8 }}u * 8u + ((near & 1u) | ((near >> 1u) & 2u) | ((near >> 2u) & 4u));
+  let down = item / 32u / {{ lanes // 8 }}u * 4u + (((near >> 1u) & 1u) | ((near >> 2u) & 2u));
+  {% else %}
+  let across = (item & 1u) | ((item >> 1u) & 2u);
+  let down = ((item >> 1u) & 1u) | ((item >> 2u) & 2u);
+  {% endif %}
+  {% for name, along_terms, whole in [("a", along_a, whole_a), ("b", along_b, whole_b)] %}
+  {% set from = "slice" ~ (" + HALF" if name == "b") %}
   {% for c in range(copies) %}
-  {% set item = "(index + " ~ c * lanes * lanes ~ "u)" %}
+  {% set item = "(item + " ~ c * lanes * lanes ~ "u)" %}
+  {% if whole %}
+  let term_{{ name }}{{ c }} = {{ item }} % {{ turn // 4 }}u * 4u;
+  let line_{{ name }}{{ c }} = {{ item }} / {{ turn // 4 }}u;
+  let at_{{ name }}{{ c }} = {{ from }} + term_{{ name }}{{ c }} * PITCH + line_{{ name }}{{ c }} / 4u;
+  {% else %}
   let term_{{ name }}{{ c }} = {{ item }} {{ "% TURN" if along_terms else "/ " ~ fours ~ "u" }};
   let four_{{ name }}{{ c }} = {{ item }} {{ "/ TURN" if along_terms else "% " ~ fours ~ "u" }};
-  let place_{{ name }}{{ c }} = place_{{ name }}(z, first_{{ name }} + four_{{ name }}{{ c }} * 4u);
-  var next_{{ name }}{{ c }} = four_of_{{ name }}(place_{{ name }}{{ c }}, term_{{ name }}{{ c }});
+  let line_{{ name }}{{ c }} = four_{{ name }}{{ c }} * 4u;
+  let at_{{ name }}{{ c }} = {{ from }} + term_{{ name }}{{ c }} * PITCH + four_{{ name }}{{ c }};
+  {% endif %}
+  let place_{{ name }}{{ c }} = place_{{ name }}(z, first_{{ name }} + line_{{ name }}{{ c }});
+  var next_{{ name }}{{ c }} = four_of_{{ name }}(place_{{ name }}{{ c }}, first_term + term_{{ name }}{{ c }});
   {% endfor %}
   {% endfor %}
   {% for i in range(micro) %}
@@ -28,25 +62,48 @@
   var s{{ i }}_{{ p }} = vec4<f32>();
   {% endfor %}
   {% endfor %}
-  for (var k = 0u; k < K; k += TURN) {
-    {% for name in ["a", "b"] %}
+  {% macro copy_in() %}
+    {% for name, whole in [("a", whole_a), ("b", whole_b)] %}
     {% for c in range(copies) %}
-    block_{{ name }}[term_{{ name }}{{ c }} * PITCH + four_{{ name }}{{ c }}] = next_{{ name }}{{ c }};
+    {% set at = ("stage + " if stages > 1) ~ "at_" ~ name ~ c %}
+    {% if whole %}
+    {% for q in range(4) %}
+    block[{{ at }} + {{ q }}u * PITCH][line_{{ name }}{{ c }} % 4u] = next_{{ name }}{{ c }}[{{ q }}];
+    {% endfor %}
+    {% else %}
+    block[{{ at }}] = next_{{ name }}{{ c }};
+    {% endif %}
     {% endfor %}
     {% endfor %}
+  {% endmacro %}
+  {% if stages > 1 %}
+  // While the terms in one half of the memory are multiplied, the next ones are put into the other.
+  var stage = 0u;
+{{ copy_in() }}
     workgroupBarrier();
-    if (k + TURN < K) {
+  {% endif %}
+  for (var k = 0u; k < K; k += {{ turn * slices }}u) {
+    {% if stages == 1 %}
+{{ copy_in() }}
+    workgroupBarrier();
+    {% endif %}
+    if (k + {{ turn * slices }}u < K) {
+      let next = k + {{ turn * slices }}u + first_term;
       {% for name in ["a", "b"] %}
       {% for c in range(copies) %}
-      next_{{ name }}{{ c }} = four_of_{{ name }}(place_{{ name }}{{ c }}, k + TURN + term_{{ name }}{{ c }});
+      next_{{ name }}{{ c }} = four_of_{{ name }}(place_{{ name }}{{ c }}, next + term_{{ name }}{{ c }});
       {% endfor %}
       {% endfor %}
     }
-    {% for t in range(turn) %}
+    {% if unroll < turn %}
+    for (var first = 0u; first < TURN * PITCH; first += {{ unroll * (fours + 1) }}u) {
+    {% endif %}
+    {% set from = ("first + " if unroll < turn) ~ ("stage + " if stages > 1) ~ "slice" %}
+    {% for t in range(unroll) %}
     {
       {% for p in range(parts) %}
-      let a{{ p }} = block_a[{{ t }}u * PITCH + lane.y + {{ p * lanes }}u];
-      let b{{ p }} = block_b[{{ t }}u * PITCH + lane.x + {{ p * lanes }}u];
+      let a{{ p }} = block[{{ from }} + {{ t * (fours + 1) + p * lanes }}u + down];
+      let b{{ p }} = block[{{ from }} + {{ half + t * (fours + 1) + p * lanes }}u + across];
       {% endfor %}
       {% for i in range(micro) %}
       {% for p in range(parts) %}
@@ -55,11 +112,46 @@
       {% endfor %}
     }
     {% endfor %}
+    {% if unroll < turn %}
+    }
+    {% endif %}
+    {% if stages > 1 %}
+    stage = {{ 2 * half * slices }}u - stage;
+{{ copy_in() }}
+    {% endif %}
     workgroupBarrier();
   }
+  {% if slices > 1 %}
+  {# Rows of an invocation whose sums fit the memory of a slice. #}
+  {% set some = 2 * half // (lanes * lanes * parts) %}
+  {% for first in range(0, micro, some) %}
+  {% set these = range(first, [first + some, micro] | min) %}
+  if (lane.z > 0u) {
+    {% for i in these %}
+    {% for p in range(parts) %}
+    block[slice + {{ ((i - first) * parts + p) * lanes * lanes }}u + item] = s{{ i }}_{{ p }};
+    {% endfor %}
+    {% endfor %}
+  }
+  workgroupBarrier();
+  if (lane.z == 0u) {
+    for (var other = {{ 2 * half }}u; other < {{ 2 * half * slices }}u; other += {{ 2 * half }}u) {
+      {% for i in these %}
+      {% for p in range(parts) %}
+      s{{ i }}_{{ p }} += block[other + {{ ((i - first) * parts + p) * lanes * lanes }}u + item];
+      {% endfor %}
+      {% endfor %}
+    }
+  }
+  {% if not loop.last %}
+  workgroupBarrier();
+  {% endif %}
+  {% endfor %}
+  if (lane.z > 0u) { return; }
+  {% endif %}
   {% for p in range(parts) %}
-  let column{{ p }} = first_b + (lane.x + {{ p * lanes }}u) * 4u;
+  let column{{ p }} = first_b + (across + {{ p * lanes }}u) * 4u;
   {% for i in range(micro) %}
-  finish(z, first_a + (lane.y + {{ i // 4 * lanes }}u) * 4u + {{ i % 4 }}u, column{{ p }}, s{{ i }}_{{ p }});
+  finish(z, first_a + (down + {{ i // 4 * lanes }}u) * 4u + {{ i % 4 }}u, column{{ p }}, s{{ i }}_{{ p }});
   {% endfor %}
   {% endfor %}

@@ -160,7 +160,6 @@ fn implicit(
     let [grid_h, grid_w] = phases.as_ref().map_or([target[1], target[2]], Phases::grid);
     let count = phases.as_ref().map_or(1, Phases::count);
     let columns = g.n * grid_h * grid_w;
-    let shared = WorkgroupTile::choose(groups * count, rows, columns, limits);
     let group_stride = rows * terms * taps;
     let weight = ChannelsLast {
         sizes: [groups, taps, rows],
@@ -168,15 +167,16 @@ fn implicit(
         strides: [group_stride, 1, row_stride, term_stride],
         zeros: false,
     };
+    let terms_of_a_pixel = (terms * taps).div_ceil(count);
+    let extent = Extent { batch: groups * count, rows, columns, terms: terms_of_a_pixel, eight: false };
+    let shared = WorkgroupTile::choose(extent, limits);
     let fits = weight.bytes() <= limits.max_binding_bytes && shared.is_none();
     let uses = if fits { rows * taps } else { 0 };
     let (from, to) = ((Operand::Input(0), source), (Operand::Output(0), target));
     let (runs, packed) = runs(g.n, from, to, groups, uses, limits)?;
     // The pixels of a phase are stored one by one.
     let eight = packed && phases.is_none();
-    let terms_of_a_pixel = (terms * taps).div_ceil(count);
-    let extent = Extent { batch: groups * count, rows, columns, terms: terms_of_a_pixel, eight };
-    let tile = Tile::choose(extent, limits);
+    let tile = Tile::choose(Extent { eight, ..extent }, limits);
     let out_vec4 = phases.is_none() && (target[1] * target[2]) % 4 == 0;
     let out_eight = tile.eight() && shared.is_none() && out_vec4 && (target[1] * target[2]).is_multiple_of(8);
     let mut lowering = Lowering::default();
@@ -219,7 +219,8 @@ fn implicit(
             blocks => groups, quarters => last.quarters(), zeros => last.elements(),
             wide => limits.wide_loads,
             pointwise => pointwise::in_place(g),
-            ..context! { ..shared.map_or_else(|| tile.values(), |tile| tile.values()), ..context! {
+            weight_vec4 => !backward && (terms * taps).is_multiple_of(4),
+            ..context! { ..shared.map_or_else(|| tile.values(), |tile| tile.values(limits)), ..context! {
                 ..window(g), ..fused.values(if bias { 4 } else { 3 }, out_vec4)
             } }
         };
@@ -266,7 +267,10 @@ fn backward_weight_implicit(g: &ConvGeometry, weight: &Shape, limits: &Limits) -
     let (rows, channels) = (g.k / groups, g.c / groups);
     // Split among enough workgroups, the terms are as good as rows.
     let runs_of_pixels = (g.n * g.oh * g.ow).div_ceil(LEAST_PIXELS);
-    if let Some(tile) = WorkgroupTile::choose(groups * runs_of_pixels, rows, channels * taps, limits) {
+    let batch = groups * runs_of_pixels;
+    let (columns, terms) = (channels * taps, LEAST_PIXELS.min(g.n * g.oh * g.ow));
+    let extent = Extent { batch, rows, columns, terms, eight: false };
+    if let Some(tile) = WorkgroupTile::choose(extent, limits) {
         return backward_weight_shared(g, &tile, weight, limits);
     }
     let (grad, input) = ([g.k, g.oh, g.ow], [g.c, g.h, g.w]);
@@ -275,8 +279,7 @@ fn backward_weight_implicit(g: &ConvGeometry, weight: &Shape, limits: &Limits) -
     // Four columns are four channels of a tap where channels come last.
     let columns = if packed { taps * channels.next_multiple_of(4) } else { channels * taps };
     let even = packed && channels.div_ceil(4).is_multiple_of(2);
-    let batch = groups * runs_of_pixels;
-    let tile = Tile::choose(Extent { batch, rows, columns, terms: LEAST_PIXELS, eight: even }, limits);
+    let tile = Tile::choose(Extent { columns, eight: even, ..extent }, limits);
     // Eight channels of a tap are one load.
     let eight = even && tile.eight();
     let (tiles_m, tiles_n) = (tile.tiles_m(rows), tile.tiles_n(columns));
@@ -352,7 +355,8 @@ fn backward_weight_shared(
     let target = if single { Operand::Output(0) } else { Operand::Workspace(0) };
     let (mut lowering, mut partials) = (Lowering::default(), 0);
     for (first, count) in images {
-        let pixels_per_split = (count * pixels).div_ceil(wanted);
+        // Fours of pixels, where they are one load, are not split.
+        let pixels_per_split = (count * pixels).div_ceil(wanted).next_multiple_of(4);
         let splits = (count * pixels).div_ceil(pixels_per_split);
         let run = |i: usize, image: [usize; 3]| {
             let binding = Binding::read(Operand::Input(i));
@@ -361,11 +365,13 @@ fn backward_weight_shared(
         let values = context! {
             rows, channels, tiles_m, tiles_n, splits, pixels_per_split,
             all_pixels => count * pixels,
+            wide => limits.wide_loads,
+            grad_vec4 => pixels.is_multiple_of(4),
             groups_of_channels => groups,
             output_channels => g.k, output_h => g.oh, output_w => g.ow,
             input_channels => g.c, input_h => g.h, input_w => g.w,
             first_partial => partials,
-            ..context! { ..tile.values(), ..window(g) }
+            ..context! { ..tile.values(limits), ..window(g) }
         };
         partials += splits;
         let why = format!("{}, {splits} partial sums", tile.why());

@@ -5,8 +5,10 @@ use crate::error::Mismatch;
 use crate::tensor::TensorType;
 use minijinja::context;
 
-/// vec4s each invocation computes.
-const PER_LANE: usize = 4;
+/// vec4s each invocation computes: a GPU would rather have more invocations.
+fn per_lane(limits: &Limits) -> usize {
+    if limits.software { 4 } else { 1 }
+}
 
 /// `step` applied to input 0, then what is fused with it.
 pub(super) fn chain(
@@ -17,14 +19,15 @@ pub(super) fn chain(
 ) -> Result<Lowering, Refusal> {
     let epilogue = Epilogue([step].into_iter().chain(fused.0.iter().copied()).collect());
     let vec4s = inputs[0].shape.elements().div_ceil(4);
+    let per_lane = per_lane(limits);
     let part = |(first, count): (usize, usize)| -> Result<Launch, Mismatch> {
         let run = |b: Binding| b.range(first as u64 * 16, count as u64 * 16);
         let mut bindings =
             vec![run(Binding::read(Operand::Input(0))), run(Binding::write(Operand::Output(0)))];
         bindings.extend(epilogue.bindings(run));
-        let values = context! { per_lane => PER_LANE, ..epilogue.values(2, true) };
-        let why = format!("{PER_LANE} vec4 a lane{}", fused.why());
-        launch(limits, "elementwise", count.div_ceil(64 * PER_LANE), bindings, why, values)
+        let values = context! { per_lane, ..epilogue.values(2, true) };
+        let why = format!("{per_lane} vec4 a lane{}", fused.why());
+        launch(limits, "elementwise", count.div_ceil(64 * per_lane), bindings, why, values)
     };
     let launches = chunks(vec4s, &[(Operand::Output(0), 16)], limits)?.into_iter().map(part);
     Ok(Lowering { launches: launches.collect::<Result<_, Mismatch>>()?, ..Lowering::default() })

@@ -38,29 +38,27 @@ struct Method {
 
 impl Method {
     fn choose(options: &MatMul, geometry: &MatMulGeometry, limits: &Limits) -> Self {
-        let MatMulGeometry { batch, m, k, n } = geometry;
-        match WorkgroupTile::choose(batch.elements(), *m, *n, limits) {
-            Some(tile) => Self::shared(options, geometry, &tile),
-            None => {
-                let (batch, eight) = (batch.elements(), options.trans_b || n % 8 == 0);
-                let extent = Extent { batch, rows: *m, columns: *n, terms: *k, eight };
-                Self::alone(options, geometry, &Tile::choose(extent, limits))
-            }
+        let MatMulGeometry { ref batch, m, k, n } = *geometry;
+        let (batch, eight) = (batch.elements(), options.trans_b || n % 8 == 0);
+        let extent = Extent { batch, rows: m, columns: n, terms: k, eight };
+        match WorkgroupTile::choose(extent, limits) {
+            Some(tile) => Self::shared(options, geometry, &tile, limits),
+            None => Self::alone(options, geometry, &Tile::choose(extent, limits)),
         }
     }
 
-    /// A workgroup copies fours of rows and of columns.
-    fn shared(options: &MatMul, geometry: &MatMulGeometry, tile: &WorkgroupTile) -> Self {
-        let MatMulGeometry { m, n, .. } = *geometry;
+    /// A workgroup copies fours of rows, of columns or of terms: whichever lie side by side.
+    fn shared(options: &MatMul, geometry: &MatMulGeometry, tile: &WorkgroupTile, limits: &Limits) -> Self {
+        let MatMulGeometry { m, k, n, .. } = *geometry;
         Self {
             shader: "matmul_workgroup",
             tiles_m: tile.count(m),
             tiles_n: tile.count(n),
-            a_vec4: options.trans_a && m % 4 == 0,
-            b_vec4: !options.trans_b && n % 4 == 0,
+            a_vec4: if options.trans_a { m % 4 == 0 } else { k % 4 == 0 },
+            b_vec4: if options.trans_b { k % 4 == 0 } else { n % 4 == 0 },
             b_eight: false,
             out_eight: false,
-            values: tile.values(),
+            values: tile.values(limits),
             why: tile.why(),
         }
     }

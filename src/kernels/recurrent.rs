@@ -4,6 +4,7 @@
 //! depends on the shapes and the device's limits alone.
 
 use super::channels_last::ChannelsLast;
+use super::softmax::tree;
 use super::{Access, Binding, Launch, Limits, Lowering, Operand, launch};
 use crate::error::Mismatch;
 use crate::ops::recurrent::RecurrentSizes;
@@ -13,6 +14,13 @@ use minijinja::{Value, context};
 
 /// Invocations of a workgroup that runs a whole sequence: with 4 units each, hidden sizes up to 256.
 const MOST_LANES: usize = 64;
+/// On a GPU: fours of units up to which one launch runs a whole sequence, invocations of a workgroup along the units
+/// otherwise and at most in all, rows of an invocation, and workgroups that fill a GPU.
+const MOST_WHOLE: usize = 32;
+const UNIT_LANES: usize = 16;
+const MOST_INVOCATIONS: usize = 512;
+const MOST_ROWS: usize = 4;
+const ENOUGH_GROUPS: usize = 64;
 /// Bytes of workgroup memory every device has.
 const WORKGROUP_BYTES: usize = 16 << 10;
 /// The subgroup size for which rows are passed round by shuffles.
@@ -28,14 +36,19 @@ struct Shares {
     rows: usize,
     /// Fours of neighbouring units, and of terms, that are loaded as one word.
     fours: usize,
-    /// Invocations of a workgroup.
+    /// Invocations of a workgroup along the units.
     lanes: usize,
+    /// Parts of a workgroup among which the terms of the product are shared: a power of two.
+    slices: usize,
     shuffle: bool,
     wide: bool,
 }
 
 impl Shares {
-    fn choose(sizes: RecurrentSizes, limits: &Limits) -> Self {
+    fn choose(kind: RecurrentKind, sizes: RecurrentSizes, limits: &Limits) -> Self {
+        if !limits.software && limits.subgroup_size != Some(SUBGROUP as u32) {
+            return Self::on_gpu(kind, sizes, limits);
+        }
         let vec4s = sizes.hidden.div_ceil(4);
         let whole = vec4s <= MOST_LANES;
         let shuffle = limits.subgroup_size == Some(SUBGROUP as u32) && sizes.batch > 4;
@@ -61,7 +74,28 @@ impl Shares {
         // A load takes a turn for each lane, whatever its width: four words of 64 bits are the widest there are.
         let eight = shuffle && limits.wide_loads && sizes.hidden.is_multiple_of(8) && vec4s >= 2 * SUBGROUP;
         let fours = if eight { 2 } else { 1 };
-        Self { sizes, whole, rows, fours, lanes, shuffle, wide: limits.wide_loads }
+        Self { sizes, whole, rows, fours, lanes, slices: 1, shuffle, wide: limits.wide_loads }
+    }
+
+    /// A GPU hides the latency of its memory behind other invocations: the terms of a unit are dealt out to slices of
+    /// the workgroup, as many as there is workgroup memory to add their sums in.
+    fn on_gpu(kind: RecurrentKind, sizes: RecurrentSizes, limits: &Limits) -> Self {
+        let vec4s = sizes.hidden.div_ceil(4);
+        let whole = vec4s <= MOST_WHOLE;
+        let lanes = if whole { vec4s.next_multiple_of(SUBGROUP) } else { UNIT_LANES };
+        // Rows share the weights that are loaded, if there are workgroups enough.
+        let groups = sizes.batch * if whole { 1 } else { vec4s.div_ceil(lanes) };
+        let mut rows = (groups / ENOUGH_GROUPS).clamp(1, MOST_ROWS).next_power_of_two();
+        let most = (limits.max_workgroup_invocations as usize).min(MOST_INVOCATIONS) / lanes;
+        let mut slices = 1 << most.max(1).min(vec4s).ilog2();
+        let bytes = |rows: usize, slices: usize| {
+            let state = if whole { 2 * rows * vec4s } else { 0 };
+            (slices / 2 * lanes * rows * kind.gates() + state) * 16
+        };
+        while slices > 1 && bytes(rows, slices) > limits.max_workgroup_bytes as usize {
+            if rows > 1 { rows /= 2 } else { slices /= 2 }
+        }
+        Self { sizes, whole, rows, fours: 1, lanes, slices, shuffle: false, wide: limits.wide_loads }
     }
 
     /// Runs of units that a workgroup's invocations compute together.
@@ -79,7 +113,8 @@ impl Shares {
     }
 
     fn values(&self, kind: RecurrentKind) -> Value {
-        let Self { sizes, whole, rows, fours, lanes, shuffle, wide } = *self;
+        let Self { sizes, whole, rows, fours, lanes, slices, shuffle, wide } = *self;
+        let halves = tree(slices);
         let RecurrentSizes { steps, batch, hidden } = sizes;
         context! {
             kind => kind.name(),
@@ -89,17 +124,21 @@ impl Shares {
             together => if shuffle { 1 } else { kind.gates() },
             vec4 => hidden % 4 == 0,
             // No invocation lies outside: nothing to guard.
-            full => batch.is_multiple_of(rows) && hidden.is_multiple_of(4 * lanes * fours),
+            full => slices == 1 && batch.is_multiple_of(rows) && hidden.is_multiple_of(4 * lanes * fours),
             unit_tiles => self.unit_tiles(),
             tiles => if whole { self.all_tiles() } else { 1 },
-            steps, batch, hidden, whole, rows, fours, lanes, shuffle, wide,
+            steps, batch, hidden, whole, rows, fours, lanes, slices, halves, shuffle, wide,
         }
     }
 
     fn why(&self) -> String {
-        let Self { whole, rows, fours, lanes, shuffle, .. } = self;
-        let scope = if *whole { "whole sequence, hidden <= 256" } else { "a launch a step, hidden > 256" };
-        let how = if *shuffle { "subgroup shuffles, subgroups of 8" } else { "no shuffles" };
+        let Self { whole, rows, fours, lanes, slices, shuffle, .. } = self;
+        let scope = if *whole { "whole sequence" } else { "a launch a step" };
+        let how = match slices {
+            _ if *shuffle => "subgroup shuffles, subgroups of 8".to_owned(),
+            1 => "no shuffles".to_owned(),
+            slices => format!("{slices} slices of the terms"),
+        };
         format!("{scope}; {rows} rows x {} units, {lanes} lanes, {how}", 4 * fours)
     }
 
@@ -175,7 +214,7 @@ fn build(
 
 pub(super) fn forward(o: &Recurrent, inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Mismatch> {
     let sizes = RecurrentSizes::of_gates(o.kind, inputs[0])?;
-    let shares = Shares::choose(sizes, limits);
+    let shares = Shares::choose(o.kind, sizes, limits);
     let count = if shares.whole { 1 } else { sizes.steps };
     let transposed = transposed(o.kind, sizes.hidden);
     let mut launches = vec![transposed.launch(Binding::read(Operand::Input(1)), WEIGHT, limits)?];
@@ -250,7 +289,7 @@ pub(super) fn backward(
     limits: &Limits,
 ) -> Result<Lowering, Mismatch> {
     let sizes = RecurrentSizes::of_hidden(inputs[0])?;
-    let shares = Shares::choose(sizes, limits);
+    let shares = Shares::choose(o.forward.kind, sizes, limits);
     let count = if shares.whole { 1 } else { sizes.steps + 1 };
     let launches = (0..count).map(|s| backward_step(o, &shares, s, limits));
     Ok(Lowering { launches: launches.collect::<Result<_, _>>()?, ..Lowering::default() })

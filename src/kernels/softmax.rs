@@ -9,8 +9,12 @@ use minijinja::{Value, context};
 /// Sizes of a row and of the workgroup that works on it, as `common/row.wgsl` names them.
 pub(super) fn row([outer, length, inner]: [usize; 3], limits: &Limits) -> Value {
     let lanes = lanes(length, limits);
-    let tree: Vec<usize> = (0..lanes.ilog2()).rev().map(|b| 1 << b).collect();
-    context! { outer, length, inner, lanes, tree }
+    context! { outer, length, inner, lanes, tree => tree(lanes) }
+}
+
+/// The steps of a tree that joins a power of two of lanes: half of them, a quarter, down to 1.
+pub(super) fn tree(lanes: usize) -> Vec<usize> {
+    (0..lanes.ilog2()).rev().map(|bit| 1 << bit).collect()
 }
 
 pub(super) fn forward(

@@ -17,10 +17,14 @@ pub enum Variant {
         /// Whether rows are passed round by subgroup shuffles.
         shuffle: bool,
     },
-    /// A workgroup shares what it loads, as `64x64-workgroup`.
+    /// A workgroup shares what it loads, as `64x64-workgroup`, or `64x64x2-workgroup` in two slices.
     Workgroup {
         /// Rows, and columns, that a workgroup computes.
         size: usize,
+        /// Parts of the workgroup that take turns at the terms.
+        slices: usize,
+        /// Copies of the terms in workgroup memory.
+        stages: usize,
     },
     /// Fewer products for more sums, as `4x4-winograd`; 3x3 convolutions of stride 1 and their gradients only.
     Winograd {
@@ -35,7 +39,11 @@ impl fmt::Display for Variant {
             Variant::Register { rows, columns, shuffle } => {
                 write!(f, "{rows}x{columns}-{}", if *shuffle { "shuffle" } else { "plain" })
             }
-            Variant::Workgroup { size } => write!(f, "{size}x{size}-workgroup"),
+            Variant::Workgroup { size, slices, stages } => {
+                let slices = if *slices > 1 { format!("x{slices}") } else { String::new() };
+                let stages = if *stages > 1 { "-in-turns" } else { "" };
+                write!(f, "{size}x{size}{slices}-workgroup{stages}")
+            }
             Variant::Winograd { tile } => write!(f, "{tile}x{tile}-winograd"),
         }
     }

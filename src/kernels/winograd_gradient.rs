@@ -133,8 +133,19 @@ mod tests {
             ([64, 3, 32, 32], None),
         ] {
             assert_eq!(lowered(shape, &cpu()).unwrap().winograd, tile, "{shape:?}");
-            let gpu = Limits { subgroup_size: Some(32), ..Limits::default() };
-            assert_eq!(lowered(shape, &gpu).unwrap().winograd, None, "{shape:?}");
+        }
+    }
+
+    #[test]
+    fn a_gpu_needs_more_work() {
+        let gpu = Limits { subgroup_size: Some(32), ..Limits::default() };
+        for (shape, tile) in [
+            ([16, 64, 28, 64], Some(4)),
+            ([32, 256, 28, 256], Some(4)),
+            ([16, 16, 32, 16], None),
+            ([64, 32, 14, 64], None),
+        ] {
+            assert_eq!(lowered(shape, &gpu).unwrap().winograd, tile, "{shape:?}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! Workgroup tiles of matrix products: blocks of the result whose operands a workgroup shares.
 
-use super::{Limits, Variant, tile};
+use super::tile::{self, Extent};
+use super::{Limits, Variant};
 use minijinja::{Value, context};
 
 /// A square block of the result, computed by a square of invocations from operands in workgroup memory.
@@ -12,40 +13,63 @@ pub(super) struct WorkgroupTile {
     terms: usize,
     /// Rows and columns of an invocation.
     micro: usize,
+    /// Parts of the workgroup that take turns at the terms.
+    slices: usize,
+    /// Copies of the terms in workgroup memory: with two, the next are put there while the others are multiplied.
+    stages: usize,
+    /// The least workgroups for which it is chosen.
+    enough: usize,
 }
 
-/// Largest first. 8x8 numbers an invocation are what a GPU's registers hold, and read workgroup memory least;
-/// smaller blocks have smaller ones, so that few workgroups are still many invocations.
-const TILES: [WorkgroupTile; 3] = [
-    WorkgroupTile { size: 128, terms: 8, micro: 8 },
-    WorkgroupTile { size: 64, terms: 16, micro: 4 },
-    WorkgroupTile { size: 32, terms: 16, micro: 4 },
+/// The first that fits the shape is taken, as measured on an H200. 8x8 numbers an invocation are what a GPU's registers
+/// hold, and read workgroup memory least; where there are too few blocks of them to fill the device, smaller blocks in
+/// more slices are still many invocations.
+const TILES: [WorkgroupTile; 9] = [
+    WorkgroupTile { size: 128, terms: 8, micro: 8, slices: 1, stages: 2, enough: usize::MAX },
+    WorkgroupTile { size: 128, terms: 16, micro: 8, slices: 1, stages: 1, enough: 512 },
+    WorkgroupTile { size: 64, terms: 16, micro: 4, slices: 1, stages: 1, enough: 512 },
+    WorkgroupTile { size: 64, terms: 16, micro: 8, slices: 2, stages: 1, enough: 128 },
+    WorkgroupTile { size: 32, terms: 16, micro: 4, slices: 1, stages: 1, enough: 256 },
+    WorkgroupTile { size: 32, terms: 16, micro: 4, slices: 4, stages: 1, enough: 128 },
+    WorkgroupTile { size: 16, terms: 16, micro: 4, slices: 4, stages: 1, enough: 512 },
+    WorkgroupTile { size: 16, terms: 16, micro: 4, slices: 8, stages: 1, enough: 48 },
+    WorkgroupTile { size: 16, terms: 8, micro: 4, slices: 16, stages: 1, enough: 0 },
 ];
 
-/// Rows or columns below which a product is thin: most of a block would lie outside.
-const THIN: usize = 32;
-/// Workgroups that fill a GPU: two for each of 64 cores.
-const ENOUGH_GROUPS: usize = 128;
+/// Rows or columns below which most of a block lies outside, and terms below which that is not worth it.
+const THIN: usize = 8;
+const SHORT: usize = 64;
 
 impl WorkgroupTile {
-    /// The tile for `batch` products of `m` rows and `n` columns; `None` where register tiles do better. A CPU
-    /// adapter's do: it has no workgroup memory of its own.
-    pub(super) fn choose(batch: usize, m: usize, n: usize, limits: &Limits) -> Option<Self> {
+    /// The tile for some products; `None` where register tiles do better. A CPU adapter's do: it has no workgroup
+    /// memory of its own.
+    pub(super) fn choose(extent: Extent, limits: &Limits) -> Option<Self> {
+        let Extent { batch, rows, columns, terms, .. } = extent;
         let fit = || TILES.into_iter().filter(|tile| tile.fits(limits));
-        let forced = |size| fit().find(|tile| tile.size == size);
+        let forced = |variant| fit().find(|tile| tile.variant() == variant);
         match limits.variant {
             Some(Variant::Register { .. }) => return None,
-            Some(Variant::Workgroup { size }) if forced(size).is_some() => return forced(size),
+            Some(variant) if forced(variant).is_some() => return forced(variant),
             _ => {}
         }
-        if limits.software || tile::shuffles(limits) || m < THIN || n < THIN {
+        let thin = rows.min(columns) < THIN && terms < SHORT;
+        if limits.software || tile::shuffles(limits) || thin {
             return None;
         }
         let smallest = fit().next_back()?;
         // A large tile may compute a quarter more numbers than the smallest does, outside the matrix.
-        let lean = |tile: &Self| tile.padded(m, n) <= smallest.padded(m, n) / 4 * 5;
-        let enough = |tile: &Self| batch * tile.count(m) * tile.count(n) >= ENOUGH_GROUPS;
-        fit().find(|tile| lean(tile) && enough(tile)).or(Some(smallest))
+        let lean = |tile: &Self| tile.padded(rows, columns) <= smallest.padded(rows, columns) / 4 * 5;
+        let enough = |tile: &Self| batch * tile.count(rows) * tile.count(columns) >= tile.enough;
+        // Every slice has a turn.
+        let long = |tile: &Self| tile.slices * tile.terms <= terms;
+        let best = || fit().find(|tile| lean(tile) && long(tile) && enough(tile));
+        let most_invocations = || fit().rfind(|tile| lean(tile) && long(tile));
+        let fewest_slices = || fit().filter(lean).min_by_key(|tile| tile.slices);
+        best().or_else(most_invocations).or_else(fewest_slices)
+    }
+
+    fn variant(&self) -> Variant {
+        Variant::Workgroup { size: self.size, slices: self.slices, stages: self.stages }
     }
 
     /// Tiles along rows or columns.
@@ -65,23 +89,26 @@ impl WorkgroupTile {
 
     /// Whether the device has the memory, with a vec4 of padding a term, and the invocations.
     fn fits(&self, limits: &Limits) -> bool {
-        let bytes = 2 * self.terms * (self.size / 4 + 1) * 16;
-        let invocations = self.lanes() * self.lanes();
+        let bytes = 2 * self.stages * self.slices * self.terms * (self.size / 4 + 1) * 16;
+        let invocations = self.lanes() * self.lanes() * self.slices;
         bytes <= limits.max_workgroup_bytes as usize
             && invocations <= limits.max_workgroup_invocations as usize
     }
 
     /// The tile as the shader names it.
-    pub(super) fn values(&self) -> Value {
-        let Self { size, terms, micro } = self;
-        context! { size, turn => terms, micro, lanes => self.lanes() }
+    pub(super) fn values(&self, limits: &Limits) -> Value {
+        let Self { size, terms, micro, slices, stages, .. } = self;
+        // A CPU adapter, which only tests give this tile to, takes seconds to compile long code.
+        let unroll = if limits.software { 2 } else { *terms };
+        context! { size, turn => terms, micro, slices, stages, unroll, lanes => self.lanes() }
     }
 
     /// The choice in words.
     pub(super) fn why(&self) -> String {
-        let (Self { size, terms, micro }, lanes) = (self, self.lanes());
+        let (Self { size, terms, micro, slices, .. }, lanes) = (self, self.lanes());
+        let sliced = if *slices > 1 { format!(", {slices} slices of the terms") } else { String::new() };
         format!(
-            "workgroup tile {size}x{size}, {terms} terms a turn, workgroup {lanes}x{lanes} of {micro}x{micro}"
+            "workgroup tile {size}x{size}, {terms} terms a turn, workgroup {lanes}x{lanes} of {micro}x{micro}{sliced}"
         )
     }
 }
@@ -89,71 +116,87 @@ impl WorkgroupTile {
 /// Every workgroup tile that an adapter with these limits can run.
 pub(super) fn variants(limits: &Limits) -> impl Iterator<Item = Variant> {
     let fit = TILES.into_iter().filter(|tile| tile.fits(limits));
-    fit.map(|tile| Variant::Workgroup { size: tile.size })
+    fit.map(|tile| tile.variant())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn chosen(batch: usize, m: usize, n: usize, limits: &Limits) -> Option<usize> {
-        WorkgroupTile::choose(batch, m, n, limits).map(|tile| tile.size)
+    /// Size and slices.
+    fn chosen([batch, rows, columns, terms]: [usize; 4], limits: &Limits) -> Option<(usize, usize)> {
+        let extent = Extent { batch, rows, columns, terms, eight: false };
+        WorkgroupTile::choose(extent, limits).map(|tile| (tile.size, tile.slices))
+    }
+
+    /// What most GPUs have.
+    fn gpu() -> Limits {
+        Limits { subgroup_size: Some(32), max_workgroup_bytes: 32 << 10, ..Limits::default() }
     }
 
     #[test]
     fn the_shape_decides_on_a_gpu() {
-        let gpu = Limits { subgroup_size: Some(32), ..Limits::default() };
-        for (batch, m, n, size) in [
-            // Thin.
-            (1, 31, 4096, None),
-            (1, 4096, 10, None),
-            (64, 1, 1, None),
-            // Too few workgroups for larger tiles.
-            (1, 32, 32, Some(32)),
-            (1, 512, 512, Some(32)),
-            (1, 1024, 512, Some(64)),
-            (1, 1408, 1408, Some(64)),
-            (1, 1536, 1408, Some(128)),
-            (1, 4096, 4096, Some(128)),
+        for (shape, tile) in [
+            // Thin and short.
+            ([96, 1, 784, 9], None),
+            ([1, 4096, 7, 63], None),
+            ([1, 4096, 7, 64], Some((16, 4))),
+            ([1, 4096, 7, 128], Some((16, 8))),
+            ([1, 4096, 8, 63], Some((16, 4))),
+            // Large.
+            ([1, 4096, 4096, 4096], Some((128, 1))),
+            ([1, 2048, 4096, 16], Some((128, 1))),
+            ([1, 2048, 2048, 1024], Some((64, 1))),
+            // Too few blocks for larger tiles.
+            ([1, 1024, 1024, 1024], Some((64, 2))),
+            ([1, 512, 512, 512], Some((32, 1))),
+            ([1, 512, 384, 512], Some((32, 4))),
+            ([1, 64, 128, 3136], Some((16, 16))),
+            ([1, 16, 1024, 256], Some((16, 8))),
             // A batch is as good as rows.
-            (32, 256, 256, Some(128)),
-            (31, 256, 256, Some(64)),
+            ([32, 256, 256, 256], Some((64, 1))),
+            ([31, 256, 256, 256], Some((64, 2))),
+            // Too few terms for the slices.
+            ([1, 512, 384, 63], Some((32, 1))),
+            ([1, 64, 128, 127], Some((16, 4))),
             // Blocks that would mostly lie outside.
-            (256, 129, 256, Some(64)),
-            (256, 65, 256, Some(32)),
-            (1, 40, 65536, Some(64)),
-            (1, 33, 65536, Some(64)),
-            (1, 32, 65536, Some(32)),
+            ([256, 129, 256, 256], Some((32, 1))),
+            ([256, 65, 256, 256], Some((16, 4))),
+            ([1, 16, 65536, 256], Some((16, 4))),
+            ([1, 32, 65536, 256], Some((32, 1))),
         ] {
-            assert_eq!(chosen(batch, m, n, &gpu), size, "{batch} products of {m}x{n}");
+            assert_eq!(chosen(shape, &gpu()), tile, "{shape:?}");
         }
-        assert_eq!(chosen(1, 4096, 4096, &Limits::default()), Some(128), "no subgroups");
+        let without = Limits { subgroup_size: None, ..gpu() };
+        assert_eq!(chosen([1, 4096, 4096, 4096], &without), Some((128, 1)), "no subgroups");
     }
 
     #[test]
     fn cpu_adapters_have_register_tiles() {
-        let cpu = Limits { subgroup_size: Some(8), ..Limits::default() };
-        assert_eq!(chosen(1, 4096, 4096, &cpu), None);
-        let software = Limits { software: true, ..Limits::default() };
-        assert_eq!(chosen(1, 4096, 4096, &software), None, "no subgroups of 8");
-        let forced = Limits { variant: Some(Variant::Workgroup { size: 64 }), ..cpu };
-        assert_eq!(chosen(1, 5, 7, &forced), Some(64));
+        let cpu = Limits { subgroup_size: Some(8), ..gpu() };
+        assert_eq!(chosen([1, 4096, 4096, 4096], &cpu), None);
+        let software = Limits { software: true, ..gpu() };
+        assert_eq!(chosen([1, 4096, 4096, 4096], &software), None, "no subgroups of 8");
+        let forced = Limits { variant: Some(Variant::Workgroup { size: 64, slices: 2, stages: 1 }), ..cpu };
+        assert_eq!(chosen([1, 5, 7, 9], &forced), Some((64, 2)));
     }
 
     #[test]
     fn a_tile_must_fit_the_device() {
-        let sizes = |limits: &Limits| variants(limits).map(|v| v.to_string()).collect::<Vec<_>>();
-        let all = ["128x128-workgroup", "64x64-workgroup", "32x32-workgroup"];
-        assert_eq!(sizes(&Limits::default()), all);
-        let few = Limits { max_workgroup_invocations: 128, ..Limits::default() };
-        assert_eq!(sizes(&few), all[2..]);
-        assert_eq!(chosen(1, 4096, 4096, &few), Some(32));
-        let little = Limits { max_workgroup_bytes: 4096, ..Limits::default() };
-        assert_eq!(sizes(&little), [""; 0]);
-        assert_eq!(chosen(1, 4096, 4096, &little), None);
-        let forced = Limits { variant: Some(Variant::Workgroup { size: 128 }), ..few };
-        assert_eq!(chosen(1, 4096, 4096, &forced), Some(32), "the planner's choice");
+        let names = |limits: &Limits| variants(limits).map(|v| v.to_string()).collect::<Vec<_>>();
+        let all = ["128x128", "64x64", "64x64x2", "32x32", "32x32x4", "16x16x4", "16x16x8", "16x16x16"];
+        assert_eq!(names(&gpu()), all.map(|name| format!("{name}-workgroup")));
+        let least = Limits { subgroup_size: Some(32), ..Limits::default() };
+        assert_eq!(names(&least), ["64x64", "32x32", "16x16x4"].map(|name| format!("{name}-workgroup")));
+        assert_eq!(chosen([1, 1024, 1024, 1024], &least), Some((32, 1)));
+        let few = Limits { max_workgroup_invocations: 64, ..gpu() };
+        assert_eq!(names(&few), ["32x32-workgroup", "16x16x4-workgroup"]);
+        let little = Limits { max_workgroup_bytes: 4096, ..gpu() };
+        assert_eq!(names(&little), [""; 0]);
+        assert_eq!(chosen([1, 4096, 4096, 4096], &little), None);
+        let forced = Limits { variant: Some(Variant::Workgroup { size: 128, slices: 1, stages: 1 }), ..few };
+        assert_eq!(chosen([1, 4096, 4096, 4096], &forced), Some((32, 1)), "the planner's choice");
         let register = Variant::Register { rows: 8, columns: 4, shuffle: false };
-        assert_eq!(chosen(1, 4096, 4096, &Limits { variant: Some(register), ..Limits::default() }), None);
+        assert_eq!(chosen([1, 4096, 4096, 64], &Limits { variant: Some(register), ..gpu() }), None);
     }
 }

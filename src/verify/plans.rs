@@ -14,6 +14,12 @@ use std::rc::Rc;
 /// Winograd's tiles of each node, and what they must give.
 type Tiled = (Vec<Option<usize>>, Rc<[Estimate]>);
 
+/// Whether a variant must be planned wherever the planner's own choice is.
+fn as_large(variant: &Limits, own: &Limits) -> bool {
+    let sizes = |l: &Limits| (l.max_binding_bytes, l.max_workgroups);
+    sizes(variant) == sizes(own) && !matches!(variant.variant, Some(kernels::Variant::Winograd { .. }))
+}
+
 impl Trial<'_> {
     /// The distinct plans of a case, that of the planner's own choice first.
     pub(super) fn plans(&mut self, case: &Case) -> Result<Vec<Variant>> {
@@ -44,6 +50,8 @@ impl Trial<'_> {
                     let same_bits = plans.is_empty() || (tiled && !split_sum && as_first);
                     plans.push(Variant { name, plan, same_bits, expected });
                 }
+                // Only what is too large for a smaller device, or for Winograd's memory, may be left out.
+                Err(e) if as_large(&limits, &own) => return Err(e),
                 Err(e) => self.outcome.refused.push((name, e.to_string())),
             }
         }

@@ -14,6 +14,7 @@ macro_rules! tables {
 
 tables!(
     "smoke",
+    "gpu",
     "resnet50",
     "resnet50-scaled",
     "vgg16",
