@@ -10,4 +10,4 @@ const PITCH = {{ fours + 1 }}u;
 const HALF = {{ turn * (fours + 1) }}u;
 
 // The rows' fours, then the columns'.
-var<workgroup> block: array<vec4<f32>, {{ 2 * stages * slices * turn * (fours + 1) }}>;
+var<workgroup> block: array<vec4<f32>, {{ 2 * slices * turn * (fours + 1) }}>;

@@ -62,31 +62,19 @@
   var s{{ i }}_{{ p }} = vec4<f32>();
   {% endfor %}
   {% endfor %}
-  {% macro copy_in() %}
+  for (var k = 0u; k < K; k += {{ turn * slices }}u) {
     {% for name, whole in [("a", whole_a), ("b", whole_b)] %}
     {% for c in range(copies) %}
-    {% set at = ("stage + " if stages > 1) ~ "at_" ~ name ~ c %}
     {% if whole %}
     {% for q in range(4) %}
-    block[{{ at }} + {{ q }}u * PITCH][line_{{ name }}{{ c }} % 4u] = next_{{ name }}{{ c }}[{{ q }}];
+    block[at_{{ name }}{{ c }} + {{ q }}u * PITCH][line_{{ name }}{{ c }} % 4u] = next_{{ name }}{{ c }}[{{ q }}];
     {% endfor %}
     {% else %}
-    block[{{ at }}] = next_{{ name }}{{ c }};
+    block[at_{{ name }}{{ c }}] = next_{{ name }}{{ c }};
     {% endif %}
     {% endfor %}
     {% endfor %}
-  {% endmacro %}
-  {% if stages > 1 %}
-  // While the terms in one half of the memory are multiplied, the next ones are put into the other.
-  var stage = 0u;
-{{ copy_in() }}
     workgroupBarrier();
-  {% endif %}
-  for (var k = 0u; k < K; k += {{ turn * slices }}u) {
-    {% if stages == 1 %}
-{{ copy_in() }}
-    workgroupBarrier();
-    {% endif %}
     if (k + {{ turn * slices }}u < K) {
       let next = k + {{ turn * slices }}u + first_term;
       {% for name in ["a", "b"] %}
@@ -98,7 +86,7 @@
     {% if unroll < turn %}
     for (var first = 0u; first < TURN * PITCH; first += {{ unroll * (fours + 1) }}u) {
     {% endif %}
-    {% set from = ("first + " if unroll < turn) ~ ("stage + " if stages > 1) ~ "slice" %}
+    {% set from = ("first + " if unroll < turn) ~ "slice" %}
     {% for t in range(unroll) %}
     {
       {% for p in range(parts) %}
@@ -114,10 +102,6 @@
     {% endfor %}
     {% if unroll < turn %}
     }
-    {% endif %}
-    {% if stages > 1 %}
-    stage = {{ 2 * half * slices }}u - stage;
-{{ copy_in() }}
     {% endif %}
     workgroupBarrier();
   }

@@ -23,8 +23,6 @@ pub enum Variant {
         size: usize,
         /// Parts of the workgroup that take turns at the terms.
         slices: usize,
-        /// Copies of the terms in workgroup memory.
-        stages: usize,
     },
     /// Fewer products for more sums, as `4x4-winograd`; 3x3 convolutions of stride 1 and their gradients only.
     Winograd {
@@ -39,11 +37,8 @@ impl fmt::Display for Variant {
             Variant::Register { rows, columns, shuffle } => {
                 write!(f, "{rows}x{columns}-{}", if *shuffle { "shuffle" } else { "plain" })
             }
-            Variant::Workgroup { size, slices, stages } => {
-                let slices = if *slices > 1 { format!("x{slices}") } else { String::new() };
-                let stages = if *stages > 1 { "-in-turns" } else { "" };
-                write!(f, "{size}x{size}{slices}-workgroup{stages}")
-            }
+            Variant::Workgroup { size, slices: 1 } => write!(f, "{size}x{size}-workgroup"),
+            Variant::Workgroup { size, slices } => write!(f, "{size}x{size}x{slices}-workgroup"),
             Variant::Winograd { tile } => write!(f, "{tile}x{tile}-winograd"),
         }
     }

@@ -15,8 +15,6 @@ pub(super) struct WorkgroupTile {
     micro: usize,
     /// Parts of the workgroup that take turns at the terms.
     slices: usize,
-    /// Copies of the terms in workgroup memory: with two, the next are put there while the others are multiplied.
-    stages: usize,
     /// The least workgroups for which it is chosen.
     enough: usize,
 }
@@ -24,16 +22,15 @@ pub(super) struct WorkgroupTile {
 /// The first that fits the shape is taken, as measured on an H200. 8x8 numbers an invocation are what a GPU's registers
 /// hold, and read workgroup memory least; where there are too few blocks of them to fill the device, smaller blocks in
 /// more slices are still many invocations.
-const TILES: [WorkgroupTile; 9] = [
-    WorkgroupTile { size: 128, terms: 8, micro: 8, slices: 1, stages: 2, enough: usize::MAX },
-    WorkgroupTile { size: 128, terms: 16, micro: 8, slices: 1, stages: 1, enough: 512 },
-    WorkgroupTile { size: 64, terms: 16, micro: 4, slices: 1, stages: 1, enough: 512 },
-    WorkgroupTile { size: 64, terms: 16, micro: 8, slices: 2, stages: 1, enough: 128 },
-    WorkgroupTile { size: 32, terms: 16, micro: 4, slices: 1, stages: 1, enough: 256 },
-    WorkgroupTile { size: 32, terms: 16, micro: 4, slices: 4, stages: 1, enough: 128 },
-    WorkgroupTile { size: 16, terms: 16, micro: 4, slices: 4, stages: 1, enough: 512 },
-    WorkgroupTile { size: 16, terms: 16, micro: 4, slices: 8, stages: 1, enough: 48 },
-    WorkgroupTile { size: 16, terms: 8, micro: 4, slices: 16, stages: 1, enough: 0 },
+const TILES: [WorkgroupTile; 8] = [
+    WorkgroupTile { size: 128, terms: 16, micro: 8, slices: 1, enough: 512 },
+    WorkgroupTile { size: 64, terms: 16, micro: 4, slices: 1, enough: 512 },
+    WorkgroupTile { size: 64, terms: 16, micro: 8, slices: 2, enough: 128 },
+    WorkgroupTile { size: 32, terms: 16, micro: 4, slices: 1, enough: 512 },
+    WorkgroupTile { size: 32, terms: 16, micro: 4, slices: 4, enough: 128 },
+    WorkgroupTile { size: 16, terms: 16, micro: 4, slices: 4, enough: 512 },
+    WorkgroupTile { size: 16, terms: 16, micro: 4, slices: 8, enough: 48 },
+    WorkgroupTile { size: 16, terms: 8, micro: 4, slices: 16, enough: 0 },
 ];
 
 /// Rows or columns below which most of a block lies outside, and terms below which that is not worth it.
@@ -69,7 +66,7 @@ impl WorkgroupTile {
     }
 
     fn variant(&self) -> Variant {
-        Variant::Workgroup { size: self.size, slices: self.slices, stages: self.stages }
+        Variant::Workgroup { size: self.size, slices: self.slices }
     }
 
     /// Tiles along rows or columns.
@@ -89,7 +86,7 @@ impl WorkgroupTile {
 
     /// Whether the device has the memory, with a vec4 of padding a term, and the invocations.
     fn fits(&self, limits: &Limits) -> bool {
-        let bytes = 2 * self.stages * self.slices * self.terms * (self.size / 4 + 1) * 16;
+        let bytes = 2 * self.slices * self.terms * (self.size / 4 + 1) * 16;
         let invocations = self.lanes() * self.lanes() * self.slices;
         bytes <= limits.max_workgroup_bytes as usize
             && invocations <= limits.max_workgroup_invocations as usize
@@ -97,10 +94,10 @@ impl WorkgroupTile {
 
     /// The tile as the shader names it.
     pub(super) fn values(&self, limits: &Limits) -> Value {
-        let Self { size, terms, micro, slices, stages, .. } = self;
+        let Self { size, terms, micro, slices, .. } = self;
         // A CPU adapter, which only tests give this tile to, takes seconds to compile long code.
         let unroll = if limits.software { 2 } else { *terms };
-        context! { size, turn => terms, micro, slices, stages, unroll, lanes => self.lanes() }
+        context! { size, turn => terms, micro, slices, unroll, lanes => self.lanes() }
     }
 
     /// The choice in words.
@@ -149,8 +146,9 @@ mod tests {
             ([1, 2048, 2048, 1024], Some((64, 1))),
             // Too few blocks for larger tiles.
             ([1, 1024, 1024, 1024], Some((64, 2))),
-            ([1, 512, 512, 512], Some((32, 1))),
-            ([1, 512, 384, 512], Some((32, 4))),
+            ([1, 1024, 512, 512], Some((64, 2))),
+            ([2, 512, 512, 512], Some((64, 2))),
+            ([1, 512, 512, 512], Some((32, 4))),
             ([1, 64, 128, 3136], Some((16, 16))),
             ([1, 16, 1024, 256], Some((16, 8))),
             // A batch is as good as rows.
@@ -161,7 +159,7 @@ mod tests {
             ([1, 64, 128, 127], Some((16, 4))),
             // Blocks that would mostly lie outside.
             ([256, 129, 256, 256], Some((32, 1))),
-            ([256, 65, 256, 256], Some((16, 4))),
+            ([256, 33, 256, 256], Some((16, 4))),
             ([1, 16, 65536, 256], Some((16, 4))),
             ([1, 32, 65536, 256], Some((32, 1))),
         ] {
@@ -177,7 +175,7 @@ mod tests {
         assert_eq!(chosen([1, 4096, 4096, 4096], &cpu), None);
         let software = Limits { software: true, ..gpu() };
         assert_eq!(chosen([1, 4096, 4096, 4096], &software), None, "no subgroups of 8");
-        let forced = Limits { variant: Some(Variant::Workgroup { size: 64, slices: 2, stages: 1 }), ..cpu };
+        let forced = Limits { variant: Some(Variant::Workgroup { size: 64, slices: 2 }), ..cpu };
         assert_eq!(chosen([1, 5, 7, 9], &forced), Some((64, 2)));
     }
 
@@ -194,7 +192,7 @@ mod tests {
         let little = Limits { max_workgroup_bytes: 4096, ..gpu() };
         assert_eq!(names(&little), [""; 0]);
         assert_eq!(chosen([1, 4096, 4096, 4096], &little), None);
-        let forced = Limits { variant: Some(Variant::Workgroup { size: 128, slices: 1, stages: 1 }), ..few };
+        let forced = Limits { variant: Some(Variant::Workgroup { size: 128, slices: 1 }), ..few };
         assert_eq!(chosen([1, 4096, 4096, 4096], &forced), Some((32, 1)), "the planner's choice");
         let register = Variant::Register { rows: 8, columns: 4, shuffle: false };
         assert_eq!(chosen([1, 4096, 4096, 64], &Limits { variant: Some(register), ..gpu() }), None);
