@@ -1,11 +1,11 @@
+  // The batch rows of workgroup `group` and its first tile of units; rows behind the last are moved inside.
   {% if slices > 1 %}
-  // The slice of the terms of an invocation, and its number among those of the slice.
+  // An invocation's slice of the terms, and its number among those of the slice.
   let slice = lane.x / {{ lanes }}u;
   let unit_lane = lane.x % {{ lanes }}u;
   {% else %}
   let unit_lane = lane.x;
   {% endif %}
-  // The batch rows of workgroup `group` and its first tile of units; rows behind the last are moved inside.
   let first_row = group / {{ unit_tiles }}u * ROWS;
   let first_tile = group % {{ unit_tiles }}u;
   {% for i in range(rows) %}
