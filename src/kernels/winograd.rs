@@ -65,7 +65,7 @@ pub(super) fn choose(g: &ConvGeometry, pass: Pass, limits: &Limits) -> Option<us
         None if tile::shuffles(limits) || !limits.software => {}
         _ => return None,
     }
-    let begin = if limits.software { 0.0 } else { LAUNCHES };
+    let begin = if tile::shuffles(limits) { 0.0 } else { LAUNCHES };
     let nothing = Epilogue::default();
     let cost = |tile| match pass {
         Pass::Weight => Gradient::new(tile, g, &nothing).cost(),
