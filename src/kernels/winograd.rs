@@ -82,16 +82,16 @@ const PRODUCT: usize = 32;
 /// What it costs to transform a number of the source, the target and the weight, and a multiply-add of the products,
 /// in multiply-adds of an implicit matrix product: measured on a CPU adapter, 64 channels of 28x28 pixels.
 pub(super) const COSTS: [f64; 4] = [20.0, 11.0, 18.0, 1.25];
-/// What it costs a GPU to wait for the transforms before and after the products, on the same scale: measured on an
-/// H200, where products of 64 channels of 16 images of 28x28 pixels take 0.65 of the time, those of 32 and 64 channels of 64
-/// images of 14x14 pixels 1.4.
+/// What it costs a GPU to wait for the transforms before and after the products, on the same scale: measured on an H200,
+/// where 64 channels of 16 images of 28x28 pixels take 0.65 of the time this way, 32 and 64 channels of 64 images of
+/// 14x14 pixels 1.4.
 const LAUNCHES: f64 = 1e8;
 /// The cost at which the other way is left.
 const WIN: f64 = 0.9;
 
-/// The most memory of the transformed source and target together, where an image is not larger: what stays in the
-/// cache of a CPU adapter (with 5 MiB it takes 1.07 times as long, with 16 MiB 1.10 times); on a GPU, which needs work enough for all its cores (H200: 256 channels of 32 images of 28x28
-/// pixels take 0.46 of the time they take with 8 MiB).
+/// The most memory of the transformed source and target together, where an image is not larger. On a CPU adapter, what
+/// stays in its cache (with 5 MiB it takes 1.07 times as long, with 16 MiB 1.10 times). A GPU needs work enough for all
+/// its cores (H200: 256 channels of 32 images of 28x28 pixels take 0.46 of the time they take with 8 MiB).
 fn most_scratch(limits: &Limits) -> u64 {
     if limits.software { 8 << 20 } else { 128 << 20 }
 }
