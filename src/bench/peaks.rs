@@ -34,6 +34,7 @@ impl Micro {
                 .map(|&bytes| BufferPlan { bytes, kind: BufferKind::Slot })
                 .collect(),
             steps: vec![Step::Dispatch(Dispatch {
+                sizes: Vec::new(),
                 kernel: 0,
                 bindings: kernel.launch.bindings.iter().map(bound).collect(),
                 grid: kernel.launch.grid,

@@ -84,6 +84,9 @@ fn run_empty(gpu: &Gpu, kernel: &Kernel) -> Result<()> {
     let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
     pass.set_pipeline(&pipeline);
     pass.set_bind_group(0, &bind_group, &[]);
+    if kernel.sizes > 0 {
+        pass.set_immediates(0, &vec![0; 4 * kernel.sizes as usize]);
+    }
     pass.dispatch_workgroups(0, 1, 1);
     drop(pass);
     gpu.wait(Some(gpu.submit(encoder)))
@@ -130,7 +133,7 @@ mod tests {
             });
             opened.into_inner()
         };
-        let kernel = |name, letters| Kernel { name, wgsl: "x".repeat(letters) };
+        let kernel = |name, letters| Kernel { name, wgsl: "x".repeat(letters), sizes: 0 };
         let (long, other, short) = (kernel("a", LEAST_TEXT), kernel("b", LEAST_TEXT), kernel("c", 1000));
         let cores = thread::available_parallelism().map_or(1, |n| n.get());
         let wanted = if cores > 1 && helps(&identity, set) { 2 } else { 0 };
@@ -160,7 +163,7 @@ mod tests {
             run_empty(gpu, kernel)?;
         }
         // What does not compile is left to the program that needs it.
-        run_empty(gpu, &Kernel { name: "broken", wgsl: "no shader".into() })?;
+        run_empty(gpu, &Kernel { name: "broken", wgsl: "no shader".into(), sizes: 0 })?;
         gpu.check()
     }
 }

@@ -157,6 +157,11 @@ fn software(adapter: &wgpu::Adapter) -> bool {
     adapter.get_info().device_type == wgpu::DeviceType::Cpu
 }
 
+/// Whether launches can tell kernels numbers, and the adapter is a CPU, which compiles slowly.
+fn immediates(adapter: &wgpu::Adapter) -> bool {
+    software(adapter) && adapter.features().contains(wgpu::Features::IMMEDIATES)
+}
+
 /// Whether 64-bit words exist, and the adapter is a CPU, whose loads are loops over the lanes.
 fn wide_loads(adapter: &wgpu::Adapter) -> bool {
     software(adapter) && adapter.features().contains(wgpu::Features::SHADER_INT64)
@@ -299,6 +304,7 @@ impl Device {
             subgroup_size: subgroup_size(&found.adapter),
             software: software(&found.adapter),
             wide_loads: wide_loads(&found.adapter),
+            immediates: immediates(&found.adapter),
             variant: None,
             tuned: Arc::default(),
             broken: Arc::default(),

@@ -56,9 +56,12 @@ pub(super) fn encode<'p>(
                 let inside = timed && !outside;
                 let mut pass = pass(encoder, marks.writes(inside, inside));
                 let mut current = Some((program, command));
-                while let Some((program, Command::Dispatch { pipeline, bind_group, grid })) = current {
+                while let Some((program, Command::Dispatch { pipeline, bind_group, grid, sizes })) = current {
                     pass.set_pipeline(pipeline);
                     pass.set_bind_group(0, bind_group, &[]);
+                    if !sizes.is_empty() {
+                        pass.set_immediates(0, sizes);
+                    }
                     pass.dispatch_workgroups(grid[0], grid[1], grid[2]);
                     count(&program.gpu.tally.dispatches, 1);
                     current = steps.next_if(|s| !is_copy(s));

@@ -16,7 +16,8 @@ pub(super) const WANTED: wgpu::Features = wgpu::Features::SUBGROUP
     .union(wgpu::Features::TIMESTAMP_QUERY)
     .union(wgpu::Features::PIPELINE_CACHE)
     .union(wgpu::Features::SHADER_F16)
-    .union(wgpu::Features::SHADER_INT64);
+    .union(wgpu::Features::SHADER_INT64)
+    .union(wgpu::Features::IMMEDIATES);
 
 /// A kernel and what the driver says about it.
 struct NotCompiled {
@@ -308,6 +309,9 @@ impl Gpu {
 mod tests {
     use super::*;
     use crate::exec::{Device, Parameters};
+    use crate::ops::Conv2d;
+    use crate::plan::Step;
+    use crate::random::Rng;
     use crate::{Graph, HostTensor};
 
     #[test]
@@ -335,5 +339,49 @@ mod tests {
         let before = device.limits();
         Parameters::new(&device, 0).compile(&graph, &[&output]).unwrap();
         assert_eq!(device.limits(), before);
+    }
+
+    #[test]
+    fn kernels_that_are_told_their_sizes_give_the_same_bits() {
+        let never = |limits: Limits| Limits { immediates: false, ..limits };
+        let always = |limits: Limits| Limits { immediates: true, ..limits };
+        let Some(without) = Device::open_without(WANTED, never).unwrap() else {
+            println!("SKIPPED: no adapter");
+            return;
+        };
+        let with = Device::open_without(WANTED, always).unwrap().unwrap();
+        if !with.limits().software {
+            println!("SKIPPED: the adapter is no CPU");
+            return;
+        }
+        let run = |device: &Device| {
+            let (graph, convolution) = (Graph::new(), Conv2d::default().padding(1));
+            let mut rng = Rng::new(3);
+            let mut fed = Vec::new();
+            let mut input = |name: &str, dims: [usize; 4]| {
+                let numbers = (0..dims.iter().product()).map(|_| rng.range(-1.0, 1.0) as f32).collect();
+                let tensor = graph.input(name, dims).unwrap();
+                fed.push((tensor.clone(), HostTensor::from_f32(dims, numbers).unwrap()));
+                tensor
+            };
+            let outputs = [(64, 32), (32, 64)].map(|(channels, filters)| {
+                let x = input(&format!("x{channels}"), [32, channels, 14, 14]);
+                let w = input(&format!("w{channels}"), [filters, channels, 3, 3]);
+                x.conv2d(&w, None, convolution).unwrap()
+            });
+            let mut program = Parameters::new(device, 0).compile(&graph, &outputs.each_ref()).unwrap();
+            let fed: Vec<_> = fed.iter().map(|(tensor, data)| (tensor, data)).collect();
+            program.run(&fed).unwrap();
+            let plan = program.plan().unwrap();
+            let told = |step: &Step| matches!(step, Step::Dispatch(d) if !d.sizes.is_empty());
+            let told = plan.steps.iter().filter(|step| told(step)).count();
+            (outputs.map(|output| program.read(&output).unwrap()), plan.kernels.len(), told)
+        };
+        let (expected, all, none) = run(&without);
+        let (found, fewer, told) = run(&with);
+        assert_eq!(none, 0);
+        assert!(told >= 4 && fewer + 2 <= all, "{told} launches are told sizes, {fewer} kernels of {all}");
+        assert_eq!(found, expected);
+        assert!(with.limits().broken.is_empty());
     }
 }

@@ -14,8 +14,18 @@ const IN_FLIGHT: usize = 3;
 /// One step of a plan, with everything it needs.
 #[derive(Debug)]
 pub(super) enum Command {
-    Dispatch { pipeline: wgpu::ComputePipeline, bind_group: wgpu::BindGroup, grid: [u32; 3] },
-    Copy { from: BufferId, to: BufferId, bytes: u64 },
+    Dispatch {
+        pipeline: wgpu::ComputePipeline,
+        bind_group: wgpu::BindGroup,
+        grid: [u32; 3],
+        /// What the kernel is told.
+        sizes: Vec<u8>,
+    },
+    Copy {
+        from: BufferId,
+        to: BufferId,
+        bytes: u64,
+    },
 }
 
 /// A plan, its pipelines, buffers and bind groups.
@@ -67,7 +77,8 @@ impl Program {
             Step::Dispatch(d) => {
                 let pipeline = pipelines[d.kernel].clone();
                 let bind_group = bind(gpu, &pipeline, &buffers, d);
-                Command::Dispatch { pipeline, bind_group, grid: [d.grid[0], d.grid[1], 1] }
+                let sizes = d.sizes.iter().flat_map(|size| size.to_le_bytes()).collect();
+                Command::Dispatch { pipeline, bind_group, grid: [d.grid[0], d.grid[1], 1], sizes }
             }
         };
         let commands = plan.steps.iter().map(command).collect();

@@ -190,7 +190,7 @@ fn build_foreign(gpu: &Arc<Gpu>, shader: &ForeignShader) -> Program {
         buffers: sizes.map(|bytes| BufferPlan { bytes, kind: BufferKind::Slot }).collect(),
         ..Plan::default()
     };
-    let commands = vec![Command::Dispatch { pipeline, bind_group, grid: shader.grid }];
+    let commands = vec![Command::Dispatch { pipeline, bind_group, grid: shader.grid, sizes: Vec::new() }];
     Program::from_parts(gpu, plan, buffers, commands)
 }
 

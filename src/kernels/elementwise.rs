@@ -6,7 +6,7 @@ use crate::tensor::TensorType;
 use minijinja::context;
 
 /// vec4s each invocation computes: of few, a GPU would rather have more invocations (H200: one a lane takes 0.84 to
-/// 0.97 of the time of four for 75,000, 1.27 to 1.30 for 250,000).
+/// 0.97 of the time of four for 75,000, 1.27 to 1.29 for 250,000).
 fn per_lane(vec4s: usize, limits: &Limits) -> usize {
     if limits.software || vec4s >= MANY { 4 } else { 1 }
 }

@@ -75,6 +75,9 @@ pub struct Limits {
     pub software: bool,
     /// Whether four numbers are better loaded as two words of 64 bits: on a CPU adapter that has these.
     pub wide_loads: bool,
+    /// Whether kernels can be told sizes at each launch, and had better be where that leaves fewer to compile: a CPU
+    /// adapter compiles slowly.
+    pub immediates: bool,
     /// A variant to take instead of the planner's choice, by ops that have [`variants`].
     pub variant: Option<Variant>,
     /// What was measured to be faster than the planner's choice; `variant` comes first.
@@ -97,6 +100,7 @@ impl Default for Limits {
             subgroup_size: None,
             software: false,
             wide_loads: false,
+            immediates: false,
             variant: None,
             tuned: Arc::default(),
             broken: Arc::default(),
@@ -136,6 +140,8 @@ pub struct Kernel {
     pub name: &'static str,
     /// The generated text.
     pub wgsl: String,
+    /// Numbers that each launch tells it, in `var<immediate> sizes`; 0 for one whose sizes are constants.
+    pub sizes: u32,
 }
 
 /// The tensor a binding points at.
@@ -273,7 +279,12 @@ fn launch(
     let y = groups.div_ceil(x.max(1));
     Mismatch::check(y <= most, format!("at most {most}x{most} workgroups"), groups.to_string())?;
     let wgsl = template::render(name, groups, x, values)?;
-    Ok(Launch { kernel: Kernel { name, wgsl }, bindings, grid: [x as u32, y as u32], why: why.into() })
+    Ok(Launch {
+        kernel: Kernel { name, wgsl, sizes: 0 },
+        bindings,
+        grid: [x as u32, y as u32],
+        why: why.into(),
+    })
 }
 
 /// Whether the kernels of an op can apply an [`Epilogue`] to what they store.

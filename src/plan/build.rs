@@ -6,6 +6,7 @@ use super::fold::fold;
 use super::fuse::{Group, fuse};
 use super::memory::{Life, Rules, assign, padded};
 use super::rewrite::rewrite;
+use super::share::share;
 use super::views::{Place, is_view, places};
 use super::{Bound, BufferId, BufferKind, BufferPlan, Dispatch, Memory, Named, Output, Plan, State, Step};
 use crate::error::{Error, Mismatch, Result};
@@ -30,7 +31,12 @@ pub fn plan(graph: &GraphData, outputs: &[ValueId], limits: &Limits) -> Result<P
     }
     builder.plan.unfused = unfused;
     builder.write_updates();
-    builder.finish(outputs)
+    let mut plan = builder.finish(outputs)?;
+    // A shared kernel that does not compile gives way to those it stands for.
+    if limits.immediates && limits.broken.is_empty() {
+        share(&mut plan);
+    }
+    Ok(plan)
 }
 
 /// A node by its op and its label.
@@ -231,6 +237,7 @@ impl<'a> Builder<'a> {
                 kernel,
                 bindings,
                 grid: launch.grid,
+                sizes: Vec::new(),
                 op: node.op.name(),
                 label: node.label.clone(),
                 why: launch.why,

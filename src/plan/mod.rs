@@ -10,6 +10,7 @@ mod fold;
 mod fuse;
 mod memory;
 mod rewrite;
+mod share;
 mod views;
 
 pub use build::plan;
@@ -61,7 +62,7 @@ pub struct Bound {
 }
 
 /// One launch of a kernel.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Dispatch {
     /// The index of the kernel in [`Plan::kernels`].
     pub kernel: usize,
@@ -69,6 +70,8 @@ pub struct Dispatch {
     pub bindings: Vec<Bound>,
     /// Workgroups along x and y.
     pub grid: [u32; 2],
+    /// What the kernel is told at this launch, where it stands for several: [`Kernel::sizes`] numbers.
+    pub sizes: Vec<u32>,
     /// The op it belongs to.
     pub op: &'static str,
     /// The layer it belongs to.

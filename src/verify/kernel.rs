@@ -94,8 +94,9 @@ fn plan(kernel: &UserKernel<'_>, inputs: &[(String, HostTensor)]) -> Plan {
     plan.buffers.push(BufferPlan { bytes, kind: BufferKind::Slot });
     plan.outputs.push(Output { value: 0, ty: kernel.output.clone(), buffer });
     bindings.push(Bound { buffer, offset: 0, bytes, write: true });
-    plan.kernels.push(Kernel { name: kernel.name, wgsl: kernel.wgsl.to_owned() });
+    plan.kernels.push(Kernel { name: kernel.name, wgsl: kernel.wgsl.to_owned(), sizes: 0 });
     plan.steps.push(Step::Dispatch(Dispatch {
+        sizes: Vec::new(),
         kernel: 0,
         bindings,
         grid: kernel.workgroups,
