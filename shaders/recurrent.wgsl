@@ -1,8 +1,11 @@
 // recurrent ({{ kind }}): hidden[t] = cell(gates[t] + hidden[t {{ "+" if reverse else "-" }} 1] weight_hh^T, state), the mask's 0 keeps the state
 //
 // A step is two passes over the units: the product, in which an invocation computes {{ rows }} batch rows of {{ 4 * fours }} units of
-// {{ "a gate" if together == 1 else "all gates" }}, then the cell, a row at a time. In between the sums stand where the cell's results will: in {{ "reserve" if reserved else "hidden" }}. An
+// {{ "a gate" if together == 1 else "all gates" }}, then the cell, a row at a time. {% if slices > 1 %}An invocation meets
+// the same units in both.
+{% else %}In between the sums stand where the cell's results will: in {{ "reserve" if reserved else "hidden" }}. An
 // invocation meets the same units in both.
+{% endif %}
 {% if whole %}
 // One workgroup of {{ lanes }} invocations runs its rows through all steps: rows do not depend on each other. The states of the
 // rows stand in workgroup memory, two steps of them, so that one barrier a step is enough.

@@ -26,6 +26,10 @@ fn devices() -> Vec<(String, Limits)> {
         ("subgroups of 4".to_owned(), subgroups(4)),
         ("subgroups of 32".to_owned(), subgroups(32)),
     ];
+    // What most GPUs have, and what their largest tiles need.
+    let large = Limits { max_workgroup_bytes: 32 << 10, ..subgroups(32) };
+    devices.push(("a GPU with 32 KiB".to_owned(), large.clone()));
+    devices.extend(large.variants());
     devices.extend(Limits { wide_loads: true, ..subgroups(8) }.variants());
     devices
 }

@@ -383,5 +383,10 @@ mod tests {
         assert!(told >= 4 && fewer + 2 <= all, "{told} launches are told sizes, {fewer} kernels of {all}");
         assert_eq!(found, expected);
         assert!(with.limits().broken.is_empty());
+        // Where they do not compile, those they stand for take their place.
+        let lying = Device::open_without(WANTED - wgpu::Features::IMMEDIATES, always).unwrap().unwrap();
+        lying.on_broken_kernel(|line| println!("{line}"));
+        assert_eq!(run(&lying), (expected, all, 0));
+        assert!(!lying.limits().broken.is_empty());
     }
 }

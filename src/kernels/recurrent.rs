@@ -12,14 +12,17 @@ use crate::ops::{Recurrent, RecurrentBackward, RecurrentKind};
 use crate::tensor::TensorType;
 use minijinja::{Value, context};
 
-/// Invocations of a workgroup that runs a whole sequence: with 4 units each, hidden sizes up to 256.
+/// Invocations of a CPU adapter's workgroup that runs a whole sequence: with 4 units each, hidden sizes up to 256.
 const MOST_LANES: usize = 64;
-/// On a GPU: fours of units up to which one launch runs a whole sequence, invocations of a workgroup along the units
-/// otherwise and at most in all, rows of an invocation, and workgroups that fill a GPU.
+/// Fours of units up to which one launch runs a whole sequence on a GPU: every workgroup reads all weights each step.
 const MOST_WHOLE: usize = 32;
+/// Invocations of a GPU's workgroup along the units, where a launch runs a step.
 const UNIT_LANES: usize = 16;
+/// Invocations of a GPU's workgroup in all.
 const MOST_INVOCATIONS: usize = 512;
+/// Rows of an invocation on a GPU.
 const MOST_ROWS: usize = 4;
+/// Workgroups that are enough for invocations to have more than one row on a GPU.
 const ENOUGH_GROUPS: usize = 64;
 /// Bytes of workgroup memory every device has.
 const WORKGROUP_BYTES: usize = 16 << 10;

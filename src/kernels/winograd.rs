@@ -354,10 +354,15 @@ mod tests {
         for (shape, tile) in [
             ([16, 64, 28, 64], Some(4)),
             ([32, 256, 28, 256], Some(4)),
+            ([16, 16, 32, 16], None),
             ([64, 32, 14, 64], None),
             ([1, 128, 14, 128], None),
         ] {
-            assert_eq!(lowered(shape, padded(1), &gpu).unwrap().winograd, tile, "{shape:?}");
+            let [input, weight] = types(shape);
+            let g = ConvGeometry::new(&padded(1), &input.shape, &weight.shape).unwrap();
+            for pass in [Pass::Forward, Pass::Input, Pass::Weight] {
+                assert_eq!(choose(&g, pass, &gpu), tile, "{shape:?}");
+            }
         }
     }
 

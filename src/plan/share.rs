@@ -21,24 +21,22 @@ pub(super) fn share(plan: &mut Plan) {
 
 fn share_from(plan: &mut Plan, least_text: usize) {
     let kernels = mem::take(&mut plan.kernels);
-    let texts: Vec<Text> = kernels.iter().map(|kernel| Text::new(&kernel.wgsl)).collect();
     // In order, so that the same graph always gives the same plan.
-    let mut alike: BTreeMap<(&str, String), Vec<usize>> = BTreeMap::new();
-    for (i, (kernel, text)) in kernels.iter().zip(&texts).enumerate() {
-        if kernel.wgsl.len() >= least_text {
-            alike.entry((kernel.name, text.pattern())).or_default().push(i);
-        }
+    let mut alike: BTreeMap<(&str, String), Vec<(usize, Text)>> = BTreeMap::new();
+    for (i, kernel) in kernels.iter().enumerate().filter(|(_, kernel)| kernel.wgsl.len() >= least_text) {
+        let text = Text::new(&kernel.wgsl);
+        alike.entry((kernel.name, text.pattern())).or_default().push((i, text));
     }
     // For each kernel the one that stands for it, and what that one is told.
-    let mut told: Vec<Option<(usize, Vec<u32>)>> = vec![None; texts.len()];
+    let mut told: Vec<Option<(usize, Vec<u32>)>> = vec![None; kernels.len()];
     let mut shared: BTreeMap<usize, Kernel> = BTreeMap::new();
     for members in alike.into_values().filter(|members| members.len() > 1) {
-        let first = members[0];
-        let group: Vec<&Text> = members.iter().map(|&i| &texts[i]).collect();
+        let first = members[0].0;
+        let group: Vec<&Text> = members.iter().map(|(_, text)| text).collect();
         if let Some((wgsl, sizes)) = joined(kernels[first].name, &group) {
             let count = sizes[0].len() as u32;
             shared.insert(first, Kernel { name: kernels[first].name, wgsl, sizes: count });
-            for (member, sizes) in members.into_iter().zip(sizes) {
+            for ((member, _), sizes) in members.into_iter().zip(sizes) {
                 told[member] = Some((first, sizes));
             }
         }

@@ -103,3 +103,22 @@ fn same(a: &Plan, b: &Plan) -> bool {
     };
     a.kernels == b.kernels && key(a) == key(b)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_too_large_for_a_smaller_device_or_winograds_memory_is_forgiven() {
+        let own = Limits { software: true, subgroup_size: Some(8), ..Limits::default() };
+        let forgiven: Vec<String> = own
+            .variants()
+            .into_iter()
+            .filter(|(_, limits)| !as_large(limits, &own))
+            .map(|(name, _)| name)
+            .collect();
+        let names =
+            ["bindings of 16 KiB", "100 workgroups a dimension", "2x2-winograd tiles", "4x4-winograd tiles"];
+        assert_eq!(forgiven, names);
+    }
+}

@@ -39,6 +39,7 @@ pub fn run(args: &ExplainArgs) -> anyhow::Result<()> {
     );
     let alive = plan.alive();
     plan.steps.iter().enumerate().for_each(|(number, step)| line(number, step, plan));
+    kernels(plan);
     fusion(plan);
     memory(plan, &alive);
     if let Some(path) = &args.svg {
@@ -77,6 +78,13 @@ fn line(number: usize, step: &Step, plan: &Plan) {
             println!("{number:4} {:>22} buffer {from} to {to}, {:.2} MB", "copy", *bytes as f64 / 1e6);
         }
     }
+}
+
+fn kernels(plan: &Plan) {
+    let told = plan.kernels.iter().filter(|kernel| kernel.sizes > 0).count();
+    let how =
+        if told > 0 { format!(", {told} of which are told sizes at each launch") } else { String::new() };
+    println!("\nkernels  {} to compile{how}", plan.kernels.len());
 }
 
 fn fusion(plan: &Plan) {
