@@ -1,6 +1,6 @@
-  // The batch rows of workgroup `group` and its first tile of units; rows behind the last are moved inside.
+  // What an invocation has to do: its number along the units{{ ", in a slice of the terms" if slices > 1 }}, the batch rows of workgroup `group` and its
+  // first tile of units; rows behind the last are moved inside.
   {% if slices > 1 %}
-  // An invocation's slice of the terms, and its number among those of the slice.
   let slice = lane.x / {{ lanes }}u;
   let unit_lane = lane.x % {{ lanes }}u;
   {% else %}
