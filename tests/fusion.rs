@@ -35,7 +35,7 @@ fn pooled(graph: &Graph, side: usize) -> Result<Vec<Tensor>> {
     Ok(outputs)
 }
 
-const CHAINS: [Chain; 8] = [
+const CHAINS: [Chain; 10] = [
     Chain {
         name: "conv2d, relu, vec4",
         fused: "fused with relu",
@@ -70,6 +70,24 @@ const CHAINS: [Chain; 8] = [
             let (a, w, b) = (g.input("a", [9, 6])?, g.input("w", [10, 6])?, g.input("b", [10])?);
             let y = a.linear(&w, Some(&b))?.relu()?;
             Ok(vec![y.mul(&g.input("gate", [9, 10])?)?])
+        },
+    },
+    Chain {
+        name: "matmul, reshape, relu, residual",
+        fused: "fused with relu, fused with add",
+        outputs: |g| {
+            let (a, w) = (g.input("a", [9, 6])?, g.input("w", [10, 6])?);
+            let y = a.linear(&w, None)?.reshape([3, 6, 5])?.relu()?;
+            Ok(vec![y.add(&g.input("left", [3, 6, 5])?)?.reshape([90])?])
+        },
+    },
+    Chain {
+        name: "the error of a linear layer behind flatten, relu, pool",
+        fused: "fused with relu_backward",
+        outputs: |g| {
+            let (x, w) = (g.input("x", [2, 3, 6, 6])?, g.input("w", [10, 27])?);
+            let y = x.relu()?.max_pool2d(MaxPool2d::new(2))?.flatten(1)?.linear(&w, None)?;
+            y.gradients_from(&g.input("error", [2, 10])?, &[&x, &w])
         },
     },
     Chain {

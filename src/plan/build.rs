@@ -95,7 +95,9 @@ impl<'a> Builder<'a> {
             return Ok(());
         }
         let types = |ids: &[ValueId]| ids.iter().map(|&v| graph.ty(v)).collect::<Vec<_>>();
-        let (inputs, outputs) = (types(&group.inputs), types(&group.outputs));
+        // What is fused may give the output another shape; the kernel knows its own.
+        let outputs = if group.epilogue.0.is_empty() { &group.outputs } else { &node.outputs };
+        let (inputs, outputs) = (types(&group.inputs), types(outputs));
         let fail = |r: Refusal| Error::op(node.op.name(), &node.label, r.words(|o| self.named(group, o)));
         let lowering = lower(&node.op, &group.epilogue, &inputs, &outputs, self.limits).map_err(fail)?;
         self.place_outputs(turn, group, &lowering);
@@ -210,7 +212,9 @@ impl<'a> Builder<'a> {
         let shares = lowering.shares(flops);
         // The steps of a batch are side by side, not one in another's kernel.
         let inside = if shared_by_steps(&node.op).is_some() { &[] } else { &group.nodes[1..] };
-        let fused: Vec<String> = inside.iter().map(|&id| described(&self.graph.nodes[id])).collect();
+        let inside = inside.iter().map(|&id| &self.graph.nodes[id]);
+        let computing = inside.filter(|node| !matches!(node.op, Op::Reshape { .. }));
+        let fused: Vec<String> = computing.map(described).collect();
         self.plan.fused += fused.len();
         for (launch, flops) in lowering.launches.into_iter().zip(shares) {
             let stores = launch.stores();

@@ -1,8 +1,8 @@
 //! Fusion: element-wise functions are applied where their input is computed, instead of in a pass of their own.
 //!
-//! A node joins the group of the node that computes its input when that value has no other reader, keeps its
-//! shape, and the group's kernel can apply an epilogue. The other operand of a joined node becomes an input of
-//! the group, which runs at the place of its last node.
+//! A node joins the group of the node that computes its input when that value has no other reader and the group's
+//! kernel can apply an epilogue. The other operand of a joined node becomes an input of the group, which runs at
+//! the place of its last node. A reshape between the two joins as well: element by element, both shapes are alike.
 
 use crate::graph::{GraphData, Node, NodeId, ValueId};
 use crate::kernels::{Epilogue, EpilogueStep, takes_epilogue};
@@ -16,7 +16,7 @@ const MOST_OPERANDS: usize = 3;
 /// Nodes that one kernel computes.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Group {
-    /// The node whose op is lowered, then those applied to its output.
+    /// The node whose op is lowered, then those applied to its output and the reshapes between them.
     pub(super) nodes: Vec<NodeId>,
     /// What is applied.
     pub(super) epilogue: Epilogue,
@@ -47,10 +47,13 @@ pub(super) fn fuse(graph: &GraphData, outputs: &[ValueId], needed: &[bool]) -> (
     for (id, node) in graph.nodes.iter().enumerate().filter(|(id, _)| needed[*id]) {
         let mut why: Vec<String> = Vec::new();
         let joined = candidates(node, graph).into_iter().find_map(|(through, other)| {
-            let group = group_of[graph.values[node.inputs[through]].node]?;
-            let refused = refusal(&groups[group], readers[node.inputs[through]], other, graph);
+            let (source, reshapes) = behind_reshapes(node.inputs[through], graph);
+            let group = group_of[graph.values[source].node]?;
+            let between = reshapes.iter().map(|&id| graph.nodes[id].inputs[0]);
+            let stored = between.chain([node.inputs[through]]).find(|&value| readers[value] > 1);
+            let refused = refusal(&groups[group], stored, other, graph);
             why.extend(refused.clone());
-            refused.is_none().then_some((group, other))
+            refused.is_none().then_some((group, reshapes, other))
         });
         if joined.is_none() && is_elementwise(node) {
             let stretched = || "an operand is broadcast".to_owned();
@@ -58,7 +61,11 @@ pub(super) fn fuse(graph: &GraphData, outputs: &[ValueId], needed: &[bool]) -> (
             unfused.push(Unfused { op: node.op.name(), label: node.label.clone(), why });
         }
         let place = match joined {
-            Some((group, other)) => {
+            Some((group, reshapes, other)) => {
+                for reshape in reshapes {
+                    group_of[reshape].iter().for_each(|&alone| groups[alone].nodes.clear());
+                    groups[group].nodes.push(reshape);
+                }
                 join(&mut groups[group], id, node, other);
                 group
             }
@@ -70,6 +77,7 @@ pub(super) fn fuse(graph: &GraphData, outputs: &[ValueId], needed: &[bool]) -> (
         };
         group_of[id] = Some(place);
     }
+    groups.retain(|group| !group.nodes.is_empty());
     groups.sort_by_key(|group| group.nodes.last().copied());
     (groups, unfused)
 }
@@ -104,9 +112,25 @@ fn candidates(node: &Node, graph: &GraphData) -> Vec<(usize, Option<usize>)> {
     }
 }
 
-/// Why the kernel of `group` cannot apply one more function to its output, which has so many readers; `None`
+/// The value that reshapes give other shapes until it is `value`, and those reshapes, in order.
+fn behind_reshapes(mut value: ValueId, graph: &GraphData) -> (ValueId, Vec<NodeId>) {
+    let mut reshapes = Vec::new();
+    while let Op::Reshape { .. } = graph.producer(value).op {
+        reshapes.push(graph.values[value].node);
+        value = graph.producer(value).inputs[0];
+    }
+    reshapes.reverse();
+    (value, reshapes)
+}
+
+/// Why the kernel of `group` cannot apply one more function to its output, of which `stored` has other readers; `None`
 /// where it can.
-fn refusal(group: &Group, readers: usize, other: Option<usize>, graph: &GraphData) -> Option<String> {
+fn refusal(
+    group: &Group,
+    stored: Option<ValueId>,
+    other: Option<usize>,
+    graph: &GraphData,
+) -> Option<String> {
     let base = &graph.nodes[group.nodes[0]];
     let types: Vec<&TensorType> = base.inputs.iter().map(|&v| graph.ty(v)).collect();
     let operands = group.inputs.len() - base.inputs.len() + usize::from(other.is_some());
@@ -115,8 +139,8 @@ fn refusal(group: &Group, readers: usize, other: Option<usize>, graph: &GraphDat
             Op::Input { .. } | Op::State { .. } | Op::Constant { .. } => "it reads memory only".to_owned(),
             _ => format!("{} stores its output as it is", base.op.name()),
         })
-    } else if readers > 1 {
-        Some(format!("the output of {} is needed elsewhere too", base.op.name()))
+    } else if let Some(stored) = stored {
+        Some(format!("the output of {} is needed elsewhere too", graph.producer(stored).op.name()))
     } else {
         (operands > MOST_OPERANDS).then(|| format!("{} reads {MOST_OPERANDS} other operands", base.op.name()))
     }
@@ -189,6 +213,20 @@ mod tests {
         let later = x.conv2d(&w, None, Conv2d::default().padding(1)).unwrap();
         // y waits for what is added to it.
         assert_eq!(groups(&[&y.sub(&later.tanh().unwrap()).unwrap()]), ["conv2d+tanh", "conv2d+sub"]);
+    }
+
+    #[test]
+    fn a_chain_goes_through_reshapes() -> crate::Result<()> {
+        let (y, _) = conv(&Graph::new());
+        let other = y.graph().input("other", [12, 6])?;
+        let z = y.relu()?.reshape([2, 36])?.flatten(0)?.reshape([12, 6])?.mul(&other)?;
+        assert_eq!(groups(&[&z]), ["conv2d+relu+reshape+reshape+reshape+mul"]);
+        let last = z.reshape([72])?;
+        assert_eq!(groups(&[&last])[1..], ["reshape"], "nothing to compute behind it: a view");
+        let reshaped = y.reshape([72])?;
+        assert_eq!(groups(&[&reshaped.relu()?, &y]), ["conv2d", "reshape", "relu"], "y is an output");
+        assert_eq!(groups(&[&reshaped.relu()?, &reshaped]), ["conv2d", "reshape", "relu"], "the reshape is one");
+        Ok(())
     }
 
     #[test]
