@@ -2,7 +2,7 @@
 //! that adds work is seen in review. No number depends on the machine.
 
 use wgrad::Device;
-use wgrad::bench::train::{MODELS, TrainStep};
+use wgrad::bench::train::{MODELS, ModelRun, Pass};
 use wgrad::exec::Counters;
 use wgrad::plan::{BufferKind, Life, Step, Work};
 
@@ -14,7 +14,8 @@ fn table() -> String {
     let mut text =
         "model,batch,dispatches,copies,passes,submits,uploaded,read_back,pipelines,allocated\n".to_owned();
     for model in &MODELS {
-        let step = TrainStep::new(&Device::cpu(), model, model.batch).expect("a model that compiles");
+        let step =
+            ModelRun::new(&Device::cpu(), model, Pass::Step, model.batch).expect("a model that compiles");
         let work = step.program.plan().expect("a plan for the guaranteed limits").work();
         let Work { dispatches, copies, passes, submits, uploaded, read_back, pipelines, allocated } = work;
         text += &format!(
@@ -47,7 +48,7 @@ fn the_executor_does_what_the_plan_counts() {
             println!("SKIPPED: {}", device.notice().unwrap_or("no adapter"));
             return;
         }
-        let mut step = TrainStep::new(&device, model, 2).expect("a model that compiles");
+        let mut step = ModelRun::new(&device, model, Pass::Step, 2).expect("a model that compiles");
         let built = device.counters();
         let work = step.program.plan().expect("a plan").work();
         let counted = step.count().expect("a step that runs");
@@ -75,7 +76,7 @@ fn residual_blocks_take_little_more_memory_than_what_is_alive() {
     for device in [&Device::cpu(), &device] {
         for model in MODELS.iter().filter(|model| model.name.contains("resnet-like")) {
             for batch in [1, 2, 5, model.batch, 64] {
-                let step = TrainStep::new(device, model, batch).expect("a model that compiles");
+                let step = ModelRun::new(device, model, Pass::Step, batch).expect("a model that compiles");
                 let memory = step.program.memory();
                 let ratio = memory.activations as f64 / memory.activations_at_least as f64;
                 assert!(
@@ -92,7 +93,7 @@ fn residual_blocks_take_little_more_memory_than_what_is_alive() {
 #[test]
 fn every_binding_of_a_slot_lies_in_a_value_that_is_alive() {
     for model in &MODELS {
-        let step = TrainStep::new(&Device::cpu(), model, 2).expect("a model that compiles");
+        let step = ModelRun::new(&Device::cpu(), model, Pass::Step, 2).expect("a model that compiles");
         let plan = step.program.plan().expect("a plan for the guaranteed limits");
         let mut seen = 0;
         for (at, step) in plan.steps.iter().enumerate() {

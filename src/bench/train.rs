@@ -1,4 +1,4 @@
-//! Whole training steps of named models.
+//! Whole training steps and forward passes of named models.
 
 use super::measure::{Policy, Watch, measure};
 use super::report::{Footprint, Row, Status};
@@ -119,85 +119,111 @@ fn resnet_like() -> Sequential {
     layers.add(AvgPool2d::new(8)).add(Flatten).add(Linear::new(64, 10))
 }
 
-/// A training step: forward, backward and SGD with momentum, compiled for a device.
-pub struct TrainStep {
+/// What of a model runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pass {
+    /// A training step: forward, backward and SGD with momentum. Its result is the loss.
+    Step,
+    /// The forward pass alone. Its results are the logits.
+    Forward,
+}
+
+impl Pass {
+    /// As in result files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Step => "step",
+            Self::Forward => "fwd",
+        }
+    }
+}
+
+/// A model's step or forward pass, compiled for a device.
+pub struct ModelRun {
     /// The states.
     pub parameters: Parameters,
     /// The program.
     pub program: Executable,
     graph: Graph,
-    image: Tensor,
-    label: Tensor,
-    loss: Tensor,
-    data: [HostTensor; 2],
+    result: Tensor,
+    data: Vec<(Tensor, HostTensor)>,
 }
 
-impl TrainStep {
+impl ModelRun {
     /// Of a batch of random images and labels.
     ///
     /// # Errors
     /// When the device cannot hold it.
-    pub fn new(device: &Device, model: &TrainModel, batch: usize) -> Result<Self> {
+    pub fn new(device: &Device, model: &TrainModel, pass: Pass, batch: usize) -> Result<Self> {
         let graph = Graph::new();
         let [c, h, w] = model.image;
         let image = graph.input("image", [batch, c, h, w])?;
-        let label = graph.input_u32("label", [batch])?;
         let logits = (model.build)().forward(&image)?;
-        let loss = logits.cross_entropy(&label, CrossEntropy::default(), Reduction::Mean)?;
-        Sgd::new(0.01).momentum(0.9).minimize(&loss)?;
-        let parameters = Parameters::new(device, 1);
-        let program = parameters.compile(&graph, &[&loss])?;
         let mut rng = Rng::new(5);
         let pixels = (0..batch * c * h * w).map(|_| rng.range(0.1, 1.0) as f32).collect();
-        let labels = (0..batch).map(|_| rng.below(10) as u32).collect();
-        let data = [HostTensor::from_f32(image.shape(), pixels)?, HostTensor::from_u32([batch], labels)?];
-        Ok(Self { parameters, program, graph, image, label, loss, data })
+        let mut data = vec![(image.clone(), HostTensor::from_f32(image.shape(), pixels)?)];
+        let result = match pass {
+            Pass::Forward => logits,
+            Pass::Step => {
+                let label = graph.input_u32("label", [batch])?;
+                let labels = (0..batch).map(|_| rng.below(10) as u32).collect();
+                let loss = logits.cross_entropy(&label, CrossEntropy::default(), Reduction::Mean)?;
+                data.push((label, HostTensor::from_u32([batch], labels)?));
+                Sgd::new(0.01).momentum(0.9).minimize(&loss)?;
+                loss
+            }
+        };
+        let parameters = Parameters::new(device, 1);
+        let program = parameters.compile(&graph, &[&result])?;
+        Ok(Self { parameters, program, graph, result, data })
     }
 
-    /// The graph of the step, and its loss.
+    /// The graph, and its result.
     pub fn graph(&self) -> (&Graph, &Tensor) {
-        (&self.graph, &self.loss)
+        (&self.graph, &self.result)
     }
 
-    /// One step: uploads the batch, runs. Does not wait.
+    /// Uploads the batch, runs. Does not wait.
     ///
     /// # Errors
     /// When the device failed.
     pub fn run(&mut self) -> Result<()> {
-        self.program.run(&[(&self.image, &self.data[0]), (&self.label, &self.data[1])])
+        let inputs: Vec<_> = self.data.iter().map(|(tensor, values)| (tensor, values)).collect();
+        self.program.run(&inputs)
     }
 
-    /// One step with a timestamp around each kernel.
+    /// A run with a timestamp around each kernel.
     ///
     /// # Errors
     /// When the device failed or is the CPU reference.
     pub fn profile(&mut self) -> Result<Profile> {
-        self.program.run_profiled(&[(&self.image, &self.data[0]), (&self.label, &self.data[1])])
+        let inputs: Vec<_> = self.data.iter().map(|(tensor, values)| (tensor, values)).collect();
+        self.program.run_profiled(&inputs)
     }
 
-    /// The loss of the last step; waits for it.
+    /// The loss or the logits of the last run; waits for it.
     ///
     /// # Errors
     /// When the device failed.
-    pub fn loss(&self) -> Result<f32> {
-        Ok(self.program.read(&self.loss)?.as_f32()?[0])
+    pub fn result(&self) -> Result<Vec<f32>> {
+        Ok(self.program.read(&self.result)?.as_f32()?.to_vec())
     }
 
-    /// What one step asks of the device, its loss read back.
+    /// What one run asks of the device, its result read back.
     ///
     /// # Errors
     /// When the device failed.
     pub fn count(&mut self) -> Result<Counters> {
         let before = self.parameters.device().counters();
         self.run()?;
-        self.loss()?;
+        self.result()?;
         Ok(self.parameters.device().counters() - before)
     }
 
-    /// Operations of a step without those of taps in the padding.
+    /// Operations of a run without those of taps in the padding.
     fn valid_flops(&self) -> u64 {
         self.graph.with(|data| {
-            let needed = data.reachable(&[self.loss.id()]);
+            let needed = data.reachable(&[self.result.id()]);
             let ops = data.nodes.iter().zip(needed).filter(|(_, needed)| *needed);
             ops.map(|(node, _)| {
                 let types = |ids: &[usize]| ids.iter().map(|&v| data.ty(v)).collect::<Vec<_>>();
@@ -211,54 +237,65 @@ impl TrainStep {
     }
 }
 
-/// Images of the step that is checked: the reference takes its time.
+/// Images of the run that is checked: the reference takes its time.
 const CHECKED: usize = 2;
 
-/// Compares the loss and all weights after one step with the CPU reference.
-fn check(device: &Device, model: &TrainModel) -> Result<String> {
-    let on = |device: &Device| -> Result<TrainStep> {
-        let mut step = TrainStep::new(device, model, CHECKED)?;
-        step.run()?;
-        Ok(step)
+/// Compares the result of one run, and all weights after it, with the CPU reference.
+fn check(device: &Device, model: &TrainModel, pass: Pass) -> Result<String> {
+    let on = |device: &Device| -> Result<ModelRun> {
+        let mut run = ModelRun::new(device, model, pass, CHECKED)?;
+        run.run()?;
+        Ok(run)
     };
     let (got, expected) = (on(device)?, on(&Device::cpu())?);
-    let wrong = |what: String, expected: f64, got: f64| {
-        Err(Error::op(model.name, &what, Mismatch::new(format!("{expected:e}"), format!("{got:e}"))))
-    };
-    let (loss, reference) = (f64::from(got.loss()?), f64::from(expected.loss()?));
-    // NaN is within no bound.
-    let near = |error: f64, bound: f64| error <= bound;
-    if !near((loss - reference).abs(), 1e-5 * reference.abs()) {
-        return wrong("loss".into(), reference, loss);
-    }
-    for name in expected.parameters.names(Role::Parameter) {
-        let (a, b) = (got.parameters.get(&name)?, expected.parameters.get(&name)?);
-        let (a, b) = (a.as_f32()?, b.as_f32()?);
+    let compare = |what: &str, bound: f64, a: &[f32], b: &[f32]| {
         let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
         let error = norm(&mut a.iter().zip(b).map(|(a, b)| f64::from(*a) - f64::from(*b)));
         let size = norm(&mut b.iter().map(|b| f64::from(*b)));
-        if !near(error, 1e-4 * size) {
-            return wrong(format!("relative error of {name}"), 1e-4, error / size);
+        // NaN is within no bound.
+        if error <= bound * size {
+            return Ok(());
         }
+        let (expected, got) = (format!("at most {bound:e}"), format!("{:e}", error / size));
+        Err(Error::op(model.name, &format!("relative error of {what}"), Mismatch::new(expected, got)))
+    };
+    let what = if pass == Pass::Step { "loss" } else { "logits" };
+    compare(what, 1e-5, &got.result()?, &expected.result()?)?;
+    if pass == Pass::Forward {
+        return Ok(format!("logits of {CHECKED} images within 1e-5"));
+    }
+    for name in expected.parameters.names(Role::Parameter) {
+        let (a, b) = (got.parameters.get(&name)?, expected.parameters.get(&name)?);
+        compare(&name, 1e-4, a.as_f32()?, b.as_f32()?)?;
     }
     Ok(format!("loss within 1e-5 and weights within 1e-4 after a step of {CHECKED} images"))
 }
 
-/// Checks and times a model's training step.
+/// What a row is of.
+pub struct Subject<'a> {
+    /// The model.
+    pub model: &'a TrainModel,
+    /// What of it runs.
+    pub pass: Pass,
+    /// Images of a batch.
+    pub batch: usize,
+}
+
+/// Checks and times a model's training step or forward pass.
 ///
 /// # Errors
 /// When the device failed or the result is wrong.
 pub fn row(
     device: &Device,
-    model: &TrainModel,
-    batch: usize,
+    subject: &Subject<'_>,
     stopwatch: &Stopwatch,
     watch: &mut impl Watch,
     policy: &Policy,
     stop: &AtomicBool,
 ) -> Result<Row> {
-    let checked = check(device, model)?;
-    let mut step = TrainStep::new(device, model, batch)?;
+    let &Subject { model, pass, batch } = subject;
+    let checked = check(device, model, pass)?;
+    let mut step = ModelRun::new(device, model, pass, batch)?;
     step.run()?;
     let counted = step.count()?;
     let timing = measure(&mut &mut step.program, stopwatch, watch, policy, stop)?;
@@ -273,11 +310,11 @@ pub fn row(
         layer: model.name.into(),
         count: 1,
         op: String::new(),
-        pass: "step".into(),
+        pass: pass.name().into(),
         shape: format!("n{batch}c{c}h{h}w{w}"),
         case: String::new(),
         requested: String::new(),
-        variant: "SGD with momentum".into(),
+        variant: if pass == Pass::Step { "SGD with momentum".into() } else { String::new() },
         status: if timing.is_some() { Status::Ok } else { Status::Skipped("interrupted".into()) },
         check: checked,
         flops: step.valid_flops(),
@@ -290,7 +327,7 @@ pub fn row(
 }
 
 fn footprint(
-    step: &mut TrainStep,
+    step: &mut ModelRun,
     batch: usize,
     counted: Counters,
     policy: &Policy,
@@ -298,18 +335,18 @@ fn footprint(
 ) -> Result<Footprint> {
     let mut encode = Vec::new();
     for _ in 0..10 {
-        step.loss()?;
+        step.result()?;
         let start = Instant::now();
         step.run()?;
         encode.push(start.elapsed().as_secs_f64());
     }
-    step.loss()?;
+    step.result()?;
     let (start, mut steps) = (Instant::now(), 0);
     while steps < 3 || start.elapsed() < policy.budget && !stop.load(Ordering::Relaxed) {
         step.run()?;
         steps += 1;
     }
-    step.loss()?;
+    step.result()?;
     let step_seconds = start.elapsed().as_secs_f64() / f64::from(steps);
     let plan = step.program.plan();
     let bound = |s: &Step| match s {
@@ -320,7 +357,7 @@ fn footprint(
         images: batch,
         step_seconds,
         encode_seconds: Summary::of(&encode).map_or(0.0, |s| s.median),
-        // The loss is read back in a submission of its own.
+        // The result is read back in a submission of its own.
         submits: counted.submits - 1,
         passes: counted.passes,
         dispatches: counted.dispatches,

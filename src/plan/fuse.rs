@@ -225,7 +225,11 @@ mod tests {
         assert_eq!(groups(&[&last])[1..], ["reshape"], "nothing to compute behind it: a view");
         let reshaped = y.reshape([72])?;
         assert_eq!(groups(&[&reshaped.relu()?, &y]), ["conv2d", "reshape", "relu"], "y is an output");
-        assert_eq!(groups(&[&reshaped.relu()?, &reshaped]), ["conv2d", "reshape", "relu"], "the reshape is one");
+        assert_eq!(
+            groups(&[&reshaped.relu()?, &reshaped]),
+            ["conv2d", "reshape", "relu"],
+            "the reshape is one"
+        );
         Ok(())
     }
 

@@ -1,11 +1,11 @@
-//! `wgrad explain`: what a training step of a network does on a device, before anything runs.
+//! `wgrad explain`: what a training step or a forward pass of a network does on a device, before anything runs.
 
 use crate::device::DeviceArgs;
 use crate::plot;
 use anyhow::Context;
 use clap::Args;
 use std::path::PathBuf;
-use wgrad::bench::train::{MODELS, TrainStep, model};
+use wgrad::bench::train::{MODELS, ModelRun, Pass, model};
 use wgrad::plan::{Dispatch, Plan, Step};
 
 /// `wgrad explain`.
@@ -17,6 +17,9 @@ pub struct ExplainArgs {
     /// Images of a batch [default: the network's own].
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     batch_size: Option<u32>,
+    /// The forward pass alone.
+    #[arg(long)]
+    forward: bool,
     /// Draw what is alive at each step, as SVG.
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
@@ -28,12 +31,16 @@ pub struct ExplainArgs {
 pub fn run(args: &ExplainArgs) -> anyhow::Result<()> {
     let model = model(&args.model)?;
     let batch = args.batch_size.map_or(model.batch, |b| b as usize);
+    let (pass, does) = match args.forward {
+        true => (Pass::Forward, format!("the forward pass of {batch} images")),
+        false => (Pass::Step, format!("a training step of {batch} images with SGD")),
+    };
     let device = args.device.open()?;
-    let step = TrainStep::new(&device, model, batch)?;
+    let step = ModelRun::new(&device, model, pass, batch)?;
     let plan = step.program.plan().context("the device has no plan")?;
     let limits = if device.is_cpu() { ", planned for the guaranteed limits" } else { "" };
     println!("device   {}{limits}", device.describe());
-    println!("model    {}: {}; a training step of {batch} images with SGD", model.name, model.about);
+    println!("model    {}: {}; {does}", model.name, model.about);
     println!(
         "\n step                 op kernel                      grid     MB   MFLOP  layer: variant and why"
     );

@@ -13,7 +13,7 @@ use wgrad::Device;
 use wgrad::bench::Case;
 use wgrad::bench::measure::Policy;
 use wgrad::bench::sentinel::Sentinel;
-use wgrad::bench::train::{MODELS, TrainStep, model};
+use wgrad::bench::train::{MODELS, ModelRun, Pass, model};
 use wgrad::bench::tune::{Outcome, Task, TuningFile, default_path};
 use wgrad::exec::Stopwatch;
 
@@ -111,7 +111,7 @@ fn tasks(args: &TuneArgs, device: &Device) -> anyhow::Result<Vec<Task>> {
     for name in models {
         let model = model(name)?;
         let batch = args.batch_size.map_or(model.batch, |b| b as usize);
-        let step = TrainStep::new(device, model, batch)?;
+        let step = ModelRun::new(device, model, Pass::Step, batch)?;
         let (graph, loss) = step.graph();
         tasks.extend(graph.with(|data| Task::of_graph(data, &[loss.id()], &limits)));
     }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
-use wgrad::bench::train::{self, TrainModel, TrainStep};
+use wgrad::bench::train::{self, ModelRun, Pass, TrainModel};
 use wgrad::bench::{Row, Status, Summary, Timing};
 use wgrad::exec::Clock;
 
@@ -85,7 +85,7 @@ fn once(args: &StartArgs, model: &TrainModel) -> anyhow::Result<()> {
     let start = Instant::now();
     let device = args.measure.device.open()?;
     let opened = start.elapsed();
-    let mut step = TrainStep::new(&device, model, model.batch)?;
+    let mut step = ModelRun::new(&device, model, Pass::Step, model.batch)?;
     let compiled = start.elapsed();
     if args.kernels {
         return kernels(&mut step);
@@ -93,7 +93,7 @@ fn once(args: &StartArgs, model: &TrainModel) -> anyhow::Result<()> {
     let mut run = || -> anyhow::Result<f64> {
         let start = Instant::now();
         step.run()?;
-        anyhow::ensure!(step.loss()?.is_finite(), "expected a finite loss");
+        anyhow::ensure!(step.result()?[0].is_finite(), "expected a finite loss");
         Ok(start.elapsed().as_secs_f64())
     };
     let (first, second) = (run()?, run()?);
@@ -158,7 +158,7 @@ fn kernels_of(args: &StartArgs, model: &TrainModel, caches: &Path) -> anyhow::Re
 }
 
 /// Prints how much longer the first run of each kernel takes than the second.
-fn kernels(step: &mut TrainStep) -> anyhow::Result<()> {
+fn kernels(step: &mut ModelRun) -> anyhow::Result<()> {
     let (first, second) = (step.profile()?, step.profile()?);
     let mut longer: Vec<_> = first
         .steps

@@ -1,4 +1,4 @@
-//! `wgrad bench train`: whole training steps.
+//! `wgrad bench train`: whole training steps, or forward passes.
 
 use super::session::{MeasureArgs, Session};
 use super::table;
@@ -7,7 +7,7 @@ use clap::Args;
 use indicatif::ProgressBar;
 use wgrad::bench::peaks;
 use wgrad::bench::sentinel::mark_rows;
-use wgrad::bench::train::{self, MODELS, TrainModel};
+use wgrad::bench::train::{self, MODELS, Pass, Subject, TrainModel};
 use wgrad::bench::{Row, Status};
 
 /// `wgrad bench train`.
@@ -21,6 +21,9 @@ pub struct TrainArgs {
     /// Images of a batch; each model's own if not given.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     batch_size: Option<u32>,
+    /// The forward pass alone.
+    #[arg(long)]
+    forward: bool,
     /// List the models.
     #[arg(long)]
     list: bool,
@@ -36,6 +39,7 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
         true => MODELS.iter().collect(),
         false => args.model.iter().map(|name| train::model(name)).collect::<wgrad::Result<_>>()?,
     };
+    let pass = if args.forward { Pass::Forward } else { Pass::Step };
     let session = Session::open(&args.measure)?;
     let (stopwatch, stop) = (&session.stopwatch, session.stop());
     let peaks = peaks::measure_rows(&session.device, &peaks::ROOFS, stopwatch, stop, |_| {})?;
@@ -51,11 +55,12 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
         bar.set_message(model.name);
         watcher.next(model.name.to_owned());
         let batch = args.batch_size.map_or(model.batch, |b| b as usize);
-        let row = train::row(&session.device, model, batch, stopwatch, &mut watcher, &session.policy, stop);
+        let subject = Subject { model, pass, batch };
+        let row = train::row(&session.device, &subject, stopwatch, &mut watcher, &session.policy, stop);
         let row = row.unwrap_or_else(|error| Row {
             set: "train".into(),
             layer: model.name.into(),
-            pass: "step".into(),
+            pass: pass.name().into(),
             status: Status::Failed(error.to_string()),
             ..Row::default()
         });
