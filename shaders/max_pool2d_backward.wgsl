@@ -1,8 +1,9 @@
 // max_pool2d_backward: grad_input[p,y,x] = sum of grad_output over the windows whose winner is (y, x)
 //
-{% if cells %}
-// Windows do not overlap. An invocation owns the {{ stride_h }}x{{ stride_w }} cell of one window, {{ cells_h }}x{{ cells_w }} cells a
-// plane: it writes the error at the winner and zeros elsewhere. A workgroup is 64 cells.
+{% if unroll %}
+// An invocation computes the {{ stride_h }}x{{ across }} input elements of {{ across // stride_w }} strides of a plane, a workgroup 64
+// times as many. Every window that can contain one of them is loaded once, {{ together }} at a time. Gathered, so no
+// atomics.
 {% else %}
 // An invocation computes one input element, a workgroup 64. It visits the windows that can contain it: those
 // whose first row lies in y + pad - extent < i * s <= y + pad. Gathered, so no atomics.
@@ -10,55 +11,68 @@
 //
 // grad_output and indices ({{ planes }}, {{ oh }}, {{ ow }}), grad_input ({{ planes }}, {{ h }}, {{ w }})
 {% include "common/group.wgsl" %}
+{% include "common/four.wgsl" %}
+{% include "common/pair.wgsl" %}
 {% include "common/epilogue.wgsl" %}
+{% from "common/units.wgsl" import type, type_u32, load, load_u32, store, store_u32, number %}
 
-@group(0) @binding(0) var<storage, read> grad_output: array<f32>;
-@group(0) @binding(1) var<storage, read> indices: array<u32>;
-@group(0) @binding(2) var<storage, read_write> grad_input: array<f32>;
+@group(0) @binding(0) var<storage, read> grad_output: array<{{ type(together) }}>;
+@group(0) @binding(1) var<storage, read> indices: array<{{ type_u32(together, wide) }}>;
+@group(0) @binding(2) var<storage, read_write> grad_input: array<{{ type(unit) }}>;
+
+const NONE = 0xffffffffu;
 
 @compute @workgroup_size(64)
 fn max_pool2d_backward(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
-  let number = flat_group(workgroup) * 64u + lane.x;
-{% if cells %}
-  if (number >= {{ planes * cells_h * cells_w }}u) { return; }
-  let plane = number / {{ cells_h * cells_w }}u;
-  let i = number / {{ cells_w }}u % {{ cells_h }}u;
-  let j = number % {{ cells_w }}u;
-  {% if ragged %}
-  let ok = (i < {{ oh }}u) & (j < {{ ow }}u);
-  let from_window = select(0u, (plane * {{ oh }}u + i) * {{ ow }}u + j, ok);
-  let winner = select(0xffffffffu, indices[from_window], ok);
+  let at = flat_group(workgroup) * 64u + lane.x;
+{% if unroll %}
+  if (at >= {{ planes * cells * runs }}u) { return; }
+  let plane = at / {{ cells * runs }}u;
+  let i = i32(at / {{ runs }}u % {{ cells }}u);
+  let j = i32(at % {{ runs }}u);
+  {% set width = ow // together %}
+  {% for row in rows %}
+  {% set r = loop.index0 %}
+  {% for u in columns %}
+  {% set c = loop.index0 %}
+  {% set place = "plane * " ~ oh * width ~ "u + u32((i + " ~ row.at ~ ") * " ~ width ~ " + j * " ~ step ~ " + " ~ u.at ~ ")" %}
+  {% if row.outside or u.outside %}
+  let inside{{ r }}_{{ c }} = {{ "(u32(i + " ~ row.at ~ ") < " ~ oh ~ "u)" if row.outside }}{{ " & " if row.outside and u.outside }}{{ "(u32(j * " ~ step ~ " + " ~ u.at ~ ") < " ~ width ~ "u)" if u.outside }};
+  let window{{ r }}_{{ c }} = select(0u, {{ place }}, inside{{ r }}_{{ c }});
+  let winner{{ r }}_{{ c }} = select({{ type_u32(together, false) }}(NONE), {{ load_u32("indices[window" ~ r ~ "_" ~ c ~ "]", together, wide) }}, inside{{ r }}_{{ c }});
   {% else %}
-  let from_window = (plane * {{ oh }}u + i) * {{ ow }}u + j;
-  let winner = indices[from_window];
+  let window{{ r }}_{{ c }} = {{ place }};
+  let winner{{ r }}_{{ c }} = {{ load_u32("indices[window" ~ r ~ "_" ~ c ~ "]", together, wide) }};
   {% endif %}
-  let error = grad_output[from_window];
-  {% macro pixel(a, b) %}
-    {
-      let y = i * {{ stride_h }}u + {{ a }};
-      let x = j * {{ stride_w }}u + {{ b }};
-      let here = y * {{ w }}u + x;
-      let at = plane * {{ h * w }}u + here;
-      {{ "if ((y < " ~ h ~ "u) & (x < " ~ w ~ "u)) { " if ragged else "" }}grad_input[at] = epilogue(select(0.0, error, here == winner), at);{{ " }" if ragged else "" }}
-    }
-  {% endmacro %}
-  {% if unroll %}
-  {% for a in range(stride_h) %}
-  {% for b in range(stride_w) %}
-{{ pixel(a ~ "u", b ~ "u") }}
+  let error{{ r }}_{{ c }} = {{ load("grad_output[window" ~ r ~ "_" ~ c ~ "]", together) }};
   {% endfor %}
   {% endfor %}
-  {% else %}
-  for (var a = 0u; a < {{ stride_h }}u; a++) {
-    for (var b = 0u; b < {{ stride_w }}u; b++) {
-{{ pixel("a", "b") }}
-    }
+  {% for elements in pixels %}
+  {
+    let y = u32(i) * {{ stride_h }}u + {{ loop.index0 }}u;
+    let x = u32(j) * {{ across }}u;
+    let here = y * {{ w }}u + x;
+    let first = plane * {{ h * w }}u + here;
+    {% for windows in elements %}
+    let sum{{ loop.index0 }} = {% for window in windows %}{{ " + " if not loop.first }}select(0.0, {{ number("error" ~ window.place, together, window.part) }}, {{ number("winner" ~ window.place, together, window.part) }} == here + {{ window.at }}u){% endfor %}{{ "0.0" if not windows }};
+    {% endfor %}
+    {{ "if (y < " ~ h ~ "u) {" if ragged_rows }}
+    {% for k in range(0, across, unit) %}
+    {% if unit == 1 %}
+    {{ "if (x + " ~ k ~ "u < " ~ w ~ "u) { " if ragged_columns }}grad_input[first + {{ k }}u] = epilogue(sum{{ k }}, first + {{ k }}u);{{ " }" if ragged_columns }}
+    {% elif unit == 2 %}
+    grad_input[first / 2u + {{ k // 2 }}u] = to_pair(vec2<f32>(epilogue(sum{{ k }}, first + {{ k }}u), epilogue(sum{{ k + 1 }}, first + {{ k + 1 }}u)));
+    {% else %}
+    grad_input[first / 4u + {{ k // 4 }}u] = to_four(epilogue(vec4<f32>(sum{{ k }}, sum{{ k + 1 }}, sum{{ k + 2 }}, sum{{ k + 3 }}), first / 4u + {{ k // 4 }}u));
+    {% endif %}
+    {% endfor %}
+    {{ "}" if ragged_rows }}
   }
-  {% endif %}
+  {% endfor %}
 {% else %}
-  if (number >= {{ planes * h * w }}u) { return; }
-  let plane = number / {{ h * w }}u * {{ oh * ow }}u;
-  let here = number % {{ h * w }}u;
+  if (at >= {{ planes * h * w }}u) { return; }
+  let plane = at / {{ h * w }}u * {{ oh * ow }}u;
+  let here = at % {{ h * w }}u;
   let y = i32(here / {{ w }}u) + {{ pad_top }};
   let x = i32(here % {{ w }}u) + {{ pad_left }};
   let first_i = max(y - {{ extent_h }} + {{ stride_h }}, 0) / {{ stride_h }};
@@ -72,6 +86,6 @@ fn max_pool2d_backward(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(loc
       sum += select(0.0, grad_output[from_window], indices[from_window] == here);
     }
   }
-  grad_input[number] = epilogue(sum, number);
+  grad_input[at] = epilogue(sum, at);
 {% endif %}
 }

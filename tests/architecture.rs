@@ -49,7 +49,7 @@ const fn stem(op: &'static str, kernels: &'static str, shaders: &'static [&'stat
 
 const STEMS: [Stem; 17] = [
     stem("argmax", "argmax", &["argmax"]),
-    stem("avg_pool2d", "pool2d", &["avg_pool2d", "avg_pool2d_backward"]),
+    stem("avg_pool2d", "avg_pool2d", &["avg_pool2d", "avg_pool2d_backward"]),
     stem("binary", "binary", &["binary", "equal"]),
     stem("broadcast_to", "broadcast_to", &["broadcast_to"]),
     stem(
@@ -68,7 +68,7 @@ const STEMS: [Stem; 17] = [
     stem("dropout", "dropout", &["dropout"]),
     stem("embedding", "embedding", &["embedding", "embedding_backward"]),
     stem("matmul", "matmul", &["matmul", "matmul_workgroup"]),
-    stem("max_pool2d", "pool2d", &["max_pool2d", "max_pool2d_backward"]),
+    stem("max_pool2d", "max_pool2d", &["max_pool2d", "max_pool2d_backward"]),
     stem("optimizer", "optimizer", &["adam", "increment", "sgd"]),
     stem("recurrent", "recurrent", &["recurrent", "recurrent_backward"]),
     stem("select", "select", &["sequence_mask", "where_"]),
@@ -108,6 +108,7 @@ const SHARED: [(&str, &[&str]); 5] = [
             "phases",
             "peaks",
             "pointwise",
+            "pool2d",
             "refusal",
             "template",
             "tile",

@@ -4,6 +4,7 @@
 //! and loops unroll; a pipeline is compiled once for each distinct text.
 
 mod argmax;
+mod avg_pool2d;
 mod binary;
 mod broadcast_to;
 mod broken;
@@ -16,6 +17,7 @@ mod elementwise;
 mod embedding;
 mod epilogue;
 mod matmul;
+mod max_pool2d;
 mod optimizer;
 mod partials;
 pub(crate) mod peaks;
@@ -361,10 +363,10 @@ fn lower_once(
         Op::Conv2dBackwardWeight { options, weight } => {
             conv2d::backward_weight(options, weight, inputs, limits)?
         }
-        Op::MaxPool2d(o) => pool2d::max(o, inputs, limits)?,
-        Op::MaxPool2dBackward { options, input } => pool2d::max_backward(options, input, fused, limits)?,
-        Op::AvgPool2d(o) => pool2d::avg(o, inputs, limits)?,
-        Op::AvgPool2dBackward { options, input } => pool2d::avg_backward(options, input, limits)?,
+        Op::MaxPool2d(o) => max_pool2d::forward(o, &inputs[0].shape, limits)?,
+        Op::MaxPool2dBackward { options, input } => max_pool2d::backward(options, input, fused, limits)?,
+        Op::AvgPool2d(o) => avg_pool2d::forward(o, &inputs[0].shape, limits)?,
+        Op::AvgPool2dBackward { options, input } => avg_pool2d::backward(options, input, limits)?,
         Op::Unary(f) => elementwise::chain(EpilogueStep::Unary(*f), fused, inputs, limits)?,
         Op::UnaryBackward(f) => {
             let step = EpilogueStep::UnaryBackward { function: *f, saved: 1 };

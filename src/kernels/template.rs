@@ -11,6 +11,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("common/four.wgsl", include_str!("../../shaders/common/four.wgsl")),
     ("common/group.wgsl", include_str!("../../shaders/common/group.wgsl")),
     ("common/pair.wgsl", include_str!("../../shaders/common/pair.wgsl")),
+    ("common/units.wgsl", include_str!("../../shaders/common/units.wgsl")),
     ("common/matmul.wgsl", include_str!("../../shaders/common/matmul.wgsl")),
     ("common/parameters.wgsl", include_str!("../../shaders/common/parameters.wgsl")),
     ("common/math.wgsl", include_str!("../../shaders/common/math.wgsl")),

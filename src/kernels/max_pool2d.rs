@@ -1,0 +1,233 @@
+//! Max pooling: `shaders/max_pool2d.wgsl` and its backward pass.
+//!
+//! Where the sizes allow it, an invocation owns a run of neighbouring columns, so that rows are loaded and stored two
+//! or four numbers at a time and what several windows share is loaded once.
+
+use super::pool2d::Pool;
+use super::{Binding, Epilogue, Limits, Lowering, Operand, Refusal};
+use crate::ops::MaxPool2d;
+use crate::shape::{Shape, Window};
+use minijinja::{Value, context};
+use std::ops::RangeInclusive;
+
+/// Comparisons of an invocation up to which its windows are unrolled.
+const UNROLL: usize = 64;
+
+/// The columns of the input that an invocation has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Run {
+    /// Columns: a stride, or as many as one element of the binding holds.
+    across: usize,
+    /// Columns of one element of the binding.
+    unit: usize,
+    /// Windows that begin there.
+    windows: usize,
+}
+
+impl Run {
+    /// With the widest elements that fit.
+    fn of(width: usize, stride: usize, fits: impl Fn(&Self) -> bool) -> Self {
+        let wide = [4, 2].map(|unit: usize| {
+            let across = unit.max(stride);
+            Self { across, unit, windows: across / stride }
+        });
+        let divides = |run: &Self| {
+            width.is_multiple_of(run.across)
+                && [run.unit, stride].iter().all(|&n| run.across.is_multiple_of(n))
+        };
+        let single = Self { across: stride, unit: 1, windows: 1 };
+        wide.into_iter().find(|run| divides(run) && fits(run)).unwrap_or(single)
+    }
+}
+
+/// Places along a dimension, counted from where an invocation begins.
+struct Places {
+    at: Vec<i64>,
+    /// Where the last invocation begins; the first begins at 0.
+    last: usize,
+    /// Places there are.
+    count: usize,
+}
+
+impl Places {
+    fn outside(&self, at: i64) -> bool {
+        at < 0 || self.last as i64 + at >= self.count as i64
+    }
+
+    /// As the shaders read them: each with whether it may lie outside.
+    fn values(&self) -> Vec<Value> {
+        self.at.iter().map(|&at| context! { at, outside => self.outside(at) }).collect()
+    }
+}
+
+/// The elements of `unit` numbers that hold these, ascending.
+fn elements(numbers: impl Iterator<Item = i64>, unit: usize) -> Vec<i64> {
+    let mut elements: Vec<i64> = numbers.map(|number| number.div_euclid(unit as i64)).collect();
+    elements.sort_unstable();
+    elements.dedup();
+    elements
+}
+
+/// Which of the elements holds a number, and as which part.
+fn part(number: i64, unit: usize, elements: &[i64]) -> (usize, i64) {
+    let unit = unit as i64;
+    (elements.partition_point(|&element| element < number.div_euclid(unit)), number.rem_euclid(unit))
+}
+
+/// The taps of the window that begins `stride * window` from where an invocation does.
+fn taps(along: &Window, window: usize) -> impl Iterator<Item = i64> {
+    let (first, step) = ((window * along.stride) as i64 - along.before as i64, along.dilation as i64);
+    (0..along.kernel as i64).map(move |tap| first + tap * step)
+}
+
+fn counted(windows: usize) -> String {
+    if windows == 1 { "a window".into() } else { format!("{windows} windows") }
+}
+
+pub(super) fn forward(options: &MaxPool2d, shape: &Shape, limits: &Limits) -> Result<Lowering, Refusal> {
+    let [rows, columns] = options.windows(shape[2], shape[3]);
+    let pool = Pool::new(shape, [rows, columns])?;
+    let [oh, ow] = pool.outputs;
+    let comparisons = rows.kernel.saturating_mul(columns.kernel);
+    let unroll = comparisons <= UNROLL;
+    let fits = |run: &Run| comparisons * run.windows <= UNROLL && ow.is_multiple_of(run.windows);
+    let Run { across, unit, windows } = Run::of(columns.input, columns.stride, |run| unroll && fits(run));
+    let runs = ow / windows;
+    let mut values = context! { unroll, unit, many => windows, runs, wide => limits.wide_loads };
+    if unroll {
+        let loaded = elements((0..windows).flat_map(|window| taps(&columns, window)), unit);
+        let width = Places { at: loaded, last: (runs - 1) * across / unit, count: columns.input / unit };
+        let height = Places { at: taps(&rows, 0).collect(), last: (oh - 1) * rows.stride, count: rows.input };
+        let tap = |at: i64| {
+            let (element, part) = part(at, unit, &width.at);
+            context! { at, element, part }
+        };
+        let outputs: Vec<Vec<Value>> = (0..windows).map(|q| taps(&columns, q).map(tap).collect()).collect();
+        // The first tap of an output begins, if it never lies outside.
+        let inside =
+            |column: i64| !height.outside(height.at[0]) && !width.outside(column.div_euclid(unit as i64));
+        let begins: Vec<bool> = (0..windows).map(|q| taps(&columns, q).next().is_some_and(inside)).collect();
+        let (rows, columns) = (height.values(), width.values());
+        values = context! { rows, columns, outputs, begins, step => across / unit, ..values };
+    }
+    let bindings = [
+        (Binding::read(Operand::Input(0)), pool.input),
+        (Binding::write(Operand::Output(0)), pool.output),
+        (Binding::write(Operand::Output(1)), pool.output),
+    ];
+    let why = format!("{} an invocation, loads of {unit}", counted(windows));
+    pool.lower("max_pool2d", oh * runs, &bindings, &why, values, limits)
+}
+
+/// The windows that can contain a place, counted from where an invocation begins.
+fn around(along: &Window, place: usize) -> RangeInclusive<i64> {
+    let (last, stride) = ((place + along.before) as i64, along.stride as i64);
+    let first = last - along.extent() as i64 + 1;
+    -(-first).div_euclid(stride)..=last.div_euclid(stride)
+}
+
+/// Windows tried by so many places, all together.
+fn tried(along: &Window, places: usize) -> usize {
+    let of = |place| {
+        let around = around(along, place);
+        (around.end() - around.start() + 1).max(0) as usize
+    };
+    (0..places).map(of).fold(0, usize::saturating_add)
+}
+
+pub(super) fn backward(
+    options: &MaxPool2d,
+    input: &Shape,
+    fused: &Epilogue,
+    limits: &Limits,
+) -> Result<Lowering, Refusal> {
+    let [rows, columns] = options.windows(input[2], input[3]);
+    let pool = Pool::new(input, [rows, columns])?;
+    let [oh, ow] = pool.outputs;
+    let short = rows.stride <= UNROLL && columns.stride <= UNROLL;
+    let fits =
+        |run: &Run| short && tried(&rows, rows.stride).saturating_mul(tried(&columns, run.across)) <= UNROLL;
+    let run = Run::of(columns.input, columns.stride, fits);
+    let unroll = fits(&run);
+    let Run { across, unit, windows } = if unroll { run } else { Run { across: 1, unit: 1, windows: 1 } };
+    let (cells, runs) = match unroll {
+        true => (rows.input.div_ceil(rows.stride), columns.input.div_ceil(across)),
+        false => (rows.input, columns.input),
+    };
+    let together = if ow.is_multiple_of(windows) { windows } else { 1 };
+    let mut values = context! { unroll, unit, across, together, cells, runs, wide => limits.wide_loads };
+    if unroll {
+        let all =
+            |along: &Window, places: usize| *around(along, 0).start()..=*around(along, places - 1).end();
+        let height = Places { at: all(&rows, rows.stride).collect(), last: cells - 1, count: oh };
+        let step = windows / together;
+        let loaded = elements(all(&columns, across), together);
+        let width = Places { at: loaded, last: (runs - 1) * step, count: ow / together };
+        let pixel = |y: usize, x: usize| -> Vec<Value> {
+            let pairs = around(&rows, y).flat_map(|i| around(&columns, x).map(move |j| (i, j)));
+            let window = |(i, j): (i64, i64)| {
+                let ((row, _), (element, part)) = (part(i, 1, &height.at), part(j, together, &width.at));
+                let place = format!("{row}_{element}");
+                context! { place, part, at => x }
+            };
+            pairs.map(window).collect()
+        };
+        let row = |y: usize| (0..across).map(|x| pixel(y, x)).collect::<Vec<_>>();
+        let pixels: Vec<Vec<Vec<Value>>> = (0..rows.stride).map(row).collect();
+        let ragged_rows = !rows.input.is_multiple_of(rows.stride);
+        let ragged_columns = !columns.input.is_multiple_of(across);
+        let (rows, columns) = (height.values(), width.values());
+        values = context! { rows, columns, pixels, step, ragged_rows, ragged_columns, ..values };
+    }
+    let mut bindings = vec![
+        (Binding::read(Operand::Input(0)), pool.output),
+        (Binding::read(Operand::Input(1)), pool.output),
+        (Binding::write(Operand::Output(0)), pool.input),
+    ];
+    bindings.extend(fused.bindings(|b| b).into_iter().map(|b| (b, pool.input)));
+    let values = context! { ..values, ..fused.values(3, unit == 4) };
+    let why = match unroll {
+        true => format!("{} an invocation, stores of {unit}{}", counted(windows), fused.why()),
+        false => format!("an element an invocation{}", fused.why()),
+    };
+    pool.lower("max_pool2d_backward", cells * runs, &bindings, &why, values, limits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_invocation_has_as_many_columns_as_divide_the_row() {
+        let run = |width, stride| {
+            let Run { across, unit, windows } = Run::of(width, stride, |_| true);
+            [across, unit, windows]
+        };
+        assert_eq!(run(28, 2), [4, 4, 2]);
+        assert_eq!(run(14, 2), [2, 2, 1]);
+        assert_eq!(run(28, 1), [4, 4, 4]);
+        assert_eq!(run(16, 8), [8, 4, 1]);
+        assert_eq!(run(12, 3), [3, 1, 1], "strides of 3 end within elements");
+        assert_eq!(run(7, 2), [2, 1, 1], "rows of 7 begin within elements");
+        assert_eq!(Run::of(28, 1, |run| run.windows < 4).windows, 2);
+    }
+
+    #[test]
+    fn places_are_tried_by_the_windows_around_them() {
+        let along = |kernel, stride, before| Window {
+            input: 12,
+            kernel,
+            stride,
+            before,
+            after: before,
+            dilation: 1,
+            ceil: false,
+        };
+        assert_eq!(around(&along(2, 2, 0), 1), 0..=0);
+        assert_eq!(around(&along(3, 2, 1), 0), 0..=0, "the middle of its window");
+        assert_eq!(around(&along(3, 2, 1), 1), 0..=1, "between two");
+        assert_eq!(around(&along(3, 1, 1), 0), -1..=1);
+        assert_eq!(around(&along(2, 3, 0), 2).count(), 0, "a gap");
+        assert_eq!(tried(&along(3, 2, 1), 4), 6);
+    }
+}
