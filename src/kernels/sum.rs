@@ -60,10 +60,11 @@ fn columns(dims: &[usize], inputs: &[&TensorType], limits: &Limits) -> Result<Op
     Ok(Some(lowering))
 }
 
-/// Whether the last dimension is summed and a multiple of 4, and with it every stride but its own.
+/// Whether terms lie side by side in runs of a multiple of 4: the last dimensions, if they are summed. All other
+/// strides are multiples of that run.
 fn of_fours(shape: &Shape, dims: &[usize]) -> bool {
-    let last = shape.len().wrapping_sub(1);
-    dims.contains(&last) && shape[last].is_multiple_of(4)
+    let run = (0..shape.len()).rev().take_while(|d| dims.contains(d)).map(|d| shape[d]);
+    run.product::<usize>().is_multiple_of(4)
 }
 
 pub(super) fn forward(

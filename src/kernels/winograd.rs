@@ -249,8 +249,17 @@ impl<'a> Tiled<'a> {
         limits: &Limits,
     ) -> Result<Launch, Mismatch> {
         let [begin_y, begin_x] = self.begin;
-        let pairs = self.source[2].is_multiple_of(2);
-        let values = context! { begin_y, begin_x, pairs, wide => limits.wide_loads, ..self.values(images) };
+        let at_once = |count: usize| [4, 2].into_iter().find(|&n| count.is_multiple_of(n)).unwrap_or(1);
+        let unit = at_once(self.source[2]);
+        let values = context! {
+            begin_y, begin_x, unit,
+            // Pixels of the first load before the first tile.
+            skip => begin_x.rem_euclid(unit as isize),
+            // Of four neighbouring tiles, those that surely lie in one line.
+            together => at_once(self.tiles()[1]),
+            wide => limits.wide_loads,
+            ..self.values(images)
+        };
         let groups = (self.terms() * self.columns(images) / 4).div_ceil(LANES);
         let bindings = vec![
             run(Binding::read(from), self.source, first, images),
