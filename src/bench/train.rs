@@ -40,7 +40,7 @@ const fn digits(model: &nn::Model) -> TrainModel {
 }
 
 /// Every model.
-pub const MODELS: [TrainModel; 7] = [
+pub const MODELS: [TrainModel; 8] = [
     digits(&nn::MODELS[2]),
     digits(&nn::MODELS[0]),
     digits(&nn::MODELS[1]),
@@ -57,6 +57,13 @@ pub const MODELS: [TrainModel; 7] = [
         image: [3, 32, 32],
         batch: 16,
         build: resnet_like,
+    },
+    TrainModel {
+        name: "bottlenecks-without-batch-norm",
+        about: "3x3 stem, max pool, two stages of two bottleneck blocks (1x1, 3x3, 1x1; 256 and 512 channels), global average pool, linear",
+        image: [3, 32, 32],
+        batch: 16,
+        build: bottlenecks,
     },
     digits(&nn::MODELS[3]),
     digits(&nn::MODELS[4]),
@@ -89,11 +96,24 @@ struct Residual {
 }
 
 impl Residual {
-    fn new(from: usize, to: usize, stride: usize) -> Self {
+    /// Two convolutions of 3x3.
+    fn basic(from: usize, to: usize, stride: usize) -> Self {
         let body = Sequential::new()
             .add(Conv2d::new(from, to, 3).padding(1).stride(stride))
             .add(Activation(Unary::Relu))
             .add(Conv2d::new(to, to, 3).padding(1));
+        Self::around(body, from, to, stride)
+    }
+
+    /// One of 3x3 between two of 1x1, with a quarter of the channels.
+    fn bottleneck(from: usize, to: usize, stride: usize) -> Self {
+        let relu = || Activation(Unary::Relu);
+        let body = Sequential::new().add(Conv2d::new(from, to / 4, 1)).add(relu());
+        let body = body.add(Conv2d::new(to / 4, to / 4, 3).padding(1).stride(stride)).add(relu());
+        Self::around(body.add(Conv2d::new(to / 4, to, 1)), from, to, stride)
+    }
+
+    fn around(body: Sequential, from: usize, to: usize, stride: usize) -> Self {
         let changes = from != to || stride != 1;
         Self { body, shortcut: changes.then(|| Conv2d::new(from, to, 1).stride(stride).bias(false)) }
     }
@@ -114,9 +134,18 @@ impl Module for Residual {
 fn resnet_like() -> Sequential {
     let mut layers = Sequential::new().add(Conv2d::new(3, 16, 3).padding(1)).add(Activation(Unary::Relu));
     for (from, to, stride) in [(16, 16, 1), (16, 32, 2), (32, 64, 2)] {
-        layers = layers.add(Residual::new(from, to, stride)).add(Residual::new(to, to, 1));
+        layers = layers.add(Residual::basic(from, to, stride)).add(Residual::basic(to, to, 1));
     }
     layers.add(AvgPool2d::new(8)).add(Flatten).add(Linear::new(64, 10))
+}
+
+fn bottlenecks() -> Sequential {
+    let mut layers = Sequential::new().add(Conv2d::new(3, 64, 3).padding(1)).add(Activation(Unary::Relu));
+    layers = layers.add(MaxPool2d::new(2));
+    for (from, to, stride) in [(64, 256, 1), (256, 512, 2)] {
+        layers = layers.add(Residual::bottleneck(from, to, stride)).add(Residual::bottleneck(to, to, 1));
+    }
+    layers.add(AvgPool2d::new(8)).add(Flatten).add(Linear::new(512, 10))
 }
 
 /// What of a model runs.

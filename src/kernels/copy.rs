@@ -1,6 +1,8 @@
 //! Strided copies: `shaders/copy.wgsl`, `shaders/narrow_backward.wgsl`.
 
+use super::channels_last::ChannelsLast;
 use super::{Binding, Launch, Limits, Lowering, Operand, launch};
+use crate::dtype::DType;
 use crate::error::Mismatch;
 use crate::ops::softmax::axis;
 use crate::shape::Shape;
@@ -136,6 +138,24 @@ pub(super) fn narrow_backward(
         .map(Lowering::single)
 }
 
+/// A transposition whose innermost dimension is far apart in the input, and a multiple of 4.
+fn in_fours(dims: &[Dim]) -> Option<ChannelsLast> {
+    let dims = merged(dims);
+    let (&(channels, apart, _), others) = dims.split_last()?;
+    if apart == 1 || !channels.is_multiple_of(4) || others.len() > 3 {
+        return None;
+    }
+    let of = |place: usize| others.get(place).map_or((1, 0), |&(size, stride, _)| (size, stride));
+    let dims = if let [only] = others { [(1, 0), (only.0, only.1), (1, 0)] } else { [of(0), of(1), of(2)] };
+    let [outer, inner, middle] = dims;
+    Some(ChannelsLast {
+        sizes: [outer.0, inner.0, middle.0],
+        channels,
+        strides: [outer.1, inner.1, middle.1, apart],
+        zeros: false,
+    })
+}
+
 pub(super) fn permute(
     dims: &[usize],
     inputs: &[&TensorType],
@@ -145,8 +165,13 @@ pub(super) fn permute(
     let (strides, output) = (inputs[0].shape.strides(), &outputs[0].shape);
     let sizes = output.iter().zip(output.strides());
     let dims = dims.iter().zip(sizes).map(|(&from, (&size, stride))| (size, strides[from], stride));
+    let dims: Vec<Dim> = dims.collect();
+    if let Some(fours) = in_fours(&dims).filter(|_| inputs[0].dtype == DType::F32) {
+        let from = Binding::read(Operand::Input(0));
+        return fours.launch(from, Operand::Output(0), limits).map(Lowering::single);
+    }
     let copy = Copy {
-        dims: dims.collect(),
+        dims,
         input: Operand::Input(0),
         input_offset: 0,
         output: Operand::Output(0),

@@ -336,6 +336,15 @@ pub fn winograd_tile(
     lowering.flatten()?.winograd
 }
 
+/// Bytes that the kernels of an op write to bring channels together before they compute.
+pub fn rearranged(op: &Op, inputs: &[&TensorType], outputs: &[&TensorType], limits: &Limits) -> u64 {
+    let lowering = lower_once(op, &Epilogue::default(), inputs, outputs, limits);
+    let launches = lowering.map_or_else(|_| Vec::new(), |lowering| lowering.launches);
+    let packing = launches.iter().filter(|launch| launch.kernel.name == "channels_last");
+    let written = packing.flat_map(|launch| &launch.bindings).filter(|b| b.access == Access::Write);
+    written.map(|binding| binding.range.map_or(0, |(_, bytes)| bytes)).sum()
+}
+
 /// As [`lower`], whether or not the kernels are known to compile.
 fn lower_once(
     op: &Op,

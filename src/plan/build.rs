@@ -4,6 +4,7 @@ use super::batch::batch;
 use super::common::merge;
 use super::fold::fold;
 use super::fuse::{Group, fuse};
+use super::layout::lay_out;
 use super::memory::{Life, Rules, assign, padded};
 use super::rewrite::rewrite;
 use super::share::share;
@@ -22,7 +23,8 @@ use std::collections::HashMap;
 /// # Errors
 /// When a tensor does not fit the device.
 pub fn plan(graph: &GraphData, outputs: &[ValueId], limits: &Limits) -> Result<Plan> {
-    let graph = &rewrite(&merge(&fold(graph), outputs), outputs);
+    let graph = rewrite(&merge(&fold(graph), outputs), outputs);
+    let graph = &lay_out(graph, outputs, limits);
     let (groups, unfused) = fuse(graph, outputs, &graph.reachable(outputs));
     let groups = batch(graph, groups);
     let mut builder = Builder::new(graph, &groups, outputs, limits);

@@ -8,6 +8,7 @@ mod build;
 mod common;
 mod fold;
 mod fuse;
+mod layout;
 mod memory;
 mod rewrite;
 mod share;

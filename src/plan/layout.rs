@@ -1,0 +1,252 @@
+//! Layout: images with their channels last where that moves less memory.
+//!
+//! A convolution of single pixels is a matrix product of pixels by channels, and so are its gradients; with the channels
+//! first their kernels must bring the channels together before they multiply. Element-wise functions take any order.
+//! So values are grouped into regions: those that such ops join must all lie alike. A region gets its channels last
+//! where all transpositions at its border move fewer bytes than its kernels would otherwise rearrange.
+
+use crate::graph::{GraphData, Node, Value, ValueId};
+use crate::kernels::{Limits, rearranged};
+use crate::ops::{Conv2d, MatMul, Op};
+use crate::shape::{Pair, Shape};
+use crate::tensor::TensorType;
+
+/// What an op is with its channels last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// A matrix product of pixels by channels, whose transposed operands are told, and which of its operands are
+    /// images.
+    Product(MatMul, &'static [usize]),
+    /// The same op, on matrices.
+    Alike,
+    /// The sum of a bias' gradient, which takes either.
+    Sum,
+    /// Nothing but what it is.
+    Fixed,
+}
+
+fn of_pixels(options: &Conv2d, weight: &Shape) -> bool {
+    let one = Pair::from(1);
+    let unpadded = options.padding == Default::default();
+    options.stride == one && unpadded && options.groups == 1 && weight[2..].iter().all(|&size| size == 1)
+}
+
+fn role(graph: &GraphData, node: &Node) -> Role {
+    let shape = |place: usize| &graph.ty(node.inputs[place]).shape;
+    let product = |trans_a, trans_b, images| Role::Product(MatMul { trans_a, trans_b }, images);
+    match &node.op {
+        Op::Conv2d(options) if of_pixels(options, shape(1)) => product(false, true, &[0]),
+        Op::Conv2dBackwardInput { options, .. } if of_pixels(options, shape(1)) => product(false, false, &[0]),
+        Op::Conv2dBackwardWeight { options, weight } if of_pixels(options, weight) => {
+            product(true, false, &[0, 1])
+        }
+        Op::Unary(_) | Op::UnaryBackward(_) | Op::Binary(_) => {
+            let output = graph.ty(node.outputs[0]);
+            let same = node.inputs.iter().all(|&value| graph.ty(value) == output);
+            if same && output.shape.len() == 4 { Role::Alike } else { Role::Fixed }
+        }
+        Op::Sum { dims } if dims[..] == [0, 2, 3] && shape(0).len() == 4 => Role::Sum,
+        _ => Role::Fixed,
+    }
+}
+
+/// The images that must lie alike if this node is to take them with their channels last.
+fn images(node: &Node, role: Role) -> Vec<ValueId> {
+    match role {
+        Role::Product(_, places) => {
+            let weight = matches!(node.op, Op::Conv2dBackwardWeight { .. });
+            let output = node.outputs.iter().copied().filter(|_| !weight);
+            places.iter().map(|&place| node.inputs[place]).chain(output).collect()
+        }
+        Role::Alike => node.inputs.iter().chain(&node.outputs).copied().collect(),
+        Role::Sum | Role::Fixed => Vec::new(),
+    }
+}
+
+/// The region of each value: the smallest value of it.
+fn regions(graph: &GraphData, roles: &[Role]) -> Vec<ValueId> {
+    let mut parent: Vec<ValueId> = (0..graph.values.len()).collect();
+    fn root(parent: &mut [ValueId], mut value: ValueId) -> ValueId {
+        while parent[value] != value {
+            parent[value] = parent[parent[value]];
+            value = parent[value];
+        }
+        value
+    }
+    for (node, &role) in graph.nodes.iter().zip(roles) {
+        for pair in images(node, role).windows(2) {
+            let (a, b) = (root(&mut parent, pair[0]), root(&mut parent, pair[1]));
+            parent[a.max(b)] = a.min(b);
+        }
+    }
+    (0..parent.len()).map(|value| root(&mut parent, value)).collect()
+}
+
+/// More bytes than all tensors have, and few enough to be added up.
+const TOO_MUCH: i64 = 1 << 48;
+
+/// Gives regions their channels last where it pays. Bytes are what counts; that they cost alike on either side was
+/// measured on CPU adapters with subgroup shuffles alone, and elsewhere nothing is changed.
+pub(super) fn lay_out(graph: GraphData, outputs: &[ValueId], limits: &Limits) -> GraphData {
+    let roles: Vec<Role> = graph.nodes.iter().map(|node| role(&graph, node)).collect();
+    let measured = limits.software && limits.wide_loads && limits.subgroup_size == Some(8) && limits.variant.is_none();
+    if !measured || !roles.iter().any(|role| matches!(role, Role::Product(..))) {
+        return graph;
+    }
+    let needed = graph.reachable(outputs);
+    let region = regions(&graph, &roles);
+    let is_read = read_with_channels_first(&graph, outputs, &roles, &needed);
+    // Bytes that each region moves more with its channels last than first.
+    let mut more = vec![0i64; graph.values.len()];
+    for (id, node) in graph.nodes.iter().enumerate().filter(|(id, _)| needed[*id]) {
+        let images = images(node, roles[id]);
+        if let (Role::Product(..), Some(&image)) = (roles[id], images.first()) {
+            let types = |values: &[ValueId]| values.iter().map(|&v| graph.ty(v)).collect::<Vec<_>>();
+            let bytes = rearranged(&node.op, &types(&node.inputs), &types(&node.outputs), limits);
+            more[region[image]] -= bytes as i64;
+        }
+        for &value in &node.outputs {
+            let made = !images.contains(&value);
+            let (bytes, crossings) = (graph.ty(value).bytes(), i64::from(made) + i64::from(is_read[value]));
+            // Products are not split as convolutions are where a binding is too small.
+            let fits = bytes <= limits.max_binding_bytes;
+            more[region[value]] += if fits { crossings * bytes as i64 } else { TOO_MUCH };
+        }
+    }
+    let last: Vec<bool> = region.iter().map(|&region| more[region] < 0).collect();
+    if last.contains(&true) { Rewriter::new(graph, last, is_read).run(&roles, &needed) } else { graph }
+}
+
+/// Whether each value is read where only channels first are known, or asked for.
+fn read_with_channels_first(
+    graph: &GraphData,
+    outputs: &[ValueId],
+    roles: &[Role],
+    needed: &[bool],
+) -> Vec<bool> {
+    let mut read = vec![false; graph.values.len()];
+    for (id, node) in graph.nodes.iter().enumerate().filter(|(id, _)| needed[*id]) {
+        let images = images(node, roles[id]);
+        let either = roles[id] == Role::Sum;
+        let others = node.inputs.iter().filter(|value| !either && !images.contains(value));
+        others.for_each(|&value| read[value] = true);
+    }
+    let updates = graph.updates.iter().flat_map(|&(state, new)| [state, new]);
+    outputs.iter().copied().chain(updates).for_each(|value| read[value] = true);
+    read
+}
+
+/// Builds the graph anew; values keep their numbers, matrices get new ones.
+struct Rewriter {
+    old: GraphData,
+    /// Which values have their channels last.
+    last: Vec<bool>,
+    is_read: Vec<bool>,
+    /// The matrix of each of them.
+    matrix: Vec<Option<ValueId>>,
+    new: GraphData,
+}
+
+impl Rewriter {
+    fn new(old: GraphData, last: Vec<bool>, is_read: Vec<bool>) -> Self {
+        let new = GraphData { nodes: Vec::new(), values: old.values.clone(), updates: old.updates.clone() };
+        let matrix = vec![None; old.values.len()];
+        Self { old, last, is_read, matrix, new }
+    }
+
+    /// The graph without what is not needed.
+    fn run(mut self, roles: &[Role], needed: &[bool]) -> GraphData {
+        for id in (0..self.old.nodes.len()).filter(|&id| needed[id]) {
+            let (node, role) = (self.old.nodes[id].clone(), roles[id]);
+            let images = images(&node, role);
+            let changes = images.first().is_some_and(|&image| self.last[image]);
+            match role {
+                Role::Product(options, _) if changes => self.product(&node, options),
+                Role::Alike if changes => self.alike(&node),
+                Role::Sum if self.last[node.inputs[0]] => {
+                    let inputs = vec![self.matrix_of(node.inputs[0])];
+                    self.push(Node { op: Op::Sum { dims: vec![0] }, inputs, ..node });
+                }
+                _ => self.fixed(node),
+            }
+        }
+        self.new
+    }
+
+    fn push(&mut self, node: Node) {
+        let id = self.new.nodes.len();
+        node.outputs.iter().for_each(|&value| self.new.values[value].node = id);
+        self.new.nodes.push(node);
+    }
+
+    /// A new value that one more node computes.
+    fn then(&mut self, op: Op, inputs: Vec<ValueId>, shape: Shape, label: &str) -> ValueId {
+        let value = self.new.values.len();
+        self.new.values.push(Value { node: 0, ty: TensorType::f32(shape) });
+        self.push(Node { op, inputs, outputs: vec![value], label: label.to_owned() });
+        value
+    }
+
+    /// Sizes of an image: batch, channels, height, width.
+    fn sizes(&self, value: ValueId) -> [usize; 4] {
+        let shape = &self.old.ty(value).shape;
+        [0, 1, 2, 3].map(|d| shape[d])
+    }
+
+    fn matrix_of(&self, value: ValueId) -> ValueId {
+        self.matrix[value].unwrap_or(value)
+    }
+
+    fn fixed(&mut self, node: Node) {
+        let label = node.label.clone();
+        let turned: Vec<ValueId> = node.outputs.iter().copied().filter(|&value| self.last[value]).collect();
+        self.push(node);
+        for value in turned {
+            let [n, c, h, w] = self.sizes(value);
+            let op = Op::Permute { dims: vec![0, 2, 3, 1] };
+            let turned = self.then(op, vec![value], [n, h, w, c].into(), &label);
+            self.matrix[value] = Some(self.reshaped(turned, [n * h * w, c].into(), &label));
+        }
+    }
+
+    fn reshaped(&mut self, value: ValueId, shape: Shape, label: &str) -> ValueId {
+        self.then(Op::Reshape { shape: shape.clone() }, vec![value], shape, label)
+    }
+
+    /// The matrix of an image is known; the image itself follows where it is read.
+    fn image(&mut self, value: ValueId, matrix: ValueId, label: &str) {
+        self.matrix[value] = Some(matrix);
+        if self.is_read[value] {
+            let [n, c, h, w] = self.sizes(value);
+            let split = self.reshaped(matrix, [n, h, w, c].into(), label);
+            let (op, label) = (Op::Permute { dims: vec![0, 3, 1, 2] }, label.to_owned());
+            self.push(Node { op, inputs: vec![split], outputs: vec![value], label });
+        }
+    }
+
+    fn alike(&mut self, node: &Node) {
+        let inputs = node.inputs.iter().map(|&value| self.matrix_of(value)).collect();
+        let [n, c, h, w] = self.sizes(node.outputs[0]);
+        let matrix = self.then(node.op.clone(), inputs, [n * h * w, c].into(), &node.label);
+        self.image(node.outputs[0], matrix, &node.label);
+    }
+
+    fn product(&mut self, node: &Node, options: MatMul) {
+        let (op, label, output) = (Op::MatMul(options), &node.label, node.outputs[0]);
+        if let Op::Conv2dBackwardWeight { weight, .. } = &node.op {
+            let inputs = node.inputs.iter().map(|&value| self.matrix_of(value)).collect();
+            let flat = self.then(op, inputs, [weight[0], weight[1]].into(), label);
+            let (op, label) = (Op::Reshape { shape: weight.clone() }, label.clone());
+            self.push(Node { op, inputs: vec![flat], outputs: vec![output], label });
+            return;
+        }
+        let weight = &self.old.ty(node.inputs[1]).shape;
+        let flat = [weight[0], weight[1]].into();
+        let weight = self.reshaped(node.inputs[1], flat, label);
+        let mut inputs = vec![self.matrix_of(node.inputs[0]), weight];
+        inputs.extend(node.inputs.get(2));
+        let [n, c, h, w] = self.sizes(output);
+        let matrix = self.then(op, inputs, [n * h * w, c].into(), label);
+        self.image(output, matrix, label);
+    }
+}
