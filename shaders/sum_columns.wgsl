@@ -5,9 +5,10 @@
 //
 // input ({{ rows }}, {{ columns }} vec4), partials ({{ parts }}, {{ columns }} vec4)
 {% include "common/group.wgsl" %}
+{% include "common/four.wgsl" %}
 
-@group(0) @binding(0) var<storage, read> input: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read_write> output: array<vec4<f32>>;
+@group(0) @binding(0) var<storage, read> input: array<Four>;
+@group(0) @binding(1) var<storage, read_write> output: array<Four>;
 
 @compute @workgroup_size({{ lanes }})
 fn sum_columns(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
@@ -19,7 +20,7 @@ fn sum_columns(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invoc
   let last = min((part + 1u) * {{ rows_per_part }}u, {{ rows }}u);
   var total = vec4<f32>();
   for (var r = part * {{ rows_per_part }}u; r < last; r++) {
-    total += input[r * {{ columns }}u + column];
+    total += four(input[r * {{ columns }}u + column]);
   }
-  output[part * {{ columns }}u + column] = total;
+  output[part * {{ columns }}u + column] = to_four(total);
 }

@@ -1,6 +1,6 @@
 // sum_partials: output[i] = sum_p partials[p,i], in the order of p
 //
-// An invocation adds one element, a workgroup 64: the second pass of sums that were split.
+// An invocation adds {{ "four elements" if fours else "one element" }}, a workgroup {{ 256 if fours else 64 }}: the second pass of sums that were split.
 {% if last %}
 // The runs are those of a weight (rows, {{ channels }}, {{ taps }}) that lie as (rows, {{ taps }}, {{ padded }}), channels last.
 {% endif %}
@@ -8,27 +8,37 @@
 // partials ({{ count }}, {{ length }}), output ({{ elements }})
 {% include "common/group.wgsl" %}
 
-const LENGTH = {{ length }}u;
+{% if fours %}
+{% include "common/four.wgsl" %}
+{% endif %}
 
-@group(0) @binding(0) var<storage, read> partials: array<f32>;
-@group(0) @binding(1) var<storage, read_write> output: array<f32>;
+// Of a run, in {{ "fours" if fours else "numbers" }}.
+const LENGTH = {{ length // 4 if fours else length }}u;
+
+@group(0) @binding(0) var<storage, read> partials: array<{{ "Four" if fours else "f32" }}>;
+@group(0) @binding(1) var<storage, read_write> output: array<{{ "Four" if fours and not last else "f32" }}>;
 
 @compute @workgroup_size(64)
 fn sum_partials(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
   let i = flat_group(workgroup) * 64u + lane.x;
   if (i >= LENGTH) { return; }
-  var total = 0.0;
+  var total = {{ "vec4<f32>()" if fours else "0.0" }};
   for (var p = 0u; p < {{ count }}u; p++) {
-    total += partials[p * LENGTH + i];
+    total += {{ "four(partials[p * LENGTH + i])" if fours else "partials[p * LENGTH + i]" }};
   }
   {% if last %}
   // Neighbours read neighbours, and write what is {{ taps }} apart.
-  let channel = i % {{ padded }}u;
-  let tap = i / {{ padded }}u % {{ taps }}u;
-  if (channel < {{ channels }}u) {
-    output[(i / {{ padded * taps }}u * {{ channels }}u + channel) * {{ taps }}u + tap] = total;
-  }
+  let channel = i * 4u % {{ padded }}u;
+  let tap = i * 4u / {{ padded }}u % {{ taps }}u;
+  let first = (i * 4u / {{ padded * taps }}u * {{ channels }}u + channel) * {{ taps }}u + tap;
+  {% for j in range(4) %}
+  {% if channels % 4 == 0 %}
+  output[first + {{ j * taps }}u] = total[{{ j }}];
   {% else %}
-  output[i] = total;
+  if (channel + {{ j }}u < {{ channels }}u) { output[first + {{ j * taps }}u] = total[{{ j }}]; }
+  {% endif %}
+  {% endfor %}
+  {% else %}
+  output[i] = {{ "to_four(total)" if fours else "total" }};
   {% endif %}
 }

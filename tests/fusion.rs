@@ -35,7 +35,7 @@ fn pooled(graph: &Graph, side: usize) -> Result<Vec<Tensor>> {
     Ok(outputs)
 }
 
-const CHAINS: [Chain; 10] = [
+const CHAINS: [Chain; 11] = [
     Chain {
         name: "conv2d, relu, vec4",
         fused: "fused with relu",
@@ -88,6 +88,19 @@ const CHAINS: [Chain; 10] = [
             let (x, w) = (g.input("x", [2, 3, 6, 6])?, g.input("w", [10, 27])?);
             let y = x.relu()?.max_pool2d(MaxPool2d::new(2))?.flatten(1)?.linear(&w, None)?;
             y.gradients_from(&g.input("error", [2, 10])?, &[&x, &w])
+        },
+    },
+    Chain {
+        name: "pixels alone, with their gradients: channels last where that pays",
+        fused: "fused with add, fused with relu",
+        outputs: |g| {
+            let (x, w, b) =
+                (g.input("x", [2, 16, 6, 6])?, g.input("w", [16, 16, 1, 1])?, g.input("b", [16])?);
+            let pixels = |x: &Tensor| x.conv2d(&w, Some(&b), Conv2d::default());
+            let y = pixels(&pixels(&x)?.relu()?)?.add(&x)?.relu()?;
+            let mut outputs = y.gradients_from(&g.input("error", y.shape())?, &[&x, &w, &b])?;
+            outputs.push(y.max_pool2d(MaxPool2d::new(2))?);
+            Ok(outputs)
         },
     },
     Chain {
@@ -148,6 +161,18 @@ fn the_planner_fuses_these_chains() {
         let text = graph.with(|data| plan(data, &ids, &Limits::default())).expect(chain.name).to_string();
         assert!(text.contains(chain.fused), "{}: no '{}' in\n{text}", chain.name, chain.fused);
     }
+}
+
+/// Where it was measured, the chain of single pixels is computed from matrices, transposed at its ends.
+#[test]
+fn channels_come_last_on_a_cpu_adapter() {
+    let chain = CHAINS.iter().find(|chain| chain.name.contains("channels last")).expect("it is there");
+    let graph = Graph::new();
+    let outputs = (chain.outputs)(&graph).expect(chain.name);
+    let ids: Vec<_> = outputs.iter().map(Tensor::id).collect();
+    let limits = Limits { software: true, wide_loads: true, subgroup_size: Some(8), ..Limits::default() };
+    let text = graph.with(|data| plan(data, &ids, &limits)).expect(chain.name).to_string();
+    assert!(text.contains("permute") && !text.contains("conv2d"), "{text}");
 }
 
 /// What a program computes can be read after a run, not before, on a device as on the reference.

@@ -33,12 +33,16 @@ pub(super) fn sum(
 ) -> Result<Launch, Mismatch> {
     let bindings = vec![Binding::read(workspace), Binding::write(Operand::Output(0))];
     let (channels, taps) = match layout {
-        Layout::Same => (0, 0),
-        Layout::ChannelsLast { channels, taps } => (channels, taps),
+        Layout::ChannelsLast { channels, taps } if taps > 1 || !channels.is_multiple_of(4) => {
+            (channels, taps)
+        }
+        // One tap of whole fours lies as it comes out.
+        Layout::Same | Layout::ChannelsLast { .. } => (0, 0),
     };
     let (last, length) = (taps > 0, layout.length(elements));
     let why = format!("{count} partial sums, in order{}", if last { ", channels first again" } else { "" });
-    let padded = channels.next_multiple_of(4);
-    let values = context! { count, elements, length, last, channels, taps, padded };
-    launch(limits, "sum_partials", length.div_ceil(64), bindings, why, values)
+    let (padded, fours) = (channels.next_multiple_of(4), length.is_multiple_of(4));
+    let values =
+        context! { count, elements, length, last, fours, channels, taps, padded, wide => limits.wide_loads };
+    launch(limits, "sum_partials", length.div_ceil(if fours { 256 } else { 64 }), bindings, why, values)
 }

@@ -48,7 +48,8 @@ fn columns(dims: &[usize], inputs: &[&TensorType], limits: &Limits) -> Result<Op
     let columns = kept / 4;
     let lanes = columns.next_power_of_two().clamp(8, 64);
     let (tiles, parts) = (columns.div_ceil(lanes), rows.div_ceil(ROWS));
-    let values = context! { rows, columns, lanes, tiles, parts, rows_per_part => rows.div_ceil(parts) };
+    let wide = limits.wide_loads;
+    let values = context! { rows, columns, lanes, tiles, parts, wide, rows_per_part => rows.div_ceil(parts) };
     let target = if parts == 1 { Operand::Output(0) } else { Operand::Workspace(0) };
     let bindings = vec![Binding::read(Operand::Input(0)), Binding::write(target)];
     let why = format!("leading dimensions, 4 columns a lane, {parts} parts");

@@ -5,8 +5,9 @@
 //! So values are grouped into regions: those that such ops join must all lie alike. A region gets its channels last
 //! where all transpositions at its border move fewer bytes than its kernels would otherwise rearrange.
 
+use super::fuse::readers;
 use crate::graph::{GraphData, Node, Value, ValueId};
-use crate::kernels::{Limits, rearranged};
+use crate::kernels::{Limits, rearranged, takes_epilogue};
 use crate::ops::{Conv2d, MatMul, Op};
 use crate::shape::{Pair, Shape};
 use crate::tensor::TensorType;
@@ -36,7 +37,9 @@ fn role(graph: &GraphData, node: &Node) -> Role {
     let product = |trans_a, trans_b, images| Role::Product(MatMul { trans_a, trans_b }, images);
     match &node.op {
         Op::Conv2d(options) if of_pixels(options, shape(1)) => product(false, true, &[0]),
-        Op::Conv2dBackwardInput { options, .. } if of_pixels(options, shape(1)) => product(false, false, &[0]),
+        Op::Conv2dBackwardInput { options, .. } if of_pixels(options, shape(1)) => {
+            product(false, false, &[0])
+        }
         Op::Conv2dBackwardWeight { options, weight } if of_pixels(options, weight) => {
             product(true, false, &[0, 1])
         }
@@ -48,6 +51,29 @@ fn role(graph: &GraphData, node: &Node) -> Role {
         Op::Sum { dims } if dims[..] == [0, 2, 3] && shape(0).len() == 4 => Role::Sum,
         _ => Role::Fixed,
     }
+}
+
+/// The role of each node.
+fn roles(graph: &GraphData, outputs: &[ValueId], needed: &[bool]) -> Vec<Role> {
+    let mut roles: Vec<Role> = graph.nodes.iter().map(|node| role(graph, node)).collect();
+    let readers = readers(graph, outputs, needed);
+    // A function that could run in the kernel of a fixed node stays there, if it needs nothing else or what lies with
+    // its channels first anyhow.
+    let mut first = read_with_channels_first(graph, outputs, &roles, needed);
+    for (id, node) in graph.nodes.iter().enumerate().filter(|(id, _)| needed[*id]) {
+        let alike = roles[id] == Role::Alike && !matches!(node.op, Op::Binary(_));
+        let source = graph.values[node.inputs.first().copied().unwrap_or(0)].node;
+        let types: Vec<&TensorType> = graph.nodes[source].inputs.iter().map(|&v| graph.ty(v)).collect();
+        let fused = alike
+            && roles[source] == Role::Fixed
+            && readers[node.inputs[0]] == 1
+            && takes_epilogue(&graph.nodes[source].op, &types);
+        if fused && node.inputs[1..].iter().all(|&value| first[value]) {
+            roles[id] = Role::Fixed;
+            first[node.inputs[0]] = true;
+        }
+    }
+    roles
 }
 
 /// The images that must lie alike if this node is to take them with their channels last.
@@ -88,12 +114,13 @@ const TOO_MUCH: i64 = 1 << 48;
 /// Gives regions their channels last where it pays. Bytes are what counts; that they cost alike on either side was
 /// measured on CPU adapters with subgroup shuffles alone, and elsewhere nothing is changed.
 pub(super) fn lay_out(graph: GraphData, outputs: &[ValueId], limits: &Limits) -> GraphData {
-    let roles: Vec<Role> = graph.nodes.iter().map(|node| role(&graph, node)).collect();
-    let measured = limits.software && limits.wide_loads && limits.subgroup_size == Some(8) && limits.variant.is_none();
+    let needed = graph.reachable(outputs);
+    let roles = roles(&graph, outputs, &needed);
+    let measured =
+        limits.software && limits.wide_loads && limits.subgroup_size == Some(8) && limits.variant.is_none();
     if !measured || !roles.iter().any(|role| matches!(role, Role::Product(..))) {
         return graph;
     }
-    let needed = graph.reachable(outputs);
     let region = regions(&graph, &roles);
     let is_read = read_with_channels_first(&graph, outputs, &roles, &needed);
     // Bytes that each region moves more with its channels last than first.
@@ -248,5 +275,94 @@ impl Rewriter {
         let [n, c, h, w] = self.sizes(output);
         let matrix = self.then(op, inputs, [n * h * w, c].into(), label);
         self.image(output, matrix, label);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::{Conv2d, MaxPool2d};
+    use crate::{Graph, Result, Tensor};
+
+    fn cpu() -> Limits {
+        Limits { software: true, wide_loads: true, subgroup_size: Some(8), ..Limits::default() }
+    }
+
+    /// The ops after the pass, without leaves and reshapes.
+    fn ops(outputs: &[&Tensor], limits: &Limits) -> Vec<&'static str> {
+        let ids: Vec<ValueId> = outputs.iter().map(|t| t.id()).collect();
+        let after = outputs[0].graph().with(|data| lay_out(data.clone(), &ids, limits));
+        let needed = after.reachable(&ids);
+        for (node, _) in after.nodes.iter().zip(&needed).filter(|(_, needed)| **needed) {
+            let types: Vec<_> = node.inputs.iter().map(|&v| after.ty(v)).collect();
+            let stored: Vec<_> = node.outputs.iter().map(|&v| after.ty(v).clone()).collect();
+            assert_eq!(node.op.infer(&types).unwrap(), stored, "{}", node.op.name());
+        }
+        let names =
+            after.nodes.iter().zip(needed).filter(|(_, needed)| *needed).map(|(node, _)| node.op.name());
+        names.filter(|name| !["input", "reshape", "state", "constant"].contains(name)).collect()
+    }
+
+    /// A convolution of single pixels to `k` channels.
+    fn pixels(x: &Tensor, k: usize, name: &str) -> Result<Tensor> {
+        let weight = x.graph().input(name, [k, x.shape()[1], 1, 1])?;
+        x.conv2d(&weight, Some(&x.graph().input(&format!("{name}.bias"), [k])?), Conv2d::default())
+    }
+
+    fn image() -> Result<Tensor> {
+        Graph::new().input("x", [2, 256, 8, 8])
+    }
+
+    #[test]
+    fn one_convolution_is_not_worth_its_transpositions() -> Result<()> {
+        let y = pixels(&image()?, 256, "w")?.relu()?;
+        assert_eq!(ops(&[&y], &cpu()), ["conv2d", "relu"]);
+        Ok(())
+    }
+
+    #[test]
+    fn a_chain_is_transposed_at_its_ends() -> Result<()> {
+        let x = image()?;
+        let y = pixels(&pixels(&pixels(&x, 256, "a")?.relu()?, 256, "b")?.add(&x)?.relu()?, 256, "c")?;
+        let expected = ["permute", "matmul", "relu", "matmul", "add", "relu", "matmul", "permute"];
+        assert_eq!(ops(&[&y], &cpu()), expected);
+        let gpu = Limits::default();
+        assert_eq!(
+            ops(&[&y], &gpu),
+            ["conv2d", "relu", "conv2d", "add", "relu", "conv2d"],
+            "not measured there"
+        );
+        let few = Limits { max_binding_bytes: 100 << 10, ..cpu() };
+        assert_eq!(ops(&[&y], &few)[0], "conv2d", "a matrix of 131072 bytes would not be split");
+        Ok(())
+    }
+
+    #[test]
+    fn gradients_are_products_too_and_bias_sums_take_matrices() -> Result<()> {
+        let x = image()?;
+        let y = pixels(&pixels(&x, 256, "a")?.relu()?, 256, "b")?;
+        let error = y.graph().input("error", y.shape())?;
+        let inputs = |name: &str| y.graph().input(name, [256, 256, 1, 1]);
+        let (a, b) = (inputs("a")?, inputs("b")?);
+        let bias = y.graph().input("a.bias", [256])?;
+        let grads = y.gradients_from(&error, &[&x, &a, &b, &bias])?;
+        let ops = ops(&grads.iter().collect::<Vec<_>>(), &cpu());
+        let count = |name: &str| ops.iter().filter(|op| **op == name).count();
+        assert_eq!(count("matmul"), 5, "one forward, two of each convolution: {ops:?}");
+        assert_eq!((count("permute"), count("sum"), count("relu_backward")), (3, 1, 1), "{ops:?}");
+        Ok(())
+    }
+
+    #[test]
+    fn a_function_stays_in_the_kernel_that_feeds_it() -> Result<()> {
+        let x = image()?;
+        let weight = x.graph().input("w", [256, 256, 3, 3])?;
+        let y = x.conv2d(&weight, None, Conv2d::default().padding(1))?.relu()?;
+        let z = pixels(&pixels(&y, 256, "a")?, 256, "b")?.max_pool2d(MaxPool2d::new(2))?;
+        assert_eq!(
+            ops(&[&z], &cpu()),
+            ["conv2d", "relu", "permute", "matmul", "matmul", "permute", "max_pool2d"]
+        );
+        Ok(())
     }
 }

@@ -43,7 +43,7 @@ const BATCHED: [(&str, &str); 6] = [
 ];
 
 /// Operands stored transposed, and a bias: what gradients and layers ask of the op.
-const STORED: [&str; 7] = [
+const STORED: [&str; 8] = [
     "a=7x5 b=7x9 trans_a",
     "a=33x5 b=10x5 trans_b bias",
     "a=31x65 b=13x31 trans_a trans_b",
@@ -51,6 +51,8 @@ const STORED: [&str; 7] = [
     "a=3x9x4 b=3x9x8 trans_a",
     "a=2x40x68 b=2x40x36 trans_a bias",
     "a=2x17x33 b=2x65x17 trans_a trans_b bias",
+    // Sums so long that they are added in runs.
+    "a=52800x8 b=52800x12 trans_a",
 ];
 
 pub(super) fn lines() -> Vec<String> {
