@@ -151,7 +151,7 @@ MUTANTS = [
     ("sums: four partial sums a lane of the next run", "shaders/sum_partials.wgsl", "four(partials[p * LENGTH + i])", "four(partials[(p + 1u) % {{ count }}u * LENGTH])", "parity sum"),
     ("batch: a step whose result is read waits", "src/plan/batch.rs", "let waits = group.outputs.iter().all(|&value| !read[value]);", "let waits = true;", "lib batch"),
     ("sgd: nesterov without its look ahead", "shaders/sgd.wgsl", "(g + {{ momentum_literal }} * v)", "v", "parity sgd"),
-    ("fusion: a value that others read is not stored", "src/plan/fuse.rs", "} else if readers > 1 {", "} else if readers > 9 {", "fusion"),
+    ("fusion: a value that others read is not stored", "src/plan/fuse.rs", ".find(|&value| readers[value] > 1);", ".find(|&value| readers[value] > 9);", "fusion"),
     ("fusion: operands swapped", "src/plan/fuse.rs", "swapped: other == Some(0)", "swapped: other == Some(1)", "fusion"),
     ("fusion: order of the functions reversed", "src/kernels/epilogue.rs", "let steps: Vec<Value> = self.0.iter().map(step).collect();", "let steps: Vec<Value> = self.0.iter().rev().map(step).collect();", "fusion"),
     ("fusion: epilogue reads another element", "shaders/common/epilogue.wgsl", "let saved{{ loop.index0 }} = other{{ step.other }}[i];", "let saved{{ loop.index0 }} = other{{ step.other }}[i / 2u];", "fusion"),
