@@ -59,6 +59,7 @@ const STEMS: [Stem; 17] = [
             "conv2d",
             "conv2d_backward_weight",
             "conv2d_backward_weight_workgroup",
+            "conv2d_direct",
             "conv2d_spread",
             "conv2d_workgroup",
         ],
@@ -102,6 +103,7 @@ const SHARED: [(&str, &[&str]); 5] = [
         &[
             "broken",
             "channels_last",
+            "conv2d_direct",
             "epilogue",
             "mod",
             "partials",
@@ -110,6 +112,7 @@ const SHARED: [(&str, &[&str]); 5] = [
             "pointwise",
             "pool2d",
             "refusal",
+            "runs",
             "template",
             "tile",
             "tuned",

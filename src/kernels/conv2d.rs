@@ -9,8 +9,8 @@ use super::winograd::{self, Pass};
 use super::winograd_gradient::Gradient;
 use super::workgroup_tile::WorkgroupTile;
 use super::{
-    Binding, Epilogue, Limits, Lowering, Operand, Refusal, chunks, launch, partials as partial_sums,
-    pointwise,
+    Binding, Epilogue, Limits, Lowering, Operand, Refusal, chunks, conv2d_direct, launch,
+    partials as partial_sums, pointwise,
 };
 use crate::ops::{Conv2d, ConvGeometry};
 use crate::shape::Shape;
@@ -39,7 +39,7 @@ pub(super) fn backward_input(
 }
 
 /// Stride, padding, dilation and kernel, as the shaders name them.
-fn window(g: &ConvGeometry) -> Value {
+pub(super) fn window(g: &ConvGeometry) -> Value {
     let Conv2d { stride, padding, dilation, .. } = g.options;
     context! {
         kernel_h => g.r,
@@ -54,21 +54,21 @@ fn window(g: &ConvGeometry) -> Value {
 }
 
 /// Forward and input gradient as one sum: what is read and what is written.
-struct Sum {
+pub(super) struct Sum {
     /// Channels, height and width.
-    source: [usize; 3],
-    target: [usize; 3],
+    pub(super) source: [usize; 3],
+    pub(super) target: [usize; 3],
     /// Target channels of a group.
-    rows: usize,
+    pub(super) rows: usize,
     /// Source channels of a group.
-    terms: usize,
+    pub(super) terms: usize,
     /// Strides of rows and terms in the weight.
     row_stride: usize,
     term_stride: usize,
 }
 
 impl Sum {
-    fn new(g: &ConvGeometry, backward: bool) -> Self {
+    pub(super) fn new(g: &ConvGeometry, backward: bool) -> Self {
         let (k, c, taps) = (g.k / g.options.groups, g.c / g.options.groups, g.r * g.s);
         let (input, output) = ([g.c, g.h, g.w], [g.k, g.oh, g.ow]);
         if backward {
@@ -79,10 +79,21 @@ impl Sum {
             Self { source, target, rows: k, terms: c, row_stride: c * taps, term_stride: taps }
         }
     }
+
+    /// As the shaders name them.
+    pub(super) fn values(&self, g: &ConvGeometry) -> Value {
+        let Self { source, target, rows, terms, row_stride, term_stride } = *self;
+        context! {
+            rows, terms, row_stride, term_stride,
+            group_stride => rows * terms * g.r * g.s,
+            source_channels => source[0], source_h => source[1], source_w => source[2],
+            target_channels => target[0], target_h => target[1], target_w => target[2],
+        }
+    }
 }
 
 /// Bytes of an image.
-fn bytes(image: [usize; 3]) -> u64 {
+pub(super) fn bytes(image: [usize; 3]) -> u64 {
     image.iter().product::<usize>() as u64 * 4
 }
 
@@ -134,6 +145,9 @@ fn build(
         let pixels = build(&dense, true, false, &Epilogue::default(), limits)?;
         return pointwise::spread(g, pixels, fused, limits);
     }
+    if conv2d_direct::applies(g, backward, limits) {
+        return conv2d_direct::lower(g, backward, bias, fused, limits);
+    }
     let pass = if backward { Pass::Input } else { Pass::Forward };
     match winograd::choose(g, pass, limits) {
         Some(tile) if limits.variant.is_some() => winograd::lower(tile, g, backward, bias, fused, limits),
@@ -155,7 +169,8 @@ fn implicit(
     limits: &Limits,
 ) -> Result<Lowering, Refusal> {
     let (groups, taps) = (g.options.groups, g.r * g.s);
-    let Sum { source, target, rows, terms, row_stride, term_stride } = Sum::new(g, backward);
+    let sum = Sum::new(g, backward);
+    let Sum { source, target, rows, terms, row_stride, term_stride } = sum;
     let phases = if backward { Phases::new(g) } else { None };
     let [grid_h, grid_w] = phases.as_ref().map_or([target[1], target[2]], Phases::grid);
     let count = phases.as_ref().map_or(1, Phases::count);
@@ -211,17 +226,14 @@ fn implicit(
         bindings.push(run(Binding::write(Operand::Output(0)), target));
         bindings.extend(fused.bindings(|b| run(b, target)));
         let values = context! {
-            rows, terms, row_stride, term_stride, columns, tiles_m, tiles_n, backward, bias, packed,
-            group_stride, out_vec4, out_eight, grid_h, grid_w,
+            columns, tiles_m, tiles_n, backward, bias, packed, out_vec4, out_eight, grid_h, grid_w,
             phases => phases.as_ref().map(Phases::values),
-            source_channels => source[0], source_h => source[1], source_w => source[2],
-            target_channels => target[0], target_h => target[1], target_w => target[2],
             blocks => groups, quarters => last.quarters(), zeros => last.elements(),
             wide => limits.wide_loads,
             pointwise => pointwise::in_place(g),
             weight_vec4 => !backward && (terms * taps).is_multiple_of(4),
             ..context! { ..shared.map_or_else(|| tile.values(), |tile| tile.values(limits)), ..context! {
-                ..window(g), ..fused.values(if bias { 4 } else { 3 }, out_vec4)
+                ..context! { ..window(g), ..sum.values(g) }, ..fused.values(if bias { 4 } else { 3 }, out_vec4)
             } }
         };
         let how = if packed { ", channels last" } else { "" };

@@ -4,6 +4,7 @@
 //! or four numbers at a time and what several windows share is loaded once.
 
 use super::pool2d::Pool;
+use super::runs::{Places, Run, elements, part};
 use super::{Binding, Epilogue, Limits, Lowering, Operand, Refusal};
 use crate::ops::MaxPool2d;
 use crate::shape::{Shape, Window};
@@ -12,67 +13,6 @@ use std::ops::RangeInclusive;
 
 /// Comparisons of an invocation up to which its windows are unrolled.
 const UNROLL: usize = 64;
-
-/// The columns of the input that an invocation has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Run {
-    /// Columns: a stride, or as many as one element of the binding holds.
-    across: usize,
-    /// Columns of one element of the binding.
-    unit: usize,
-    /// Windows that begin there.
-    windows: usize,
-}
-
-impl Run {
-    /// With the widest elements that fit.
-    fn of(width: usize, stride: usize, fits: impl Fn(&Self) -> bool) -> Self {
-        let wide = [4, 2].map(|unit: usize| {
-            let across = unit.max(stride);
-            Self { across, unit, windows: across / stride }
-        });
-        let divides = |run: &Self| {
-            width.is_multiple_of(run.across)
-                && [run.unit, stride].iter().all(|&n| run.across.is_multiple_of(n))
-        };
-        let single = Self { across: stride, unit: 1, windows: 1 };
-        wide.into_iter().find(|run| divides(run) && fits(run)).unwrap_or(single)
-    }
-}
-
-/// Places along a dimension, counted from where an invocation begins.
-struct Places {
-    at: Vec<i64>,
-    /// Where the last invocation begins; the first begins at 0.
-    last: usize,
-    /// Places there are.
-    count: usize,
-}
-
-impl Places {
-    fn outside(&self, at: i64) -> bool {
-        at < 0 || self.last as i64 + at >= self.count as i64
-    }
-
-    /// As the shaders read them: each with whether it may lie outside.
-    fn values(&self) -> Vec<Value> {
-        self.at.iter().map(|&at| context! { at, outside => self.outside(at) }).collect()
-    }
-}
-
-/// The elements of `unit` numbers that hold these, ascending.
-fn elements(numbers: impl Iterator<Item = i64>, unit: usize) -> Vec<i64> {
-    let mut elements: Vec<i64> = numbers.map(|number| number.div_euclid(unit as i64)).collect();
-    elements.sort_unstable();
-    elements.dedup();
-    elements
-}
-
-/// Which of the elements holds a number, and as which part.
-fn part(number: i64, unit: usize, elements: &[i64]) -> (usize, i64) {
-    let unit = unit as i64;
-    (elements.partition_point(|&element| element < number.div_euclid(unit)), number.rem_euclid(unit))
-}
 
 /// The taps of the window that begins `stride * window` from where an invocation does.
 fn taps(along: &Window, window: usize) -> impl Iterator<Item = i64> {
@@ -196,21 +136,6 @@ pub(super) fn backward(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_invocation_has_as_many_columns_as_divide_the_row() {
-        let run = |width, stride| {
-            let Run { across, unit, windows } = Run::of(width, stride, |_| true);
-            [across, unit, windows]
-        };
-        assert_eq!(run(28, 2), [4, 4, 2]);
-        assert_eq!(run(14, 2), [2, 2, 1]);
-        assert_eq!(run(28, 1), [4, 4, 4]);
-        assert_eq!(run(16, 8), [8, 4, 1]);
-        assert_eq!(run(12, 3), [3, 1, 1], "strides of 3 end within elements");
-        assert_eq!(run(7, 2), [2, 1, 1], "rows of 7 begin within elements");
-        assert_eq!(Run::of(28, 1, |run| run.windows < 4).windows, 2);
-    }
 
     #[test]
     fn places_are_tried_by_the_windows_around_them() {

@@ -51,6 +51,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("equal.wgsl", include_str!("../../shaders/equal.wgsl")),
     ("increment.wgsl", include_str!("../../shaders/increment.wgsl")),
     ("matmul.wgsl", include_str!("../../shaders/matmul.wgsl")),
+    ("conv2d_direct.wgsl", include_str!("../../shaders/conv2d_direct.wgsl")),
     ("conv2d_spread.wgsl", include_str!("../../shaders/conv2d_spread.wgsl")),
     ("conv2d_workgroup.wgsl", include_str!("../../shaders/conv2d_workgroup.wgsl")),
     (

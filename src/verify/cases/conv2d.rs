@@ -40,6 +40,16 @@ const POINTWISE: [&str; 5] = [
     "input=4x5x27x25 weight=7x5x1x1 stride=2",
 ];
 
+/// Groups of few channels: lines in elements of four, two and one number, in strips that end with the image and do not.
+/// Too large for PyTorch's frozen results.
+const DIRECT: [&str; 5] = [
+    "input=6x40x11x12 weight=40x1x3x3 bias padding=1 groups=40",
+    "input=8x20x10x16 weight=40x1x3x3 stride=2 padding=1 groups=20",
+    "input=10x16x9x14 weight=16x1x5x5 bias padding=2,1,3,2 groups=16",
+    "input=7x20x13x9 weight=20x1x3x4 padding=2 dilation=2x1 groups=20",
+    "input=4x40x10x8 weight=3x40x3x3 bias padding=1",
+];
+
 /// A row of the table: its tag, its fields, whether it is large, and whether it is valid.
 struct Row {
     tag: &'static str,
@@ -84,10 +94,9 @@ pub(super) fn lines() -> Vec<String> {
         let shapes = format!("input=2x{}x5x6 weight=18x{c}x3x3", 2 * c);
         lines.push(format!("conv2d {shapes} bias padding=1 groups=2 data={data} tag=packed_groups"));
     }
-    for fields in POINTWISE {
-        lines.extend(
-            ["integers:3", "real:1"].map(|data| format!("conv2d {fields} data={data} tag=pointwise")),
-        );
+    let tagged = [("pointwise", POINTWISE), ("direct", DIRECT)];
+    for (tag, fields) in tagged.into_iter().flat_map(|(tag, table)| table.map(|fields| (tag, fields))) {
+        lines.extend(["integers:3", "real:1"].map(|data| format!("conv2d {fields} data={data} tag={tag}")));
     }
     // Enough tiles for two runs of images.
     lines.push("conv2d input=56x32x14x14 weight=40x32x3x3 padding=1 data=integers:1 tag=runs".into());
