@@ -55,32 +55,7 @@ fn conv2d_direct(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_inv
     {% endfor %}
     {% endfor %}
     {% endfor %}
-    {% for line in lines %}
-    {
-      {% if line.outside %}
-      let in_image = u32(y + {{ line.at }}) < {{ source_h }}u;
-      {% endif %}
-      let begin = plane + (y + {{ line.at }}) * WIDTH;
-      {% for u in columns %}
-      {% set m = loop.index0 %}
-      {% if line.outside or u.outside %}
-      let ok{{ m }} = {{ "in_image" if line.outside }}{{ " & " if line.outside and u.outside }}{{ "in_line" ~ m if u.outside }};
-      let loaded{{ m }} = select({{ zero(unit) }}, {{ load("source[select(0u, u32(begin + " ~ u.at ~ "), ok" ~ m ~ ")]", unit) }}, ok{{ m }});
-      {% else %}
-      let loaded{{ m }} = {{ load("source[u32(begin + " ~ u.at ~ ")]", unit) }};
-      {% endif %}
-      {% endfor %}
-      {% for tap in taps %}
-      {% set s = loop.index0 %}
-      let b{{ s }} = {{ vector }}({% for place in tap %}{{ number("loaded" ~ place.element, unit, place.part) }}{{ ", " if not loop.last }}{% endfor %});
-      {% for product in line.products %}
-      {% for i in range(rows) %}
-      s{{ i }}_{{ product.t }} = fma(w{{ i }}_{{ product.r }}_{{ s }}, b{{ s }}, s{{ i }}_{{ product.t }});
-      {% endfor %}
-      {% endfor %}
-      {% endfor %}
-    }
-    {% endfor %}
+{% include "common/conv2d_lines.wgsl" %}
   }
   {% for t in range(tall) %}
   {{ "if (strip * " ~ tall ~ "u + " ~ t ~ "u < " ~ target_h ~ "u) {" if target_h % tall != 0 }}

@@ -60,6 +60,7 @@ const STEMS: [Stem; 17] = [
             "conv2d_backward_weight",
             "conv2d_backward_weight_workgroup",
             "conv2d_direct",
+            "conv2d_direct_weight",
             "conv2d_spread",
             "conv2d_workgroup",
         ],

@@ -63,6 +63,29 @@ macro_rules! families {
     };
 }
 
+/// Sizes and attributes that kernels tell apart and no frozen result of PyTorch has: held to the reference alone.
+const MORE: [&str; 11] = [
+    "max_pool2d input=2x4x20x16 kernel=8",
+    "max_pool2d input=3x4x10x12 kernel=2x4 stride=3x4 padding=1,0,0,2",
+    "max_pool2d input=2x4x12x12 kernel=3x2 stride=2x4 dilation=2x1",
+    "max_pool2d input=40x8x2x2 kernel=9 stride=1 padding=4",
+    "permute input=5x36x15x6 dims=0,2,3,1",
+    "permute input=5x8x20x20 dims=0,2,3,1",
+    "permute input=12x5x7x33 dims=3,1,2,0",
+    "permute input=3x16x5x8x9 dims=0,4,2,3,1",
+    "conv2d input=2x40x11x12 weight=40x1x3x3 bias padding=1 groups=40",
+    "conv2d input=3x16x9x14 weight=16x1x5x5 bias padding=2,1,3,2 groups=16",
+    "conv2d input=3x20x13x9 weight=20x1x3x4 padding=2 dilation=2x1 groups=20",
+];
+
+#[test]
+fn more_than_pytorchs_results_have() {
+    let lines =
+        MORE.iter().flat_map(|line| ["integers:3", "real:1"].map(|data| format!("{line} data={data}")));
+    let lines: Vec<Line> = lines.map(|line| line.parse().expect("a line")).collect();
+    check("more", &lines, Effort::quick());
+}
+
 families!(
     argmax,
     avg_pool2d,

@@ -264,6 +264,9 @@ pub(super) fn backward_weight(
     limits: &Limits,
 ) -> Result<Lowering, Refusal> {
     let g = ConvGeometry::new(options, &inputs[1].shape, weight)?;
+    if conv2d_direct::applies_to_weight(&g, limits) {
+        return conv2d_direct::lower_weight(&g, limits);
+    }
     let (nothing, own) = (Epilogue::default(), Limits { variant: None, ..limits.clone() });
     let tiled = |tile: usize| Gradient::new(tile, &g, &nothing).lower(&own);
     match winograd::choose(&g, Pass::Weight, limits) {

@@ -1,8 +1,10 @@
-//! Convolutions whose groups have few target channels, depthwise ones above all: `shaders/conv2d_direct.wgsl`.
+//! Convolutions whose groups have few target channels, depthwise ones above all: `shaders/conv2d_direct.wgsl`, and
+//! `shaders/conv2d_direct_weight.wgsl` for the gradient of their weight.
 
 use super::conv2d::{Sum, bytes, window};
+use super::partials::{self, Layout};
 use super::runs::{Places, Run, elements, part};
-use super::{Binding, Epilogue, Launch, Limits, Lowering, Operand, Refusal, chunks, launch};
+use super::{Binding, Epilogue, Launch, Limits, Lowering, Operand, Refusal, chunks, lanes, launch};
 use crate::error::Mismatch;
 use crate::ops::ConvGeometry;
 use minijinja::{Value, context};
@@ -35,6 +37,67 @@ fn taps(
     (0..kernel).map(|t| (0..neighbours).map(|n| n as i64 * stride + tap(t)).collect()).collect()
 }
 
+/// A convolution cut into pieces, of so many neighbouring pixels of so many lines of the target.
+struct Pieces {
+    sum: Sum,
+    many: usize,
+    /// Pieces of a line, and of a column, of the target.
+    runs: usize,
+    strips: usize,
+    values: Value,
+    why: String,
+}
+
+impl Pieces {
+    /// As large as `whole` allows.
+    fn new(g: &ConvGeometry, backward: bool, whole: bool, limits: &Limits) -> Self {
+        let (sum, options) = (Sum::new(g, backward), &g.options);
+        let [_, target_h, target_w] = sum.target;
+        let stride = if backward { 1 } else { options.stride.w };
+        let fits = |run: &Run| target_w.is_multiple_of(run.windows);
+        let Run { across, unit, windows: many } = Run::of(sum.source[2], stride, fits);
+        // Lines share what they load; a GPU would rather have more invocations.
+        let most = if limits.software { MOST_PRODUCTS / (sum.rows * g.r * g.s) } else { 1 };
+        let fits = |tall: usize| tall <= most.min(target_h) && (!whole || target_h.is_multiple_of(tall));
+        let tall = [4, 2].into_iter().find(|&tall| fits(tall)).unwrap_or(1);
+        let (runs, strips) = (target_w / many, target_h.div_ceil(tall));
+        let vertical = taps(tall, g.r, [options.stride.h, options.dilation.h, options.padding.top], backward);
+        let horizontal = taps(many, g.s, [stride, options.dilation.w, options.padding.left], backward);
+        let height = Places {
+            at: elements(vertical.iter().flatten().copied(), 1),
+            last: (strips - 1) * tall * options.stride.h,
+            count: sum.source[1],
+        };
+        let loaded = elements(horizontal.iter().flatten().copied(), unit);
+        let width = Places { at: loaded, last: (runs - 1) * across / unit, count: sum.source[2] / unit };
+        let line = |&at: &i64| {
+            let of_tap = |(r, lines): (usize, &Vec<i64>)| {
+                let places = lines.iter().enumerate().filter(|(_, line)| **line == at);
+                places.map(|(t, _)| context! { t, r }).collect::<Vec<Value>>()
+            };
+            let products: Vec<Value> = vertical.iter().enumerate().flat_map(of_tap).collect();
+            context! { at, outside => height.outside(at), products }
+        };
+        let place = |&at: &i64| {
+            let (element, part) = part(at, unit, &width.at);
+            context! { element, part }
+        };
+        let of_tap = |columns: &Vec<i64>| columns.iter().map(place).collect::<Vec<Value>>();
+        let values = context! {
+            backward, unit, tall, many, runs, strips,
+            step => across / unit,
+            lines => height.at.iter().map(line).collect::<Vec<Value>>(),
+            columns => width.values(),
+            taps => horizontal.iter().map(of_tap).collect::<Vec<_>>(),
+            blocks => options.groups,
+            wide => limits.wide_loads,
+            ..context! { ..sum.values(g), ..window(g) }
+        };
+        let why = format!("direct, {tall}x{many} pixels of {} channels a turn, loads of {unit}", sum.rows);
+        Self { sum, many, runs, strips, values, why }
+    }
+}
+
 /// One launch for as many images as fit a binding.
 pub(super) fn lower(
     g: &ConvGeometry,
@@ -43,57 +106,11 @@ pub(super) fn lower(
     fused: &Epilogue,
     limits: &Limits,
 ) -> Result<Lowering, Refusal> {
-    let sum = Sum::new(g, backward);
-    let (options, [_, target_h, target_w]) = (&g.options, sum.target);
-    let fits = |run: &Run| target_w.is_multiple_of(run.windows);
-    let stride = if backward { 1 } else { options.stride.w };
-    let Run { across, unit, windows } = Run::of(sum.source[2], stride, fits);
-    let runs = target_w / windows;
-    // Lines share what they load; a GPU would rather have more invocations.
-    let most = if limits.software { MOST_PRODUCTS / (sum.rows * g.r * g.s) } else { 1 };
-    let tall = [4, 2].into_iter().find(|&tall| tall <= most.min(target_h)).unwrap_or(1);
-    let strips = target_h.div_ceil(tall);
-
-    let vertical = taps(tall, g.r, [options.stride.h, options.dilation.h, options.padding.top], backward);
-    let horizontal = taps(windows, g.s, [stride, options.dilation.w, options.padding.left], backward);
-    let height = Places {
-        at: elements(vertical.iter().flatten().copied(), 1),
-        last: (strips - 1) * tall * options.stride.h,
-        count: sum.source[1],
-    };
-    let loaded = elements(horizontal.iter().flatten().copied(), unit);
-    let width = Places { at: loaded, last: (runs - 1) * across / unit, count: sum.source[2] / unit };
-    let line = |&at: &i64| {
-        let of_tap = |(r, lines): (usize, &Vec<i64>)| {
-            let places = lines.iter().enumerate().filter(|(_, line)| **line == at);
-            places.map(|(t, _)| context! { t, r }).collect::<Vec<Value>>()
-        };
-        let products: Vec<Value> = vertical.iter().enumerate().flat_map(of_tap).collect();
-        context! { at, outside => height.outside(at), products }
-    };
-    let place = |&at: &i64| {
-        let (element, part) = part(at, unit, &width.at);
-        context! { element, part }
-    };
-    let of_tap = |columns: &Vec<i64>| columns.iter().map(place).collect::<Vec<Value>>();
-    let values = context! {
-        backward, bias, unit, tall, runs, strips,
-        many => windows,
-        step => across / unit,
-        lines => height.at.iter().map(line).collect::<Vec<Value>>(),
-        columns => width.values(),
-        taps => horizontal.iter().map(of_tap).collect::<Vec<_>>(),
-        blocks => options.groups,
-        wide => limits.wide_loads,
-        ..context! { ..sum.values(g), ..context! {
-            ..window(g), ..fused.values(if bias { 4 } else { 3 }, windows == 4)
-        } }
-    };
-    let why = format!(
-        "direct, {tall}x{windows} pixels of {} channels an invocation, loads of {unit}{}",
-        sum.rows,
-        fused.why()
-    );
+    let Pieces { sum, many, runs, strips, values, why } = Pieces::new(g, backward, false, limits);
+    let values = context! { bias, weights => 0, ..context! {
+        ..values, ..fused.values(if bias { 4 } else { 3 }, many == 4)
+    } };
+    let why = format!("{why}{}", fused.why());
     let sizes = [(Operand::Input(0), bytes(sum.source)), (Operand::Output(0), bytes(sum.target))];
     let part = |(first, images): (usize, usize)| -> Result<Launch, Mismatch> {
         let run = |b: Binding, image: [usize; 3]| {
@@ -104,10 +121,70 @@ pub(super) fn lower(
         bindings.extend(bias.then(|| Binding::read(Operand::Input(2))));
         bindings.push(run(Binding::write(Operand::Output(0)), sum.target));
         bindings.extend(fused.bindings(|b| run(b, sum.target)));
-        let invocations = images * options.groups * strips * runs;
+        let invocations = images * g.options.groups * strips * runs;
         let values = context! { images, ..values.clone() };
         launch(limits, "conv2d_direct", invocations.div_ceil(64), bindings, why.clone(), values)
     };
     let launches = chunks(g.n, &sizes, limits)?.into_iter().map(part).collect::<Result<_, Mismatch>>()?;
     Ok(Lowering { launches, ..Lowering::default() })
+}
+
+/// Workgroups that are enough to fill a device.
+const ENOUGH_GROUPS: usize = 256;
+/// Pieces of a part at least.
+const LEAST_PIECES: usize = 64;
+/// Bytes of sums that a workgroup shares.
+const MOST_SHARED: usize = 16 << 10;
+
+/// Whether the gradient of the weight is computed so: of groups with one source channel.
+pub(super) fn applies_to_weight(g: &ConvGeometry, limits: &Limits) -> bool {
+    let Sum { rows, terms, .. } = Sum::new(g, false);
+    applies(g, false, limits)
+        && terms == 1
+        && rows * g.r * g.s * 4 * lanes(usize::MAX >> 1, limits) <= MOST_SHARED
+}
+
+/// The gradient of the weight: sums over parts of the pixels, then over the parts.
+pub(super) fn lower_weight(g: &ConvGeometry, limits: &Limits) -> Result<Lowering, Refusal> {
+    let Pieces { sum, runs, strips, values, why, .. } = Pieces::new(g, false, true, limits);
+    let (groups, weights) = (g.options.groups, sum.rows * g.r * g.s);
+    let sizes = [(Operand::Input(1), bytes(sum.source)), (Operand::Input(0), bytes(sum.target))];
+    let images = chunks(g.n, &sizes, limits)?;
+    let wanted = ENOUGH_GROUPS.div_ceil(groups).div_ceil(images.len());
+    let parts_of = |images: usize| wanted.min((images * strips * runs).div_ceil(LEAST_PIECES));
+    let parts: usize = images.iter().map(|&(_, count)| parts_of(count)).sum();
+    let target = if parts == 1 { Operand::Output(0) } else { Operand::Workspace(0) };
+    let (mut lowering, mut first_part) = (Lowering::default(), 0);
+    for (first, count) in images {
+        let (pieces, parts) = (count * strips * runs, parts_of(count));
+        let lanes = lanes(pieces.div_ceil(parts), limits);
+        let run =
+            |b: Binding, image: [usize; 3]| b.range(first as u64 * bytes(image), count as u64 * bytes(image));
+        let bindings = vec![
+            run(Binding::read(Operand::Input(0)), sum.target),
+            run(Binding::read(Operand::Input(1)), sum.source),
+            Binding::write(target),
+        ];
+        let values = context! {
+            pieces, parts, lanes, first_part, weights,
+            pieces_per_part => pieces.div_ceil(parts),
+            ..values.clone()
+        };
+        let why = format!("{why}, {lanes} lanes, {parts} parts");
+        lowering.launches.push(launch(
+            limits,
+            "conv2d_direct_weight",
+            groups * parts,
+            bindings,
+            why,
+            values,
+        )?);
+        first_part += parts;
+    }
+    if parts > 1 {
+        let elements = groups * weights;
+        lowering.launches.push(partials::sum(target, parts, elements, Layout::Same, limits)?);
+        lowering.workspaces.push((parts * elements * 4) as u64);
+    }
+    Ok(lowering)
 }

@@ -23,6 +23,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("common/recurrent_rows.wgsl", include_str!("../../shaders/common/recurrent_rows.wgsl")),
     ("common/epilogue.wgsl", include_str!("../../shaders/common/epilogue.wgsl")),
     ("common/row.wgsl", include_str!("../../shaders/common/row.wgsl")),
+    ("common/conv2d_lines.wgsl", include_str!("../../shaders/common/conv2d_lines.wgsl")),
     ("common/conv2d_terms.wgsl", include_str!("../../shaders/common/conv2d_terms.wgsl")),
     ("common/conv2d_products.wgsl", include_str!("../../shaders/common/conv2d_products.wgsl")),
     ("common/conv2d_phases.wgsl", include_str!("../../shaders/common/conv2d_phases.wgsl")),
@@ -52,6 +53,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("increment.wgsl", include_str!("../../shaders/increment.wgsl")),
     ("matmul.wgsl", include_str!("../../shaders/matmul.wgsl")),
     ("conv2d_direct.wgsl", include_str!("../../shaders/conv2d_direct.wgsl")),
+    ("conv2d_direct_weight.wgsl", include_str!("../../shaders/conv2d_direct_weight.wgsl")),
     ("conv2d_spread.wgsl", include_str!("../../shaders/conv2d_spread.wgsl")),
     ("conv2d_workgroup.wgsl", include_str!("../../shaders/conv2d_workgroup.wgsl")),
     (

@@ -43,10 +43,10 @@ const POINTWISE: [&str; 5] = [
 /// Groups of few channels: lines in elements of four, two and one number, in strips that end with the image and do not.
 /// Too large for PyTorch's frozen results.
 const DIRECT: [&str; 5] = [
-    "input=6x40x11x12 weight=40x1x3x3 bias padding=1 groups=40",
-    "input=8x20x10x16 weight=40x1x3x3 stride=2 padding=1 groups=20",
-    "input=10x16x9x14 weight=16x1x5x5 bias padding=2,1,3,2 groups=16",
-    "input=7x20x13x9 weight=20x1x3x4 padding=2 dilation=2x1 groups=20",
+    "input=16x8x19x12 weight=8x1x3x3 bias padding=1 groups=8",
+    "input=30x4x10x16 weight=8x1x3x3 stride=2 padding=1 groups=4",
+    "input=15x8x9x14 weight=8x1x5x5 bias padding=2,2,2,2 groups=8",
+    "input=14x17x13x9 weight=17x1x3x4 padding=2,2,2,2 dilation=2x2 groups=17",
     "input=4x40x10x8 weight=3x40x3x3 bias padding=1",
 ];
 
