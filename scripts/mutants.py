@@ -114,7 +114,7 @@ MUTANTS = [
     ("conv2d, direct: a tap of another line", "src/kernels/conv2d_direct.rs", "filter(|(_, line)| **line == at)", "filter(|(_, line)| **line == at + 1)", "parity conv2d"),
     ("conv2d, direct: taps of the gradient not turned round", "src/kernels/conv2d_direct.rs", "if backward { before - tap as i64 * dilation }", "if false { before - tap as i64 * dilation }", "parity conv2d"),
     ("conv2d, direct: weights of the first group", "shaders/conv2d_direct.wgsl", "= block * {{ group_stride }}u + ", "= ", "parity conv2d"),
-    ("conv2d, direct: lines outside the image are not zero", "shaders/conv2d_direct.wgsl", "{{ \"in_image\" if line.outside }}{{ \" & \" if line.outside and u.outside }}{{ \"in_line\" ~ m if u.outside }}", "{{ \"in_line\" ~ m if u.outside else \"true\" }}", "parity conv2d"),
+    ("conv2d, direct: lines outside the image are not zero", "shaders/common/conv2d_lines.wgsl", "{{ \"in_image\" if line.outside }}{{ \" & \" if line.outside and u.outside }}{{ \"in_line\" ~ m if u.outside }}", "{{ \"in_line\" ~ m if u.outside else \"true\" }}", "parity conv2d"),
     ("weight gradient, direct: an invocation's sums left out", "shaders/conv2d_direct_weight.wgsl", "for (var l = 0u; l <", "for (var l = 1u; l <", "parity conv2d"),
     ("weight gradient, direct: parts overlap", "shaders/conv2d_direct_weight.wgsl", "var piece = part * {{ pieces_per_part }}u + lane.x;", "var piece = lane.x;", "parity conv2d"),
     ("max_pool2d: last of equals wins", "shaders/max_pool2d.wgsl", "| \" }}(value > best{{ q }});", "| \" }}(value >= best{{ q }});", "parity max_pool2d"),
