@@ -1,21 +1,27 @@
 // avg_pool2d_backward: grad_input[p,y,x] = sum of grad_output / divisor over the windows that contain (y, x)
 //
-// An invocation computes one input element, a workgroup 64. Gathered, so no atomics.
+// An invocation computes {{ unit ~ " neighbouring input elements, which lie in the same windows" if unit > 1 else "one input element" }}, a workgroup {{ 64 * unit }}. Gathered, so
+// no atomics.
 //
 // grad_output ({{ planes }}, {{ oh }}, {{ ow }}), grad_input ({{ planes }}, {{ h }}, {{ w }})
 {% include "common/group.wgsl" %}
 {% include "common/avg_window.wgsl" %}
+{% if unit > 1 %}
+{% include "common/four.wgsl" %}
+{% include "common/pair.wgsl" %}
+{% endif %}
+{% from "common/units.wgsl" import type, store %}
 
 @group(0) @binding(0) var<storage, read> grad_output: array<f32>;
-@group(0) @binding(1) var<storage, read_write> grad_input: array<f32>;
+@group(0) @binding(1) var<storage, read_write> grad_input: array<{{ type(unit) }}>;
 
 @compute @workgroup_size(64)
 fn avg_pool2d_backward(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
   let at = flat_group(workgroup) * 64u + lane.x;
-  if (at >= {{ planes * h * w }}u) { return; }
-  let plane = at / {{ h * w }}u * {{ oh * ow }}u;
-  let y = i32(at / {{ w }}u % {{ h }}u) + {{ pad_top }};
-  let x = i32(at % {{ w }}u) + {{ pad_left }};
+  if (at >= {{ planes * h * w // unit }}u) { return; }
+  let plane = at / {{ h * w // unit }}u * {{ oh * ow }}u;
+  let y = i32(at / {{ w // unit }}u % {{ h }}u) + {{ pad_top }};
+  let x = i32(at % {{ w // unit }}u) * {{ unit }} + {{ pad_left }};
   let first_i = max(y - {{ kernel_h }} + {{ stride_h }}, 0) / {{ stride_h }};
   let first_j = max(x - {{ kernel_w }} + {{ stride_w }}, 0) / {{ stride_w }};
   let last_i = min(y / {{ stride_h }}, {{ oh }} - 1);
@@ -26,5 +32,8 @@ fn avg_pool2d_backward(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(loc
       sum += grad_output[plane + u32(i) * {{ ow }}u + u32(j)] / divisor(i, j);
     }
   }
-  grad_input[at] = sum;
+  {% for i in range(unit) %}
+  let sum{{ i }} = sum;
+  {% endfor %}
+  grad_input[at] = {{ store("sum", unit) }};
 }

@@ -64,11 +64,13 @@ macro_rules! families {
 }
 
 /// Sizes and attributes that kernels tell apart and no frozen result of PyTorch has: held to the reference alone.
-const MORE: [&str; 11] = [
+const MORE: [&str; 13] = [
     "max_pool2d input=2x4x20x16 kernel=8",
     "max_pool2d input=3x4x10x12 kernel=2x4 stride=3x4 padding=1,0,0,2",
     "max_pool2d input=2x4x12x12 kernel=3x2 stride=2x4 dilation=2x1",
     "max_pool2d input=40x8x2x2 kernel=9 stride=1 padding=4",
+    "avg_pool2d input=3x5x8x16 kernel=8",
+    "avg_pool2d input=3x5x9x12 kernel=4 ceil",
     "permute input=5x36x15x6 dims=0,2,3,1",
     "permute input=5x8x20x20 dims=0,2,3,1",
     "permute input=12x5x7x33 dims=3,1,2,0",

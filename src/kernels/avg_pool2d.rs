@@ -18,6 +18,12 @@ pub(super) fn backward(options: &AvgPool2d, input: &Shape, limits: &Limits) -> R
     let pool = Pool::new(input, options.windows(input[2], input[3]))?;
     let bindings =
         [(Binding::read(Operand::Input(0)), pool.output), (Binding::write(Operand::Output(0)), pool.input)];
-    let values = context! { count_include_pad => options.count_include_pad };
-    pool.lower("avg_pool2d_backward", pool.input, &bindings, "an element an invocation", values, limits)
+    // Neighbours between two borders of windows.
+    let columns = options.windows(input[2], input[3])[1];
+    let borders = [columns.input, columns.before, columns.kernel, columns.stride];
+    let unit = [4, 2].into_iter().find(|&unit| borders.iter().all(|&n| n.is_multiple_of(unit))).unwrap_or(1);
+    let values = context! { unit, count_include_pad => options.count_include_pad, wide => limits.wide_loads };
+    let why =
+        if unit > 1 { format!("{unit} elements an invocation") } else { "an element an invocation".into() };
+    pool.lower("avg_pool2d_backward", pool.input / unit, &bindings, &why, values, limits)
 }
