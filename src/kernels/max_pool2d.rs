@@ -85,8 +85,10 @@ pub(super) fn backward(
     let pool = Pool::new(input, [rows, columns])?;
     let [oh, ow] = pool.outputs;
     let short = rows.stride <= UNROLL && columns.stride <= UNROLL;
-    let fits =
-        |run: &Run| short && tried(&rows, rows.stride).saturating_mul(tried(&columns, run.across)) <= UNROLL;
+    let fits = |run: &Run| {
+        let tried = || tried(&rows, rows.stride).saturating_mul(tried(&columns, run.across));
+        short && rows.stride * run.across <= UNROLL && tried() <= UNROLL
+    };
     let run = Run::of(columns.input, columns.stride, fits);
     let unroll = fits(&run);
     let Run { across, unit, windows } = if unroll { run } else { Run { across: 1, unit: 1, windows: 1 } };

@@ -250,13 +250,15 @@ impl<'a> Tiled<'a> {
     ) -> Result<Launch, Mismatch> {
         let [begin_y, begin_x] = self.begin;
         let at_once = |count: usize| [4, 2].into_iter().find(|&n| count.is_multiple_of(n)).unwrap_or(1);
-        let unit = at_once(self.source[2]);
+        let together = at_once(self.tiles()[1]);
+        // Lines, and the first columns of what is transformed together, begin whole elements apart.
+        let unit = at_once(self.source[2]).min(at_once(self.m * together));
         let values = context! {
             begin_y, begin_x, unit,
             // Pixels of the first load before the first tile.
             skip => begin_x.rem_euclid(unit as isize),
             // Of four neighbouring tiles, those that surely lie in one line.
-            together => at_once(self.tiles()[1]),
+            together,
             wide => limits.wide_loads,
             ..self.values(images)
         };

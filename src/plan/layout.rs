@@ -153,10 +153,14 @@ fn read_with_channels_first(
 ) -> Vec<bool> {
     let mut read = vec![false; graph.values.len()];
     for (id, node) in graph.nodes.iter().enumerate().filter(|(id, _)| needed[*id]) {
-        let images = images(node, roles[id]);
-        let either = roles[id] == Role::Sum;
-        let others = node.inputs.iter().filter(|value| !either && !images.contains(value));
-        others.for_each(|&value| read[value] = true);
+        // By their places: one value may be an image and a weight.
+        let is_image = |place: &usize| match roles[id] {
+            Role::Product(_, images) => images.contains(place),
+            Role::Alike | Role::Sum => true,
+            Role::Fixed => false,
+        };
+        let others = (0..node.inputs.len()).filter(|place| !is_image(place));
+        others.for_each(|place| read[node.inputs[place]] = true);
     }
     let updates = graph.updates.iter().flat_map(|&(state, new)| [state, new]);
     outputs.iter().copied().chain(updates).for_each(|value| read[value] = true);
@@ -264,7 +268,7 @@ impl Rewriter {
             let inputs = node.inputs.iter().map(|&value| self.matrix_of(value)).collect();
             let flat = self.then(op, inputs, [weight[0], weight[1]].into(), label);
             let (op, label) = (Op::Reshape { shape: weight.clone() }, label.clone());
-            self.push(Node { op, inputs: vec![flat], outputs: vec![output], label });
+            self.fixed(Node { op, inputs: vec![flat], outputs: vec![output], label });
             return;
         }
         let weight = &self.old.ty(node.inputs[1]).shape;
@@ -293,7 +297,15 @@ mod tests {
         let ids: Vec<ValueId> = outputs.iter().map(|t| t.id()).collect();
         let after = outputs[0].graph().with(|data| lay_out(data.clone(), &ids, limits));
         let needed = after.reachable(&ids);
-        for (node, _) in after.nodes.iter().zip(&needed).filter(|(_, needed)| **needed) {
+        for (id, node) in after.nodes.iter().enumerate().filter(|(id, _)| needed[*id]) {
+            for &value in &node.inputs {
+                let made = after.values[value].node;
+                assert!(
+                    made < id && after.nodes[made].outputs.contains(&value),
+                    "{} reads nothing",
+                    node.op.name()
+                );
+            }
             let types: Vec<_> = node.inputs.iter().map(|&v| after.ty(v)).collect();
             let stored: Vec<_> = node.outputs.iter().map(|&v| after.ty(v).clone()).collect();
             assert_eq!(node.op.infer(&types).unwrap(), stored, "{}", node.op.name());
@@ -350,6 +362,21 @@ mod tests {
         let count = |name: &str| ops.iter().filter(|op| **op == name).count();
         assert_eq!(count("matmul"), 5, "one forward, two of each convolution: {ops:?}");
         assert_eq!((count("permute"), count("sum"), count("relu_backward")), (3, 1, 1), "{ops:?}");
+        Ok(())
+    }
+
+    #[test]
+    fn an_image_may_be_a_weight_and_a_weight_gradient_an_image() -> Result<()> {
+        let x = Graph::new().input("x", [255, 255, 1, 1])?;
+        let y = pixels(&pixels(&x, 255, "a")?.relu()?, 255, "b")?.relu()?;
+        let z = pixels(&y.conv2d(&y, None, Conv2d::default())?.relu()?, 255, "c")?;
+        let ops = ops(&[&z], &cpu());
+        assert!(ops.contains(&"permute") && ops.iter().all(|op| *op != "conv2d"), "{ops:?}");
+        let error = z.graph().input("error", z.shape())?;
+        let weight = z.graph().input("a", [255, 255, 1, 1])?;
+        let gradient = z.gradients_from(&error, &[&weight])?.remove(0).relu()?;
+        let used = pixels(&pixels(&gradient, 255, "d")?.relu()?, 255, "e")?;
+        assert!(super::tests::ops(&[&used], &cpu()).contains(&"matmul"));
         Ok(())
     }
 

@@ -50,6 +50,16 @@ const DIRECT: [&str; 5] = [
     "input=4x40x10x8 weight=3x40x3x3 bias padding=1",
 ];
 
+/// Winograd's tiles, an odd number of which are a line whose length is a multiple of four; two, and four. Too large for
+/// PyTorch's frozen results.
+const TILES: [&str; 5] = [
+    "input=16x64x8x8 weight=64x64x3x3",
+    "input=4x128x8x8 weight=64x128x3x3 padding=2,2,2,2",
+    "input=8x32x12x12 weight=32x32x3x3",
+    "input=8x32x10x16 weight=32x32x3x3 padding=1",
+    "input=8x32x8x8 weight=32x32x3x3 bias padding=1",
+];
+
 /// A row of the table: its tag, its fields, whether it is large, and whether it is valid.
 struct Row {
     tag: &'static str,
@@ -94,7 +104,7 @@ pub(super) fn lines() -> Vec<String> {
         let shapes = format!("input=2x{}x5x6 weight=18x{c}x3x3", 2 * c);
         lines.push(format!("conv2d {shapes} bias padding=1 groups=2 data={data} tag=packed_groups"));
     }
-    let tagged = [("pointwise", POINTWISE), ("direct", DIRECT)];
+    let tagged = [("pointwise", POINTWISE), ("direct", DIRECT), ("tiles", TILES)];
     for (tag, fields) in tagged.into_iter().flat_map(|(tag, table)| table.map(|fields| (tag, fields))) {
         lines.extend(["integers:3", "real:1"].map(|data| format!("conv2d {fields} data={data} tag={tag}")));
     }
