@@ -117,7 +117,7 @@ MUTANTS = [
     ("conv2d, direct: lines outside the image are not zero", "shaders/common/conv2d_lines.wgsl", "{{ \"in_image\" if line.outside }}{{ \" & \" if line.outside and u.outside }}{{ \"in_line\" ~ m if u.outside }}", "{{ \"in_line\" ~ m if u.outside else \"true\" }}", "parity conv2d"),
     ("weight gradient, direct: an invocation's sums left out", "shaders/conv2d_direct_weight.wgsl", "for (var l = 0u; l <", "for (var l = 1u; l <", "parity conv2d"),
     ("weight gradient, direct: parts overlap", "shaders/conv2d_direct_weight.wgsl", "var piece = part * {{ pieces_per_part }}u + lane.x;", "var piece = lane.x;", "parity conv2d"),
-    ("Winograd: tiles begin within elements of four pixels", "src/kernels/winograd.rs", "let unit = at_once(self.source[2]).min(at_once(self.m * together));", "let unit = at_once(self.source[2]);", "parity conv2d"),
+    ("Winograd: tiles begin within elements of four pixels", "src/kernels/winograd.rs", "let unit = at_once(self.source[2]).min(at_once(self.m * together));", "let unit = at_once(self.source[2]);", "parity --case 'conv2d input=16x64x8x8 weight=64x64x3x3 data=integers:1'"),
     ("layout: a weight that is an image too is not read", "src/plan/layout.rs", "Role::Product(_, images) => images.contains(place),", "Role::Product(..) => true,", "lib plan::layout"),
     ("max_pool2d: last of equals wins", "shaders/max_pool2d.wgsl", "| \" }}(value > best{{ q }});", "| \" }}(value >= best{{ q }});", "parity max_pool2d"),
     ("max_pool2d: starts from 0", "shaders/max_pool2d.wgsl", "{{ \"\" if begins[q] else", "{{ \"\" if true else", "parity max_pool2d"),

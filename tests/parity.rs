@@ -64,7 +64,7 @@ macro_rules! families {
 }
 
 /// Sizes and attributes that kernels tell apart and no frozen result of PyTorch has: held to the reference alone.
-const MORE: [&str; 13] = [
+const MORE: [&str; 15] = [
     "max_pool2d input=2x4x20x16 kernel=8",
     "max_pool2d input=3x4x10x12 kernel=2x4 stride=3x4 padding=1,0,0,2",
     "max_pool2d input=2x4x12x12 kernel=3x2 stride=2x4 dilation=2x1",
@@ -75,6 +75,8 @@ const MORE: [&str; 13] = [
     "permute input=5x8x20x20 dims=0,2,3,1",
     "permute input=12x5x7x33 dims=3,1,2,0",
     "permute input=3x16x5x8x9 dims=0,4,2,3,1",
+    "conv2d input=16x64x8x8 weight=64x64x3x3",
+    "conv2d input=4x128x8x8 weight=64x128x3x3 padding=2",
     "conv2d input=2x40x11x12 weight=40x1x3x3 bias padding=1 groups=40",
     "conv2d input=3x16x9x14 weight=16x1x5x5 bias padding=2,1,3,2 groups=16",
     "conv2d input=3x20x13x9 weight=20x1x3x4 padding=2 dilation=2x1 groups=20",
