@@ -40,11 +40,6 @@ fn conv2d_direct(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_inv
   var s{{ i }}_{{ t }} = {{ vector }}({{ "bias[block * ROWS + " ~ i ~ "u]" if bias else "0.0" }});
   {% endfor %}
   {% endfor %}
-  {% for u in columns %}
-  {% if u.outside %}
-  let in_line{{ loop.index0 }} = u32(x + {{ u.at }}) < u32(WIDTH);
-  {% endif %}
-  {% endfor %}
   for (var c = 0u; c < TERMS; c++) {
     let plane = i32(((image * BLOCKS + block) * TERMS + c) * {{ source_h }}u) * WIDTH + x;
     {% for i in range(rows) %}

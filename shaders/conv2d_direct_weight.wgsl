@@ -51,11 +51,6 @@ fn conv2d_direct_weight(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(lo
     let e{{ i }}_{{ t }} = {{ load("grad_output[errors" ~ i ~ " + (strip * " ~ tall ~ "u + " ~ t ~ "u) * RUNS]", many) }};
     {% endfor %}
     {% endfor %}
-    {% for u in columns %}
-    {% if u.outside %}
-    let in_line{{ loop.index0 }} = u32(x + {{ u.at }}) < u32(WIDTH);
-    {% endif %}
-    {% endfor %}
 {% include "common/conv2d_lines.wgsl" %}
   }
   {% for i in range(rows) %}

@@ -1,5 +1,10 @@
     // Every line of the source that some pixel needs, loaded once; its products with weights, or with errors where weights
     // are what is added up.
+    {% for u in columns %}
+    {% if u.outside %}
+    let in_line{{ loop.index0 }} = u32(x + {{ u.at }}) < u32(WIDTH);
+    {% endif %}
+    {% endfor %}
     {% for line in lines %}
     {
       {% if line.outside %}

@@ -97,6 +97,11 @@ pub(super) fn bytes(image: [usize; 3]) -> u64 {
     image.iter().product::<usize>() as u64 * 4
 }
 
+/// Some images of a tensor.
+pub(super) fn of_images(binding: Binding, image: [usize; 3], first: usize, images: usize) -> Binding {
+    binding.range(first as u64 * bytes(image), images as u64 * bytes(image))
+}
+
 /// Images with their channels last, and a pixel of zeros.
 fn channels_last(images: usize, [channels, h, w]: [usize; 3], groups: usize) -> ChannelsLast {
     ChannelsLast {
@@ -211,9 +216,7 @@ fn implicit(
             Some(tile) => ("conv2d_workgroup", tile.count(rows), tile.count(columns)),
             None => ("conv2d", tile.tiles_m(rows), tile.tiles_n(columns)),
         };
-        let run = |b: Binding, image: [usize; 3]| {
-            b.range(first as u64 * bytes(image), images as u64 * bytes(image))
-        };
+        let run = |b: Binding, image: [usize; 3]| of_images(b, image, first, images);
         let source_binding = run(Binding::read(Operand::Input(0)), source);
         let mut bindings = vec![source_binding, weights];
         let last = channels_last(images, source, groups);
@@ -317,10 +320,8 @@ fn backward_weight_implicit(g: &ConvGeometry, weight: &Shape, limits: &Limits) -
     for (first, count) in images {
         let turns_per_split = (count * turns).div_ceil(wanted);
         let splits = (count * turns).div_ceil(turns_per_split);
-        let run = |i: usize, image: [usize; 3]| {
-            let binding = Binding::read(Operand::Input(i));
-            binding.range(first as u64 * bytes(image), count as u64 * bytes(image))
-        };
+        let run =
+            |i: usize, image: [usize; 3]| of_images(Binding::read(Operand::Input(i)), image, first, count);
         let (mut source, last) = (run(1, input), channels_last(count, input, groups));
         if packed {
             lowering.launches.push(last.launch(source, PACKED_SOURCE, limits)?);
@@ -373,10 +374,8 @@ fn backward_weight_shared(
         // Fours of pixels, where they are one load, are not split.
         let pixels_per_split = (count * pixels).div_ceil(wanted).next_multiple_of(4);
         let splits = (count * pixels).div_ceil(pixels_per_split);
-        let run = |i: usize, image: [usize; 3]| {
-            let binding = Binding::read(Operand::Input(i));
-            binding.range(first as u64 * bytes(image), count as u64 * bytes(image))
-        };
+        let run =
+            |i: usize, image: [usize; 3]| of_images(Binding::read(Operand::Input(i)), image, first, count);
         let values = context! {
             rows, channels, tiles_m, tiles_n, splits, pixels_per_split,
             all_pixels => count * pixels,

@@ -1,7 +1,7 @@
 //! Convolutions whose groups have few target channels, depthwise ones above all: `shaders/conv2d_direct.wgsl`, and
 //! `shaders/conv2d_direct_weight.wgsl` for the gradient of their weight.
 
-use super::conv2d::{Sum, bytes, window};
+use super::conv2d::{Sum, bytes, of_images, window};
 use super::partials::{self, Layout};
 use super::runs::{Places, Run, elements, part};
 use super::{Binding, Epilogue, Launch, Limits, Lowering, Operand, Refusal, chunks, lanes, launch};
@@ -113,9 +113,7 @@ pub(super) fn lower(
     let why = format!("{why}{}", fused.why());
     let sizes = [(Operand::Input(0), bytes(sum.source)), (Operand::Output(0), bytes(sum.target))];
     let part = |(first, images): (usize, usize)| -> Result<Launch, Mismatch> {
-        let run = |b: Binding, image: [usize; 3]| {
-            b.range(first as u64 * bytes(image), images as u64 * bytes(image))
-        };
+        let run = |b: Binding, image: [usize; 3]| of_images(b, image, first, images);
         let mut bindings =
             vec![run(Binding::read(Operand::Input(0)), sum.source), Binding::read(Operand::Input(1))];
         bindings.extend(bias.then(|| Binding::read(Operand::Input(2))));

@@ -7,6 +7,7 @@
 //! *Arithmetic Complexity of Computations*, 1980, and Lavin and Gray, *Fast Algorithms for Convolutional Neural
 //! Networks*, 2016.
 
+use super::conv2d::{bytes, of_images};
 use super::winograd_gradient::Gradient;
 use super::winograd_transforms::Transforms;
 use super::{
@@ -264,7 +265,7 @@ impl<'a> Tiled<'a> {
         };
         let groups = (self.terms() * self.columns(images) / 4).div_ceil(LANES);
         let bindings = vec![
-            run(Binding::read(from), self.source, first, images),
+            of_images(Binding::read(from), self.source, first, images),
             Binding::write(SOURCE).range(0, self.scratch(images)[0]),
         ];
         launch(limits, "winograd_input", groups, bindings, format!("{}, source", self.name()), values)
@@ -294,7 +295,7 @@ impl<'a> Tiled<'a> {
         let groups = (self.target[0] * self.columns(images) / 4).div_ceil(LANES);
         let mut bindings = vec![Binding::read(TARGET).range(0, self.scratch(images)[1])];
         bindings.extend(self.bias.then(|| Binding::read(Operand::Input(2))));
-        let like = |binding| run(binding, self.target, first, images);
+        let like = |binding| of_images(binding, self.target, first, images);
         bindings.push(like(Binding::write(Operand::Output(0))));
         bindings.extend(self.fused.bindings(like));
         let why = format!("{}, target{}", self.name(), self.fused.why());
@@ -304,16 +305,6 @@ impl<'a> Tiled<'a> {
 
 /// Invocations of a workgroup of the transforms.
 pub(super) const LANES: usize = 64;
-
-/// Bytes of an image.
-fn bytes(image: [usize; 3]) -> u64 {
-    image.iter().product::<usize>() as u64 * 4
-}
-
-/// Some images of a tensor.
-pub(super) fn run(binding: Binding, image: [usize; 3], first: usize, images: usize) -> Binding {
-    binding.range(first as u64 * bytes(image), images as u64 * bytes(image))
-}
 
 #[cfg(test)]
 mod tests {

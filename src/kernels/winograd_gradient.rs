@@ -5,7 +5,8 @@
 //! `G^T [(A e A^T) . (B^T d B)] G`, with the same matrices. Summing over tiles makes the products of all numbers
 //! `n^2` matrix products whose terms are tiles, and the last transform comes once, after the sum.
 
-use super::winograd::{COSTS, LANES, SOURCE, TARGET, Tiled, WEIGHT, run};
+use super::conv2d::of_images;
+use super::winograd::{COSTS, LANES, SOURCE, TARGET, Tiled, WEIGHT};
 use super::{Binding, Epilogue, Launch, Limits, Lowering, Operand, Refusal, launch, matmul};
 use crate::error::Mismatch;
 use crate::ops::{ConvGeometry, MatMul};
@@ -70,7 +71,7 @@ impl<'a> Gradient<'a> {
         let values = context! { fours, pairs, wide => limits.wide_loads, ..tiled.values(images) };
         let groups = (tiled.columns(images) * tiled.filters() / 4).div_ceil(LANES);
         let bindings = vec![
-            run(Binding::read(Operand::Input(0)), tiled.target, first, images),
+            of_images(Binding::read(Operand::Input(0)), tiled.target, first, images),
             Binding::write(ERROR).range(0, tiled.scratch(images)[1]),
         ];
         launch(limits, "winograd_error", groups, bindings, format!("{}, error", tiled.name()), values)
