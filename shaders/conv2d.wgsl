@@ -18,7 +18,7 @@
 //
 // source (N, {{ source_channels }}, {{ source_h }}, {{ source_w }}), weight (K, C / G, R, S){{ " before they are packed" if packed }}, bias (K), target (N, {{ target_channels }}, {{ target_h }}, {{ target_w }})
 {% include "common/group.wgsl" %}
-{% include "common/epilogue.wgsl" %}
+{% include "common/chain.wgsl" %}
 {% if packed or out_eight %}
 {% include "common/four.wgsl" %}
 {% endif %}

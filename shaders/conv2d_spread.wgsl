@@ -5,7 +5,7 @@
 //
 // pixels (N, C, {{ from_h }}, {{ from_w }}), output (N, C, {{ to_h }}, {{ to_w }})
 {% include "common/group.wgsl" %}
-{% include "common/epilogue.wgsl" %}
+{% include "common/chain.wgsl" %}
 {% include "common/four.wgsl" %}
 {% include "common/pair.wgsl" %}
 

@@ -15,7 +15,7 @@
 //
 // source (N, {{ source_channels }}, {{ source_h }}, {{ source_w }}), weight (K, C / G, R, S), bias (K), target (N, {{ target_channels }}, {{ target_h }}, {{ target_w }})
 {% include "common/group.wgsl" %}
-{% include "common/epilogue.wgsl" %}
+{% include "common/chain.wgsl" %}
 {% include "common/four.wgsl" %}
 {% include "common/workgroup_blocks.wgsl" %}
 {% if phases %}

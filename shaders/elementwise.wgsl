@@ -7,7 +7,7 @@
 //
 // input, others, output (any shape)
 {% include "common/group.wgsl" %}
-{% include "common/epilogue.wgsl" %}
+{% include "common/chain.wgsl" %}
 
 @group(0) @binding(0) var<storage, read> input: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read_write> output: array<vec4<f32>>;

@@ -13,7 +13,7 @@
 {% include "common/group.wgsl" %}
 {% include "common/four.wgsl" %}
 {% include "common/pair.wgsl" %}
-{% include "common/epilogue.wgsl" %}
+{% include "common/chain.wgsl" %}
 {% from "common/units.wgsl" import type, type_u32, load, load_u32, store, store_u32, number %}
 
 @group(0) @binding(0) var<storage, read> grad_output: array<{{ type(together) }}>;

@@ -1,4 +1,4 @@
-// sum: output[o] = sum over the summed dimensions of input
+// sum: output[o] = epilogue(sum over the summed dimensions of prologue(input))
 //
 // Output o and term t each have their own dimensions and strides in the input. A workgroup of {{ lanes }} adds
 {% if parts > 1 %}
@@ -13,6 +13,7 @@
 {% if vec4 %}
 {% include "common/four.wgsl" %}
 {% endif %}
+{% include "common/chain.wgsl" %}
 
 const TERMS = {{ terms }}u; {{ "// fours" if vec4 }}
 const OUTPUTS = {{ outputs }}u;
@@ -34,9 +35,10 @@ fn sum(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id
   for (var t = part * {{ terms_per_part }}u + lane.x; t < last; t += {{ lanes }}u) {
     {% if vec4 %}
     let first = base{% for d in summed %} + (t * 4u / {{ d.div }}u % {{ d.size }}u) * {{ d.stride }}u{% endfor %};
-    total += four(input[first / 4u]);
+    total += prologue(four(input[first / 4u]), first / 4u);
     {% else %}
-    total += input[base{% for d in summed %} + (t / {{ d.div }}u % {{ d.size }}u) * {{ d.stride }}u{% endfor %}];
+    let at = base{% for d in summed %} + (t / {{ d.div }}u % {{ d.size }}u) * {{ d.stride }}u{% endfor %};
+    total += prologue(input[at], at);
     {% endif %}
   }
   lanes[lane.x] = {{ "(total.x + total.y) + (total.z + total.w)" if vec4 else "total" }};
@@ -45,5 +47,6 @@ fn sum(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id
   if (lane.x < {{ step }}u) { lanes[lane.x] += lanes[lane.x + {{ step }}u]; }
   workgroupBarrier();
 {% endfor %}
-  if (lane.x == 0u) { output[{{ first_part }}u * OUTPUTS + group] = lanes[0]; }
+  let to = {{ first_part }}u * OUTPUTS + group;
+  if (lane.x == 0u) { output[to] = epilogue(lanes[0], to); }
 }

@@ -1,4 +1,4 @@
-// sum_columns: partials[p,c] = sum of input[r,c] over the rows r of part p, in their order
+// sum_columns: partials[p,c] = epilogue(sum of prologue(input[r,c]) over the rows r of part p, in their order)
 //
 // An invocation adds 4 neighbouring columns of one part, a workgroup {{ lanes }} such runs of columns: neighbours read
 // neighbours. {{ "A second pass adds the parts in order." if parts > 1 else "One part is the sum." }}
@@ -6,6 +6,7 @@
 // input ({{ rows }}, {{ columns }} vec4), partials ({{ parts }}, {{ columns }} vec4)
 {% include "common/group.wgsl" %}
 {% include "common/four.wgsl" %}
+{% include "common/chain.wgsl" %}
 
 @group(0) @binding(0) var<storage, read> input: array<Four>;
 @group(0) @binding(1) var<storage, read_write> output: array<Four>;
@@ -20,7 +21,9 @@ fn sum_columns(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invoc
   let last = min((part + 1u) * {{ rows_per_part }}u, {{ rows }}u);
   var total = vec4<f32>();
   for (var r = part * {{ rows_per_part }}u; r < last; r++) {
-    total += four(input[r * {{ columns }}u + column]);
+    let at = r * {{ columns }}u + column;
+    total += prologue(four(input[at]), at);
   }
-  output[part * {{ columns }}u + column] = to_four(total);
+  let at = part * {{ columns }}u + column;
+  output[at] = to_four(epilogue(total, at));
 }

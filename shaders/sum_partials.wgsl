@@ -1,4 +1,4 @@
-// sum_partials: output[i] = sum_p partials[p,i], in the order of p
+// sum_partials: output[i] = epilogue(sum_p partials[p,i]), in the order of p
 //
 // An invocation adds {{ "four elements" if fours else "one element" }}, a workgroup {{ 256 if fours else 64 }}: the second pass of sums that were split.
 {% if last %}
@@ -11,6 +11,7 @@
 {% if fours %}
 {% include "common/four.wgsl" %}
 {% endif %}
+{% include "common/chain.wgsl" %}
 
 // Of a run, in {{ "fours" if fours else "numbers" }}.
 const LENGTH = {{ length // 4 if fours else length }}u;
@@ -39,6 +40,6 @@ fn sum_partials(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invo
   {% endif %}
   {% endfor %}
   {% else %}
-  output[i] = {{ "to_four(total)" if fours else "total" }};
+  output[i] = {{ "to_four(epilogue(total, i))" if fours else "epilogue(total, i)" }};
   {% endif %}
 }

@@ -6,7 +6,7 @@
 // products ({{ n }}, {{ n }}, {{ rows }}, {{ columns }}), bias (K), target (N, {{ rows }}, {{ target_h }}, {{ target_w }})
 {% from "common/winograd.wgsl" import combination %}
 {% include "common/group.wgsl" %}
-{% include "common/epilogue.wgsl" %}
+{% include "common/chain.wgsl" %}
 {% include "common/four.wgsl" %}
 {% include "common/pair.wgsl" %}
 

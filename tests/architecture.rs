@@ -105,7 +105,7 @@ const SHARED: [(&str, &[&str]); 5] = [
             "broken",
             "channels_last",
             "conv2d_direct",
-            "epilogue",
+            "fused",
             "mod",
             "partials",
             "phases",

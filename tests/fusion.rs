@@ -35,7 +35,7 @@ fn pooled(graph: &Graph, side: usize) -> Result<Vec<Tensor>> {
     Ok(outputs)
 }
 
-const CHAINS: [Chain; 11] = [
+const CHAINS: [Chain; 13] = [
     Chain {
         name: "conv2d, relu, vec4",
         fused: "fused with relu",
@@ -112,6 +112,25 @@ const CHAINS: [Chain; 11] = [
         name: "pool and relu backward, ragged",
         fused: "fused with relu_backward",
         outputs: |g| pooled(g, 9),
+    },
+    Chain {
+        name: "a sum of a chain, reshaped, and what is done to it",
+        fused: "fused with mul, fused with sub, fused with relu, fused with add",
+        outputs: |g| {
+            let (a, b) = (g.input("a", [3, 40])?, g.input("b", [3, 40])?);
+            let left = g.input("left", [10])?;
+            let chain = a.mul(&b)?.sub(&a)?.reshape([3, 4, 10])?.relu()?;
+            Ok(vec![chain.sum(&[0, 1], false)?.add(&left)?])
+        },
+    },
+    Chain {
+        name: "sums of squares, clipped",
+        fused: "fused with mul",
+        outputs: |g| {
+            let (a, b) = (g.input("a", [7, 36])?, g.input("b", [5])?);
+            let norm = |t: &Tensor| t.mul(t)?.sum(&(0..t.shape().len()).collect::<Vec<_>>(), false);
+            Ok(vec![norm(&a)?.add(&norm(&b)?)?.clamp_max(100.0)?])
+        },
     },
     Chain {
         name: "element-wise only",

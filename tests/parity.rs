@@ -64,7 +64,7 @@ macro_rules! families {
 }
 
 /// Sizes and attributes that kernels tell apart and no frozen result of PyTorch has: held to the reference alone.
-const MORE: [&str; 15] = [
+const MORE: [&str; 21] = [
     "max_pool2d input=2x4x20x16 kernel=8",
     "max_pool2d input=3x4x10x12 kernel=2x4 stride=3x4 padding=1,0,0,2",
     "max_pool2d input=2x4x12x12 kernel=3x2 stride=2x4 dilation=2x1",
@@ -80,6 +80,12 @@ const MORE: [&str; 15] = [
     "conv2d input=2x40x11x12 weight=40x1x3x3 bias padding=1 groups=40",
     "conv2d input=3x16x9x14 weight=16x1x5x5 bias padding=2,1,3,2 groups=16",
     "conv2d input=3x20x13x9 weight=20x1x3x4 padding=2 dilation=2x1 groups=20",
+    "sum input=2x300x57 dims=1 products",
+    "sum input=8x16x7x8 dims=0,2,3 keepdim products",
+    "sum input=28x32x64 dims=0,1 products",
+    "sum input=5x32 dims=0 products",
+    "sum input=20x5x600 dims=0,1,2 products",
+    "sum input=3x9x8 dims=1,2 products",
 ];
 
 #[test]

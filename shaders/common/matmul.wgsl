@@ -1,7 +1,7 @@
 // What the matrix products share: sizes, bindings, where matrix z of the batch begins in each operand, and what
 // is done with four neighbouring sums of a row.
 {% include "common/group.wgsl" %}
-{% include "common/epilogue.wgsl" %}
+{% include "common/chain.wgsl" %}
 {% include "common/four.wgsl" %}
 
 const M = {{ m }}u;

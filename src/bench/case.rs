@@ -7,7 +7,7 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::exec::{Device, Workload};
 use crate::graph::{Graph, GraphData, Node, NodeId, Tensor, ValueId};
-use crate::kernels::{Epilogue, Variant, lower, variants};
+use crate::kernels::{Fused, Variant, lower, variants};
 use crate::ops::{Init, Op, Role};
 use crate::plan::{self, Plan, Step};
 use crate::tensor::{HostTensor, TensorType};
@@ -148,7 +148,7 @@ impl Case {
         let mut limits = device.limits();
         limits.variant = self.variant;
         // As in training, what is updated lies in states. A refusal is the planner's to word.
-        let lowering = lower(&node.op, &Epilogue::default(), &in_types, &out_types, &limits);
+        let lowering = lower(&node.op, &Fused::default(), &in_types, &out_types, &limits);
         let (in_place, tile) = lowering.map(|l| (l.in_place, l.winograd)).unwrap_or_default();
         let (graph, results) = alone(&node.op, &inputs, &in_place)?;
         let ids: Vec<ValueId> = results.iter().map(Tensor::id).collect();

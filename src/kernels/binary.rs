@@ -1,8 +1,8 @@
 //! Functions of two tensors that broadcast: `shaders/binary.wgsl`; comparisons: `shaders/equal.wgsl`. Equal
 //! shapes are [`super::elementwise`]'s.
 
-use super::epilogue::operator;
-use super::{Binding, Epilogue, EpilogueStep, Limits, Lowering, Operand, Refusal, elementwise, launch};
+use super::fused::operator;
+use super::{Binding, Limits, Lowering, Operand, Refusal, launch};
 use crate::error::Mismatch;
 use crate::ops::Binary;
 use crate::shape::Shape;
@@ -11,16 +11,11 @@ use minijinja::{Value, context};
 
 pub(super) fn forward(
     function: &Binary,
-    fused: &Epilogue,
     inputs: &[&TensorType],
     outputs: &[&TensorType],
     limits: &Limits,
 ) -> Result<Lowering, Refusal> {
     let (a, b, output) = (&inputs[0].shape, &inputs[1].shape, &outputs[0].shape);
-    if a == b {
-        let step = EpilogueStep::Binary { function: *function, other: 1, swapped: false };
-        return elementwise::chain(step, fused, inputs, limits);
-    }
     let bindings = [
         Binding::read(Operand::Input(0)),
         Binding::read(Operand::Input(1)),

@@ -1,6 +1,6 @@
 //! Kernels that a driver does not compile, and what runs in their place.
 
-use super::{Epilogue, Kernel, Limits, Lowering, Refusal, Tuned, lower_once, variants};
+use super::{Fused, Kernel, Limits, Lowering, Refusal, Tuned, lower_once, variants};
 use crate::ops::Op;
 use crate::tensor::TensorType;
 use std::collections::BTreeMap;
@@ -49,7 +49,7 @@ fn alternatives(op: &Op, inputs: &[&TensorType], limits: &Limits) -> Vec<Limits>
 pub(super) fn avoid(
     usual: Lowering,
     op: &Op,
-    fused: &Epilogue,
+    fused: &Fused,
     inputs: &[&TensorType],
     outputs: &[&TensorType],
     limits: &Limits,
@@ -78,7 +78,7 @@ mod tests {
     fn ways(op: &Op, inputs: &[&TensorType], outputs: &[&TensorType], limits: &Limits) -> (usize, Refusal) {
         let mut limits = limits.clone();
         for count in 0.. {
-            match lower(op, &Epilogue::default(), inputs, outputs, &limits) {
+            match lower(op, &Fused::default(), inputs, outputs, &limits) {
                 Ok(lowering) => {
                     let computing = lowering.launches.iter().find(|launch| launch.computes()).unwrap();
                     assert_eq!(computing.why.contains("in place of"), count > 0, "{}", computing.why);

@@ -9,7 +9,7 @@ use super::winograd::{self, Pass};
 use super::winograd_gradient::Gradient;
 use super::workgroup_tile::WorkgroupTile;
 use super::{
-    Binding, Epilogue, Limits, Lowering, Operand, Refusal, chunks, conv2d_direct, launch,
+    Binding, Chain, Limits, Lowering, Operand, Refusal, chunks, conv2d_direct, launch,
     partials as partial_sums, pointwise,
 };
 use crate::ops::{Conv2d, ConvGeometry};
@@ -19,7 +19,7 @@ use minijinja::{Value, context};
 
 pub(super) fn forward(
     options: &Conv2d,
-    fused: &Epilogue,
+    fused: &Chain,
     inputs: &[&TensorType],
     limits: &Limits,
 ) -> Result<Lowering, Refusal> {
@@ -30,7 +30,7 @@ pub(super) fn forward(
 pub(super) fn backward_input(
     options: &Conv2d,
     input: &Shape,
-    fused: &Epilogue,
+    fused: &Chain,
     inputs: &[&TensorType],
     limits: &Limits,
 ) -> Result<Lowering, Refusal> {
@@ -143,11 +143,11 @@ fn build(
     g: &ConvGeometry,
     backward: bool,
     bias: bool,
-    fused: &Epilogue,
+    fused: &Chain,
     limits: &Limits,
 ) -> Result<Lowering, Refusal> {
     if let Some(dense) = if backward { pointwise::dense(g) } else { None } {
-        let pixels = build(&dense, true, false, &Epilogue::default(), limits)?;
+        let pixels = build(&dense, true, false, &Chain::default(), limits)?;
         return pointwise::spread(g, pixels, fused, limits);
     }
     if conv2d_direct::applies(g, backward, limits) {
@@ -170,7 +170,7 @@ fn implicit(
     g: &ConvGeometry,
     backward: bool,
     bias: bool,
-    fused: &Epilogue,
+    fused: &Chain,
     limits: &Limits,
 ) -> Result<Lowering, Refusal> {
     let (groups, taps) = (g.options.groups, g.r * g.s);
@@ -270,7 +270,7 @@ pub(super) fn backward_weight(
     if conv2d_direct::applies_to_weight(&g, limits) {
         return conv2d_direct::lower_weight(&g, limits);
     }
-    let (nothing, own) = (Epilogue::default(), Limits { variant: None, ..limits.clone() });
+    let (nothing, own) = (Chain::default(), Limits { variant: None, ..limits.clone() });
     let tiled = |tile: usize| Gradient::new(tile, &g, &nothing).lower(&own);
     match winograd::choose(&g, Pass::Weight, limits) {
         Some(tile) if limits.variant.is_some() => tiled(tile),

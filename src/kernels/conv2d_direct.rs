@@ -4,7 +4,7 @@
 use super::conv2d::{Sum, bytes, of_images, window};
 use super::partials::{self, Layout};
 use super::runs::{Places, Run, elements, part};
-use super::{Binding, Epilogue, Launch, Limits, Lowering, Operand, Refusal, chunks, lanes, launch};
+use super::{Binding, Chain, Launch, Limits, Lowering, Operand, Refusal, chunks, lanes, launch};
 use crate::error::Mismatch;
 use crate::ops::ConvGeometry;
 use minijinja::{Value, context};
@@ -103,7 +103,7 @@ pub(super) fn lower(
     g: &ConvGeometry,
     backward: bool,
     bias: bool,
-    fused: &Epilogue,
+    fused: &Chain,
     limits: &Limits,
 ) -> Result<Lowering, Refusal> {
     let Pieces { sum, many, runs, strips, values, why } = Pieces::new(g, backward, false, limits);

@@ -1,7 +1,8 @@
 //! Element-wise functions of one tensor and of two of one shape, and chains of them: `shaders/elementwise.wgsl`.
 
-use super::{Binding, Epilogue, EpilogueStep, Launch, Limits, Lowering, Operand, Refusal, chunks, launch};
+use super::{Binding, Chain, ChainStep, Launch, Limits, Lowering, Operand, Refusal, chunks, launch};
 use crate::error::Mismatch;
+use crate::ops::Op;
 use crate::tensor::TensorType;
 use minijinja::context;
 
@@ -14,14 +15,14 @@ fn per_lane(vec4s: usize, limits: &Limits) -> usize {
 /// vec4s that are invocations enough.
 const MANY: usize = 1 << 17;
 
-/// `step` applied to input 0, then what is fused with it.
+/// The function of `op` applied to input 0, then what is fused with it.
 pub(super) fn chain(
-    step: EpilogueStep,
-    fused: &Epilogue,
+    op: &Op,
+    fused: &Chain,
     inputs: &[&TensorType],
     limits: &Limits,
 ) -> Result<Lowering, Refusal> {
-    let epilogue = Epilogue([step].into_iter().chain(fused.0.iter().copied()).collect());
+    let epilogue = Chain(ChainStep::of(op).into_iter().chain(fused.0.iter().copied()).collect());
     let vec4s = inputs[0].shape.elements().div_ceil(4);
     let per_lane = per_lane(vec4s, limits);
     let part = |(first, count): (usize, usize)| -> Result<Launch, Mismatch> {

@@ -3,7 +3,7 @@
 use super::partials::{self, Layout};
 use super::tile::{self, Extent, Tile};
 use super::workgroup_tile::WorkgroupTile;
-use super::{Binding, Epilogue, Launch, Limits, Lowering, Operand, launch};
+use super::{Binding, Chain, Launch, Limits, Lowering, Operand, launch};
 use crate::error::Mismatch;
 use crate::ops::{MatMul, MatMulGeometry};
 use crate::shape::Shape;
@@ -84,7 +84,7 @@ impl Method {
 
 pub(super) fn forward(
     options: &MatMul,
-    fused: &Epilogue,
+    fused: &Chain,
     inputs: &[&TensorType],
     limits: &Limits,
 ) -> Result<Lowering, Mismatch> {
@@ -138,7 +138,7 @@ fn in_runs(
         Binding::read(Operand::Input(1)),
         Binding::write(Operand::Workspace(0)),
     ];
-    let mut launch = product(options, &Epilogue::default(), [&of(a), &of(b)], false, bindings, limits)?;
+    let mut launch = product(options, &Chain::default(), [&of(a), &of(b)], false, bindings, limits)?;
     launch.why = format!("{count} partial sums, {}", launch.why);
     let sum = partials::sum(Operand::Workspace(0), count, elements, Layout::Same, limits)?;
     let workspaces = vec![(count * elements * 4) as u64];
@@ -148,7 +148,7 @@ fn in_runs(
 /// One launch: the bindings are the operands, a bias if there is one, the result and what is fused.
 pub(super) fn product(
     options: &MatMul,
-    fused: &Epilogue,
+    fused: &Chain,
     [a, b]: [&Shape; 2],
     bias: bool,
     bindings: Vec<Binding>,

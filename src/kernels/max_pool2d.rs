@@ -5,7 +5,7 @@
 
 use super::pool2d::Pool;
 use super::runs::{Places, Run, elements, part};
-use super::{Binding, Epilogue, Limits, Lowering, Operand, Refusal};
+use super::{Binding, Chain, Limits, Lowering, Operand, Refusal};
 use crate::ops::MaxPool2d;
 use crate::shape::{Shape, Window};
 use minijinja::{Value, context};
@@ -78,7 +78,7 @@ fn tried(along: &Window, places: usize) -> usize {
 pub(super) fn backward(
     options: &MaxPool2d,
     input: &Shape,
-    fused: &Epilogue,
+    fused: &Chain,
     limits: &Limits,
 ) -> Result<Lowering, Refusal> {
     let [rows, columns] = options.windows(input[2], input[3]);

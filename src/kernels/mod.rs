@@ -16,7 +16,7 @@ mod cross_entropy;
 mod dropout;
 mod elementwise;
 mod embedding;
-mod epilogue;
+mod fused;
 mod matmul;
 mod max_pool2d;
 mod optimizer;
@@ -41,7 +41,7 @@ mod winograd_transforms;
 mod workgroup_tile;
 
 pub use broken::Broken;
-pub use epilogue::{Epilogue, EpilogueStep};
+pub use fused::{Chain, ChainStep, Fused};
 pub use optimizer::shared_by_steps;
 pub use peaks::micro_kernels;
 pub use refusal::Refusal;
@@ -291,21 +291,26 @@ fn launch(
     })
 }
 
-/// Whether the kernels of an op can apply an [`Epilogue`] to what they store.
+/// Whether the kernels of an op can apply a [`Chain`] to what they store.
 pub fn takes_epilogue(op: &Op, inputs: &[&TensorType]) -> bool {
     match op {
         Op::Conv2d(_) | Op::Conv2dBackwardInput { .. } | Op::MatMul(_) | Op::MaxPool2dBackward { .. } => true,
-        Op::Unary(_) | Op::UnaryBackward(_) => true,
+        Op::Unary(_) | Op::UnaryBackward(_) | Op::Sum { .. } => true,
         Op::Binary(_) => inputs[0] == inputs[1],
         Op::Input { .. } | Op::State { .. } | Op::Constant { .. } | Op::Reshape { .. } => false,
         Op::Conv2dBackwardWeight { .. } | Op::MaxPool2d(_) | Op::AvgPool2d(_) => false,
-        Op::AvgPool2dBackward { .. } | Op::Equal | Op::BroadcastTo { .. } | Op::Sum { .. } => false,
+        Op::AvgPool2dBackward { .. } | Op::Equal | Op::BroadcastTo { .. } => false,
         Op::Argmax { .. } | Op::Softmax(_) | Op::SoftmaxBackward(_) => false,
         Op::CrossEntropy(_) | Op::CrossEntropyBackward(_) | Op::Sgd(_) | Op::Adam(_) | Op::Increment => false,
         Op::Concat { .. } | Op::Split { .. } | Op::Narrow { .. } | Op::NarrowBackward { .. } => false,
         Op::Permute { .. } | Op::Embedding | Op::EmbeddingBackward { .. } | Op::Where => false,
         Op::SequenceMask { .. } | Op::Recurrent(_) | Op::RecurrentBackward(_) | Op::Dropout(_) => false,
     }
+}
+
+/// Whether the kernels of an op can apply a [`Chain`] to what they load: where they load each element once.
+pub fn takes_prologue(op: &Op) -> bool {
+    matches!(op, Op::Sum { .. })
 }
 
 /// The kernels of one node and of the element-wise functions fused with it, whose other operands follow the
@@ -316,7 +321,7 @@ pub fn takes_epilogue(op: &Op, inputs: &[&TensorType]) -> bool {
 /// workgroups, or no variant of a kernel compiles.
 pub fn lower(
     op: &Op,
-    fused: &Epilogue,
+    fused: &Fused,
     inputs: &[&TensorType],
     outputs: &[&TensorType],
     limits: &Limits,
@@ -333,14 +338,13 @@ pub fn winograd_tile(
     limits: &Limits,
 ) -> Option<usize> {
     let offered = winograd::variants(op, inputs);
-    let lowering =
-        (!offered.is_empty()).then(|| lower(op, &Epilogue::default(), inputs, outputs, limits).ok());
+    let lowering = (!offered.is_empty()).then(|| lower(op, &Fused::default(), inputs, outputs, limits).ok());
     lowering.flatten()?.winograd
 }
 
 /// Bytes that the kernels of an op write to bring channels together before they compute.
 pub fn rearranged(op: &Op, inputs: &[&TensorType], outputs: &[&TensorType], limits: &Limits) -> u64 {
-    let lowering = lower_once(op, &Epilogue::default(), inputs, outputs, limits);
+    let lowering = lower_once(op, &Fused::default(), inputs, outputs, limits);
     let launches = lowering.map_or_else(|_| Vec::new(), |lowering| lowering.launches);
     let packing = launches.iter().filter(|launch| launch.kernel.name == "channels_last");
     let written = packing.flat_map(|launch| &launch.bindings).filter(|b| b.access == Access::Write);
@@ -350,12 +354,12 @@ pub fn rearranged(op: &Op, inputs: &[&TensorType], outputs: &[&TensorType], limi
 /// As [`lower`], whether or not the kernels are known to compile.
 fn lower_once(
     op: &Op,
-    fused: &Epilogue,
+    fused: &Fused,
     inputs: &[&TensorType],
     outputs: &[&TensorType],
     limits: &Limits,
 ) -> Result<Lowering, Refusal> {
-    let own = &inputs[..inputs.len().saturating_sub(fused.operands().len())];
+    let own = &inputs[..inputs.len().saturating_sub(fused.operands())];
     if limits.variant.is_none()
         && let Some(variant) = limits.tuned.variant(op, own, limits)
     {
@@ -367,27 +371,26 @@ fn lower_once(
     }
     let lowering = match op {
         Op::Input { .. } | Op::State { .. } | Op::Constant { .. } | Op::Reshape { .. } => Lowering::default(),
-        Op::Conv2d(o) => conv2d::forward(o, fused, own, limits)?,
+        Op::Conv2d(o) => conv2d::forward(o, &fused.stores, own, limits)?,
         Op::Conv2dBackwardInput { options, input } => {
-            conv2d::backward_input(options, input, fused, own, limits)?
+            conv2d::backward_input(options, input, &fused.stores, own, limits)?
         }
         Op::Conv2dBackwardWeight { options, weight } => {
             conv2d::backward_weight(options, weight, inputs, limits)?
         }
         Op::MaxPool2d(o) => max_pool2d::forward(o, &inputs[0].shape, limits)?,
-        Op::MaxPool2dBackward { options, input } => max_pool2d::backward(options, input, fused, limits)?,
+        Op::MaxPool2dBackward { options, input } => {
+            max_pool2d::backward(options, input, &fused.stores, limits)?
+        }
         Op::AvgPool2d(o) => avg_pool2d::forward(o, &inputs[0].shape, limits)?,
         Op::AvgPool2dBackward { options, input } => avg_pool2d::backward(options, input, limits)?,
-        Op::Unary(f) => elementwise::chain(EpilogueStep::Unary(*f), fused, inputs, limits)?,
-        Op::UnaryBackward(f) => {
-            let step = EpilogueStep::UnaryBackward { function: *f, saved: 1 };
-            elementwise::chain(step, fused, inputs, limits)?
-        }
-        Op::Binary(f) => binary::forward(f, fused, inputs, outputs, limits)?,
+        Op::Unary(_) | Op::UnaryBackward(_) => elementwise::chain(op, &fused.stores, inputs, limits)?,
+        Op::Binary(_) if inputs[0] == inputs[1] => elementwise::chain(op, &fused.stores, inputs, limits)?,
+        Op::Binary(f) => binary::forward(f, inputs, outputs, limits)?,
         Op::Equal => binary::equal(inputs, limits)?,
-        Op::MatMul(o) => matmul::forward(o, fused, own, limits)?,
+        Op::MatMul(o) => matmul::forward(o, &fused.stores, own, limits)?,
         Op::BroadcastTo { shape } => broadcast_to::forward(shape, inputs, limits)?,
-        Op::Sum { dims } => sum::forward(dims, inputs, outputs, limits)?,
+        Op::Sum { dims } => sum::forward(dims, fused, own, outputs, limits)?,
         Op::Argmax { dim } => argmax::forward(*dim, inputs, limits)?,
         Op::Softmax(s) => softmax::forward(s, inputs, limits)?,
         Op::SoftmaxBackward(s) => softmax::backward(s, inputs, limits)?,

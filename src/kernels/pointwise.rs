@@ -1,7 +1,7 @@
 //! Convolutions of single pixels: matrix products of the weight and whole images, and input gradients with strides,
 //! which are those without, spread out: `shaders/conv2d_spread.wgsl`.
 
-use super::{Binding, Epilogue, Launch, Limits, Lowering, Operand, Refusal, chunks, launch, matmul, tile};
+use super::{Binding, Chain, Launch, Limits, Lowering, Operand, Refusal, chunks, launch, matmul, tile};
 use crate::error::Mismatch;
 use crate::ops::{Conv2d, ConvGeometry, MatMul};
 use minijinja::context;
@@ -29,7 +29,7 @@ pub(super) fn is_product(g: &ConvGeometry, backward: bool, limits: &Limits) -> b
 pub(super) fn product(
     g: &ConvGeometry,
     backward: bool,
-    fused: &Epilogue,
+    fused: &Chain,
     limits: &Limits,
 ) -> Result<Lowering, Refusal> {
     let pixels = g.h * g.w;
@@ -69,7 +69,7 @@ pub(super) fn dense(g: &ConvGeometry) -> Option<ConvGeometry> {
 pub(super) fn spread(
     g: &ConvGeometry,
     mut dense: Lowering,
-    fused: &Epilogue,
+    fused: &Chain,
     limits: &Limits,
 ) -> Result<Lowering, Refusal> {
     let pixels = Operand::Workspace(dense.workspaces.len());
@@ -96,7 +96,7 @@ fn spread_run(
     g: &ConvGeometry,
     images: usize,
     bindings: Vec<Binding>,
-    fused: &Epilogue,
+    fused: &Chain,
     limits: &Limits,
 ) -> Result<Launch, Mismatch> {
     let stride = g.options.stride;
@@ -117,7 +117,7 @@ fn spread_run(
 
 #[cfg(test)]
 mod tests {
-    use super::super::lower;
+    use super::super::{Fused, lower};
     use super::*;
     use crate::ops::Op;
     use crate::tensor::TensorType;
@@ -132,7 +132,7 @@ mod tests {
             true => (Op::Conv2dBackwardInput { options, input: input.shape.clone() }, &output, &input),
             false => (Op::Conv2d(options), &input, &output),
         };
-        let lowering = lower(&op, &Epilogue::default(), &[read, &weight], &[written], limits).unwrap();
+        let lowering = lower(&op, &Fused::default(), &[read, &weight], &[written], limits).unwrap();
         lowering.launches.iter().map(|launch| launch.kernel.name).collect()
     }
 

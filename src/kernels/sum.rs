@@ -2,7 +2,7 @@
 //! bias' gradient, `shaders/sum_columns.wgsl`.
 
 use super::partials::Layout;
-use super::{Binding, Limits, Lowering, Operand, Refusal, chunks, lanes, launch, partials};
+use super::{Binding, Fused, Limits, Lowering, Operand, Refusal, chunks, lanes, launch, partials};
 use crate::error::Mismatch;
 use crate::shape::Shape;
 use crate::tensor::TensorType;
@@ -37,7 +37,12 @@ const ROWS: usize = 64;
 
 /// The sum over leading dimensions: neighbouring invocations own neighbouring columns. `None` where the columns
 /// are not whole vec4 or too few for that, or the tensor does not fit a binding.
-fn columns(dims: &[usize], inputs: &[&TensorType], limits: &Limits) -> Result<Option<Lowering>, Mismatch> {
+fn columns(
+    dims: &[usize],
+    fused: &Fused,
+    inputs: &[&TensorType],
+    limits: &Limits,
+) -> Result<Option<Lowering>, Mismatch> {
     let shape = &inputs[0].shape;
     let lead = dims.len();
     let (rows, kept) = (shape[..lead].iter().product::<usize>(), shape[lead..].iter().product::<usize>());
@@ -49,14 +54,27 @@ fn columns(dims: &[usize], inputs: &[&TensorType], limits: &Limits) -> Result<Op
     let lanes = columns.next_power_of_two().clamp(8, 64);
     let (tiles, parts) = (columns.div_ceil(lanes), rows.div_ceil(ROWS));
     let wide = limits.wide_loads;
-    let values = context! { rows, columns, lanes, tiles, parts, wide, rows_per_part => rows.div_ceil(parts) };
     let target = if parts == 1 { Operand::Output(0) } else { Operand::Workspace(0) };
-    let bindings = vec![Binding::read(Operand::Input(0)), Binding::write(target)];
-    let why = format!("leading dimensions, 4 columns a lane, {parts} parts");
+    let own = if parts == 1 { fused.clone() } else { fused.loading() };
+    let values = context! {
+        rows, columns, lanes, tiles, parts, wide,
+        rows_per_part => rows.div_ceil(parts),
+        ..own.values(2, true, true)
+    };
+    let mut bindings = vec![Binding::read(Operand::Input(0)), Binding::write(target)];
+    bindings.extend(own.bindings(|b| b));
+    let why = format!("leading dimensions, 4 columns a lane, {parts} parts{}", own.why());
     let mut lowering = Lowering::single(launch(limits, "sum_columns", tiles * parts, bindings, why, values)?);
     if parts > 1 {
         lowering.workspaces.push((parts * kept * 4) as u64);
-        lowering.launches.push(partials::sum(Operand::Workspace(0), parts, kept, Layout::Same, limits)?);
+        lowering.launches.push(partials::fused(
+            Operand::Workspace(0),
+            parts,
+            kept,
+            Layout::Same,
+            &fused.stores,
+            limits,
+        )?);
     }
     Ok(Some(lowering))
 }
@@ -70,11 +88,12 @@ fn of_fours(shape: &Shape, dims: &[usize]) -> bool {
 
 pub(super) fn forward(
     dims: &[usize],
+    fused: &Fused,
     inputs: &[&TensorType],
     outputs: &[&TensorType],
     limits: &Limits,
 ) -> Result<Lowering, Refusal> {
-    if let Some(lowering) = columns(dims, inputs, limits)? {
+    if let Some(lowering) = columns(dims, fused, inputs, limits)? {
         return Ok(lowering);
     }
     let shape = &inputs[0].shape;
@@ -100,17 +119,20 @@ pub(super) fn forward(
         let lanes = lanes(terms.div_ceil(parts), limits);
         let tree: Vec<usize> = (0..lanes.ilog2()).rev().map(|b| 1 << b).collect();
         let single = whole && parts == 1;
+        let own = if single { fused.clone() } else { fused.loading() };
         let values = context! {
             outputs, kept, terms, summed, parts, lanes, tree, first_part, vec4,
             wide => limits.wide_loads,
             terms_per_part => terms.div_ceil(parts),
+            ..own.values(2, vec4, false)
         };
         let bytes = |rows: usize| rows as u64 * row;
         let target = if single { Operand::Output(0) } else { Operand::Workspace(0) };
-        let bindings =
-            vec![Binding::read(Operand::Input(0)).range(bytes(first), bytes(rows)), Binding::write(target)];
+        let part = |b: Binding| b.range(bytes(first), bytes(rows));
+        let mut bindings = vec![part(Binding::read(Operand::Input(0))), Binding::write(target)];
+        bindings.extend(own.bindings(part));
         let four = if vec4 { ", four terms a load" } else { "" };
-        let why = format!("{lanes} lanes an output, {parts} parts{four}");
+        let why = format!("{lanes} lanes an output, {parts} parts{four}{}", own.why());
         lowering.launches.push(launch(limits, "sum", outputs * parts, bindings, why, values)?);
         first_part += parts;
         if single {
@@ -118,6 +140,13 @@ pub(super) fn forward(
         }
     }
     lowering.workspaces.push((first_part * count * 4) as u64);
-    lowering.launches.push(partials::sum(Operand::Workspace(0), first_part, count, Layout::Same, limits)?);
+    lowering.launches.push(partials::fused(
+        Operand::Workspace(0),
+        first_part,
+        count,
+        Layout::Same,
+        &fused.stores,
+        limits,
+    )?);
     Ok(lowering)
 }

@@ -21,7 +21,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("common/recurrent.wgsl", include_str!("../../shaders/common/recurrent.wgsl")),
     ("common/recurrent_memory.wgsl", include_str!("../../shaders/common/recurrent_memory.wgsl")),
     ("common/recurrent_rows.wgsl", include_str!("../../shaders/common/recurrent_rows.wgsl")),
-    ("common/epilogue.wgsl", include_str!("../../shaders/common/epilogue.wgsl")),
+    ("common/chain.wgsl", include_str!("../../shaders/common/chain.wgsl")),
     ("common/row.wgsl", include_str!("../../shaders/common/row.wgsl")),
     ("common/conv2d_lines.wgsl", include_str!("../../shaders/common/conv2d_lines.wgsl")),
     ("common/conv2d_terms.wgsl", include_str!("../../shaders/common/conv2d_terms.wgsl")),

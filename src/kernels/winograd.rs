@@ -11,7 +11,7 @@ use super::conv2d::{bytes, of_images};
 use super::winograd_gradient::Gradient;
 use super::winograd_transforms::Transforms;
 use super::{
-    Binding, Epilogue, Launch, Limits, Lowering, Operand, Refusal, Variant, chunks, launch, matmul, tile,
+    Binding, Chain, Launch, Limits, Lowering, Operand, Refusal, Variant, chunks, launch, matmul, tile,
 };
 use crate::error::Mismatch;
 use crate::ops::{Conv2d, ConvGeometry, MatMul, Op};
@@ -67,7 +67,7 @@ pub(super) fn choose(g: &ConvGeometry, pass: Pass, limits: &Limits) -> Option<us
         _ => return None,
     }
     let begin = if tile::shuffles(limits) { 0.0 } else { LAUNCHES };
-    let nothing = Epilogue::default();
+    let nothing = Chain::default();
     let cost = |tile| match pass {
         Pass::Weight => Gradient::new(tile, g, &nothing).cost(),
         _ => Tiled::new(tile, g, pass == Pass::Input, false, &nothing).cost(),
@@ -115,7 +115,7 @@ pub(super) struct Tiled<'a> {
     strides: [usize; 2],
     backward: bool,
     bias: bool,
-    fused: &'a Epilogue,
+    fused: &'a Chain,
 }
 
 /// The kernels of tiles of `m x m` for a convolution that [`variants`] names.
@@ -124,14 +124,14 @@ pub(super) fn lower(
     g: &ConvGeometry,
     backward: bool,
     bias: bool,
-    fused: &Epilogue,
+    fused: &Chain,
     limits: &Limits,
 ) -> Result<Lowering, Refusal> {
     Tiled::new(m, g, backward, bias, fused).lower(&Limits { variant: None, ..limits.clone() })
 }
 
 impl<'a> Tiled<'a> {
-    pub(super) fn new(m: usize, g: &ConvGeometry, backward: bool, bias: bool, fused: &'a Epilogue) -> Self {
+    pub(super) fn new(m: usize, g: &ConvGeometry, backward: bool, bias: bool, fused: &'a Chain) -> Self {
         let (input, output) = ([g.c, g.h, g.w], [g.k, g.oh, g.ow]);
         let [top, left] = [g.options.padding.top, g.options.padding.left].map(|pad| pad as isize);
         let (images, by_target, by_source) = (g.n, g.c * 9, 9);
@@ -281,7 +281,7 @@ impl<'a> Tiled<'a> {
             Binding::write(TARGET).range(0, target),
         ];
         let mut launch =
-            matmul::product(&MatMul::default(), &Epilogue::default(), [&a, &b], false, bindings, limits)?;
+            matmul::product(&MatMul::default(), &Chain::default(), [&a, &b], false, bindings, limits)?;
         launch.why = format!("{}, {batch} products, {}", self.name(), launch.why);
         Ok(launch)
     }
@@ -308,7 +308,7 @@ pub(super) const LANES: usize = 64;
 
 #[cfg(test)]
 mod tests {
-    use super::super::lower;
+    use super::super::{Fused, lower};
     use super::*;
 
     fn cpu() -> Limits {
@@ -328,7 +328,7 @@ mod tests {
         let [input, weight] = types(shape);
         let geometry = ConvGeometry::new(&options, &input.shape, &weight.shape)?;
         let output = TensorType::f32(geometry.output());
-        lower(&Op::Conv2d(options), &Epilogue::default(), &[&input, &weight], &[&output], limits)
+        lower(&Op::Conv2d(options), &Fused::default(), &[&input, &weight], &[&output], limits)
     }
 
     #[test]

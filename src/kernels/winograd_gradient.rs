@@ -7,7 +7,7 @@
 
 use super::conv2d::of_images;
 use super::winograd::{COSTS, LANES, SOURCE, TARGET, Tiled, WEIGHT};
-use super::{Binding, Epilogue, Launch, Limits, Lowering, Operand, Refusal, launch, matmul};
+use super::{Binding, Chain, Launch, Limits, Lowering, Operand, Refusal, launch, matmul};
 use crate::error::Mismatch;
 use crate::ops::{ConvGeometry, MatMul};
 use minijinja::context;
@@ -22,7 +22,7 @@ const MOST_PRODUCTS: u64 = 32 << 20;
 pub(super) struct Gradient<'a>(Tiled<'a>);
 
 impl<'a> Gradient<'a> {
-    pub(super) fn new(m: usize, g: &ConvGeometry, nothing: &'a Epilogue) -> Self {
+    pub(super) fn new(m: usize, g: &ConvGeometry, nothing: &'a Chain) -> Self {
         Self(Tiled::new(m, g, false, false, nothing))
     }
 
@@ -87,7 +87,7 @@ impl<'a> Gradient<'a> {
             Binding::read(ERROR).range(0, error),
             Binding::write(PRODUCTS).range(at as u64 * self.bytes(), self.bytes()),
         ];
-        let (options, fused) = (MatMul::default(), Epilogue::default());
+        let (options, fused) = (MatMul::default(), Chain::default());
         let mut launch =
             matmul::product(&options, &fused, [&shapes[0], &shapes[1]], false, bindings, limits)?;
         launch.why = format!("{}, {batch} products, {}", tiled.name(), launch.why);
@@ -106,7 +106,7 @@ impl<'a> Gradient<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Variant, lower};
+    use super::super::{Fused, Variant, lower};
     use super::*;
     use crate::ops::{Conv2d, Op};
     use crate::tensor::TensorType;
@@ -121,7 +121,7 @@ mod tests {
         let [grad, input, weight] = [[n, k, side, side], [n, c, side, side], [k, c, 3, 3]];
         let op = Op::Conv2dBackwardWeight { options, weight: weight.into() };
         let (grad, input) = (TensorType::f32(grad), TensorType::f32(input));
-        lower(&op, &Epilogue::default(), &[&grad, &input], &[&TensorType::f32(weight)], limits)
+        lower(&op, &Fused::default(), &[&grad, &input], &[&TensorType::f32(weight)], limits)
     }
 
     #[test]

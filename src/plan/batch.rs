@@ -17,7 +17,7 @@ pub(super) fn batch(graph: &GraphData, groups: Vec<Group>) -> Vec<Group> {
     groups.iter().flat_map(|group| &group.inputs).for_each(|&value| read[value] = true);
     let mut batches: Vec<Group> = Vec::new();
     let mut joins = |group: &Group| {
-        let node = &graph.nodes[group.nodes[0]];
+        let node = group.node(graph);
         let Some(shared) = shared_by_steps(&node.op) else { return false };
         // A step whose result another node reads must not wait.
         let waits = group.outputs.iter().all(|&value| !read[value]);
@@ -25,7 +25,7 @@ pub(super) fn batch(graph: &GraphData, groups: Vec<Group>) -> Vec<Group> {
             return false;
         }
         let alike = |batch: &&mut Group| {
-            let first = &graph.nodes[batch.nodes[0]];
+            let first = batch.node(graph);
             first.op == node.op && first.inputs[shared.clone()] == node.inputs[shared.clone()]
         };
         match batches.iter_mut().find(alike) {
@@ -56,7 +56,7 @@ mod tests {
     fn steps(graph: &Graph, outputs: &[ValueId]) -> Vec<Vec<usize>> {
         graph.with(|data| {
             let groups = batch(data, fuse(data, outputs, &data.reachable(outputs)).0);
-            let is_step = |g: &&Group| shared_by_steps(&data.nodes[g.nodes[0]].op).is_some();
+            let is_step = |g: &&Group| shared_by_steps(&g.node(data).op).is_some();
             let size = |&id: &usize| data.ty(data.nodes[id].inputs[0]).shape.elements();
             groups.iter().filter(is_step).map(|g| g.nodes.iter().map(size).collect()).collect()
         })

@@ -11,7 +11,7 @@ use super::share::share;
 use super::views::{Place, is_view, places};
 use super::{Bound, BufferId, BufferKind, BufferPlan, Dispatch, Memory, Named, Output, Plan, State, Step};
 use crate::error::{Error, Mismatch, Result};
-use crate::graph::{GraphData, Node, ValueId};
+use crate::graph::{GraphData, Node, NodeId, ValueId};
 use crate::kernels::{Access, Kernel, Limits, Lowering, Operand, Refusal, lower, shared_by_steps};
 use crate::ops::{Op, Role};
 use crate::tensor::TensorType;
@@ -92,16 +92,19 @@ impl<'a> Builder<'a> {
 
     fn group(&mut self, turn: usize, group: &Group) -> Result<()> {
         let graph = self.graph;
-        let node = &graph.nodes[group.nodes[0]];
+        let node = group.node(graph);
         if self.leaf(node) {
             return Ok(());
         }
         let types = |ids: &[ValueId]| ids.iter().map(|&v| graph.ty(v)).collect::<Vec<_>>();
-        // What is fused may give the output another shape; the kernel knows its own.
-        let outputs = if group.epilogue.0.is_empty() { &group.outputs } else { &node.outputs };
-        let (inputs, outputs) = (types(&group.inputs), types(outputs));
+        // What is fused may have other shapes; the kernel knows its own.
+        let outputs = if group.fused.is_empty() { &group.outputs } else { &node.outputs };
+        let (mut inputs, outputs) = (types(&group.inputs), types(outputs));
+        if !group.fused.loads.0.is_empty() {
+            inputs[0] = graph.ty(node.inputs[0]);
+        }
         let fail = |r: Refusal| Error::op(node.op.name(), &node.label, r.words(|o| self.named(group, o)));
-        let lowering = lower(&node.op, &group.epilogue, &inputs, &outputs, self.limits).map_err(fail)?;
+        let lowering = lower(&node.op, &group.fused, &inputs, &outputs, self.limits).map_err(fail)?;
         self.place_outputs(turn, group, &lowering);
         let what = format!("scratch of {}", described(node));
         let workspaces: Vec<BufferId> =
@@ -139,7 +142,7 @@ impl<'a> Builder<'a> {
             Operand::Input(i) => group.inputs[i],
             Operand::Output(i) => group.outputs[i],
             Operand::Workspace(_) => {
-                let node = &self.graph.nodes[group.nodes[0]];
+                let node = group.node(self.graph);
                 return (format!("scratch memory of {}", described(node)), 0);
             }
         };
@@ -192,7 +195,7 @@ impl<'a> Builder<'a> {
                 continue;
             }
             let bytes = self.graph.ty(output).bytes();
-            let slot = self.take(described(&self.graph.nodes[group.nodes[0]]), bytes);
+            let slot = self.take(described(group.node(self.graph)), bytes);
             self.buffer.insert(output, slot);
             if let Some(input) = source {
                 let from = self.buffer_of(input);
@@ -209,17 +212,21 @@ impl<'a> Builder<'a> {
     }
 
     fn dispatches(&mut self, group: &Group, lowering: Lowering, workspaces: &[BufferId]) {
-        let node = &self.graph.nodes[group.nodes[0]];
+        let node = group.node(self.graph);
         let flops = group.nodes.iter().map(|&id| self.flops(&self.graph.nodes[id])).sum();
         let shares = lowering.shares(flops);
         // The steps of a batch are side by side, not one in another's kernel.
-        let inside = if shared_by_steps(&node.op).is_some() { &[] } else { &group.nodes[1..] };
-        let inside = inside.iter().map(|&id| &self.graph.nodes[id]);
-        let computing = inside.filter(|node| !matches!(node.op, Op::Reshape { .. }));
-        let fused: Vec<String> = computing.map(described).collect();
-        self.plan.fused += fused.len();
+        let alone = shared_by_steps(&node.op).is_some();
+        let inside = |nodes: &[NodeId]| -> Vec<String> {
+            let nodes = nodes.iter().map(|&id| &self.graph.nodes[id]).filter(|_| !alone);
+            nodes.filter(|node| !matches!(node.op, Op::Reshape { .. })).map(described).collect()
+        };
+        let (loaded, stored) = (inside(&group.nodes[..group.base]), inside(&group.nodes[group.base + 1..]));
+        self.plan.fused += loaded.len() + stored.len();
         for (launch, flops) in lowering.launches.into_iter().zip(shares) {
-            let stores = launch.stores();
+            let (computes, stores) = (launch.computes(), launch.stores());
+            let fused = [(computes, &loaded), (stores, &stored)].into_iter().filter(|(here, _)| *here);
+            let fused = fused.flat_map(|(_, nodes)| nodes.iter().cloned()).collect();
             let bindings = launch.bindings.iter().map(|binding| {
                 let of = |value: ValueId| {
                     (self.buffer_of(value), self.places[value].offset, self.graph.ty(value).bytes())
@@ -247,7 +254,7 @@ impl<'a> Builder<'a> {
                 op: node.op.name(),
                 label: node.label.clone(),
                 why: launch.why,
-                fused: if stores { fused.clone() } else { Vec::new() },
+                fused,
                 flops,
             }));
         }

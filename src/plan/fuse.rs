@@ -1,11 +1,14 @@
-//! Fusion: element-wise functions are applied where their input is computed, instead of in a pass of their own.
+//! Fusion: element-wise functions are applied where their input is computed, or where a sum loads what they compute,
+//! instead of in a pass of their own.
 //!
 //! A node joins the group of the node that computes its input when that value has no other reader and the group's
 //! kernel can apply an epilogue. The other operand of a joined node becomes an input of the group, which runs at
-//! the place of its last node. A reshape between the two joins as well: element by element, both shapes are alike.
+//! the place of its last node. A sum joins a group of element-wise functions in the same way, and from then on it is
+//! its kernel, and the functions are a prologue. A reshape between the two joins as well: element by element, both
+//! shapes are alike.
 
 use crate::graph::{GraphData, Node, NodeId, ValueId};
-use crate::kernels::{Epilogue, EpilogueStep, takes_epilogue};
+use crate::kernels::{ChainStep, Fused, takes_epilogue, takes_prologue};
 use crate::ops::Op;
 use crate::tensor::TensorType;
 
@@ -16,14 +19,30 @@ const MOST_OPERANDS: usize = 3;
 /// Nodes that one kernel computes.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Group {
-    /// The node whose op is lowered, then those applied to its output and the reshapes between them.
+    /// Those applied to what is loaded, the node whose op is lowered, those applied to its output; and the reshapes
+    /// between them.
     pub(super) nodes: Vec<NodeId>,
+    /// The place of the node whose op is lowered.
+    pub(super) base: usize,
     /// What is applied.
-    pub(super) epilogue: Epilogue,
-    /// The first node's inputs, then the other operands of the epilogue.
+    pub(super) fused: Fused,
+    /// What the lowered op reads, or what of its first input is computed from, then the other operands of what is
+    /// applied.
     pub(super) inputs: Vec<ValueId>,
     /// What is stored.
     pub(super) outputs: Vec<ValueId>,
+}
+
+impl Group {
+    fn new(id: NodeId, node: &Node) -> Self {
+        let (inputs, outputs) = (node.inputs.clone(), node.outputs.clone());
+        Self { nodes: vec![id], base: 0, fused: Fused::default(), inputs, outputs }
+    }
+
+    /// The node whose op is lowered.
+    pub(super) fn node<'a>(&self, graph: &'a GraphData) -> &'a Node {
+        &graph.nodes[self.nodes[self.base]]
+    }
 }
 
 /// An element-wise node that runs on its own.
@@ -51,14 +70,14 @@ pub(super) fn fuse(graph: &GraphData, outputs: &[ValueId], needed: &[bool]) -> (
             let group = group_of[graph.values[source].node]?;
             let between = reshapes.iter().map(|&id| graph.nodes[id].inputs[0]);
             let stored = between.chain([node.inputs[through]]).find(|&value| readers[value] > 1);
-            let refused = refusal(&groups[group], stored, other, graph);
+            let refused = refusal(&groups[group], node, stored, other, graph);
             why.extend(refused.clone());
             refused.is_none().then_some((group, reshapes, other))
         });
         if joined.is_none() && is_elementwise(node) {
             let stretched = || "an operand is broadcast".to_owned();
             let why = why.into_iter().next().unwrap_or_else(stretched);
-            unfused.push(Unfused { op: node.op.name(), label: node.label.clone(), why });
+            unfused.push((id, Unfused { op: node.op.name(), label: node.label.clone(), why }));
         }
         let place = match joined {
             Some((group, reshapes, other)) => {
@@ -66,20 +85,22 @@ pub(super) fn fuse(graph: &GraphData, outputs: &[ValueId], needed: &[bool]) -> (
                     group_of[reshape].iter().for_each(|&alone| groups[alone].nodes.clear());
                     groups[group].nodes.push(reshape);
                 }
-                join(&mut groups[group], id, node, other);
+                join(&mut groups[group], id, other, graph);
                 group
             }
             None => {
-                let (inputs, outputs) = (node.inputs.clone(), node.outputs.clone());
-                groups.push(Group { nodes: vec![id], epilogue: Epilogue::default(), inputs, outputs });
+                groups.push(Group::new(id, node));
                 groups.len() - 1
             }
         };
         group_of[id] = Some(place);
     }
+    // A sum behind it may have taken it in.
+    unfused
+        .retain(|&(id, _)| group_of[id].is_some_and(|group| groups[group].nodes[groups[group].base] == id));
     groups.retain(|group| !group.nodes.is_empty());
     groups.sort_by_key(|group| group.nodes.last().copied());
-    (groups, unfused)
+    (groups, unfused.into_iter().map(|(_, unfused)| unfused).collect())
 }
 
 fn is_elementwise(node: &Node) -> bool {
@@ -98,10 +119,10 @@ pub(super) fn readers(graph: &GraphData, outputs: &[ValueId], needed: &[bool]) -
     readers
 }
 
-/// The inputs of an element-wise node through which it could join a group, each with its other operand.
+/// The inputs through which a node could join a group, each with its other operand.
 fn candidates(node: &Node, graph: &GraphData) -> Vec<(usize, Option<usize>)> {
     let same_shape = || graph.ty(node.inputs[0]) == graph.ty(node.inputs[1]);
-    if let Op::Unary(_) = node.op {
+    if matches!(node.op, Op::Unary(_)) || takes_prologue(&node.op) {
         vec![(0, None)]
     } else if let Op::UnaryBackward(_) = node.op {
         vec![(0, Some(1))]
@@ -123,15 +144,16 @@ fn behind_reshapes(mut value: ValueId, graph: &GraphData) -> (ValueId, Vec<NodeI
     (value, reshapes)
 }
 
-/// Why the kernel of `group` cannot apply one more function to its output, of which `stored` has other readers; `None`
-/// where it can.
+/// Why the kernel of `group` cannot apply one more function to its output, of which `stored` has other readers, or why
+/// the kernel of `node` cannot apply the group's as it loads; `None` where it can.
 fn refusal(
     group: &Group,
+    node: &Node,
     stored: Option<ValueId>,
     other: Option<usize>,
     graph: &GraphData,
 ) -> Option<String> {
-    let base = &graph.nodes[group.nodes[0]];
+    let base = group.node(graph);
     let types: Vec<&TensorType> = base.inputs.iter().map(|&v| graph.ty(v)).collect();
     let operands = group.inputs.len() - base.inputs.len() + usize::from(other.is_some());
     if !takes_epilogue(&base.op, &types) {
@@ -139,26 +161,29 @@ fn refusal(
             Op::Input { .. } | Op::State { .. } | Op::Constant { .. } => "it reads memory only".to_owned(),
             _ => format!("{} stores its output as it is", base.op.name()),
         })
+    } else if takes_prologue(&node.op) && !is_elementwise(base) {
+        Some(format!("{} is no chain of element-wise functions", base.op.name()))
     } else if let Some(stored) = stored {
         Some(format!("the output of {} is needed elsewhere too", graph.producer(stored).op.name()))
     } else {
-        (operands > MOST_OPERANDS).then(|| format!("{} reads {MOST_OPERANDS} other operands", base.op.name()))
+        (other.is_some() && operands > MOST_OPERANDS)
+            .then(|| format!("{} reads {MOST_OPERANDS} other operands", base.op.name()))
     }
 }
 
-fn join(group: &mut Group, id: NodeId, node: &Node, other: Option<usize>) {
-    let place = group.inputs.len();
-    group.inputs.extend(other.map(|i| node.inputs[i]));
-    let step = if let Op::Unary(function) = node.op {
-        EpilogueStep::Unary(function)
-    } else if let Op::UnaryBackward(function) = node.op {
-        EpilogueStep::UnaryBackward { function, saved: place }
-    } else if let Op::Binary(function) = node.op {
-        EpilogueStep::Binary { function, other: place, swapped: other == Some(0) }
+/// Makes a node part of a group: its function one more of the epilogue, or the node what the group is lowered to.
+fn join(group: &mut Group, id: NodeId, other: Option<usize>, graph: &GraphData) {
+    let node = &graph.nodes[id];
+    if takes_prologue(&node.op) {
+        let first = ChainStep::of(&group.node(graph).op);
+        let stores = std::mem::take(&mut group.fused.stores.0);
+        group.fused.loads.0.extend(first.into_iter().chain(stores));
+        group.base = group.nodes.len();
     } else {
-        return; // candidates() names no other op
-    };
-    group.epilogue.0.push(step);
+        let place = group.inputs.len();
+        group.inputs.extend(other.map(|i| node.inputs[i]));
+        group.fused.stores.0.extend(ChainStep::behind(&node.op, place, other == Some(0)));
+    }
     group.nodes.push(id);
     group.outputs.clone_from(&node.outputs);
 }
@@ -166,9 +191,9 @@ fn join(group: &mut Group, id: NodeId, node: &Node, other: Option<usize>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Graph;
     use crate::graph::Tensor;
     use crate::ops::Conv2d;
+    use crate::{Graph, Result};
 
     /// The ops of each group, of a graph whose outputs are these.
     fn groups(outputs: &[&Tensor]) -> Vec<String> {
@@ -216,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chain_goes_through_reshapes() -> crate::Result<()> {
+    fn a_chain_goes_through_reshapes() -> Result<()> {
         let (y, _) = conv(&Graph::new());
         let other = y.graph().input("other", [12, 6])?;
         let z = y.relu()?.reshape([2, 36])?.flatten(0)?.reshape([12, 6])?.mul(&other)?;
@@ -230,6 +255,35 @@ mod tests {
             ["conv2d", "reshape", "relu"],
             "the reshape is one"
         );
+        Ok(())
+    }
+
+    #[test]
+    fn a_sum_takes_in_the_chain_it_reads() -> Result<()> {
+        let graph = Graph::new();
+        let (a, b) = (graph.input("a", [4, 6])?, graph.input("b", [4, 6])?);
+        let of = |t: &Tensor| t.sum(&[0], false);
+        let chain = a.mul(&b)?.relu()?;
+        let mean = of(&chain.reshape([24])?)?.scale(0.5)?;
+        assert_eq!(groups(&[&mean]), ["mul+relu+reshape+sum+scale"]);
+        assert_eq!(groups(&[&of(&a.mul(&a)?)?]), ["mul+sum"], "a square reads one tensor twice");
+        assert_eq!(groups(&[&of(&chain)?, &chain]), ["mul+relu", "sum"], "the chain is an output");
+        assert_eq!(groups(&[&of(&a)?, &of(&of(&b)?.reshape([2, 3])?)?]), ["sum", "sum", "reshape", "sum"]);
+        let (y, _) = conv(&graph);
+        assert_eq!(groups(&[&of(&y.relu()?)?]), ["conv2d+relu", "sum"], "no chain: a convolution");
+        let stretched = a.add(&graph.input("row", [6])?)?;
+        assert_eq!(groups(&[&of(&stretched)?]), ["add", "sum"], "broadcast");
+        Ok(())
+    }
+
+    #[test]
+    fn what_a_sum_took_in_is_not_called_unfused() -> Result<()> {
+        let graph = Graph::new();
+        let a = graph.input("a", [4, 6])?;
+        let of = |tensor: &Tensor| {
+            graph.with(|data| fuse(data, &[tensor.id()], &data.reachable(&[tensor.id()])).1.len())
+        };
+        assert_eq!((of(&a.mul(&a)?.sum(&[0], false)?), of(&a.mul(&a)?)), (0, 1));
         Ok(())
     }
 

@@ -30,7 +30,7 @@ pub(super) fn places(graph: &GraphData, groups: &[Group], own: &[ValueId], limit
     }
     let mut places: Vec<Place> = (0..graph.values.len()).map(|root| Place { root, offset: 0 }).collect();
     for group in groups {
-        let node = &graph.nodes[group.nodes[0]];
+        let node = group.node(graph);
         let Some(starts) = starts(graph, node) else { continue };
         let renames = matches!(node.op, Op::Reshape { .. });
         let from = places[node.inputs[0]];

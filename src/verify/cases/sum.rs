@@ -1,4 +1,4 @@
-//! Sums over dimensions.
+//! Sums over dimensions, also of products with another tensor.
 
 use super::super::line::{Fields, sizes};
 use super::{Case, pick, seed, shape};
@@ -38,7 +38,8 @@ pub(super) fn lines() -> Vec<String> {
         lines.push(format!("sum input={sum} data=integers:3"));
         lines.push(format!("sum input={sum} data=real:1"));
     }
-    lines.extend(["7", "64x10", "3x5x7x11"].map(|shape| format!("mean input={shape} data=real:1")));
+    lines
+        .extend(["7", "64x10", "3x5x7x11", "300x257"].map(|shape| format!("mean input={shape} data=real:1")));
     lines
 }
 
@@ -46,6 +47,11 @@ pub(super) fn build(op: &str, case: &mut Case, fields: &Fields<'_>) -> Result<()
     let input = case.input("input", &fields.shape("input")?)?;
     let output = match op {
         "mean" => input.mean()?,
+        // What stands before and behind a sum runs in its kernels.
+        _ if fields.flag("products") => {
+            let products = input.mul(&case.input("other", &fields.shape("input")?)?)?;
+            products.sum(&fields.list("dims")?, fields.flag("keepdim"))?.scale(0.5)?
+        }
         _ => input.sum(&fields.list("dims")?, fields.flag("keepdim"))?,
     };
     case.output_and_gradients(&output)
@@ -60,7 +66,8 @@ pub(super) fn random(op: &str, rng: &mut Rng) -> String {
             let mut dims: Vec<String> = (0..input.len()).map(|d| d.to_string()).collect();
             rng.shuffle(&mut dims);
             dims.truncate(1 + rng.below(input.len()));
-            format!(" dims={}{}", dims.join(","), pick(rng, &["", " keepdim"]))
+            let flags = [pick(rng, &["", " keepdim"]), pick(rng, &["", " products"])].concat();
+            format!(" dims={}{flags}", dims.join(","))
         }
     };
     format!("{op} input={}{how} data={data} seed={}", sizes(&input), seed(rng))
