@@ -168,7 +168,7 @@ fn explain_prints_the_plan_and_draws_its_memory() {
     for part in [
         "features.3",
         "with relu 'features.1'",
-        "fusion   6 element-wise",
+        "fusion   7 element-wise",
         "sum stores its output as it is",
         "alive at step",
     ] {

@@ -188,7 +188,7 @@ pub struct Plan {
     pub memory: Memory,
     /// What lies in the slots when.
     pub lives: Vec<Life>,
-    /// How many element-wise nodes run in the kernels that feed them.
+    /// How many element-wise nodes run in the kernels of others, which feed them or load what they compute.
     pub fused: usize,
     /// Element-wise nodes that run on their own.
     pub unfused: Vec<Unfused>,

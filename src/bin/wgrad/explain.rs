@@ -96,9 +96,10 @@ fn kernels(plan: &Plan) {
 
 fn fusion(plan: &Plan) {
     println!(
-        "\nfusion   {} element-wise nodes run in the kernels that feed them, {} alone:",
+        "\nfusion   {} element-wise nodes run in the kernels of others, {} alone{}",
         plan.fused,
-        plan.unfused.len()
+        plan.unfused.len(),
+        if plan.unfused.is_empty() { "" } else { ":" }
     );
     for node in &plan.unfused {
         println!("         {:22} {}: {}", node.op, node.label, node.why);
