@@ -14,6 +14,8 @@
 {# Fours of rows in a tile, and of columns. #}
 {% set fours = tm // 4 %}
 {% set runs = tn // 4 %}
+{# Rows that share four columns in registers, on a CPU adapter, whose compiler keeps to this order. #}
+{% set together = 2 if shuffle else 1 %}
 
 {% macro a_at(row, k) %}{% if trans_a %}a[a_base + ({{ k }}) * M + {{ row }}]{% else %}a[a_base + {{ row }} * K + {{ k }}]{% endif %}{% endmacro %}
 {% macro b_at(k, q) %}{% if trans_b %}b[b_base + n{{ q }} * K + {{ k }}]{% else %}b[b_base + ({{ k }}) * N + n{{ q }}]{% endif %}{% endmacro %}
@@ -87,7 +89,8 @@ fn matmul(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation
     let held{{ g }} = {{ a_four("row_a" ~ g) }};
     {% endfor %}
     {% endif %}
-    {% for i in range(tm) %}
+    {% for first in range(0, tm, together) %}
+    {% for i in range(first, first + together) %}
     {% if shuffle and trans_a and a_vec4 %}
     {# Term j of row i is one of the four that lane `at % lanes` loaded. #}
     let a{{ i }} = vec4<f32>({% for j in range(4) %}{% set at = j * fours + i // 4 %}subgroupShuffle(held{{ at // lanes }}[{{ i % 4 }}], {{ at % lanes }}u){{ ", " if j < 3 else "" }}{% endfor %});
@@ -96,9 +99,12 @@ fn matmul(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation
     {% else %}
     let a{{ i }} = {{ a_four("row_a" ~ i) }};
     {% endif %}
-    {% for j in range(4) %}
+    {% endfor %}
     {% for v in range(runs) %}
+    {% for j in range(4) %}
+    {% for i in range(first, first + together) %}
     s{{ i }}_{{ v }} = fma(vec4<f32>(a{{ i }}[{{ j }}]), b{{ j }}_{{ v }}, s{{ i }}_{{ v }});
+    {% endfor %}
     {% endfor %}
     {% endfor %}
     {% endfor %}
