@@ -12,7 +12,7 @@ pub(super) struct WorkgroupTile {
     /// Terms in workgroup memory at a time.
     terms: usize,
     /// Rows and columns of an invocation.
-    micro: [usize; 2],
+    micro: usize,
     /// Parts of the workgroup that take turns at the terms.
     slices: usize,
     /// The least workgroups for which it is chosen.
@@ -23,14 +23,14 @@ pub(super) struct WorkgroupTile {
 /// hold, and read workgroup memory least; where there are too few blocks of them to fill the device, smaller blocks in
 /// more slices are still many invocations.
 const TILES: [WorkgroupTile; 8] = [
-    WorkgroupTile { size: 128, terms: 16, micro: [8, 8], slices: 1, enough: 256 },
-    WorkgroupTile { size: 64, terms: 16, micro: [4, 8], slices: 1, enough: 512 },
-    WorkgroupTile { size: 64, terms: 16, micro: [8, 8], slices: 2, enough: 128 },
-    WorkgroupTile { size: 32, terms: 16, micro: [4, 4], slices: 1, enough: 512 },
-    WorkgroupTile { size: 32, terms: 16, micro: [4, 4], slices: 4, enough: 128 },
-    WorkgroupTile { size: 16, terms: 16, micro: [4, 4], slices: 4, enough: 512 },
-    WorkgroupTile { size: 16, terms: 16, micro: [4, 4], slices: 8, enough: 48 },
-    WorkgroupTile { size: 16, terms: 8, micro: [4, 4], slices: 16, enough: 0 },
+    WorkgroupTile { size: 128, terms: 16, micro: 8, slices: 1, enough: 512 },
+    WorkgroupTile { size: 64, terms: 16, micro: 4, slices: 1, enough: 512 },
+    WorkgroupTile { size: 64, terms: 16, micro: 8, slices: 2, enough: 128 },
+    WorkgroupTile { size: 32, terms: 16, micro: 4, slices: 1, enough: 512 },
+    WorkgroupTile { size: 32, terms: 16, micro: 4, slices: 4, enough: 128 },
+    WorkgroupTile { size: 16, terms: 16, micro: 4, slices: 4, enough: 512 },
+    WorkgroupTile { size: 16, terms: 16, micro: 4, slices: 8, enough: 48 },
+    WorkgroupTile { size: 16, terms: 8, micro: 4, slices: 16, enough: 0 },
 ];
 
 /// Rows or columns below which most of a block lies outside, and terms below which that is not worth it.
@@ -80,34 +80,32 @@ impl WorkgroupTile {
     }
 
     /// Invocations along rows and columns.
-    fn lanes(&self) -> [usize; 2] {
-        self.micro.map(|lines| self.size / lines)
+    fn lanes(&self) -> usize {
+        self.size / self.micro
     }
 
     /// Whether the device has the memory, with a vec4 of padding a term, and the invocations.
     fn fits(&self, limits: &Limits) -> bool {
         let bytes = 2 * self.slices * self.terms * (self.size / 4 + 1) * 16;
-        let invocations = self.lanes().iter().product::<usize>() * self.slices;
+        let invocations = self.lanes() * self.lanes() * self.slices;
         bytes <= limits.max_workgroup_bytes as usize
             && invocations <= limits.max_workgroup_invocations as usize
     }
 
     /// The tile as the shader names it.
     pub(super) fn values(&self, limits: &Limits) -> Value {
-        let Self { size, terms, micro: [rows_each, columns_each], slices, .. } = self;
-        let [down_lanes, across_lanes] = self.lanes();
+        let Self { size, terms, micro, slices, .. } = self;
         // A CPU adapter, which only tests give this tile to, takes seconds to compile long code.
         let unroll = if limits.software { 2 } else { *terms };
-        context! { size, turn => terms, rows_each, columns_each, slices, unroll, down_lanes, across_lanes }
+        context! { size, turn => terms, micro, slices, unroll, lanes => self.lanes() }
     }
 
     /// The choice in words.
     pub(super) fn why(&self) -> String {
-        let Self { size, terms, micro: [rows, columns], slices, .. } = self;
-        let [down, across] = self.lanes();
+        let (Self { size, terms, micro, slices, .. }, lanes) = (self, self.lanes());
         let sliced = if *slices > 1 { format!(", {slices} slices of the terms") } else { String::new() };
         format!(
-            "workgroup tile {size}x{size}, {terms} terms a turn, workgroup {down}x{across} of {rows}x{columns}{sliced}"
+            "workgroup tile {size}x{size}, {terms} terms a turn, workgroup {lanes}x{lanes} of {micro}x{micro}{sliced}"
         )
     }
 }
@@ -145,8 +143,7 @@ mod tests {
             // Large.
             ([1, 4096, 4096, 4096], Some((128, 1))),
             ([1, 2048, 4096, 16], Some((128, 1))),
-            ([1, 2048, 2048, 1024], Some((128, 1))),
-            ([1, 1920, 2048, 1024], Some((64, 1))),
+            ([1, 2048, 2048, 1024], Some((64, 1))),
             // Too few blocks for larger tiles.
             ([1, 1024, 1024, 1024], Some((64, 2))),
             ([1, 1024, 512, 512], Some((64, 2))),
