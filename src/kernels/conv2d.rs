@@ -188,7 +188,8 @@ fn implicit(
         zeros: false,
     };
     let terms_of_a_pixel = (terms * taps).div_ceil(count);
-    let extent = Extent { batch: groups * count, rows, columns, terms: terms_of_a_pixel, eight: false };
+    let (batch, terms) = (groups * count, terms_of_a_pixel);
+    let extent = Extent { batch, rows, columns, terms, cut: false, eight: false };
     let shared = WorkgroupTile::choose(extent, limits);
     let fits = weight.bytes() <= limits.max_binding_bytes && shared.is_none();
     let uses = if fits { rows * taps } else { 0 };
@@ -287,7 +288,7 @@ fn backward_weight_implicit(g: &ConvGeometry, weight: &Shape, limits: &Limits) -
     let runs_of_pixels = (g.n * g.oh * g.ow).div_ceil(LEAST_PIXELS);
     let batch = groups * runs_of_pixels;
     let (columns, terms) = (channels * taps, LEAST_PIXELS.min(g.n * g.oh * g.ow));
-    let extent = Extent { batch, rows, columns, terms, eight: false };
+    let extent = Extent { batch, rows, columns, terms, cut: true, eight: false };
     if let Some(tile) = WorkgroupTile::choose(extent, limits) {
         return backward_weight_shared(g, &tile, weight, limits);
     }

@@ -41,7 +41,7 @@ impl Method {
     fn choose(options: &MatMul, geometry: &MatMulGeometry, limits: &Limits) -> Self {
         let MatMulGeometry { ref batch, m, k, n } = *geometry;
         let (batch, eight) = (batch.elements(), options.trans_b || n % 8 == 0);
-        let extent = Extent { batch, rows: m, columns: n, terms: k, eight };
+        let extent = Extent { batch, rows: m, columns: n, terms: k, cut: false, eight };
         match WorkgroupTile::choose(extent, limits) {
             Some(tile) => Self::shared(options, geometry, &tile, limits),
             None => Self::alone(options, geometry, &Tile::choose(extent, limits)),

@@ -31,6 +31,8 @@ pub(super) struct Extent {
     pub(super) rows: usize,
     pub(super) columns: usize,
     pub(super) terms: usize,
+    /// Whether the sums are of runs of terms, as short as is best for the tile.
+    pub(super) cut: bool,
     /// Whether 8 columns, or 8 operands of columns, take fewer loads.
     pub(super) eight: bool,
 }
@@ -62,7 +64,7 @@ const PLAIN: [(usize, usize, f64); 4] = [(8, 4, 15.0), (4, 4, 9.0), (2, 4, 5.0),
 impl Tile {
     /// The tile that wastes least of a product.
     pub(super) fn choose(extent: Extent, limits: &Limits) -> Self {
-        let Extent { batch, rows, columns, terms, eight } = extent;
+        let Extent { batch, rows, columns, terms, eight, .. } = extent;
         let wide = limits.wide_loads;
         let shuffles = shuffles(limits);
         let (tm, tn, shuffle) = match limits.variant {
@@ -138,7 +140,8 @@ mod tests {
     fn eight_columns_where_they_are_one_load_of_much_work() {
         let cpu = Limits { subgroup_size: Some(8), software: true, wide_loads: true, ..Limits::default() };
         let tile = |[batch, rows, columns, terms]: [usize; 4], eight: bool, limits: &Limits| {
-            let Tile { tm, tn, .. } = Tile::choose(Extent { batch, rows, columns, terms, eight }, limits);
+            let extent = Extent { batch, rows, columns, terms, cut: false, eight };
+            let Tile { tm, tn, .. } = Tile::choose(extent, limits);
             (tm, tn)
         };
         let large = [1, 1024, 1024, 1024];

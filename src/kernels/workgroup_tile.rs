@@ -3,6 +3,7 @@
 use super::tile::{self, Extent};
 use super::{Limits, Variant};
 use minijinja::{Value, context};
+use std::ops::RangeInclusive;
 
 /// A square block of the result, computed by a square of invocations from operands in workgroup memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +34,13 @@ const TILES: [WorkgroupTile; 8] = [
     WorkgroupTile { size: 16, terms: 8, micro: 4, slices: 16, enough: 0 },
 ];
 
+/// The largest block, of which fewer are enough: as many as an H200 computes at the same time (products of 2048, 256
+/// blocks, take 0.84 of the time of 64x64; 392 blocks, one and a half times as many as there is room for, 1.08), or cut
+/// sums (weight gradients of 1x1 layers, 392 blocks, 0.75 to 0.81).
+const LARGE: usize = 128;
+const WAVE: RangeInclusive<usize> = 225..=264;
+const CUT: usize = 256;
+
 /// Rows or columns below which most of a block lies outside, and terms below which that is not worth it.
 const THIN: usize = 8;
 const SHORT: usize = 64;
@@ -41,7 +49,7 @@ impl WorkgroupTile {
     /// The tile for some products; `None` where register tiles do better. A CPU adapter's do: it has no workgroup
     /// memory of its own.
     pub(super) fn choose(extent: Extent, limits: &Limits) -> Option<Self> {
-        let Extent { batch, rows, columns, terms, .. } = extent;
+        let Extent { batch, rows, columns, terms, cut, .. } = extent;
         let fit = || TILES.into_iter().filter(|tile| tile.fits(limits));
         let forced = |variant| fit().find(|tile| tile.variant() == variant);
         match limits.variant {
@@ -56,7 +64,7 @@ impl WorkgroupTile {
         let smallest = fit().next_back()?;
         // A large tile may compute a quarter more numbers than the smallest does, outside the matrix.
         let lean = |tile: &Self| tile.padded(rows, columns) <= smallest.padded(rows, columns) / 4 * 5;
-        let enough = |tile: &Self| batch * tile.count(rows) * tile.count(columns) >= tile.enough;
+        let enough = |tile: &Self| tile.fill_a_gpu(batch * tile.count(rows) * tile.count(columns), cut);
         // Every slice has a turn.
         let long = |tile: &Self| tile.slices * tile.terms <= terms;
         let best = || fit().find(|tile| lean(tile) && long(tile) && enough(tile));
@@ -67,6 +75,12 @@ impl WorkgroupTile {
 
     fn variant(&self) -> Variant {
         Variant::Workgroup { size: self.size, slices: self.slices }
+    }
+
+    /// Whether that many blocks are enough, of sums that are cut as is best for them or not.
+    fn fill_a_gpu(&self, blocks: usize, cut: bool) -> bool {
+        let large = self.size == LARGE && (cut && blocks >= CUT || WAVE.contains(&blocks));
+        large || blocks >= self.enough
     }
 
     /// Tiles along rows or columns.
@@ -121,8 +135,16 @@ mod tests {
     use super::*;
 
     /// Size and slices.
-    fn chosen([batch, rows, columns, terms]: [usize; 4], limits: &Limits) -> Option<(usize, usize)> {
-        let extent = Extent { batch, rows, columns, terms, eight: false };
+    fn chosen(shape: [usize; 4], limits: &Limits) -> Option<(usize, usize)> {
+        chosen_of(shape, false, limits)
+    }
+
+    fn chosen_of(
+        [batch, rows, columns, terms]: [usize; 4],
+        cut: bool,
+        limits: &Limits,
+    ) -> Option<(usize, usize)> {
+        let extent = Extent { batch, rows, columns, terms, cut, eight: false };
         WorkgroupTile::choose(extent, limits).map(|tile| (tile.size, tile.slices))
     }
 
@@ -143,7 +165,9 @@ mod tests {
             // Large.
             ([1, 4096, 4096, 4096], Some((128, 1))),
             ([1, 2048, 4096, 16], Some((128, 1))),
-            ([1, 2048, 2048, 1024], Some((64, 1))),
+            ([1, 2048, 2048, 1024], Some((128, 1))),
+            ([1, 1664, 2048, 1024], Some((64, 1))),
+            ([1, 2176, 2048, 1024], Some((64, 1))),
             // Too few blocks for larger tiles.
             ([1, 1024, 1024, 1024], Some((64, 2))),
             ([1, 1024, 512, 512], Some((64, 2))),
@@ -165,6 +189,8 @@ mod tests {
         ] {
             assert_eq!(chosen(shape, &gpu()), tile, "{shape:?}");
         }
+        let cut = |batch: usize| chosen_of([batch, 512, 128, 512], true, &gpu());
+        assert_eq!((cut(98), cut(50)), (Some((128, 1)), Some((64, 1))), "sums that are cut");
         let without = Limits { subgroup_size: None, ..gpu() };
         assert_eq!(chosen([1, 4096, 4096, 4096], &without), Some((128, 1)), "no subgroups");
     }
