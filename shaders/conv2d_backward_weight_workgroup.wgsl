@@ -97,7 +97,7 @@ fn finish(z: u32, row: u32, column: u32, sum: vec4<f32>) {
   }
 }
 
-@compute @workgroup_size({{ lanes }}, {{ lanes }}, {{ slices }})
+@compute @workgroup_size({{ across_lanes }}, {{ down_lanes }}, {{ slices }})
 fn conv2d_backward_weight_workgroup(
   @builtin(workgroup_id) workgroup: vec3<u32>,
   @builtin(local_invocation_id) lane: vec3<u32>,

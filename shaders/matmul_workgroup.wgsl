@@ -37,7 +37,7 @@ fn four_of_{{ name }}(place: Place, k: u32) -> vec4<f32> {
 {% endfor %}
 fn finish(z: u32, row: u32, column: u32, sum: vec4<f32>) { store(z, row, column, sum + bias_of(column)); }
 
-@compute @workgroup_size({{ lanes }}, {{ lanes }}, {{ slices }})
+@compute @workgroup_size({{ across_lanes }}, {{ down_lanes }}, {{ slices }})
 fn matmul_workgroup(
   @builtin(workgroup_id) workgroup: vec3<u32>,
   @builtin(local_invocation_id) lane: vec3<u32>,

@@ -1,8 +1,9 @@
-  // A block of {{ size }} x {{ size }} sums of K products, {{ micro }} x {{ micro }} of them an invocation. A turn copies {{ turn }} terms of the block's
+  // A block of {{ size }} x {{ size }} sums of K products, {{ rows_each }} x {{ columns_each }} of them an invocation. A turn copies {{ turn }} terms of the block's
   // rows and columns to workgroup memory, so that what is loaded once from device memory is used {{ size }} times; while
   // they are multiplied the next ones are on their way to registers (Nath, Tomov and Dongarra, "An Improved MAGMA GEMM
-  // for Fermi GPUs", 2010). The fours of an invocation lie {{ lanes }} apart, so that neighbours read neighbours; invocations
-  // are numbered in a zigzag of 2 x 2, so that two or four neighbours read the same four at once.
+  // for Fermi GPUs", 2010). The fours of an invocation lie apart by those of all others along the side, so that
+  // neighbours read neighbours; invocations are numbered in a zigzag of 2 x 2, so that two or four neighbours read the
+  // same four at once.
   {% if slices > 1 %}
   // {{ slices }} slices of the workgroup take turns at the terms, so that few blocks are still many invocations; their sums
   // are added in order at the end, in the memory that held the terms.
@@ -13,8 +14,10 @@
   // (finish). {{ "Neighbouring invocations load terms of a that lie side by side" if along_a else "Neighbouring invocations load rows of a that lie side by side" }}, and {{ "terms" if along_b else "columns" }} of b.
   {# Fours that an invocation copies a turn, and that it multiplies. #}
   {% set fours = size // 4 %}
-  {% set copies = fours * turn // (lanes * lanes) %}
-  {% set parts = micro // 4 %}
+  {% set invocations = across_lanes * down_lanes %}
+  {% set copies = fours * turn // invocations %}
+  {% set row_fours = rows_each // 4 %}
+  {% set parts = columns_each // 4 %}
   {% set half = turn * (fours + 1) %}
   let group = flat_group(workgroup);
   if (group >= {{ groups }}u) { return; }
@@ -22,7 +25,7 @@
   let first_a = (group / TILES_N) % TILES_M * SIZE;
   let first_b = group % TILES_N * SIZE;
   {% if slices > 1 %}
-  let item = index % {{ lanes * lanes }}u;
+  let item = index % {{ invocations }}u;
   let first_term = lane.z * TURN;
   let slice = lane.z * {{ 2 * half }}u;
   {% else %}
@@ -30,11 +33,11 @@
   let first_term = 0u;
   let slice = 0u;
   {% endif %}
-  {% if lanes >= 8 %}
+  {% if across_lanes >= 8 %}
   // 32 invocations are a block of 8 x 4.
   let near = item % 32u;
-  let across = item / 32u % {{ lanes // 8 }}u * 8u + ((near & 1u) | ((near >> 1u) & 2u) | ((near >> 2u) & 4u));
-  let down = item / 32u / {{ lanes // 8 }}u * 4u + (((near >> 1u) & 1u) | ((near >> 2u) & 2u));
+  let across = item / 32u % {{ across_lanes // 8 }}u * 8u + ((near & 1u) | ((near >> 1u) & 2u) | ((near >> 2u) & 4u));
+  let down = item / 32u / {{ across_lanes // 8 }}u * 4u + (((near >> 1u) & 1u) | ((near >> 2u) & 2u));
   {% else %}
   let across = (item & 1u) | ((item >> 1u) & 2u);
   let down = ((item >> 1u) & 1u) | ((item >> 2u) & 2u);
@@ -42,7 +45,7 @@
   {% for name, along_terms, whole in [("a", along_a, whole_a), ("b", along_b, whole_b)] %}
   {% set from = "slice" ~ (" + HALF" if name == "b") %}
   {% for c in range(copies) %}
-  {% set item = "(item + " ~ c * lanes * lanes ~ "u)" %}
+  {% set item = "(item + " ~ c * invocations ~ "u)" %}
   {% if whole %}
   let term_{{ name }}{{ c }} = {{ item }} % {{ turn // 4 }}u * 4u;
   let line_{{ name }}{{ c }} = {{ item }} / {{ turn // 4 }}u;
@@ -57,7 +60,7 @@
   var next_{{ name }}{{ c }} = four_of_{{ name }}(place_{{ name }}{{ c }}, first_term + term_{{ name }}{{ c }});
   {% endfor %}
   {% endfor %}
-  {% for i in range(micro) %}
+  {% for i in range(rows_each) %}
   {% for p in range(parts) %}
   var s{{ i }}_{{ p }} = vec4<f32>();
   {% endfor %}
@@ -89,11 +92,13 @@
     {% set from = ("first + " if unroll < turn) ~ "slice" %}
     {% for t in range(unroll) %}
     {
-      {% for p in range(parts) %}
-      let a{{ p }} = block[{{ from }} + {{ t * (fours + 1) + p * lanes }}u + down];
-      let b{{ p }} = block[{{ from }} + {{ half + t * (fours + 1) + p * lanes }}u + across];
+      {% for p in range(row_fours) %}
+      let a{{ p }} = block[{{ from }} + {{ t * (fours + 1) + p * down_lanes }}u + down];
       {% endfor %}
-      {% for i in range(micro) %}
+      {% for p in range(parts) %}
+      let b{{ p }} = block[{{ from }} + {{ half + t * (fours + 1) + p * across_lanes }}u + across];
+      {% endfor %}
+      {% for i in range(rows_each) %}
       {% for p in range(parts) %}
       s{{ i }}_{{ p }} = fma(vec4<f32>(a{{ i // 4 }}[{{ i % 4 }}]), b{{ p }}, s{{ i }}_{{ p }});
       {% endfor %}
@@ -107,13 +112,13 @@
   }
   {% if slices > 1 %}
   {# Rows of an invocation whose sums fit the memory of a slice. #}
-  {% set some = 2 * half // (lanes * lanes * parts) %}
-  {% for first in range(0, micro, some) %}
-  {% set these = range(first, [first + some, micro] | min) %}
+  {% set some = 2 * half // (invocations * parts) %}
+  {% for first in range(0, rows_each, some) %}
+  {% set these = range(first, [first + some, rows_each] | min) %}
   if (lane.z > 0u) {
     {% for i in these %}
     {% for p in range(parts) %}
-    block[slice + {{ ((i - first) * parts + p) * lanes * lanes }}u + item] = s{{ i }}_{{ p }};
+    block[slice + {{ ((i - first) * parts + p) * invocations }}u + item] = s{{ i }}_{{ p }};
     {% endfor %}
     {% endfor %}
   }
@@ -122,7 +127,7 @@
     for (var other = {{ 2 * half }}u; other < {{ 2 * half * slices }}u; other += {{ 2 * half }}u) {
       {% for i in these %}
       {% for p in range(parts) %}
-      s{{ i }}_{{ p }} += block[other + {{ ((i - first) * parts + p) * lanes * lanes }}u + item];
+      s{{ i }}_{{ p }} += block[other + {{ ((i - first) * parts + p) * invocations }}u + item];
       {% endfor %}
       {% endfor %}
     }
@@ -134,8 +139,8 @@
   if (lane.z > 0u) { return; }
   {% endif %}
   {% for p in range(parts) %}
-  let column{{ p }} = first_b + (across + {{ p * lanes }}u) * 4u;
-  {% for i in range(micro) %}
-  finish(z, first_a + (down + {{ i // 4 * lanes }}u) * 4u + {{ i % 4 }}u, column{{ p }}, s{{ i }}_{{ p }});
+  let column{{ p }} = first_b + (across + {{ p * across_lanes }}u) * 4u;
+  {% for i in range(rows_each) %}
+  finish(z, first_a + (down + {{ i // 4 * down_lanes }}u) * 4u + {{ i % 4 }}u, column{{ p }}, s{{ i }}_{{ p }});
   {% endfor %}
   {% endfor %}

@@ -187,10 +187,9 @@ fn implicit(
         strides: [group_stride, 1, row_stride, term_stride],
         zeros: false,
     };
-    let terms_of_a_pixel = (terms * taps).div_ceil(count);
-    let (batch, terms) = (groups * count, terms_of_a_pixel);
-    let extent = Extent { batch, rows, columns, terms, cut: false, eight: false };
-    let shared = WorkgroupTile::choose(extent, limits);
+    let (batch, of_a_pixel) = (groups * count, (terms * taps).div_ceil(count));
+    let extent = Extent { batch, rows, columns, terms: of_a_pixel, cut: false, eight: false };
+    let shared = WorkgroupTile::choose(extent, limits).map(|t| if backward { t.square(limits) } else { t });
     let fits = weight.bytes() <= limits.max_binding_bytes && shared.is_none();
     let uses = if fits { rows * taps } else { 0 };
     let (from, to) = ((Operand::Input(0), source), (Operand::Output(0), target));
