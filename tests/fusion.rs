@@ -2,7 +2,7 @@
 //! that the bits must agree.
 
 use wgrad::kernels::Limits;
-use wgrad::ops::{Conv2d, Init, MaxPool2d};
+use wgrad::ops::{Conv2d, Init, MaxPool2d, Op};
 use wgrad::optim::{Optimizer, Sgd};
 use wgrad::plan::plan;
 use wgrad::random::Rng;
@@ -35,7 +35,7 @@ fn pooled(graph: &Graph, side: usize) -> Result<Vec<Tensor>> {
     Ok(outputs)
 }
 
-const CHAINS: [Chain; 13] = [
+const CHAINS: [Chain; 18] = [
     Chain {
         name: "conv2d, relu, vec4",
         fused: "fused with relu",
@@ -121,6 +121,57 @@ const CHAINS: [Chain; 13] = [
             let left = g.input("left", [10])?;
             let chain = a.mul(&b)?.sub(&a)?.reshape([3, 4, 10])?.relu()?;
             Ok(vec![chain.sum(&[0, 1], false)?.add(&left)?])
+        },
+    },
+    Chain {
+        name: "a sum of columns, of a difference either way",
+        fused: "fused with sub, fused with mul",
+        outputs: |g| {
+            let (a, b) = (g.input("a", [9, 40])?, g.input("b", [9, 40])?);
+            let left = g.input("left", [40])?;
+            // The chain is the other operand.
+            Ok(vec![b.sub(&a.relu()?)?.sum(&[0], false)?.mul(&left)?])
+        },
+    },
+    Chain {
+        name: "a sum of columns in parts",
+        fused: "partial sums, in order, fused with sub, fused with mul",
+        outputs: |g| {
+            let (a, b) = (g.input("a", [300, 40])?, g.input("b", [300, 40])?);
+            let (left, right) = (g.input("left", [40])?, g.input("right", [40])?);
+            Ok(vec![left.sub(&a.mul(&b)?.sum(&[0], false)?)?.mul(&right)?])
+        },
+    },
+    Chain {
+        name: "a sum in parts, an odd number of them",
+        fused: "partial sums, in order, fused with sub, fused with mul",
+        outputs: |g| {
+            let (a, b) = (g.input("a", [3, 9001])?, g.input("b", [3, 9001])?);
+            let (left, right) = (g.input("left", [3])?, g.input("right", [3])?);
+            Ok(vec![left.sub(&a.mul(&b)?.sum(&[1], false)?)?.mul(&right)?])
+        },
+    },
+    Chain {
+        name: "the gradient of what was broadcast before relu, a part of the error",
+        fused: "1 parts, fused with relu_backward, fused with add",
+        outputs: |g| {
+            let b = g.input("b", [5, 1])?;
+            let y = b.broadcast_to([5, 33])?.relu()?;
+            // A view: it begins inside the error.
+            let error = g.input("error", [512, 33])?.narrow(0, 256, 5)?;
+            let left = g.input("left", [320, 1])?.narrow(0, 256, 5)?;
+            Ok(vec![y.gradients_from(&error, &[&b])?.remove(0).add(&left)?])
+        },
+    },
+    Chain {
+        name: "sums over no dimension, of a number too",
+        fused: "fused with mul",
+        outputs: |g| {
+            let (a, b) = (g.input("a", [3, 37])?, g.input("b", [3, 37])?);
+            let nothing = || Op::Sum { dims: Vec::new() };
+            let mut outputs = g.apply(nothing(), &[&a.mul(&b)?])?;
+            outputs.extend(g.apply(nothing(), &[&g.scalar(3.0)?])?);
+            Ok(outputs)
         },
     },
     Chain {

@@ -80,7 +80,7 @@ const MORE: [&str; 21] = [
     "conv2d input=2x40x11x12 weight=40x1x3x3 bias padding=1 groups=40",
     "conv2d input=3x16x9x14 weight=16x1x5x5 bias padding=2,1,3,2 groups=16",
     "conv2d input=3x20x13x9 weight=20x1x3x4 padding=2 dilation=2x1 groups=20",
-    "sum input=2x300x57 dims=1 products",
+    "sum input=2x300x57 dims=0,2 products",
     "sum input=8x16x7x8 dims=0,2,3 keepdim products",
     "sum input=28x32x64 dims=0,1 products",
     "sum input=5x32 dims=0 products",

@@ -284,11 +284,11 @@ fn backward_weight_implicit(g: &ConvGeometry, weight: &Shape, limits: &Limits) -
     let (groups, taps) = (g.options.groups, g.r * g.s);
     let (rows, channels) = (g.k / groups, g.c / groups);
     // Split among enough workgroups, the terms are as good as rows.
-    let runs_of_pixels = (g.n * g.oh * g.ow).div_ceil(LEAST_PIXELS);
-    let batch = groups * runs_of_pixels;
-    let (columns, terms) = (channels * taps, LEAST_PIXELS.min(g.n * g.oh * g.ow));
-    let extent = Extent { batch, rows, columns, terms, cut: true, eight: false };
-    if let Some(tile) = WorkgroupTile::choose(extent, limits) {
+    let pixels = g.n * g.oh * g.ow;
+    let (columns, terms) = (channels * taps, LEAST_PIXELS.min(pixels));
+    let extent =
+        |runs: usize| Extent { batch: groups * runs, rows, columns, terms, cut: runs > 1, eight: false };
+    if let Some(tile) = WorkgroupTile::choose(extent((pixels / LEAST_PIXELS).max(1)), limits) {
         return backward_weight_shared(g, &tile, weight, limits);
     }
     let (grad, input) = ([g.k, g.oh, g.ow], [g.c, g.h, g.w]);
@@ -297,7 +297,8 @@ fn backward_weight_implicit(g: &ConvGeometry, weight: &Shape, limits: &Limits) -
     // Four columns are four channels of a tap where channels come last.
     let columns = if packed { taps * channels.next_multiple_of(4) } else { channels * taps };
     let even = packed && channels.div_ceil(4).is_multiple_of(2);
-    let tile = Tile::choose(Extent { columns, eight: even, ..extent }, limits);
+    let in_runs = extent(pixels.div_ceil(LEAST_PIXELS));
+    let tile = Tile::choose(Extent { columns, eight: even, ..in_runs }, limits);
     // Eight channels of a tap are one load.
     let eight = even && tile.eight();
     let (tiles_m, tiles_n) = (tile.tiles_m(rows), tile.tiles_n(columns));

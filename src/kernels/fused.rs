@@ -145,12 +145,7 @@ pub struct Fused {
 impl Fused {
     /// Whether there is nothing to apply.
     pub fn is_empty(&self) -> bool {
-        self.operations() == 0
-    }
-
-    /// How many functions there are.
-    pub fn operations(&self) -> usize {
-        self.loads.0.len() + self.stores.0.len()
+        self.loads.0.is_empty() && self.stores.0.is_empty()
     }
 
     /// What both read, to be bound behind a kernel's own bindings; `like` cuts the range of what is loaded.
@@ -179,13 +174,13 @@ impl Fused {
         Self { loads: self.loads.clone(), stores: Chain::default() }
     }
 
-    /// How many inputs it reads besides the op's own.
-    pub(super) fn operands(&self) -> usize {
+    /// The inputs it reads besides the op's own, each once.
+    pub(super) fn operands(&self) -> Vec<usize> {
         let mut operands = self.loads.operands();
         operands.extend(self.stores.operands());
         operands.sort_unstable();
         operands.dedup();
-        operands.len()
+        operands
     }
 }
 

@@ -308,9 +308,12 @@ pub fn takes_epilogue(op: &Op, inputs: &[&TensorType]) -> bool {
     }
 }
 
-/// Whether the kernels of an op can apply a [`Chain`] to what they load: where they load each element once.
-pub fn takes_prologue(op: &Op) -> bool {
-    matches!(op, Op::Sum { .. })
+/// Whether the kernels of an op can apply a [`Chain`] to what they load: where they load each element once, and neighbours
+/// together.
+pub fn takes_prologue(op: &Op, input: &TensorType) -> bool {
+    let Op::Sum { dims } = op else { return false };
+    let inner = input.shape.len().checked_sub(1);
+    inner.is_some_and(|last| dims.contains(&last)) || dims.iter().enumerate().all(|(i, &dim)| i == dim)
 }
 
 /// The kernels of one node and of the element-wise functions fused with it, whose other operands follow the
@@ -326,6 +329,12 @@ pub fn lower(
     outputs: &[&TensorType],
     limits: &Limits,
 ) -> Result<Lowering, Refusal> {
+    let applied = |here: bool, chain: &Chain| {
+        let expected = || format!("nothing fused with {} but what its kernels apply", op.name());
+        Mismatch::check(here || chain.0.is_empty(), expected(), chain.why())
+    };
+    applied(inputs.first().is_some_and(|input| takes_prologue(op, input)), &fused.loads)?;
+    applied(takes_epilogue(op, inputs), &fused.stores)?;
     let usual = lower_once(op, fused, inputs, outputs, limits)?;
     broken::avoid(usual, op, fused, inputs, outputs, limits)
 }
@@ -359,7 +368,7 @@ fn lower_once(
     outputs: &[&TensorType],
     limits: &Limits,
 ) -> Result<Lowering, Refusal> {
-    let own = &inputs[..inputs.len().saturating_sub(fused.operands())];
+    let own = &inputs[..inputs.len().saturating_sub(fused.operands().len())];
     if limits.variant.is_none()
         && let Some(variant) = limits.tuned.variant(op, own, limits)
     {

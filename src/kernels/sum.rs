@@ -99,16 +99,17 @@ pub(super) fn forward(
     let shape = &inputs[0].shape;
     let count = outputs[0].shape.elements();
     // A tensor larger than a binding is split along its first dimension, which must then be summed.
-    let row = shape[1..].iter().product::<usize>() as u64 * 4;
+    let lines = shape.first().copied().unwrap_or(1);
+    let row = shape.iter().skip(1).product::<usize>() as u64 * 4;
     let splittable = dims.first() == Some(&0);
     let runs =
-        if splittable { chunks(shape[0], &[(Operand::Input(0), row)], limits)? } else { vec![(0, shape[0])] };
+        if splittable { chunks(lines, &[(Operand::Input(0), row)], limits)? } else { vec![(0, lines)] };
     let mut lowering = Lowering::default();
     let mut first_part = 0;
     let whole = runs.len() == 1;
     for (first, rows) in runs {
         let mut run = shape.to_vec();
-        run[0] = rows;
+        run.first_mut().into_iter().for_each(|lines| *lines = rows);
         let run = Shape::from(run);
         let (outputs, kept) = axes(&run, |d| !dims.contains(&d));
         let (terms, summed) = axes(&run, |d| dims.contains(&d));

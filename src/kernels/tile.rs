@@ -31,7 +31,7 @@ pub(super) struct Extent {
     pub(super) rows: usize,
     pub(super) columns: usize,
     pub(super) terms: usize,
-    /// Whether the sums are of runs of terms, as short as is best for the tile.
+    /// Whether the sums are of runs of terms, of which there are `batch` or fewer.
     pub(super) cut: bool,
     /// Whether 8 columns, or 8 operands of columns, take fewer loads.
     pub(super) eight: bool,

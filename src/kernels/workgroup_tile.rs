@@ -5,7 +5,7 @@ use super::{Limits, Variant};
 use minijinja::{Value, context};
 use std::ops::RangeInclusive;
 
-/// A square block of the result, computed by a square of invocations from operands in workgroup memory.
+/// A square block of the result, computed by a rectangle of invocations from operands in workgroup memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct WorkgroupTile {
     /// Rows and columns of the block.

@@ -8,13 +8,14 @@
 //! shapes are alike.
 
 use crate::graph::{GraphData, Node, NodeId, ValueId};
-use crate::kernels::{ChainStep, Fused, takes_epilogue, takes_prologue};
+use crate::kernels::{self, ChainStep, Fused, takes_epilogue};
 use crate::ops::Op;
 use crate::tensor::TensorType;
 
-/// Other operands a group may read: with a convolution's own four bindings this stays within what every
-/// adapter allows.
-const MOST_OPERANDS: usize = 3;
+/// Bindings of a group, which every adapter has.
+const MOST_BINDINGS: usize = 7;
+/// A kernel's own bindings at most: a convolution's. A sum has half as many.
+const OWN_BINDINGS: usize = 4;
 
 /// Nodes that one kernel computes.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,8 +27,8 @@ pub(super) struct Group {
     pub(super) base: usize,
     /// What is applied.
     pub(super) fused: Fused,
-    /// What the lowered op reads, or what of its first input is computed from, then the other operands of what is
-    /// applied.
+    /// What the lowered op reads, then the other operands of what is applied to its output. Of an op that applies
+    /// something to what it loads, first what that is computed from.
     pub(super) inputs: Vec<ValueId>,
     /// What is stored.
     pub(super) outputs: Vec<ValueId>,
@@ -37,6 +38,16 @@ impl Group {
     fn new(id: NodeId, node: &Node) -> Self {
         let (inputs, outputs) = (node.inputs.clone(), node.outputs.clone());
         Self { nodes: vec![id], base: 0, fused: Fused::default(), inputs, outputs }
+    }
+
+    /// Where it runs: at its last node, but a sum as early as it can, since what it reads may be large.
+    fn place(&self, graph: &GraphData) -> (Option<NodeId>, u8) {
+        if !takes_prologue(self.node(graph), graph) {
+            return (self.nodes.last().copied(), 0);
+        }
+        let base = self.nodes.get(self.base).copied();
+        let inputs = self.inputs.iter().map(|&value| graph.values[value].node).max();
+        if inputs > base { (inputs, 2) } else { (base, 1) }
     }
 
     /// The node whose op is lowered.
@@ -68,9 +79,12 @@ pub(super) fn fuse(graph: &GraphData, outputs: &[ValueId], needed: &[bool]) -> (
         let joined = candidates(node, graph).into_iter().find_map(|(through, other)| {
             let (source, reshapes) = behind_reshapes(node.inputs[through], graph);
             let group = group_of[graph.values[source].node]?;
+            if takes_prologue(node, graph) && !may_wait(&groups[group], id, graph) {
+                return None;
+            }
             let between = reshapes.iter().map(|&id| graph.nodes[id].inputs[0]);
             let stored = between.chain([node.inputs[through]]).find(|&value| readers[value] > 1);
-            let refused = refusal(&groups[group], node, stored, other, graph);
+            let refused = refusal(&groups[group], stored, other.map(|i| node.inputs[i]), graph);
             why.extend(refused.clone());
             refused.is_none().then_some((group, reshapes, other))
         });
@@ -99,7 +113,7 @@ pub(super) fn fuse(graph: &GraphData, outputs: &[ValueId], needed: &[bool]) -> (
     unfused
         .retain(|&(id, _)| group_of[id].is_some_and(|group| groups[group].nodes[groups[group].base] == id));
     groups.retain(|group| !group.nodes.is_empty());
-    groups.sort_by_key(|group| group.nodes.last().copied());
+    groups.sort_by_key(|group| group.place(graph));
     (groups, unfused.into_iter().map(|(_, unfused)| unfused).collect())
 }
 
@@ -122,7 +136,7 @@ pub(super) fn readers(graph: &GraphData, outputs: &[ValueId], needed: &[bool]) -
 /// The inputs through which a node could join a group, each with its other operand.
 fn candidates(node: &Node, graph: &GraphData) -> Vec<(usize, Option<usize>)> {
     let same_shape = || graph.ty(node.inputs[0]) == graph.ty(node.inputs[1]);
-    if matches!(node.op, Op::Unary(_)) || takes_prologue(&node.op) {
+    if matches!(node.op, Op::Unary(_)) || takes_prologue(node, graph) {
         vec![(0, None)]
     } else if let Op::UnaryBackward(_) = node.op {
         vec![(0, Some(1))]
@@ -144,37 +158,59 @@ fn behind_reshapes(mut value: ValueId, graph: &GraphData) -> (ValueId, Vec<NodeI
     (value, reshapes)
 }
 
-/// Why the kernel of `group` cannot apply one more function to its output, of which `stored` has other readers, or why
-/// the kernel of `node` cannot apply the group's as it loads; `None` where it can.
+/// Whether the kernel of a node loads each element once and in order, so that it can apply functions to them.
+fn takes_prologue(node: &Node, graph: &GraphData) -> bool {
+    node.inputs.first().is_some_and(|&value| kernels::takes_prologue(&node.op, graph.ty(value)))
+}
+
+/// Whether a chain of element-wise functions can run where this node does: no state that it reads is updated before,
+/// which would have to be saved.
+fn may_wait(chain: &Group, id: NodeId, graph: &GraphData) -> bool {
+    let between = chain.nodes.last().map_or(0..0, |&last| last..id);
+    let updated = |&(state, new): &(ValueId, ValueId)| {
+        chain.inputs.contains(&state) && between.contains(&graph.values[new].node)
+    };
+    is_elementwise(chain.node(graph)) && !graph.updates.iter().any(updated)
+}
+
+/// Why the kernel of `group` cannot apply one more function to its output, of which `stored` has other readers, with
+/// another operand if there is one; `None` where it can.
 fn refusal(
     group: &Group,
-    node: &Node,
     stored: Option<ValueId>,
-    other: Option<usize>,
+    other: Option<ValueId>,
     graph: &GraphData,
 ) -> Option<String> {
     let base = group.node(graph);
     let types: Vec<&TensorType> = base.inputs.iter().map(|&v| graph.ty(v)).collect();
+    let sum = takes_prologue(base, graph);
+    let most = MOST_BINDINGS - if sum { OWN_BINDINGS / 2 } else { OWN_BINDINGS };
     let operands = group.inputs.len() - base.inputs.len() + usize::from(other.is_some());
+    // What a sum reads may be large, and would have to be kept.
+    let later = |value: ValueId| {
+        graph.producer(value).op.leaf_name().is_none()
+            && !matches!(graph.producer(value).op, Op::Constant { .. })
+            && graph.values[value].node > group.nodes[group.base]
+    };
     if !takes_epilogue(&base.op, &types) {
         Some(match base.op {
             Op::Input { .. } | Op::State { .. } | Op::Constant { .. } => "it reads memory only".to_owned(),
             _ => format!("{} stores its output as it is", base.op.name()),
         })
-    } else if takes_prologue(&node.op) && !is_elementwise(base) {
-        Some(format!("{} is no chain of element-wise functions", base.op.name()))
     } else if let Some(stored) = stored {
         Some(format!("the output of {} is needed elsewhere too", graph.producer(stored).op.name()))
+    } else if sum && other.is_some_and(later) {
+        Some(format!("{} would wait for another operand", base.op.name()))
     } else {
-        (other.is_some() && operands > MOST_OPERANDS)
-            .then(|| format!("{} reads {MOST_OPERANDS} other operands", base.op.name()))
+        (other.is_some() && operands > most)
+            .then(|| format!("{} reads {most} other operands", base.op.name()))
     }
 }
 
 /// Makes a node part of a group: its function one more of the epilogue, or the node what the group is lowered to.
 fn join(group: &mut Group, id: NodeId, other: Option<usize>, graph: &GraphData) {
     let node = &graph.nodes[id];
-    if takes_prologue(&node.op) {
+    if takes_prologue(node, graph) {
         let first = ChainStep::of(&group.node(graph).op);
         let stores = std::mem::take(&mut group.fused.stores.0);
         group.fused.loads.0.extend(first.into_iter().chain(stores));
@@ -192,7 +228,7 @@ fn join(group: &mut Group, id: NodeId, other: Option<usize>, graph: &GraphData) 
 mod tests {
     use super::*;
     use crate::graph::Tensor;
-    use crate::ops::Conv2d;
+    use crate::ops::{Conv2d, Init};
     use crate::{Graph, Result};
 
     /// The ops of each group, of a graph whose outputs are these.
@@ -271,8 +307,38 @@ mod tests {
         assert_eq!(groups(&[&of(&a)?, &of(&of(&b)?.reshape([2, 3])?)?]), ["sum", "sum", "reshape", "sum"]);
         let (y, _) = conv(&graph);
         assert_eq!(groups(&[&of(&y.relu()?)?]), ["conv2d+relu", "sum"], "no chain: a convolution");
+        let between = a.mul(&b)?.reshape([2, 2, 6])?.sum(&[1], false)?;
+        assert_eq!(groups(&[&between]), ["mul", "reshape", "sum"], "neighbours do not load neighbours");
         let stretched = a.add(&graph.input("row", [6])?)?;
         assert_eq!(groups(&[&of(&stretched)?]), ["add", "sum"], "broadcast");
+        Ok(())
+    }
+
+    #[test]
+    fn a_sum_waits_for_nothing() -> Result<()> {
+        let graph = Graph::new();
+        let a = graph.input("a", [4, 6])?;
+        let of = |t: &Tensor| t.sum(&[0], false);
+        let early = of(&a)?.sqrt()?;
+        let later = early.add(&of(&a.relu()?.tanh()?)?)?;
+        // What is added to the early sum is computed after it, and the other way round it is there.
+        assert_eq!(groups(&[&later]), ["sum+sqrt", "relu+tanh+sum+add"]);
+        let squares = of(&a.mul(&a)?)?;
+        let (other, half) = (of(&a)?, squares.scale(0.5)?);
+        assert_eq!(groups(&[&half, &other]), ["mul+sum+scale", "sum"], "not where the scale stood");
+        Ok(())
+    }
+
+    #[test]
+    fn a_chain_does_not_wait_where_its_state_is_updated() -> Result<()> {
+        let graph = Graph::new();
+        let state = graph.parameter("p", [4, 6], Init::Zeros)?;
+        let square = state.mul(&state)?;
+        let before = square.sum(&[0], false)?;
+        assert_eq!(groups(&[&before])[1..], ["mul+sum"]);
+        graph.assign(&state, &state.relu()?)?;
+        let after = square.sum(&[1], false)?;
+        assert_eq!(groups(&[&after])[1..], ["mul", "relu", "sum"]);
         Ok(())
     }
 

@@ -79,7 +79,7 @@ pub struct Dispatch {
     pub label: String,
     /// The variant and why it was chosen.
     pub why: String,
-    /// The element-wise nodes that it computes too; none for one that only prepares or gathers.
+    /// The element-wise nodes that it computes too.
     pub fused: Vec<String>,
     /// Its share of the op's floating-point operations; 0 for one that only prepares or gathers.
     pub flops: u64,
