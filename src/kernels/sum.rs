@@ -8,8 +8,10 @@ use crate::shape::Shape;
 use crate::tensor::TensorType;
 use minijinja::{Value, context};
 
-/// Terms one workgroup adds at most.
+/// Terms one workgroup adds at most, where there are not outputs enough for all cores.
 const LONGEST: usize = 8192;
+/// Outputs that are enough for a CPU adapter, whose cores are few and to which a second pass is one more launch.
+const MANY: usize = 16;
 
 /// Sizes, divisors and input strides of the dimensions that pass `keep`, neighbours joined where they can be.
 fn axes(shape: &Shape, keep: impl Fn(usize) -> bool) -> (usize, Vec<Value>) {
@@ -115,8 +117,10 @@ pub(super) fn forward(
         let (terms, summed) = axes(&run, |d| dims.contains(&d));
         // Four terms at a time where every run of neighbouring terms begins and ends at a multiple of 4.
         let vec4 = of_fours(&run, dims);
-        let terms = if vec4 { terms / 4 } else { terms };
-        let parts = terms.div_ceil(if vec4 { LONGEST / 4 } else { LONGEST });
+        let run_of = if vec4 { 4 } else { 1 };
+        let terms = terms / run_of;
+        let longest = if limits.software && outputs >= MANY { terms } else { LONGEST / run_of };
+        let parts = terms.div_ceil(longest);
         let lanes = lanes(terms.div_ceil(parts), limits);
         let tree: Vec<usize> = (0..lanes.ilog2()).rev().map(|b| 1 << b).collect();
         let single = whole && parts == 1;
