@@ -4,7 +4,9 @@
 use wgrad::Device;
 use wgrad::bench::train::{MODELS, ModelRun, Pass};
 use wgrad::exec::Counters;
-use wgrad::plan::{BufferKind, Life, Step, Work};
+use wgrad::graph::GraphData;
+use wgrad::kernels::Limits;
+use wgrad::plan::{BufferKind, Life, Plan, Step, Work, plan, plan_unfused};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/counters.csv");
 const UPDATE: &str = "UPDATE_COUNTERS=1 cargo test --test counters";
@@ -85,6 +87,29 @@ fn residual_blocks_take_little_more_memory_than_what_is_alive() {
                     device.describe()
                 );
             }
+        }
+    }
+}
+
+/// Fusion leaves out what would be written and read again, on CPU adapters and on GPUs.
+#[test]
+fn fused_training_moves_fewer_bytes_and_takes_no_more_memory() {
+    let best = Device::auto().expect("a device that opens");
+    for model in &MODELS {
+        let step =
+            ModelRun::new(&Device::cpu(), model, Pass::Step, model.batch).expect("a model that compiles");
+        let (graph, loss) = step.graph();
+        for limits in [Limits::default(), best.limits()] {
+            let of = |plan: fn(&GraphData, &[usize], &Limits) -> wgrad::Result<Plan>| {
+                graph.with(|data| plan(data, &[loss.id()], &limits)).expect(model.name)
+            };
+            let (fused, apart) = (of(plan), of(plan_unfused));
+            assert!(fused.fused > 0 && apart.fused == 0, "{}: {} fused", model.name, fused.fused);
+            assert!(fused.work().dispatches < apart.work().dispatches, "{}", model.name);
+            let (bytes, more) = (fused.bound_bytes(), apart.bound_bytes());
+            assert!(bytes < more, "{}: {bytes} bytes, {more} apart", model.name);
+            let (peak, higher) = (fused.memory.peak, apart.memory.peak);
+            assert!(peak <= higher, "{}: a peak of {peak} bytes, {higher} apart", model.name);
         }
     }
 }

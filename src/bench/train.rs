@@ -9,7 +9,7 @@ use crate::graph::{Graph, Tensor};
 use crate::nn::{self, Activation, AvgPool2d, Conv2d, Flatten, Linear, MaxPool2d, Module, Sequential};
 use crate::ops::{CrossEntropy, Op, Reduction, Role, Unary};
 use crate::optim::{Optimizer, Sgd};
-use crate::plan::Step;
+use crate::plan::{Plan, Step};
 use crate::random::Rng;
 use crate::tensor::HostTensor;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -378,10 +378,6 @@ fn footprint(
     step.result()?;
     let step_seconds = start.elapsed().as_secs_f64() / f64::from(steps);
     let plan = step.program.plan();
-    let bound = |s: &Step| match s {
-        Step::Dispatch(d) => d.bindings.iter().map(|b| b.bytes).sum(),
-        Step::Copy { bytes, .. } => 2 * bytes,
-    };
     Ok(Footprint {
         images: batch,
         step_seconds,
@@ -391,7 +387,7 @@ fn footprint(
         passes: counted.passes,
         dispatches: counted.dispatches,
         pipelines: plan.map_or(0, |p| p.kernels.len() as u64),
-        bound_bytes: plan.map_or(0, |p| p.steps.iter().map(bound).sum()),
+        bound_bytes: plan.map_or(0, Plan::bound_bytes),
         uploaded: counted.uploaded,
         peak_bytes: step.program.memory().peak,
     })

@@ -3,7 +3,7 @@
 use super::batch::batch;
 use super::common::merge;
 use super::fold::fold;
-use super::fuse::{Group, fuse};
+use super::fuse::{Group, Unfused, apart, fuse};
 use super::layout::lay_out;
 use super::memory::{Life, Rules, assign, padded};
 use super::rewrite::rewrite;
@@ -23,9 +23,24 @@ use std::collections::HashMap;
 /// # Errors
 /// When a tensor does not fit the device.
 pub fn plan(graph: &GraphData, outputs: &[ValueId], limits: &Limits) -> Result<Plan> {
+    planned(graph, outputs, limits, fuse)
+}
+
+/// As [`plan`], but every node has kernels of its own: what fusion is compared with.
+///
+/// # Errors
+/// When a tensor does not fit the device.
+pub fn plan_unfused(graph: &GraphData, outputs: &[ValueId], limits: &Limits) -> Result<Plan> {
+    planned(graph, outputs, limits, apart)
+}
+
+/// Groups of the needed nodes, and those that run on their own.
+type Fusion = fn(&GraphData, &[ValueId], &[bool]) -> (Vec<Group>, Vec<Unfused>);
+
+fn planned(graph: &GraphData, outputs: &[ValueId], limits: &Limits, fusion: Fusion) -> Result<Plan> {
     let graph = rewrite(&merge(&fold(graph), outputs), outputs);
     let graph = &lay_out(graph, outputs, limits);
-    let (groups, unfused) = fuse(graph, outputs, &graph.reachable(outputs));
+    let (groups, unfused) = fusion(graph, outputs, &graph.reachable(outputs));
     let groups = batch(graph, groups);
     let mut builder = Builder::new(graph, &groups, outputs, limits);
     for (turn, group) in groups.iter().enumerate() {

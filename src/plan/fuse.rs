@@ -117,6 +117,17 @@ pub(super) fn fuse(graph: &GraphData, outputs: &[ValueId], needed: &[bool]) -> (
     (groups, unfused.into_iter().map(|(_, unfused)| unfused).collect())
 }
 
+/// Each needed node alone, as if no kernel could apply another's function.
+pub(super) fn apart(graph: &GraphData, _outputs: &[ValueId], needed: &[bool]) -> (Vec<Group>, Vec<Unfused>) {
+    let nodes = graph.nodes.iter().enumerate().filter(|(id, _)| needed[*id]);
+    let alone = nodes.clone().filter(|(_, node)| is_elementwise(node)).map(|(_, node)| Unfused {
+        op: node.op.name(),
+        label: node.label.clone(),
+        why: "nothing is fused".to_owned(),
+    });
+    (nodes.clone().map(|(id, node)| Group::new(id, node)).collect(), alone.collect())
+}
+
 fn is_elementwise(node: &Node) -> bool {
     matches!(node.op, Op::Unary(_) | Op::UnaryBackward(_) | Op::Binary(_))
 }

@@ -14,7 +14,7 @@ mod rewrite;
 mod share;
 mod views;
 
-pub use build::plan;
+pub use build::{plan, plan_unfused};
 pub use fuse::Unfused;
 pub use memory::Life;
 
@@ -216,7 +216,22 @@ pub struct Work {
     pub allocated: u64,
 }
 
+impl Step {
+    /// Bytes of all that it reads and writes.
+    pub fn bound_bytes(&self) -> u64 {
+        match self {
+            Step::Dispatch(dispatch) => dispatch.bindings.iter().map(|b| b.bytes).sum(),
+            Step::Copy { bytes, .. } => 2 * bytes,
+        }
+    }
+}
+
 impl Plan {
+    /// Bytes of all that a run's steps read and write.
+    pub fn bound_bytes(&self) -> u64 {
+        self.steps.iter().map(Step::bound_bytes).sum()
+    }
+
     /// Bytes of the slots that are needed at each step.
     pub fn alive(&self) -> Vec<u64> {
         memory::alive(&self.lives, self.steps.len())
@@ -249,7 +264,7 @@ impl fmt::Display for Plan {
         for (number, step) in self.steps.iter().enumerate() {
             match step {
                 Step::Dispatch(d) => {
-                    let bytes: u64 = d.bindings.iter().map(|b| b.bytes).sum();
+                    let bytes = step.bound_bytes();
                     let buffers: Vec<_> = d
                         .bindings
                         .iter()

@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::Args;
 use std::path::PathBuf;
 use wgrad::bench::train::{MODELS, ModelRun, Pass, model};
-use wgrad::plan::{Dispatch, Plan, Step};
+use wgrad::plan::{Dispatch, Plan, Step, plan_unfused};
 
 /// `wgrad explain`.
 #[derive(Debug, Args)]
@@ -47,7 +47,9 @@ pub fn run(args: &ExplainArgs) -> anyhow::Result<()> {
     let alive = plan.alive();
     plan.steps.iter().enumerate().for_each(|(number, step)| line(number, step, plan));
     kernels(plan);
-    fusion(plan);
+    let (graph, result) = step.graph();
+    let apart = graph.with(|data| plan_unfused(data, &[result.id()], &device.limits()))?;
+    fusion(plan, &apart);
     memory(plan, &alive);
     if let Some(path) = &args.svg {
         let points = alive.iter().enumerate().map(|(step, &bytes)| (step as f64, mib(bytes))).collect();
@@ -70,7 +72,7 @@ fn line(number: usize, step: &Step, plan: &Plan) {
         Step::Dispatch(d) => {
             let Dispatch { op, label, grid: [x, y], why, fused, .. } = d;
             let kernel = plan.kernels[d.kernel].name;
-            let megabytes = d.bindings.iter().map(|b| b.bytes).sum::<u64>() as f64 / 1e6;
+            let megabytes = step.bound_bytes() as f64 / 1e6;
             let grid = if *y == 1 { x.to_string() } else { format!("{x}x{y}") };
             let flops = d.flops as f64 / 1e6;
             let colon = if label.is_empty() { "" } else { ": " };
@@ -94,7 +96,7 @@ fn kernels(plan: &Plan) {
     println!("\nkernels  {} to compile{how}", plan.kernels.len());
 }
 
-fn fusion(plan: &Plan) {
+fn fusion(plan: &Plan, apart: &Plan) {
     println!(
         "\nfusion   {} element-wise nodes run in the kernels of others, {} alone{}",
         plan.fused,
@@ -104,6 +106,15 @@ fn fusion(plan: &Plan) {
     for node in &plan.unfused {
         println!("         {:22} {}: {}", node.op, node.label, node.why);
     }
+    let sizes = |plan: &Plan| {
+        let (dispatches, moved) = (plan.work().dispatches, plan.bound_bytes() as f64 / 1e6);
+        format!(
+            "{dispatches} dispatches, {moved:.1} MB read and written, a peak of {:.1} MiB",
+            mib(plan.memory.peak)
+        )
+    };
+    println!("         fused: {}", sizes(plan));
+    println!("         apart: {}", sizes(apart));
 }
 
 /// The most of a step's memory is of these.
