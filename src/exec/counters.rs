@@ -46,6 +46,10 @@ counters! {
     copies,
     /// Pipelines compiled.
     pipelines,
+    /// Buffers made, also those that hold what is uploaded or read back.
+    buffers,
+    /// Bind groups made.
+    bind_groups,
     /// Bytes of device memory asked for, without staging memory.
     allocated,
     /// Bytes written from the host.

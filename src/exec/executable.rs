@@ -73,8 +73,11 @@ impl Executable {
     /// As [`Executable::run`], and for the CPU reference, which is not a device to measure.
     pub fn run_profiled(&mut self, inputs: &[(&Tensor, &HostTensor)]) -> Result<Profile> {
         self.write_inputs(inputs)?;
-        match &self.runner {
-            Runner::Gpu(program) => profile::run(program),
+        match &mut self.runner {
+            Runner::Gpu(program) => {
+                program.flush_inputs();
+                profile::run(program)
+            }
             Runner::Reference(_) => Err(Error::device("an adapter to measure", "the CPU reference")),
         }
     }
@@ -91,8 +94,9 @@ impl Executable {
         match &mut self.runner {
             Runner::Gpu(program) => {
                 for (name, (_, value)) in names.iter().zip(inputs) {
-                    if let Some(input) = program.plan.inputs.iter().find(|i| i.name == *name) {
-                        program.gpu.upload(&program.buffers[input.buffer], value.as_bytes());
+                    let known = program.plan.inputs.iter().find(|i| i.name == *name).map(|i| i.buffer);
+                    if let Some(input) = known {
+                        program.write_input(input, value.as_bytes())?;
                     } else if !self.graph.has_input(name) {
                         return Err(not_an_input(name));
                     }

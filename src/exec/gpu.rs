@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::kernels::{Broken, Kernel, Limits, Tuned};
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 
 /// Features that are used where the adapter has them.
@@ -52,6 +52,8 @@ pub(super) struct Gpu {
     pipelines: Mutex<HashMap<Kernel, wgpu::ComputePipeline>>,
     /// What the driver made of shaders in earlier processes.
     cache: OnceLock<PipelineCache>,
+    /// Buffers that results were read from, for the next ones.
+    readbacks: Mutex<Vec<wgpu::Buffer>>,
     pub(super) tally: Tally,
 }
 
@@ -84,7 +86,7 @@ impl Gpu {
                 let _ = on_lost.set(format!("the device was lost: {message}"));
             }
         });
-        let (pipelines, tally) = (Mutex::default(), Tally::default());
+        let (pipelines, readbacks, tally) = (Mutex::default(), Mutex::default(), Tally::default());
         let (tuned, broken, tell) = (Mutex::default(), Mutex::default(), OnceLock::new());
         let cache = OnceLock::new();
         Ok(Self {
@@ -100,6 +102,7 @@ impl Gpu {
             failure,
             pipelines,
             cache,
+            readbacks,
             tally,
         })
     }
@@ -158,6 +161,10 @@ impl Gpu {
         self.check()
     }
 
+    pub(super) fn readbacks(&self) -> MutexGuard<'_, Vec<wgpu::Buffer>> {
+        self.readbacks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Hands one command buffer to the queue.
     pub(super) fn submit(&self, encoder: wgpu::CommandEncoder) -> wgpu::SubmissionIndex {
         count(&self.tally.submits, 1);
@@ -168,15 +175,17 @@ impl Gpu {
         self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default())
     }
 
-    /// Writes to the start of a buffer before the next submission.
+    /// Writes to the start of a buffer before the next submission. The queue makes a buffer for what is on its way.
     pub(super) fn upload(&self, buffer: &wgpu::Buffer, bytes: &[u8]) {
         count(&self.tally.uploaded, bytes.len() as u64);
+        count(&self.tally.buffers, 1);
         self.queue.write_buffer(buffer, 0, bytes);
     }
 
     /// A buffer for `var<uniform>`.
     pub(super) fn uniform(&self, bytes: u64) -> wgpu::Buffer {
         count(&self.tally.allocated, bytes);
+        count(&self.tally.buffers, 1);
         self.device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("uniform"),
             size: bytes,
@@ -187,6 +196,7 @@ impl Gpu {
 
     pub(super) fn buffer(&self, label: &str, bytes: u64) -> wgpu::Buffer {
         count(&self.tally.allocated, bytes);
+        count(&self.tally.buffers, 1);
         self.device.create_buffer(&wgpu::BufferDescriptor {
             label: Some(label),
             size: bytes,

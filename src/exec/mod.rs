@@ -13,6 +13,7 @@ mod profile;
 mod program;
 mod readback;
 mod replay;
+mod staging;
 mod stopwatch;
 mod weights;
 mod workload;

@@ -1,7 +1,9 @@
 //! A plan made real on one GPU: pipelines, buffers and bind groups, built once and replayed.
 
+use super::counters::count;
 use super::encode::{Marks, encode};
 use super::gpu::Gpu;
+use super::staging::Uploads;
 use crate::error::Result;
 use crate::plan::{BufferId, BufferKind, Dispatch, Plan, Step};
 use std::collections::VecDeque;
@@ -35,6 +37,7 @@ pub(super) struct Program {
     pub(super) plan: Plan,
     pub(super) buffers: Vec<wgpu::Buffer>,
     pub(super) commands: Vec<Command>,
+    uploads: Uploads,
     in_flight: VecDeque<wgpu::SubmissionIndex>,
     /// Whether there is a result to read.
     pub(super) has_run: bool,
@@ -82,8 +85,11 @@ impl Program {
             }
         };
         let commands = plan.steps.iter().map(command).collect();
+        let inputs = plan.inputs.iter().map(|i| i.ty.bytes().next_multiple_of(wgpu::MAP_ALIGNMENT)).sum();
+        let uploads = Uploads::new(gpu, IN_FLIGHT, inputs);
         gpu.check()?;
-        Ok(Self { gpu: gpu.clone(), plan, buffers, commands, in_flight: VecDeque::new(), has_run: false })
+        let in_flight = VecDeque::new();
+        Ok(Self { gpu: gpu.clone(), plan, buffers, commands, uploads, in_flight, has_run: false })
     }
 
     /// A program that no plan describes: `plan` lists its buffers only.
@@ -93,18 +99,49 @@ impl Program {
         buffers: Vec<wgpu::Buffer>,
         commands: Vec<Command>,
     ) -> Self {
-        Self { gpu: gpu.clone(), plan, buffers, commands, in_flight: VecDeque::new(), has_run: false }
+        let (uploads, in_flight) = (Uploads::default(), VecDeque::new());
+        Self { gpu: gpu.clone(), plan, buffers, commands, uploads, in_flight, has_run: false }
     }
 
-    /// Encodes all steps and submits them once.
-    pub(super) fn run(&mut self) -> Result<()> {
+    /// When the device is several runs behind, waits for the oldest.
+    fn make_room(&mut self) -> Result<()> {
         if self.in_flight.len() >= IN_FLIGHT {
             let oldest = self.in_flight.pop_front();
             self.gpu.wait(oldest)?;
         }
+        Ok(())
+    }
+
+    /// Gives the next run an input.
+    pub(super) fn write_input(&mut self, input: BufferId, bytes: &[u8]) -> Result<()> {
+        self.make_room()?;
+        if self.uploads.write(input, bytes) {
+            count(&self.gpu.tally.uploaded, bytes.len() as u64);
+        } else {
+            self.gpu.upload(&self.buffers[input], bytes);
+        }
+        Ok(())
+    }
+
+    /// Sends the inputs on their way, for what is not [`Program::run`].
+    pub(super) fn flush_inputs(&mut self) {
+        if !self.uploads.any() {
+            return;
+        }
         let mut encoder = self.gpu.encoder();
+        self.uploads.encode(&mut encoder, &self.buffers);
+        self.gpu.submit(encoder);
+        self.uploads.submitted();
+    }
+
+    /// Encodes all steps and submits them once.
+    pub(super) fn run(&mut self) -> Result<()> {
+        self.make_room()?;
+        let mut encoder = self.gpu.encoder();
+        self.uploads.encode(&mut encoder, &self.buffers);
         encode(&mut encoder, self.steps(), Marks::None);
         self.in_flight.push_back(self.gpu.submit(encoder));
+        self.uploads.submitted();
         self.has_run = true;
         self.gpu.check()
     }
@@ -140,6 +177,7 @@ fn bind(
         }),
     };
     let entries: Vec<_> = dispatch.bindings.iter().enumerate().map(entry).collect();
+    count(&gpu.tally.bind_groups, 1);
     gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
         label: Some(dispatch.op),
         layout: &pipeline.get_bind_group_layout(0),

@@ -2,6 +2,7 @@
 
 use super::counters::count;
 use super::gpu::Gpu;
+use super::staging;
 use crate::error::{Error, Result};
 use crate::tensor::{HostTensor, TensorType};
 use std::sync::Arc;
@@ -33,12 +34,7 @@ impl Pending {
 
     /// Copies the tensor out of `buffer` as it is after all work submitted so far.
     pub(super) fn start(gpu: &Arc<Gpu>, buffer: &wgpu::Buffer, ty: TensorType) -> Result<Self> {
-        let staging = gpu.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("readback"),
-            size: ty.bytes(),
-            usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
-            mapped_at_creation: false,
-        });
+        let staging = staging::readback(gpu, ty.bytes());
         let mut encoder = gpu.encoder();
         encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, ty.bytes());
         count(&gpu.tally.copies, 1);
@@ -105,7 +101,10 @@ impl Mapping {
         self.gpu.check()?;
         let view =
             self.staging.get_mapped_range(..).map_err(|e| Error::device("a readback", e.to_string()))?;
-        HostTensor::from_bytes(&self.ty, &view)
+        let tensor = HostTensor::from_bytes(&self.ty, &view);
+        drop(view);
+        staging::keep(&self.gpu, self.staging);
+        tensor
     }
 
     fn failed(&self) -> Error {

@@ -1,5 +1,6 @@
 //! A plan or a foreign shader with all of its buffers within reach: what benchmarks run.
 
+use super::counters::count;
 use super::device::{Device, Kind};
 use super::encode::{Marks, encode};
 use super::gpu::Gpu;
@@ -180,6 +181,7 @@ fn build_foreign(gpu: &Arc<Gpu>, shader: &ForeignShader) -> Program {
     let buffers: Vec<wgpu::Buffer> = shader.bindings.iter().map(make).collect();
     let bound = shader.bindings.iter().zip(&buffers).enumerate();
     let entries: Vec<_> = bound.map(|(n, (b, buffer))| entry(n, *b, buffer)).collect();
+    count(&gpu.tally.bind_groups, 1);
     let bind_group = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
         label: Some("shader"),
         layout: &pipeline.get_bind_group_layout(0),

@@ -1,0 +1,124 @@
+//! Memory that host and device share, kept from step to step: inputs on their way to the device, results on their way
+//! back. In a steady state no buffer is made.
+
+use super::counters::count;
+use super::gpu::Gpu;
+use crate::plan::BufferId;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// The most memory of a place for inputs; what is larger goes through the queue, which makes a buffer each time.
+const MOST_BYTES: u64 = 16 << 20;
+
+/// One place for all inputs of a run.
+#[derive(Debug)]
+struct Place {
+    buffer: wgpu::Buffer,
+    /// Whether the host may write to it.
+    mapped: Arc<AtomicBool>,
+}
+
+/// Places for the inputs of runs that are under way, taken in turns.
+#[derive(Debug, Default)]
+pub(super) struct Uploads {
+    places: Vec<Place>,
+    next: usize,
+    /// What waits in the next place: its first byte there, its length, and the buffer it is for.
+    waiting: Vec<(u64, u64, BufferId)>,
+    filled: u64,
+}
+
+impl Uploads {
+    /// As many places as runs may be under way, each for inputs of so many bytes.
+    pub(super) fn new(gpu: &Gpu, places: usize, bytes: u64) -> Self {
+        let place = |_| Place {
+            buffer: gpu.staging(
+                "inputs",
+                bytes,
+                wgpu::BufferUsages::MAP_WRITE | wgpu::BufferUsages::COPY_SRC,
+            ),
+            mapped: Arc::new(AtomicBool::new(true)),
+        };
+        let places =
+            if (1..=MOST_BYTES).contains(&bytes) { (0..places).map(place).collect() } else { Vec::new() };
+        Self { places, ..Self::default() }
+    }
+
+    /// Writes an input for the next run; false where there is no room or the device gives none.
+    pub(super) fn write(&mut self, to: BufferId, bytes: &[u8]) -> bool {
+        let Some(place) = self.places.get(self.next) else { return false };
+        let (begin, length) = (self.filled, bytes.len() as u64);
+        let fits = begin + length <= place.buffer.size() && length.is_multiple_of(4);
+        if !fits || !place.mapped.load(Ordering::Acquire) {
+            return false;
+        }
+        let Ok(mut view) = place.buffer.get_mapped_range_mut(begin..begin + length) else { return false };
+        view.copy_from_slice(bytes);
+        self.waiting.push((begin, length, to));
+        // Mapped ranges begin at multiples of 8.
+        self.filled = (begin + length).next_multiple_of(wgpu::MAP_ALIGNMENT);
+        true
+    }
+
+    /// Whether an input waits.
+    pub(super) fn any(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Encodes the copies to where the inputs belong, before the steps of a run.
+    pub(super) fn encode(&mut self, encoder: &mut wgpu::CommandEncoder, buffers: &[wgpu::Buffer]) {
+        let Some(place) = self.places.get(self.next).filter(|_| self.any()) else { return };
+        place.mapped.store(false, Ordering::Release);
+        place.buffer.unmap();
+        for (begin, length, to) in &self.waiting {
+            encoder.copy_buffer_to_buffer(&place.buffer, *begin, &buffers[*to], 0, *length);
+        }
+    }
+
+    /// The place is free again when what was submitted is done; the next run has another.
+    pub(super) fn submitted(&mut self) {
+        let Some(place) = self.places.get(self.next).filter(|_| self.any()) else { return };
+        let mapped = place.mapped.clone();
+        place.buffer.map_async(wgpu::MapMode::Write, .., move |result| {
+            mapped.store(result.is_ok(), Ordering::Release);
+        });
+        self.waiting.clear();
+        self.filled = 0;
+        self.next = (self.next + 1) % self.places.len();
+    }
+}
+
+/// The most bytes of a result whose buffer is kept, and the most buffers that are.
+const MOST_KEPT: (u64, usize) = (1 << 16, 8);
+
+/// A buffer to read a result of so many bytes from: one that was read before, or a new one.
+pub(super) fn readback(gpu: &Gpu, bytes: u64) -> wgpu::Buffer {
+    let mut kept = gpu.readbacks();
+    match kept.iter().position(|buffer| buffer.size() == bytes) {
+        Some(at) => kept.swap_remove(at),
+        None => gpu.staging("readback", bytes, wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ),
+    }
+}
+
+/// Keeps a buffer that has been read, for the next result of its size.
+pub(super) fn keep(gpu: &Gpu, buffer: wgpu::Buffer) {
+    let mut kept = gpu.readbacks();
+    if buffer.size() <= MOST_KEPT.0 && kept.len() < MOST_KEPT.1 {
+        buffer.unmap();
+        kept.push(buffer);
+    }
+}
+
+impl Gpu {
+    /// A buffer that the host maps; one to write to is mapped already.
+    fn staging(&self, label: &str, size: u64, usage: wgpu::BufferUsages) -> wgpu::Buffer {
+        count(&self.tally.buffers, 1);
+        let mapped_at_creation = usage.contains(wgpu::BufferUsages::MAP_WRITE);
+        self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some(label),
+            size,
+            usage,
+            mapped_at_creation,
+        })
+    }
+}
