@@ -181,6 +181,7 @@ MUTANTS = [
     ("sum: the sum of the parts is not divided", "shaders/sum_partials.wgsl", "else \"epilogue(total, i)\" }};", "else \"2.0 * epilogue(total, i)\" }};", "parity --case 'mean input=300x257 data=real:1'"),
     ("fusion: a sum takes in what is needed elsewhere", "src/plan/fuse.rs", "readers[value] > 1);", "readers[value] > 1 && !takes_prologue(node, graph));", "lib plan::fuse"),
     ("fold: a quotient upside down", "src/plan/fold.rs", "Binary::Div => a / b", "Binary::Div => b / a", "lib plan::fold"),
+    ("staging: all inputs are copied from the first byte", "src/exec/staging.rs", "self.waiting.push((begin, length, to));", "self.waiting.push((0, length, to));", "fusion"),
     ("fold: product for sum", "src/plan/fold.rs", "Binary::Mul => a * b", "Binary::Mul => a + b", "lib plan::fold"),
     ("fold: parts that differ", "src/plan/fold.rs", "v.to_bits() == first.to_bits()", "v.is_finite()", "lib plan::fold"),
     ("rule: matmul with a wrong transpose", "src/ops/matmul.rs", "product(b, grad, trans_b, true)?", "product(b, grad, trans_b, false)?", "gradients matmul"),
