@@ -165,7 +165,14 @@ fn explain_prints_the_plan_and_draws_its_memory() {
     let (success, text) =
         wgrad(place.path(), &["explain", "simple-cnn", "--device", "cpu", "--svg", "memory.svg"]);
     assert!(success, "{text}");
-    for part in ["features.3", "with relu 'features.1'", "fusion   7 element-wise", "alive at step"] {
+    for part in [
+        "features.3",
+        "with relu 'features.1'",
+        "fusion   7 element-wise",
+        "fused: ",
+        "apart: ",
+        "alive at step",
+    ] {
         assert!(text.contains(part), "no '{part}' in:\n{text}");
     }
     let model = "resnet-like-without-batch-norm";

@@ -1,6 +1,7 @@
 //! Chains that the planner fuses, on the best adapter against the reference, which fuses nothing. Integers, so
 //! that the bits must agree.
 
+use wgrad::exec::Executable;
 use wgrad::kernels::Limits;
 use wgrad::ops::{Conv2d, Init, MaxPool2d, Op};
 use wgrad::optim::{Optimizer, Sgd};
@@ -243,6 +244,31 @@ fn channels_come_last_on_a_cpu_adapter() {
     let limits = Limits { software: true, wide_loads: true, subgroup_size: Some(8), ..Limits::default() };
     let text = graph.with(|data| plan(data, &ids, &limits)).expect(chain.name).to_string();
     assert!(text.contains("permute") && !text.contains("conv2d_backward_"), "{text}");
+}
+
+/// The last value counts, also where a run that was refused wrote one before.
+#[test]
+fn an_input_given_again_is_the_last_one() {
+    for device in [Device::auto().expect("a device that opens"), Device::cpu()] {
+        let graph = Graph::new();
+        let x = graph.input("x", [3]).expect("an input");
+        let y = x.scale(2.0).expect("a graph");
+        let mut program = Parameters::new(&device, 0).compile(&graph, &[&y]).expect("a program");
+        let of = |v: f32| HostTensor::from_f32([3], vec![v; 3]).expect("three numbers");
+        let expect = |program: &Executable, v: f32| {
+            assert_eq!(program.read(&y).expect("a result").as_f32().expect("f32"), [v; 3]);
+        };
+        for _ in 0..5 {
+            program.run(&[(&x, &of(1.0)), (&x, &of(2.0))]).expect("a run");
+            expect(&program, 4.0);
+            let refused = program.run(&[(&x, &of(5.0)), (&y, &of(0.0))]).expect_err("no input").to_string();
+            assert!(refused.contains("an input of the graph"), "{refused}");
+            program.run(&[(&x, &of(3.0))]).expect("a run");
+            expect(&program, 6.0);
+            program.run(&[]).expect("a run with what was given before");
+            expect(&program, 6.0);
+        }
+    }
 }
 
 /// What a program computes can be read after a run, not before, on a device as on the reference.

@@ -39,7 +39,7 @@ fn a_steady_state_makes_nothing() {
         assert_eq!(submits, 330, "{name}: one a step and one a loss");
         assert_eq!((pipelines, buffers, bind_groups, allocated), (0, 0, 0, 0), "{name}: {counted}");
         if let (Some(before), Some(after)) = (before, resident()) {
-            // An image more a step would be 7 MB.
+            // A batch of images more a step would be 7 MB.
             let grown = after.saturating_sub(before);
             println!("{name}: {before} bytes in memory, {grown} more after 300 steps");
             assert!(grown < 2 << 20, "{name}: {grown} bytes more than {before}");

@@ -85,8 +85,7 @@ impl Program {
             }
         };
         let commands = plan.steps.iter().map(command).collect();
-        let inputs = plan.inputs.iter().map(|i| i.ty.bytes().next_multiple_of(wgpu::MAP_ALIGNMENT)).sum();
-        let uploads = Uploads::new(gpu, IN_FLIGHT, inputs);
+        let uploads = Uploads::new(IN_FLIGHT, plan.inputs.iter().map(|input| input.ty.bytes()));
         gpu.check()?;
         let in_flight = VecDeque::new();
         Ok(Self { gpu: gpu.clone(), plan, buffers, commands, uploads, in_flight, has_run: false })
@@ -115,7 +114,7 @@ impl Program {
     /// Gives the next run an input.
     pub(super) fn write_input(&mut self, input: BufferId, bytes: &[u8]) -> Result<()> {
         self.make_room()?;
-        if self.uploads.write(input, bytes) {
+        if self.uploads.write(&self.gpu, input, bytes) {
             count(&self.gpu.tally.uploaded, bytes.len() as u64);
         } else {
             self.gpu.upload(&self.buffers[input], bytes);

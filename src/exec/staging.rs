@@ -10,6 +10,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// The most memory of a place for inputs; what is larger goes through the queue, which makes a buffer each time.
 const MOST_BYTES: u64 = 16 << 20;
 
+/// Bytes that an input takes up: mapped ranges begin at multiples of 8.
+fn room(bytes: u64) -> u64 {
+    bytes.next_multiple_of(wgpu::MAP_ALIGNMENT)
+}
+
 /// One place for all inputs of a run.
 #[derive(Debug)]
 struct Place {
@@ -22,41 +27,47 @@ struct Place {
 #[derive(Debug, Default)]
 pub(super) struct Uploads {
     places: Vec<Place>,
+    /// As many as runs may be under way.
+    most: usize,
+    /// Bytes of each.
+    bytes: u64,
     next: usize,
     /// What waits in the next place: its first byte there, its length, and the buffer it is for.
     waiting: Vec<(u64, u64, BufferId)>,
-    filled: u64,
 }
 
 impl Uploads {
-    /// As many places as runs may be under way, each for inputs of so many bytes.
-    pub(super) fn new(gpu: &Gpu, places: usize, bytes: u64) -> Self {
-        let place = |_| Place {
-            buffer: gpu.staging(
-                "inputs",
-                bytes,
-                wgpu::BufferUsages::MAP_WRITE | wgpu::BufferUsages::COPY_SRC,
-            ),
-            mapped: Arc::new(AtomicBool::new(true)),
-        };
-        let places =
-            if (1..=MOST_BYTES).contains(&bytes) { (0..places).map(place).collect() } else { Vec::new() };
-        Self { places, ..Self::default() }
+    /// For so many runs, each with inputs of so many bytes. A place is made when an input first needs it.
+    pub(super) fn new(most: usize, inputs: impl Iterator<Item = u64>) -> Self {
+        let bytes = inputs.map(room).sum();
+        Self { most: if bytes <= MOST_BYTES { most } else { 0 }, bytes, ..Self::default() }
     }
 
-    /// Writes an input for the next run; false where there is no room or the device gives none.
-    pub(super) fn write(&mut self, to: BufferId, bytes: &[u8]) -> bool {
-        let Some(place) = self.places.get(self.next) else { return false };
-        let (begin, length) = (self.filled, bytes.len() as u64);
-        let fits = begin + length <= place.buffer.size() && length.is_multiple_of(4);
-        if !fits || !place.mapped.load(Ordering::Acquire) {
-            return false;
+    /// Writes an input for the next run, in place of what waits for the same buffer; false where there is no room or the
+    /// device gives none.
+    pub(super) fn write(&mut self, gpu: &Gpu, to: BufferId, bytes: &[u8]) -> bool {
+        if self.next == self.places.len() && self.next < self.most {
+            let usage = wgpu::BufferUsages::MAP_WRITE | wgpu::BufferUsages::COPY_SRC;
+            let buffer = gpu.staging("inputs", self.bytes, usage);
+            self.places.push(Place { buffer, mapped: Arc::new(AtomicBool::new(true)) });
         }
-        let Ok(mut view) = place.buffer.get_mapped_range_mut(begin..begin + length) else { return false };
+        let Some(place) = self.places.get(self.next).filter(|place| place.mapped.load(Ordering::Acquire))
+        else {
+            return false;
+        };
+        let length = bytes.len() as u64;
+        let before = self.waiting.iter().position(|(_, _, buffer)| *buffer == to);
+        let behind = self.waiting.last().map_or(0, |(begin, length, _)| begin + room(*length));
+        let begin = before.map_or(behind, |at| self.waiting[at].0);
+        let fits = begin + length <= self.bytes && length.is_multiple_of(wgpu::COPY_BUFFER_ALIGNMENT);
+        let Some(Ok(mut view)) = fits.then(|| place.buffer.get_mapped_range_mut(begin..begin + length))
+        else {
+            return false;
+        };
         view.copy_from_slice(bytes);
-        self.waiting.push((begin, length, to));
-        // Mapped ranges begin at multiples of 8.
-        self.filled = (begin + length).next_multiple_of(wgpu::MAP_ALIGNMENT);
+        if before.is_none() {
+            self.waiting.push((begin, length, to));
+        }
         true
     }
 
@@ -83,8 +94,7 @@ impl Uploads {
             mapped.store(result.is_ok(), Ordering::Release);
         });
         self.waiting.clear();
-        self.filled = 0;
-        self.next = (self.next + 1) % self.places.len();
+        self.next = (self.next + 1) % self.most;
     }
 }
 

@@ -156,8 +156,7 @@ pub(super) fn lower_weight(g: &ConvGeometry, limits: &Limits) -> Result<Lowering
     for (first, count) in images {
         let (pieces, parts) = (count * strips * runs, parts_of(count));
         let lanes = lanes(pieces.div_ceil(parts), limits);
-        let run =
-            |b: Binding, image: [usize; 3]| b.range(first as u64 * bytes(image), count as u64 * bytes(image));
+        let run = |b: Binding, image: [usize; 3]| of_images(b, image, first, count);
         let bindings = vec![
             run(Binding::read(Operand::Input(0)), sum.target),
             run(Binding::read(Operand::Input(1)), sum.source),

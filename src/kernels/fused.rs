@@ -1,4 +1,4 @@
-//! Element-wise functions applied to a result where it is computed: `shaders/common/chain.wgsl`.
+//! Element-wise functions in the kernels of another op, of what it loads or stores: `shaders/common/chain.wgsl`.
 
 use super::template::literal;
 use super::{Binding, Operand};

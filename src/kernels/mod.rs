@@ -329,12 +329,12 @@ pub fn lower(
     outputs: &[&TensorType],
     limits: &Limits,
 ) -> Result<Lowering, Refusal> {
-    let applied = |here: bool, chain: &Chain| {
-        let expected = || format!("nothing fused with {} but what its kernels apply", op.name());
-        Mismatch::check(here || chain.0.is_empty(), expected(), chain.why())
-    };
-    applied(inputs.first().is_some_and(|input| takes_prologue(op, input)), &fused.loads)?;
-    applied(takes_epilogue(op, inputs), &fused.stores)?;
+    let loads = || inputs.first().is_some_and(|input| takes_prologue(op, input));
+    let stores = || takes_epilogue(op, inputs);
+    if !(fused.loads.0.is_empty() || loads()) || !(fused.stores.0.is_empty() || stores()) {
+        let expected = format!("nothing fused with {} but what its kernels apply", op.name());
+        return Err(Mismatch::new(expected, fused.why()).into());
+    }
     let usual = lower_once(op, fused, inputs, outputs, limits)?;
     broken::avoid(usual, op, fused, inputs, outputs, limits)
 }

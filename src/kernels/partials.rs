@@ -35,14 +35,23 @@ pub(super) fn sum(
     layout: Layout,
     limits: &Limits,
 ) -> Result<Launch, Mismatch> {
-    fused(workspace, count, elements, layout, &Chain::default(), limits)
+    added(workspace, [count, elements], layout, &Chain::default(), limits)
 }
 
-/// As [`sum`], with what is applied to the sums before they are stored.
+/// As [`sum`] of numbers that lie as those of the result, with what is applied to the sums before they are stored.
 pub(super) fn fused(
     workspace: Operand,
     count: usize,
     elements: usize,
+    fused: &Chain,
+    limits: &Limits,
+) -> Result<Launch, Mismatch> {
+    added(workspace, [count, elements], Layout::Same, fused, limits)
+}
+
+fn added(
+    workspace: Operand,
+    [count, elements]: [usize; 2],
     layout: Layout,
     fused: &Chain,
     limits: &Limits,

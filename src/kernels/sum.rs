@@ -1,7 +1,6 @@
 //! Sums over dimensions: `shaders/sum.wgsl`, in two passes where they are long; over leading dimensions, such as a
 //! bias' gradient, `shaders/sum_columns.wgsl`.
 
-use super::partials::Layout;
 use super::{Binding, Fused, Limits, Lowering, Operand, Refusal, chunks, lanes, launch, partials};
 use crate::error::Mismatch;
 use crate::shape::Shape;
@@ -69,14 +68,7 @@ fn columns(
     let mut lowering = Lowering::single(launch(limits, "sum_columns", tiles * parts, bindings, why, values)?);
     if parts > 1 {
         lowering.workspaces.push((parts * kept * 4) as u64);
-        lowering.launches.push(partials::fused(
-            Operand::Workspace(0),
-            parts,
-            kept,
-            Layout::Same,
-            &fused.stores,
-            limits,
-        )?);
+        lowering.launches.push(partials::fused(Operand::Workspace(0), parts, kept, &fused.stores, limits)?);
     }
     Ok(Some(lowering))
 }
@@ -145,13 +137,6 @@ pub(super) fn forward(
         }
     }
     lowering.workspaces.push((first_part * count * 4) as u64);
-    lowering.launches.push(partials::fused(
-        Operand::Workspace(0),
-        first_part,
-        count,
-        Layout::Same,
-        &fused.stores,
-        limits,
-    )?);
+    lowering.launches.push(partials::fused(Operand::Workspace(0), first_part, count, &fused.stores, limits)?);
     Ok(lowering)
 }

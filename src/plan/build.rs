@@ -3,18 +3,18 @@
 use super::batch::batch;
 use super::common::merge;
 use super::fold::fold;
-use super::fuse::{Group, Unfused, apart, fuse};
+use super::fuse::{Group, apart, fuse};
 use super::layout::lay_out;
-use super::memory::{Life, Rules, assign, padded};
+use super::memory::{END, Life, padded};
 use super::rewrite::rewrite;
 use super::share::share;
+use super::slots::settle;
 use super::views::{Place, is_view, places};
-use super::{Bound, BufferId, BufferKind, BufferPlan, Dispatch, Memory, Named, Output, Plan, State, Step};
+use super::{Bound, BufferId, BufferKind, BufferPlan, Dispatch, Named, Output, Plan, State, Step};
 use crate::error::{Error, Mismatch, Result};
 use crate::graph::{GraphData, Node, NodeId, ValueId};
 use crate::kernels::{Access, Kernel, Limits, Lowering, Operand, Refusal, lower, shared_by_steps};
-use crate::ops::{Op, Role};
-use crate::tensor::TensorType;
+use crate::ops::Op;
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
@@ -23,7 +23,7 @@ use std::collections::HashMap;
 /// # Errors
 /// When a tensor does not fit the device.
 pub fn plan(graph: &GraphData, outputs: &[ValueId], limits: &Limits) -> Result<Plan> {
-    planned(graph, outputs, limits, fuse)
+    planned(graph, outputs, limits, true)
 }
 
 /// As [`plan`], but every node has kernels of its own: what fusion is compared with.
@@ -31,16 +31,14 @@ pub fn plan(graph: &GraphData, outputs: &[ValueId], limits: &Limits) -> Result<P
 /// # Errors
 /// When a tensor does not fit the device.
 pub fn plan_unfused(graph: &GraphData, outputs: &[ValueId], limits: &Limits) -> Result<Plan> {
-    planned(graph, outputs, limits, apart)
+    planned(graph, outputs, limits, false)
 }
 
-/// Groups of the needed nodes, and those that run on their own.
-type Fusion = fn(&GraphData, &[ValueId], &[bool]) -> (Vec<Group>, Vec<Unfused>);
-
-fn planned(graph: &GraphData, outputs: &[ValueId], limits: &Limits, fusion: Fusion) -> Result<Plan> {
+fn planned(graph: &GraphData, outputs: &[ValueId], limits: &Limits, fused: bool) -> Result<Plan> {
     let graph = rewrite(&merge(&fold(graph), outputs), outputs);
     let graph = &lay_out(graph, outputs, limits);
-    let (groups, unfused) = fusion(graph, outputs, &graph.reachable(outputs));
+    let needed = graph.reachable(outputs);
+    let (groups, unfused) = if fused { fuse(graph, outputs, &needed) } else { apart(graph, &needed) };
     let groups = batch(graph, groups);
     let mut builder = Builder::new(graph, &groups, outputs, limits);
     for (turn, group) in groups.iter().enumerate() {
@@ -61,9 +59,6 @@ fn described(node: &Node) -> String {
     let label = if node.label.is_empty() { String::new() } else { format!(" '{}'", node.label) };
     format!("{}{label}", node.op.name())
 }
-
-/// A turn behind the last group.
-const END: usize = usize::MAX;
 
 struct Builder<'a> {
     graph: &'a GraphData,
@@ -318,8 +313,9 @@ impl<'a> Builder<'a> {
             let ty = self.graph.ty(value).clone();
             self.plan.outputs.push(Output { value, ty, buffer: self.buffer_of(value) });
         }
-        let requested = self.lives.iter().map(|l| l.bytes).sum();
-        self.share();
+        let lives = std::mem::take(&mut self.lives);
+        let place = settle(&mut self.plan, lives, self.limits);
+        self.buffer.values_mut().for_each(|buffer| *buffer = place[*buffer]);
         let most = self.limits.max_buffer_bytes;
         if let Some(large) = self.plan.buffers.iter().position(|b| b.bytes > most) {
             let bytes = self.plan.buffers[large].bytes;
@@ -330,97 +326,7 @@ impl<'a> Builder<'a> {
             let expected = format!("at most {most} bytes in a buffer of this device");
             return Err(Error::op("plan", "", Mismatch::new(expected, format!("{name} of {bytes} bytes"))));
         }
-        self.plan.memory = self.memory(requested);
         Ok(self.plan)
-    }
-
-    /// Lets lives that do not overlap lie in one buffer.
-    fn share(&mut self) {
-        let rules = self.rules();
-        let end = self.plan.steps.len().saturating_sub(1);
-        self.lives.iter_mut().for_each(|l| l.last = l.last.min(end).max(l.first));
-        let (spots, sizes) = assign(&self.lives, &rules);
-        let mut place = vec![(0, 0); self.plan.buffers.len()];
-        let mut buffers = Vec::new();
-        for (old, buffer) in self.plan.buffers.iter().enumerate().filter(|(_, b)| b.kind != BufferKind::Slot)
-        {
-            place[old] = (buffers.len(), 0);
-            buffers.push(buffer.clone());
-        }
-        for (life, spot) in self.lives.iter_mut().zip(spots) {
-            let buffer = buffers.len() + spot.slot;
-            place[life.buffer] = (buffer, spot.offset);
-            (life.buffer, life.offset) = (buffer, spot.offset);
-        }
-        buffers.extend(sizes.into_iter().map(|bytes| BufferPlan { bytes, kind: BufferKind::Slot }));
-        let plan = &mut self.plan;
-        plan.buffers = buffers;
-        for step in &mut plan.steps {
-            match step {
-                Step::Dispatch(d) => d.bindings.iter_mut().for_each(|b| {
-                    let (buffer, offset) = place[b.buffer];
-                    (b.buffer, b.offset) = (buffer, b.offset + offset);
-                }),
-                Step::Copy { from, to, .. } => (*from, *to) = (place[*from].0, place[*to].0),
-            }
-        }
-        let named = plan.inputs.iter_mut().chain(plan.states.iter_mut().map(|s| &mut s.named));
-        named.for_each(|n| n.buffer = place[n.buffer].0);
-        plan.outputs.iter_mut().for_each(|o| o.buffer = place[o.buffer].0);
-        self.buffer.values_mut().for_each(|b| *b = place[*b].0);
-        plan.lives = std::mem::take(&mut self.lives);
-    }
-
-    /// What is copied or outlives the run begins its slot. WebGPU forbids a dispatch to write into a buffer that it
-    /// also reads.
-    fn rules(&self) -> Rules {
-        let life_of: HashMap<BufferId, usize> =
-            self.lives.iter().enumerate().map(|(i, life)| (life.buffer, i)).collect();
-        let mut first: Vec<bool> = self.lives.iter().map(|life| life.last == END).collect();
-        let mut apart = vec![Vec::new(); self.lives.len()];
-        for step in &self.plan.steps {
-            match step {
-                Step::Copy { from, to, .. } => {
-                    [from, to].iter().filter_map(|b| life_of.get(b)).for_each(|&life| first[life] = true);
-                }
-                Step::Dispatch(d) => {
-                    let bound = d.bindings.iter().filter_map(|b| Some((*life_of.get(&b.buffer)?, b.write)));
-                    let bound: Vec<(usize, bool)> = bound.collect();
-                    for (i, &(a, a_writes)) in bound.iter().enumerate() {
-                        for &(b, _) in
-                            bound[..i].iter().filter(|(b, writes)| *b != a && (a_writes || *writes))
-                        {
-                            apart[a].push(b);
-                            apart[b].push(a);
-                        }
-                    }
-                }
-            }
-        }
-        for others in &mut apart {
-            others.sort_unstable();
-            others.dedup();
-        }
-        let Limits { offset_alignment: alignment, max_buffer_bytes: largest, .. } = *self.limits;
-        Rules { apart, first, alignment, largest }
-    }
-
-    fn memory(&self, activations_without_reuse: u64) -> Memory {
-        let of = |ty: &TensorType| padded(ty.bytes());
-        let saved = |role: Role| matches!(role, Role::Parameter | Role::Buffer);
-        let states = |wanted: bool| {
-            self.plan.states.iter().filter(|s| saved(s.role) == wanted).map(|s| of(&s.named.ty)).sum::<u64>()
-        };
-        let slots = self.plan.buffers.iter().filter(|b| b.kind == BufferKind::Slot);
-        Memory {
-            parameters: states(true),
-            states: states(false),
-            inputs: self.plan.inputs.iter().map(|i| of(&i.ty)).sum(),
-            activations: slots.map(|b| b.bytes).sum(),
-            activations_without_reuse,
-            activations_at_least: self.plan.alive().into_iter().max().unwrap_or(0),
-            peak: self.plan.buffers.iter().map(|b| b.bytes).sum(),
-        }
     }
 }
 

@@ -42,7 +42,7 @@ impl Group {
 
     /// Where it runs: at its last node, but a sum as early as it can, since what it reads may be large.
     fn place(&self, graph: &GraphData) -> (Option<NodeId>, u8) {
-        if !takes_prologue(self.node(graph), graph) {
+        if !is_sum(self.node(graph)) {
             return (self.nodes.last().copied(), 0);
         }
         let base = self.nodes.get(self.base).copied();
@@ -118,7 +118,7 @@ pub(super) fn fuse(graph: &GraphData, outputs: &[ValueId], needed: &[bool]) -> (
 }
 
 /// Each needed node alone, as if no kernel could apply another's function.
-pub(super) fn apart(graph: &GraphData, _outputs: &[ValueId], needed: &[bool]) -> (Vec<Group>, Vec<Unfused>) {
+pub(super) fn apart(graph: &GraphData, needed: &[bool]) -> (Vec<Group>, Vec<Unfused>) {
     let nodes = graph.nodes.iter().enumerate().filter(|(id, _)| needed[*id]);
     let alone = nodes.clone().filter(|(_, node)| is_elementwise(node)).map(|(_, node)| Unfused {
         op: node.op.name(),
@@ -126,6 +126,10 @@ pub(super) fn apart(graph: &GraphData, _outputs: &[ValueId], needed: &[bool]) ->
         why: "nothing is fused".to_owned(),
     });
     (nodes.clone().map(|(id, node)| Group::new(id, node)).collect(), alone.collect())
+}
+
+fn is_sum(node: &Node) -> bool {
+    matches!(node.op, Op::Sum { .. })
 }
 
 fn is_elementwise(node: &Node) -> bool {
@@ -194,7 +198,7 @@ fn refusal(
 ) -> Option<String> {
     let base = group.node(graph);
     let types: Vec<&TensorType> = base.inputs.iter().map(|&v| graph.ty(v)).collect();
-    let sum = takes_prologue(base, graph);
+    let sum = is_sum(base);
     let most = MOST_BINDINGS - if sum { OWN_BINDINGS / 2 } else { OWN_BINDINGS };
     let operands = group.inputs.len() - base.inputs.len() + usize::from(other.is_some());
     // What a sum reads may be large, and would have to be kept.
@@ -337,6 +341,9 @@ mod tests {
         let squares = of(&a.mul(&a)?)?;
         let (other, half) = (of(&a)?, squares.scale(0.5)?);
         assert_eq!(groups(&[&half, &other]), ["mul+sum+scale", "sum"], "not where the scale stood");
+        let middle = graph.input("b", [2, 2, 6])?.sum(&[1], false)?.sqrt()?;
+        let both = middle.add(&a.relu()?.narrow(0, 0, 2)?)?;
+        assert_eq!(groups(&[&both]), ["sum+sqrt", "relu", "narrow", "add"], "nor one that takes in no chain");
         Ok(())
     }
 

@@ -9,6 +9,9 @@ pub(super) fn padded(bytes: u64) -> u64 {
     bytes.next_multiple_of(16)
 }
 
+/// The last step of what outlives the run.
+pub(super) const END: usize = usize::MAX;
+
 /// A value or scratch memory, and how long it is needed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Life {

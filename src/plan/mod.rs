@@ -12,6 +12,7 @@ mod layout;
 mod memory;
 mod rewrite;
 mod share;
+mod slots;
 mod views;
 
 pub use build::{plan, plan_unfused};
