@@ -6,6 +6,9 @@
 {% else %}
 // only what lies inside the input.
 {% endif %}
+{% if carried or not done %}
+// Rows {{ outer_first }} to {{ outer_last }} and columns {{ inner_first }} to {{ inner_last }} of each window{{ ", added to those before" if carried }}.
+{% endif %}
 //
 // input ({{ planes }}, {{ h }}, {{ w }}), output ({{ planes }}, {{ oh }}, {{ ow }})
 {% include "common/group.wgsl" %}
@@ -23,11 +26,14 @@ fn avg_pool2d(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invoca
   let j = i32(at % {{ ow }}u);
   let y = i * {{ stride_h }} - {{ pad_top }};
   let x = j * {{ stride_w }} - {{ pad_left }};
-  var sum = 0.0;
-  for (var iy = max(y, 0); iy < min(y + {{ kernel_h }}, {{ h }}); iy++) {
-    for (var ix = max(x, 0); ix < min(x + {{ kernel_w }}, {{ w }}); ix++) {
+  var sum = {{ "output[at]" if carried else "0.0" }};
+  let rows = min(y + {{ kernel_h }}, {{ h }});
+  let columns = min(x + {{ kernel_w }}, {{ w }});
+  {# Of a piece of the window, counted from its first pixel inside. #}
+  for (var iy = max(y, 0) + {{ outer_first }}; iy < min(max(y, 0) + {{ outer_last }}, rows); iy++) {
+    for (var ix = max(x, 0) + {{ inner_first }}; ix < min(max(x, 0) + {{ inner_last }}, columns); ix++) {
       sum += input[plane + u32(iy) * {{ w }}u + u32(ix)];
     }
   }
-  output[at] = sum / divisor(i, j);
+  output[at] = {{ "sum / divisor(i, j)" if done else "sum" }};
 }

@@ -2,6 +2,9 @@
 //
 // An invocation computes {{ unit ~ " neighbouring input elements, which lie in the same windows" if unit > 1 else "one input element" }}, a workgroup {{ 64 * unit }}. Gathered, so
 // no atomics.
+{% if carried or not done %}
+// Of those windows rows {{ outer_first }} to {{ outer_last }} and columns {{ inner_first }} to {{ inner_last }}{{ ", added to the sum so far" if carried }}.
+{% endif %}
 //
 // grad_output ({{ planes }}, {{ oh }}, {{ ow }}), grad_input ({{ planes }}, {{ h }}, {{ w }})
 {% include "common/group.wgsl" %}
@@ -10,7 +13,7 @@
 {% include "common/four.wgsl" %}
 {% include "common/pair.wgsl" %}
 {% endif %}
-{% from "common/units.wgsl" import type, store %}
+{% from "common/units.wgsl" import type, load, number, store %}
 
 @group(0) @binding(0) var<storage, read> grad_output: array<f32>;
 @group(0) @binding(1) var<storage, read_write> grad_input: array<{{ type(unit) }}>;
@@ -26,9 +29,9 @@ fn avg_pool2d_backward(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(loc
   let first_j = max(x - {{ kernel_w }} + {{ stride_w }}, 0) / {{ stride_w }};
   let last_i = min(y / {{ stride_h }}, {{ oh }} - 1);
   let last_j = min(x / {{ stride_w }}, {{ ow }} - 1);
-  var sum = 0.0;
-  for (var i = first_i; i <= last_i; i++) {
-    for (var j = first_j; j <= last_j; j++) {
+  var sum = {{ number(load("grad_input[at]", unit), unit, 0) if carried else "0.0" }};
+  for (var i = first_i + {{ outer_first }}; i < min(first_i + {{ outer_last }}, last_i + 1); i++) {
+    for (var j = first_j + {{ inner_first }}; j < min(first_j + {{ inner_last }}, last_j + 1); j++) {
       sum += grad_output[plane + u32(i) * {{ ow }}u + u32(j)] / divisor(i, j);
     }
   }

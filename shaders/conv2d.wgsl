@@ -15,6 +15,9 @@
 {% if backward %}
 // The input gradient is the same sum with the roles of the channels swapped{{ ", a phase of the strides after the other" if phases }}.
 {% endif %}
+{% if carried or not done %}
+// Here taps {{ outer_first }} to {{ outer_last }} and fours of channels {{ inner_first }} to {{ inner_last }} alone; the sums of all parts are added in a later pass.
+{% endif %}
 //
 // source (N, {{ source_channels }}, {{ source_h }}, {{ source_w }}), weight (K, C / G, R, S){{ " before they are packed" if packed }}, bias (K), target (N, {{ target_channels }}, {{ target_h }}, {{ target_w }})
 {% include "common/group.wgsl" %}
@@ -94,13 +97,13 @@ fn conv2d(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation
   {% endfor %}
   {% if phases %}
   let taps = vec2<u32>(u32(vertical.z), u32(horizontal.z));
-  for (var turn = 0u; turn < taps.x * taps.y; turn++) {
+  for (var turn = {{ outer_first }}u; turn < min({{ outer_last }}u, taps.x * taps.y); turn++) {
     let next = vec2<u32>(turn / taps.y, turn % taps.y);
     let at = vec2<u32>(u32(vertical.y), u32(horizontal.y)) + next * STEP;
     let tap = at.x * TAPS_W + at.y;
     let begin = vec2<i32>(vertical.w, horizontal.w) - vec2<i32>(next) * BACK;
   {% else %}
-  for (var tap = 0u; tap < TAPS; tap++) {
+  for (var tap = {{ outer_first }}u; tap < {{ outer_last }}u; tap++) {
     let r = i32(tap / TAPS_W) * {{ dilation_h }};
     let s = i32(tap % TAPS_W) * {{ dilation_w }};
   {% endif %}
@@ -128,17 +131,20 @@ fn conv2d(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation
     {% for g in range(tm // lanes if shuffle else tm) %}
     let w{{ g }} = ((block * TAPS + tap) * ROWS + row{{ g }}) * QUARTERS;
     {% endfor %}
-    for (var c = 0u; c < QUARTERS; c++) {
+    for (var c = {{ inner_first }}u; c < {{ inner_last }}u; c++) {
 {% include "common/conv2d_quarter.wgsl" %}
     }
     {% else %}
-    {% if terms >= 4 %}
-    for (var c = 0u; c < {{ terms // 4 * 4 }}u; c += 4u) {
+    {# Channels in fours, and those that are left. #}
+    {% set end = [inner_last * 4, terms] | min %}
+    {% set whole = end // 4 * 4 %}
+    {% if whole > inner_first * 4 %}
+    for (var c = {{ inner_first * 4 }}u; c < {{ whole }}u; c += 4u) {
 {% set count = 4 %}{% include "common/conv2d_terms.wgsl" %}
     }
     {% endif %}
-    {% if terms % 4 != 0 %}
-    for (var c = {{ terms // 4 * 4 }}u; c < TERMS; c++) {
+    {% if end > whole %}
+    for (var c = {{ whole }}u; c < {{ end }}u; c++) {
 {% set count = 1 %}{% include "common/conv2d_terms.wgsl" %}
     }
     {% endif %}
@@ -152,30 +158,31 @@ fn conv2d(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation
   let to{{ q }} = image{{ q }} * {{ target_channels }}u * TARGET_PLANE + ty{{ q }} * {{ target_w }}u + tx{{ q }};
   {% endfor %}
   {% endif %}
+  {% set begin = first_output ~ "u + " if first_output else "" %}
   {% for i in range(tm) %}
   if (row + {{ i }}u < ROWS) {
     let channel = block * ROWS + row + {{ i }}u;
     {% if out_eight %}
-    let at = (image0 * {{ target_channels }}u + channel) * TARGET_PLANE + pixel0 % TARGET_PLANE;
+    let at = {{ begin }}(image0 * {{ target_channels }}u + channel) * TARGET_PLANE + pixel0 % TARGET_PLANE;
     if (column < COLUMNS) {
       output[at / 8u] = vec4<u64>(to_four(epilogue(s{{ i }}_0, at / 4u)), to_four(epilogue(s{{ i }}_1, at / 4u + 1u)));
     }
     {% elif out_vec4 %}
     {% for v in range(tn // 4) %}
-    let at{{ v }} = (image{{ 4 * v }} * {{ target_channels }}u + channel) * TARGET_PLANE + pixel{{ 4 * v }} % TARGET_PLANE;
+    let at{{ v }} = {{ begin }}(image{{ 4 * v }} * {{ target_channels }}u + channel) * TARGET_PLANE + pixel{{ 4 * v }} % TARGET_PLANE;
     if (column + {{ 4 * v }}u < COLUMNS) { output[at{{ v }} / 4u] = epilogue(s{{ i }}_{{ v }}, at{{ v }} / 4u); }
     {% endfor %}
     {% elif phases %}
     {% for q in range(tn) %}
     if (in{{ q }}) {
-      let at{{ q }} = to{{ q }} + channel * TARGET_PLANE;
+      let at{{ q }} = {{ begin }}to{{ q }} + channel * TARGET_PLANE;
       output[at{{ q }}] = epilogue(s{{ i }}_{{ q // 4 }}[{{ q % 4 }}], at{{ q }});
     }
     {% endfor %}
     {% else %}
     {% for q in range(tn) %}
     if (column + {{ q }}u < COLUMNS) {
-      let at{{ q }} = (image{{ q }} * {{ target_channels }}u + channel) * TARGET_PLANE + pixel{{ q }} % TARGET_PLANE;
+      let at{{ q }} = {{ begin }}(image{{ q }} * {{ target_channels }}u + channel) * TARGET_PLANE + pixel{{ q }} % TARGET_PLANE;
       output[at{{ q }}] = epilogue(s{{ i }}_{{ q // 4 }}[{{ q % 4 }}], at{{ q }});
     }
     {% endfor %}

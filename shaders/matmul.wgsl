@@ -8,6 +8,9 @@
 {% else %}
 // Each lane loads its rows of a itself; lanes of one row read the same address.
 {% endif %}
+{% if last - first < k %}
+// Here terms {{ first }} to {{ last }} alone; the sums of all parts are added in a later pass.
+{% endif %}
 //
 // a ({{ "Z, K, M" if trans_a else "Z, M, K" }}), b ({{ "Z, N, K" if trans_b else "Z, K, N" }}), bias (N), output (Z, M, N)
 {% include "common/matmul.wgsl" %}
@@ -65,7 +68,8 @@ fn matmul(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation
   var s{{ i }}_{{ v }} = vec4<f32>();
   {% endfor %}
   {% endfor %}
-  for (var k = 0u; k < {{ k // 4 * 4 }}u; k += 4u) {
+  {% set whole = first + (last - first) // 4 * 4 %}
+  for (var k = {{ first }}u; k < {{ whole }}u; k += 4u) {
     {% if b_vec4 and trans_b %}
     {% for q in range(tn) %}
     let w{{ q }} = four(b[(b_base + n{{ q }} * K + k) / 4u]);
@@ -109,8 +113,8 @@ fn matmul(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation
     {% endfor %}
     {% endfor %}
   }
-  {% if k % 4 != 0 %}
-  for (var k = {{ k // 4 * 4 }}u; k < K; k++) {
+  {% if last > whole %}
+  for (var k = {{ whole }}u; k < {{ last }}u; k++) {
     {{ b_term(0, "k") }}
     {% if shuffle %}
     {% for g in range(tm // lanes) %}

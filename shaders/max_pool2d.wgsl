@@ -5,6 +5,8 @@
 {% if unroll %}
 //
 // The taps of a row are loaded {{ unit }} at a time, each once for all {{ many }} outputs.
+{% elif carried or not done %}
+// Taps {{ outer_first }} to {{ outer_last }} by {{ inner_first }} to {{ inner_last }}{{ ", after those before" if carried }}.
 {% endif %}
 //
 // input ({{ planes }}, {{ h }}, {{ w }}), output and indices ({{ planes }}, {{ oh }}, {{ ow }})
@@ -70,10 +72,10 @@ fn max_pool2d(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invoca
   indices[at] = {{ store_u32("index", many, wide) }};
 {% else %}
   let x = i32(at % {{ runs }}u) * {{ stride_w }} - {{ pad_left }};
-  var best = 0.0;
-  var index = NONE;
-  for (var a = 0; a < {{ kernel_h }}; a++) {
-    for (var b = 0; b < {{ kernel_w }}; b++) {
+  var best = {{ "output[at]" if carried else "0.0" }};
+  var index = {{ "indices[at]" if carried else "NONE" }};
+  for (var a = {{ outer_first }}; a < {{ outer_last }}; a++) {
+    for (var b = {{ inner_first }}; b < {{ inner_last }}; b++) {
       let iy = y - {{ pad_top }} + a * {{ dilation_h }};
       let ix = x + b * {{ dilation_w }};
       let ok = (u32(iy) < {{ h }}u) & (u32(ix) < {{ w }}u);

@@ -7,6 +7,9 @@
 {% else %}
 // An invocation computes one input element, a workgroup 64. It visits the windows that can contain it: those
 // whose first row lies in y + pad - extent < i * s <= y + pad. Gathered, so no atomics.
+{% if carried or not done %}
+// Of those windows rows {{ outer_first }} to {{ outer_last }} and columns {{ inner_first }} to {{ inner_last }}{{ ", added to the sum so far" if carried }}.
+{% endif %}
 {% endif %}
 //
 // grad_output and indices ({{ planes }}, {{ oh }}, {{ ow }}), grad_input ({{ planes }}, {{ h }}, {{ w }})
@@ -79,9 +82,9 @@ fn max_pool2d_backward(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(loc
   let first_j = max(x - {{ extent_w }} + {{ stride_w }}, 0) / {{ stride_w }};
   let last_i = min(y / {{ stride_h }}, {{ oh }} - 1);
   let last_j = min(x / {{ stride_w }}, {{ ow }} - 1);
-  var sum = 0.0;
-  for (var i = first_i; i <= last_i; i++) {
-    for (var j = first_j; j <= last_j; j++) {
+  var sum = {{ "grad_input[at]" if carried else "0.0" }};
+  for (var i = first_i + {{ outer_first }}; i < min(first_i + {{ outer_last }}, last_i + 1); i++) {
+    for (var j = first_j + {{ inner_first }}; j < min(first_j + {{ inner_last }}, last_j + 1); j++) {
       let from_window = plane + u32(i) * {{ ow }}u + u32(j);
       sum += select(0.0, grad_output[from_window], indices[from_window] == here);
     }

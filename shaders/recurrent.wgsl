@@ -9,6 +9,9 @@
 {% if whole %}
 // One workgroup of {{ lanes }} invocations runs its rows through all steps: rows do not depend on each other. The states of the
 // rows stand in workgroup memory, two steps of them, so that one barrier a step is enough.
+{% if last_step - first_step < steps %}
+// Here steps {{ first_step }} to {{ last_step }} alone, in their order; the launch before has left the state in hidden{{ " and cells" if kind == "lstm" }}.
+{% endif %}
 {% else %}
 // One launch a step, workgroups of {{ lanes }} invocations along the units: the state comes from the step before it in device memory.
 {% endif %}
@@ -91,13 +94,17 @@ fn recurrent(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocat
     {{ place("block") }}
     if (start < {{ 4 * fours }}u * WORDS) {
       {% for i in range(rows) %}
+      {% if first_step == 0 %}
       {{ load("h" ~ i, "first_h", "row" ~ i ~ " * H") }}
-      {{ keep(i ~ "u", "h" ~ i) }}
+      {% else %}
+      {{ load("h" ~ i, "hidden", "(" ~ before * batch ~ "u + row" ~ i ~ ") * H") }}
+      {% endif %}
+      {{ keep((first_step % 2 * rows + i) ~ "u", "h" ~ i) }}
       {% endfor %}
     }
   }
   workgroupBarrier();
-  for (var s = 0u; s < T; s++) {
+  for (var s = {{ first_step }}u; s < {{ last_step }}u; s++) {
     let t = {{ "T - 1u - s" if reverse else "s" }};
     let before = {{ "t + 1u" if reverse else "t - 1u" }};
     let from_state = s % 2u * ROWS * WORDS;
@@ -200,7 +207,7 @@ fn recurrent(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocat
     {% for v in range(fours) %}
     var c_{{ v }}: vec4<f32>;
     {% endfor %}
-    {% for from in [("s == 0u", "first_c", "row * H"), ("s > 0u", "cells", "(before * B + row) * H")] %}
+    {% for from in [("s == 0u", "first_c", "row * H"), ("s > 0u", "cells", "(before * B + row) * H")] if first_step == 0 or from[1] == "cells" %}
     if ({{ from[0] }}) {
       {{ load("from", from[1], from[2]) }}
       {% for v in range(fours) %}

@@ -8,6 +8,9 @@
 // The product comes first, so that a launch needs no result of its own.
 {% if whole %}
 // One workgroup of {{ lanes }} invocations runs its rows through all steps; what they tell each other is grad_gates itself.
+{% if last_step - first_step <= steps %}
+// Here steps {{ first_step }} to {{ last_step }} alone, in the order of this pass.
+{% endif %}
 {% else %}
 // One launch a step{{ ", the last of which only has the product left" if not pointwise else "" }}, workgroups of {{ lanes }} invocations along the units.
 {% endif %}
@@ -98,7 +101,7 @@ fn recurrent_backward(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(loca
   if (group >= {{ groups }}u) { return; }
 {% include "common/recurrent_rows.wgsl" %}
   {% if whole %}
-  for (var s = 0u; s <= T; s++) {
+  for (var s = {{ first_step }}u; s < {{ last_step }}u; s++) {
     let t = {{ "s" if reverse else "T - 1u - s" }};
     let after = {{ "s - 1u" if reverse else "T - s" }};
     storageBarrier();

@@ -5,6 +5,9 @@
 // The runs are those of a weight (rows, {{ channels }}, {{ taps }}) that lie as (rows, {{ taps }}, {{ padded }}), channels last.
 {% endif %}
 //
+{% if carried or not done %}
+// Of the runs {{ outer_first }} to {{ outer_last }}{{ ", added to the sum of those before" if carried }}.
+{% endif %}
 // partials ({{ count }}, {{ length }}), output ({{ elements }})
 {% include "common/group.wgsl" %}
 
@@ -23,15 +26,23 @@ const LENGTH = {{ length // 4 if fours else length }}u;
 fn sum_partials(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
   let i = flat_group(workgroup) * 64u + lane.x;
   if (i >= LENGTH) { return; }
-  var total = {{ "vec4<f32>()" if fours else "0.0" }};
-  for (var p = 0u; p < {{ count }}u; p++) {
-    total += {{ "four(partials[p * LENGTH + i])" if fours else "partials[p * LENGTH + i]" }};
-  }
   {% if last %}
   // Neighbours read neighbours, and write what is {{ taps }} apart.
   let channel = i * 4u % {{ padded }}u;
   let tap = i * 4u / {{ padded }}u % {{ taps }}u;
   let first = (i * 4u / {{ padded * taps }}u * {{ channels }}u + channel) * {{ taps }}u + tap;
+  {% endif %}
+  {% if carried and last %}
+  var total = vec4<f32>({% for j in range(4) %}output[first + select(0u, {{ j * taps }}u, channel + {{ j }}u < {{ channels }}u)]{{ ", " if j < 3 }}{% endfor %});
+  {% elif carried %}
+  var total = {{ "four(output[i])" if fours else "output[i]" }};
+  {% else %}
+  var total = {{ "vec4<f32>()" if fours else "0.0" }};
+  {% endif %}
+  for (var p = {{ outer_first }}u; p < {{ outer_last }}u; p++) {
+    total += {{ "four(partials[p * LENGTH + i])" if fours else "partials[p * LENGTH + i]" }};
+  }
+  {% if last %}
   {% for j in range(4) %}
   {% if channels % 4 == 0 %}
   output[first + {{ j * taps }}u] = total[{{ j }}];

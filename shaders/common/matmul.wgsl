@@ -33,7 +33,7 @@ fn bias_of(column: u32) -> vec4<f32> {
 // Stores eight numbers of a row, if they lie inside the matrix.
 fn store_eight(z: u32, row: u32, column: u32, low: vec4<f32>, high: vec4<f32>) {
   if ((row < M) & (column < N)) {
-    let at = (z * M + row) * N + column;
+    let at = {{ first_output ~ "u + " if first_output }}(z * M + row) * N + column;
     output[at / 8u] = vec4<u64>(to_four(epilogue(low, at / 4u)), to_four(epilogue(high, at / 4u + 1u)));
   }
 }
@@ -41,7 +41,7 @@ fn store_eight(z: u32, row: u32, column: u32, low: vec4<f32>, high: vec4<f32>) {
 // Stores four numbers of a row, those that lie inside the matrix.
 fn store(z: u32, row: u32, column: u32, sum: vec4<f32>) {
   if (row < M) {
-    let at = (z * M + row) * N + column;
+    let at = {{ first_output ~ "u + " if first_output }}(z * M + row) * N + column;
     {% if out_vec4 %}
     if (column < N) { output[at / 4u] = to_four(epilogue(sum, at / 4u)); }
     {% else %}

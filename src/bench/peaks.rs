@@ -4,9 +4,9 @@ use super::measure::{Policy, Unwatched, measure};
 use super::report::{Roofs, Row, Status, Timing};
 use crate::error::{Error, Result};
 use crate::exec::{Clock, Device, Stopwatch, Workload};
+use crate::kernels::Limits;
 use crate::kernels::peaks::{self, MicroKernel};
-use crate::kernels::{Limits, Operand};
-use crate::plan::{Bound, BufferKind, BufferPlan, Dispatch, Plan, Step};
+use crate::plan::Plan;
 use crate::random::Rng;
 use std::fmt;
 use std::sync::atomic::AtomicBool;
@@ -22,31 +22,7 @@ pub(super) struct Micro {
 
 impl Micro {
     fn new(device: &Device, kernel: MicroKernel) -> Result<Self> {
-        let bound = |b: &crate::kernels::Binding| {
-            let buffer = if let Operand::Workspace(i) = b.operand { i } else { 0 };
-            let write = b.access == crate::kernels::Access::Write;
-            Bound { buffer, offset: 0, bytes: kernel.buffers[buffer], write }
-        };
-        let plan = Plan {
-            buffers: kernel
-                .buffers
-                .iter()
-                .map(|&bytes| BufferPlan { bytes, kind: BufferKind::Slot })
-                .collect(),
-            steps: vec![Step::Dispatch(Dispatch {
-                sizes: Vec::new(),
-                kernel: 0,
-                bindings: kernel.launch.bindings.iter().map(bound).collect(),
-                grid: kernel.launch.grid,
-                op: "peak",
-                label: String::new(),
-                why: kernel.launch.why.clone(),
-                fused: Vec::new(),
-                flops: kernel.flops,
-            })],
-            kernels: vec![kernel.launch.kernel],
-            ..Plan::default()
-        };
+        let plan = Plan::of_micro_kernel(&kernel);
         let workload = Workload::from_plan(device, &plan, 1)?;
         let mut rng = Rng::new(2);
         for (buffer, b) in plan.buffers.iter().enumerate() {
@@ -75,10 +51,11 @@ fn busy(
         let times = [(); 2].map(|()| micro.workload.time(stopwatch, 1, 1));
         let [_, second] = times;
         let seconds = second?.into_iter().flatten().next().unwrap_or(0.0);
-        if seconds >= ARITHMETIC / 2.0 || turns >= 1 << 20 {
+        let more = turns * if seconds < ARITHMETIC / 16.0 { 8 } else { 2 };
+        if seconds >= ARITHMETIC / 2.0 || more > device.limits().max_turns as usize {
             return Ok(micro);
         }
-        turns *= if seconds < ARITHMETIC / 16.0 { 8 } else { 2 };
+        turns = more;
     }
 }
 

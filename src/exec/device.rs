@@ -3,6 +3,7 @@
 use super::cache::file_of;
 use super::counters::Counters;
 use super::gpu::{Gpu, WANTED};
+use super::turns;
 use crate::error::{Error, Result};
 use crate::kernels::{Limits, Tuned};
 use std::fmt;
@@ -76,7 +77,7 @@ pub struct AdapterReport {
 }
 
 /// Which adapter a device is: what must be equal for two measurements to be compared.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct AdapterIdentity {
     /// The card's name.
     pub name: String,
@@ -301,6 +302,7 @@ impl Device {
             max_workgroup_bytes: limits.max_compute_workgroup_storage_size,
             max_workgroup_invocations: limits.max_compute_invocations_per_workgroup,
             max_storage_buffers: limits.max_storage_buffers_per_shader_stage,
+            max_turns: u32::MAX,
             subgroup_size: subgroup_size(&found.adapter),
             software: software(&found.adapter),
             wide_loads: wide_loads(&found.adapter),
@@ -309,13 +311,12 @@ impl Device {
             tuned: Arc::default(),
             broken: Arc::default(),
         };
-        Ok(Self(Kind::Gpu(Arc::new(Gpu::open(
-            &found.adapter,
-            identity(found),
-            kernel_limits,
-            checked,
-            WANTED,
-        )?))))
+        let open = |limits| -> Result<Self> {
+            let gpu = Gpu::open(&found.adapter, identity(found), limits, checked, WANTED)?;
+            Ok(Self(Kind::Gpu(Arc::new(gpu))))
+        };
+        let max_turns = turns::measure(&identity(found), || open(kernel_limits.clone()))?;
+        open(Limits { max_turns, ..kernel_limits })
     }
 
     /// Name, kind and backend.

@@ -15,6 +15,7 @@ mod readback;
 mod replay;
 mod staging;
 mod stopwatch;
+mod turns;
 mod weights;
 mod workload;
 

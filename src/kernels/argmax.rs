@@ -1,7 +1,7 @@
 //! Positions of maxima: `shaders/argmax.wgsl`.
 
 use super::softmax::tree;
-use super::{Binding, Limits, Lowering, Operand, launch};
+use super::{Binding, Limits, Lowering, Operand, launch, turns};
 use crate::error::Mismatch;
 use crate::ops::softmax::axis;
 use crate::tensor::TensorType;
@@ -15,9 +15,10 @@ pub(super) fn forward(dim: usize, inputs: &[&TensorType], limits: &Limits) -> Re
     let bindings = vec![Binding::read(Operand::Input(0)), Binding::write(Operand::Output(0))];
     // Every lane must have an element to begin with. A CPU adapter has no invocations to spare.
     let lanes = if limits.software { 1 } else { 1 << length.min(MOST_LANES).ilog2() };
+    let lanes = turns::lanes(lanes, length, 1, limits).min(1 << length.ilog2());
     let rows = outer * inner;
     let (groups, why) =
         if lanes > 1 { (rows, "a row a workgroup") } else { (rows.div_ceil(64), "a row an invocation") };
     let values = context! { outer, length, inner, lanes, tree => tree(lanes) };
-    launch(limits, "argmax", groups, bindings, why, values).map(Lowering::single)
+    launch(limits, "argmax", groups, length.div_ceil(lanes), bindings, why, values).map(Lowering::single)
 }

@@ -25,7 +25,7 @@ pub(super) fn forward(
     let values = context! { elements => output.elements(), operator, dims => dims(a, b, output) };
     let groups = output.elements().div_ceil(64);
     let why = "broadcast by strides";
-    Ok(Lowering::single(launch(limits, "binary", groups, bindings.to_vec(), why, values)?))
+    Ok(Lowering::single(launch(limits, "binary", groups, 0, bindings.to_vec(), why, values)?))
 }
 
 /// For each dimension of the output its divisor and size, and the operands' strides.
@@ -43,6 +43,6 @@ pub(super) fn equal(inputs: &[&TensorType], limits: &Limits) -> Result<Lowering,
         Binding::write(Operand::Output(0)),
     ];
     let groups = elements.div_ceil(64);
-    launch(limits, "equal", groups, bindings, "an element an invocation", context! { elements })
+    launch(limits, "equal", groups, 0, bindings, "an element an invocation", context! { elements })
         .map(Lowering::single)
 }

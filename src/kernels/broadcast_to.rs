@@ -13,5 +13,5 @@ pub(super) fn forward(shape: &Shape, inputs: &[&TensorType], limits: &Limits) ->
     let bindings = vec![Binding::read(Operand::Input(0)), Binding::write(Operand::Output(0))];
     let values = context! { elements => shape.elements(), dims };
     let groups = shape.elements().div_ceil(64);
-    launch(limits, "broadcast_to", groups, bindings, "by strides", values).map(Lowering::single)
+    launch(limits, "broadcast_to", groups, 0, bindings, "by strides", values).map(Lowering::single)
 }

@@ -71,6 +71,6 @@ impl ChannelsLast {
         let zeros = if self.zeros { self.quarters() } else { 0 };
         let groups = (self.elements() / run + zeros).div_ceil(64);
         let why = if run == 4 { "four channels a vec4, of four pixels" } else { "four channels a vec4" };
-        launch(limits, "channels_last", groups, bindings, why, values)
+        launch(limits, "channels_last", groups, 0, bindings, why, values)
     }
 }

@@ -10,7 +10,7 @@ use super::winograd_gradient::Gradient;
 use super::workgroup_tile::WorkgroupTile;
 use super::{
     Binding, Chain, Limits, Lowering, Operand, Refusal, chunks, conv2d_direct, launch,
-    partials as partial_sums, pointwise,
+    partials as partial_sums, pointwise, turns,
 };
 use crate::ops::{Conv2d, ConvGeometry};
 use crate::shape::Shape;
@@ -198,6 +198,14 @@ fn implicit(
     let eight = packed && phases.is_none();
     let tile = Tile::choose(Extent { eight, ..extent }, limits);
     let out_vec4 = phases.is_none() && (target[1] * target[2]) % 4 == 0;
+    // Taps, and fours of channels; those that are no whole four are taken one by one.
+    let longest = phases.as_ref().map_or(taps, Phases::most_taps);
+    let single = if packed { 0 } else { terms % 4 };
+    let pieces = match &shared {
+        Some(tile) => vec![turns::whole(tile.turns(terms * longest, limits))],
+        None => turns::pieces([longest, terms.div_ceil(4)], single, limits),
+    };
+    let elements = g.n * target.iter().product::<usize>();
     let out_eight = tile.eight() && shared.is_none() && out_vec4 && (target[1] * target[2]).is_multiple_of(8);
     let mut lowering = Lowering::default();
     let mut weights = Binding::read(Operand::Input(1));
@@ -210,6 +218,9 @@ fn implicit(
             weights = Binding::read(PACKED_WEIGHT);
         }
     }
+    // Sums that are too long for one invocation are those of parts, the first of which begin with the bias.
+    let (parts, nothing) =
+        ((pieces.len() > 1).then_some(Operand::Workspace(lowering.workspaces.len())), Chain::default());
     for (first, images) in runs {
         let columns = images * grid_h * grid_w;
         let (shader, tiles_m, tiles_n) = match &shared {
@@ -225,26 +236,39 @@ fn implicit(
             let packed_source = Binding::read(PACKED_SOURCE).range(0, last.bytes());
             bindings = vec![packed_source, weights];
         }
-        bindings.extend(bias.then(|| Binding::read(Operand::Input(2))));
-        bindings.push(run(Binding::write(Operand::Output(0)), target));
-        bindings.extend(fused.bindings(|b| run(b, target)));
-        let values = context! {
-            columns, tiles_m, tiles_n, backward, bias, packed, out_vec4, out_eight, grid_h, grid_w,
-            phases => phases.as_ref().map(Phases::values),
-            blocks => groups, quarters => last.quarters(), zeros => last.elements(),
-            wide => limits.wide_loads,
-            pointwise => pointwise::in_place(g),
-            weight_vec4 => !backward && (terms * taps).is_multiple_of(4),
-            ..context! { ..shared.map_or_else(|| tile.values(), |tile| tile.values(limits)), ..context! {
-                ..context! { ..window(g), ..sum.values(g) }, ..fused.values(if bias { 4 } else { 3 }, out_vec4)
-            } }
-        };
         let how = if packed { ", channels last" } else { "" };
-        let tile = shared.map_or_else(|| tile.why(), |tile| tile.why());
+        let of_tile = shared.map_or_else(|| tile.why(), |tile| tile.why());
         let how = if count > 1 { format!("{how}, {count} phases of the stride") } else { how.to_owned() };
-        let why = format!("{tile}{how}{}", fused.why());
         let blocks = groups * count * tiles_m * tiles_n;
-        lowering.launches.push(launch(limits, shader, blocks, bindings, why, values)?);
+        for (number, piece) in pieces.iter().enumerate() {
+            let (bias, fused) = (bias && piece.first, if parts.is_some() { &nothing } else { fused });
+            let mut bindings = bindings.clone();
+            bindings.extend(bias.then(|| Binding::read(Operand::Input(2))));
+            bindings
+                .push(parts.map_or_else(|| run(Binding::write(Operand::Output(0)), target), Binding::write));
+            bindings.extend(fused.bindings(|b| run(b, target)));
+            let first_output = number * elements + first * target.iter().product::<usize>();
+            let values = context! {
+                columns, tiles_m, tiles_n, backward, bias, packed, out_vec4, out_eight, grid_h, grid_w,
+                first_output => if parts.is_some() { first_output } else { 0 },
+                phases => phases.as_ref().map(Phases::values),
+                blocks => groups, quarters => last.quarters(), zeros => last.elements(),
+                wide => limits.wide_loads,
+                pointwise => pointwise::in_place(g),
+                weight_vec4 => !backward && (terms * taps).is_multiple_of(4),
+                ..context! { ..shared.map_or_else(|| tile.values(), |tile| tile.values(limits)), ..context! {
+                    ..context! { ..window(g), ..sum.values(g) }, ..context! {
+                        ..piece.values(), ..fused.values(if bias { 4 } else { 3 }, out_vec4)
+                    }
+                } }
+            };
+            let why = format!("{of_tile}{how}{}{}", piece.why(), fused.why());
+            lowering.launches.push(launch(limits, shader, blocks, piece.turns, bindings, why, values)?);
+        }
+    }
+    if let Some(parts) = parts {
+        lowering.workspaces.push((pieces.len() * elements * 4) as u64);
+        lowering.launches.extend(partial_sums::fused(parts, pieces.len(), elements, fused, limits)?);
     }
     Ok(lowering)
 }
@@ -319,7 +343,8 @@ fn backward_weight_implicit(g: &ConvGeometry, weight: &Shape, limits: &Limits) -
     }
     let mut partials = 0;
     for (first, count) in images {
-        let turns_per_split = (count * turns).div_ceil(wanted);
+        let turns_per_split =
+            (count * turns).div_ceil(wanted).min(turns::most(limits).saturating_sub(1).max(1));
         let splits = (count * turns).div_ceil(turns_per_split);
         let run =
             |i: usize, image: [usize; 3]| of_images(Binding::read(Operand::Input(i)), image, first, count);
@@ -344,10 +369,18 @@ fn backward_weight_implicit(g: &ConvGeometry, weight: &Shape, limits: &Limits) -
         let how = if packed { ", channels last" } else { "" };
         let why = format!("{}{how}, {splits} partial sums", tile.why());
         let blocks = splits * groups * tiles_m * tiles_n;
-        lowering.launches.push(launch(limits, "conv2d_backward_weight", blocks, bindings, why, values)?);
+        lowering.launches.push(launch(
+            limits,
+            "conv2d_backward_weight",
+            blocks,
+            1 + turns_per_split,
+            bindings,
+            why,
+            values,
+        )?);
     }
     if !single {
-        lowering.launches.push(partial_sums::sum(target, partials, weight.elements(), layout, limits)?);
+        lowering.launches.extend(partial_sums::sum(target, partials, weight.elements(), layout, limits)?);
         lowering.workspaces.push((partials * length * 4) as u64);
     }
     Ok(lowering)
@@ -373,7 +406,9 @@ fn backward_weight_shared(
     let (mut lowering, mut partials) = (Lowering::default(), 0);
     for (first, count) in images {
         // Fours of pixels, where they are one load, are not split.
-        let pixels_per_split = (count * pixels).div_ceil(wanted).next_multiple_of(4);
+        let most = tile.most_terms(turns::most(limits), limits);
+        let pixels_per_split = (count * pixels).div_ceil(wanted).next_multiple_of(4).min(most);
+        let turns = tile.turns(pixels_per_split, limits);
         let splits = (count * pixels).div_ceil(pixels_per_split);
         let run =
             |i: usize, image: [usize; 3]| of_images(Binding::read(Operand::Input(i)), image, first, count);
@@ -393,10 +428,16 @@ fn backward_weight_shared(
         let (blocks, bindings) =
             (splits * groups * tiles_m * tiles_n, vec![run(0, grad), run(1, input), Binding::write(target)]);
         let name = "conv2d_backward_weight_workgroup";
-        lowering.launches.push(launch(limits, name, blocks, bindings, why, values)?);
+        lowering.launches.push(launch(limits, name, blocks, turns, bindings, why, values)?);
     }
     if !single {
-        lowering.launches.push(partial_sums::sum(target, partials, weight.elements(), Layout::Same, limits)?);
+        lowering.launches.extend(partial_sums::sum(
+            target,
+            partials,
+            weight.elements(),
+            Layout::Same,
+            limits,
+        )?);
         lowering.workspaces.push((partials * weight.elements() * 4) as u64);
     }
     Ok(lowering)

@@ -4,7 +4,9 @@
 use super::conv2d::{Sum, bytes, of_images, window};
 use super::partials::{self, Layout};
 use super::runs::{Places, Run, elements, part};
-use super::{Binding, Chain, Launch, Limits, Lowering, Operand, Refusal, chunks, lanes, launch};
+use super::{
+    Binding, Chain, FEWEST_LANES, Launch, Limits, Lowering, Operand, Refusal, chunks, lanes, launch, turns,
+};
 use crate::error::Mismatch;
 use crate::ops::ConvGeometry;
 use minijinja::{Value, context};
@@ -21,7 +23,7 @@ pub(super) fn applies(g: &ConvGeometry, backward: bool, limits: &Limits) -> bool
     let dense = !backward || g.options.stride == 1.into();
     let few = rows <= MOST_ROWS && (rows * g.r).saturating_mul(g.s) <= MOST_PRODUCTS;
     let worth = limits.software || g.options.groups > 1 && rows * terms == 1;
-    limits.variant.is_none() && dense && few && worth
+    limits.variant.is_none() && dense && few && worth && terms < turns::most(limits)
 }
 
 /// Lines, or columns, of the source that so many neighbours of the target are computed from, tap by tap.
@@ -121,7 +123,15 @@ pub(super) fn lower(
         bindings.extend(fused.bindings(|b| run(b, sum.target)));
         let invocations = images * g.options.groups * strips * runs;
         let values = context! { images, ..values.clone() };
-        launch(limits, "conv2d_direct", invocations.div_ceil(64), bindings, why.clone(), values)
+        launch(
+            limits,
+            "conv2d_direct",
+            invocations.div_ceil(64),
+            1 + sum.terms,
+            bindings,
+            why.clone(),
+            values,
+        )
     };
     let launches = chunks(g.n, &sizes, limits)?.into_iter().map(part).collect::<Result<_, Mismatch>>()?;
     Ok(Lowering { launches, ..Lowering::default() })
@@ -140,6 +150,19 @@ pub(super) fn applies_to_weight(g: &ConvGeometry, limits: &Limits) -> bool {
     applies(g, false, limits)
         && terms == 1
         && rows * g.r * g.s * 4 * lanes(usize::MAX >> 1, limits) <= MOST_SHARED
+        && most_pieces(rows * g.r * g.s, limits) > 0
+}
+
+/// Turns in which an invocation adds what all lanes have of its weights.
+fn joining_turns(weights: usize, lanes: usize) -> usize {
+    turns::of_loop(weights.div_ceil(lanes), turns::of_loop(lanes, 0))
+}
+
+/// Pieces that one lane can have.
+fn most_pieces(weights: usize, limits: &Limits) -> usize {
+    let all = lanes(usize::MAX >> 1, limits);
+    let joining = [FEWEST_LANES, all].map(|lanes| joining_turns(weights, lanes));
+    turns::most(limits).saturating_sub(1 + joining[0].max(joining[1]))
 }
 
 /// The gradient of the weight: sums over parts of the pixels, then over the parts.
@@ -149,7 +172,12 @@ pub(super) fn lower_weight(g: &ConvGeometry, limits: &Limits) -> Result<Lowering
     let sizes = [(Operand::Input(1), bytes(sum.source)), (Operand::Input(0), bytes(sum.target))];
     let images = chunks(g.n, &sizes, limits)?;
     let wanted = ENOUGH_GROUPS.div_ceil(groups).div_ceil(images.len());
-    let parts_of = |images: usize| wanted.min((images * strips * runs).div_ceil(LEAST_PIECES));
+    let parts_of = |images: usize| {
+        let pieces = images * strips * runs;
+        wanted
+            .min(pieces.div_ceil(LEAST_PIECES))
+            .max(pieces.div_ceil(FEWEST_LANES * most_pieces(weights, limits)))
+    };
     let parts: usize = images.iter().map(|&(_, count)| parts_of(count)).sum();
     let target = if parts == 1 { Operand::Output(0) } else { Operand::Workspace(0) };
     let (mut lowering, mut first_part) = (Lowering::default(), 0);
@@ -172,6 +200,7 @@ pub(super) fn lower_weight(g: &ConvGeometry, limits: &Limits) -> Result<Lowering
             limits,
             "conv2d_direct_weight",
             groups * parts,
+            1 + pieces.div_ceil(parts).div_ceil(lanes) + joining_turns(weights, lanes),
             bindings,
             why,
             values,
@@ -180,7 +209,7 @@ pub(super) fn lower_weight(g: &ConvGeometry, limits: &Limits) -> Result<Lowering
     }
     if parts > 1 {
         let elements = groups * weights;
-        lowering.launches.push(partials::sum(target, parts, elements, Layout::Same, limits)?);
+        lowering.launches.extend(partials::sum(target, parts, elements, Layout::Same, limits)?);
         lowering.workspaces.push((parts * elements * 4) as u64);
     }
     Ok(lowering)

@@ -65,7 +65,7 @@ impl Copy {
             output_offset => self.output_offset / unit,
         };
         let why = if vec4 { "vec4 by strides" } else { "words by strides" };
-        launch(limits, "copy", (elements / unit).div_ceil(64), bindings, why, values)
+        launch(limits, "copy", (elements / unit).div_ceil(64), 0, bindings, why, values)
     }
 }
 
@@ -134,7 +134,7 @@ pub(super) fn narrow_backward(
     let values = context! { outer, size, inner, start, length => inputs[0].shape[dim] };
     let bindings = vec![Binding::read(Operand::Input(0)), Binding::write(Operand::Output(0))];
     let groups = input.elements().div_ceil(64);
-    launch(limits, "narrow_backward", groups, bindings, "an element an invocation", values)
+    launch(limits, "narrow_backward", groups, 0, bindings, "an element an invocation", values)
         .map(Lowering::single)
 }
 

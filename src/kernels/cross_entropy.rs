@@ -26,9 +26,11 @@ pub(super) fn forward(
     let sizes = axis(&inputs[0].shape, 1)?;
     let mut bindings = vec![Binding::read(Operand::Input(0)), Binding::read(Operand::Input(1))];
     bindings.extend((0..3).map(|i| Binding::write(Operand::Output(i))));
-    let values = context! { ..options(o, sizes[1]), ..row(sizes, limits) };
+    let (row, turns) = row(sizes, 2, limits);
+    let values = context! { ..options(o, sizes[1]), ..row };
     let groups = sizes[0] * sizes[2];
-    launch(limits, "cross_entropy", groups, bindings, "a row a workgroup", values).map(Lowering::single)
+    launch(limits, "cross_entropy", groups, turns, bindings, "a row a workgroup", values)
+        .map(Lowering::single)
 }
 
 pub(super) fn backward(
@@ -39,8 +41,8 @@ pub(super) fn backward(
     let sizes = axis(&inputs[1].shape, 1)?;
     let mut bindings: Vec<_> = (0..4).map(|i| Binding::read(Operand::Input(i))).collect();
     bindings.push(Binding::write(Operand::Output(0)));
-    let values = context! { ..options(o, sizes[1]), ..row(sizes, limits) };
+    let values = context! { ..options(o, sizes[1]), ..row(sizes, 0, limits).0 };
     let groups = inputs[1].shape.elements().div_ceil(64);
-    launch(limits, "cross_entropy_backward", groups, bindings, "a logit an invocation", values)
+    launch(limits, "cross_entropy_backward", groups, 0, bindings, "a logit an invocation", values)
         .map(Lowering::single)
 }

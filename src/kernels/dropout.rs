@@ -12,6 +12,6 @@ pub(super) fn forward(o: &Dropout, inputs: &[&TensorType], limits: &Limits) -> R
     let read = |i| Binding::read(Operand::Input(i));
     let bindings = vec![read(0), read(1), Binding::write(Operand::Output(0))];
     let values = context! { vec4s, seed => o.seed, scale => literal(o.scale()), threshold => o.threshold() };
-    launch(limits, "dropout", vec4s.div_ceil(64), bindings, "a vec4 an invocation", values)
+    launch(limits, "dropout", vec4s.div_ceil(64), 0, bindings, "a vec4 an invocation", values)
         .map(Lowering::single)
 }

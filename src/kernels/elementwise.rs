@@ -32,7 +32,7 @@ pub(super) fn chain(
         bindings.extend(epilogue.bindings(run));
         let values = context! { per_lane, ..epilogue.values(2, true) };
         let why = format!("{per_lane} vec4 a lane{}", fused.why());
-        launch(limits, "elementwise", count.div_ceil(64 * per_lane), bindings, why, values)
+        launch(limits, "elementwise", count.div_ceil(64 * per_lane), 1 + per_lane, bindings, why, values)
     };
     let launches = chunks(vec4s, &[(Operand::Output(0), 16)], limits)?.into_iter().map(part);
     Ok(Lowering { launches: launches.collect::<Result<_, Mismatch>>()?, ..Lowering::default() })

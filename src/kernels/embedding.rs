@@ -1,6 +1,6 @@
 //! Rows of a table: `shaders/embedding.wgsl`, `shaders/embedding_backward.wgsl`.
 
-use super::{Binding, Limits, Lowering, Operand, launch};
+use super::{Binding, Limits, Lowering, Operand, launch, turns};
 use crate::error::Mismatch;
 use crate::shape::Shape;
 use crate::tensor::TensorType;
@@ -21,7 +21,7 @@ fn bindings() -> Vec<Binding> {
 pub(super) fn forward(inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Mismatch> {
     let (width, values) = sizes(&inputs[0].shape, inputs[1]);
     let groups = (inputs[1].shape.elements() * width).div_ceil(64);
-    launch(limits, "embedding", groups, bindings(), "by index", values).map(Lowering::single)
+    launch(limits, "embedding", groups, 0, bindings(), "by index", values).map(Lowering::single)
 }
 
 pub(super) fn backward(
@@ -34,5 +34,7 @@ pub(super) fn backward(
     let tiles = width.div_ceil(lanes);
     let values = context! { lanes, tiles, ..values };
     let why = format!("a row gathers, {lanes} lanes");
-    launch(limits, "embedding_backward", weight[0] * tiles, bindings(), why, values).map(Lowering::single)
+    let turns = turns::of_loop(inputs[1].shape.elements(), 0);
+    launch(limits, "embedding_backward", weight[0] * tiles, turns, bindings(), why, values)
+        .map(Lowering::single)
 }

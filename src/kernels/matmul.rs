@@ -3,12 +3,13 @@
 use super::partials::{self, Layout};
 use super::tile::{self, Extent, Tile};
 use super::workgroup_tile::WorkgroupTile;
-use super::{Binding, Chain, Launch, Limits, Lowering, Operand, launch};
+use super::{Binding, Chain, Launch, Limits, Lowering, Operand, launch, turns};
 use crate::error::Mismatch;
 use crate::ops::{MatMul, MatMulGeometry};
 use crate::shape::Shape;
 use crate::tensor::TensorType;
 use minijinja::{Value, context};
+use std::ops::Range;
 
 /// Where matrix `z` of the batch begins in each operand, a dimension of the batch at a time.
 fn batch(geometry: &MatMulGeometry, a: &Shape, b: &Shape) -> Vec<Value> {
@@ -33,6 +34,8 @@ struct Method {
     /// Whether eight columns are, and whether eight sums are stored at once.
     b_eight: bool,
     out_eight: bool,
+    /// Turns of an invocation for so many terms: one for all that are loaded at once, and one for each that is left.
+    turns: usize,
     values: Value,
     why: String,
 }
@@ -59,6 +62,7 @@ impl Method {
             b_vec4: if options.trans_b { k % 4 == 0 } else { n % 4 == 0 },
             b_eight: false,
             out_eight: false,
+            turns: tile.turns(k, limits),
             values: tile.values(limits),
             why: tile.why(),
         }
@@ -76,10 +80,17 @@ impl Method {
             b_vec4: if options.trans_b { k % 4 == 0 } else { n % 4 == 0 },
             b_eight: tile.eight() && !options.trans_b && n % 8 == 0,
             out_eight: tile.eight() && n % 8 == 0,
+            turns: alone_turns(k),
             values: tile.values(),
             why: tile.why(),
         }
     }
+}
+
+/// Turns of an invocation with register tiles: four terms each, and those that are left one by one.
+fn alone_turns(terms: usize) -> usize {
+    let left = terms % 4;
+    turns::of_loop(terms / 4, 0) + if left > 0 { turns::of_loop(left, 0) } else { 0 }
 }
 
 pub(super) fn forward(
@@ -88,8 +99,15 @@ pub(super) fn forward(
     inputs: &[&TensorType],
     limits: &Limits,
 ) -> Result<Lowering, Mismatch> {
+    let geometry = MatMulGeometry::new(options, &inputs[0].shape, &inputs[1].shape)?;
+    if alone_turns(geometry.k) > turns::most(limits) {
+        let method = Method::choose(options, &geometry, limits);
+        if method.shader == "matmul" {
+            return in_parts(options, fused, inputs, &geometry, limits);
+        }
+    }
     if let ([a, b], true) = (inputs, fused.0.is_empty())
-        && let Some(count) = runs(options, &MatMulGeometry::new(options, &a.shape, &b.shape)?, limits)
+        && let Some(count) = runs(options, &geometry, limits)
     {
         return in_runs(options, &a.shape, &b.shape, count, limits);
     }
@@ -98,6 +116,45 @@ pub(super) fn forward(
     bindings.extend(fused.bindings(|b| b));
     let shapes = [&inputs[0].shape, &inputs[1].shape];
     product(options, fused, shapes, inputs.len() == 3, bindings, limits).map(Lowering::single)
+}
+
+/// Sums that are too long for one invocation: a launch for each part of the terms, of which the first adds the bias, then
+/// the sum of the parts in order.
+fn in_parts(
+    options: &MatMul,
+    fused: &Chain,
+    inputs: &[&TensorType],
+    geometry: &MatMulGeometry,
+    limits: &Limits,
+) -> Result<Lowering, Mismatch> {
+    let MatMulGeometry { ref batch, m, n, k } = *geometry;
+    // Fours of terms, so that all parts but the last are whole ones; up to three terms are left for it.
+    let step = turns::most(limits).saturating_sub(5).max(1) * 4;
+    let (count, elements) = (k.div_ceil(step), batch.elements() * m * n);
+    let parts = Operand::Workspace(0);
+    let mut lowering = Lowering { workspaces: vec![(count * elements * 4) as u64], ..Lowering::default() };
+    for part in 0..count {
+        let bias = part == 0 && inputs.len() == 3;
+        let mut bindings: Vec<_> =
+            (0..if bias { 3 } else { 2 }).map(|i| Binding::read(Operand::Input(i))).collect();
+        bindings.push(Binding::write(parts));
+        let terms = part * step..k.min((part + 1) * step);
+        let shapes = [&inputs[0].shape, &inputs[1].shape];
+        let of = Part { terms, first_output: part * elements };
+        let mut launch =
+            part_of_product(options, &Chain::default(), shapes, bias, bindings, Some(of), limits)?;
+        launch.why = format!("part {} of {count} of the terms, {}", part + 1, launch.why);
+        lowering.launches.push(launch);
+    }
+    lowering.launches.extend(partials::fused(parts, count, elements, fused, limits)?);
+    Ok(lowering)
+}
+
+/// Some of the terms of a product.
+struct Part {
+    terms: Range<usize>,
+    /// Where the sums begin in what is written.
+    first_output: usize,
 }
 
 /// Terms of a run: what all tiles read of it should stay in a core's cache.
@@ -140,25 +197,42 @@ fn in_runs(
     ];
     let mut launch = product(options, &Chain::default(), [&of(a), &of(b)], false, bindings, limits)?;
     launch.why = format!("{count} partial sums, {}", launch.why);
-    let sum = partials::sum(Operand::Workspace(0), count, elements, Layout::Same, limits)?;
+    let mut launches = vec![launch];
+    launches.extend(partials::sum(Operand::Workspace(0), count, elements, Layout::Same, limits)?);
     let workspaces = vec![(count * elements * 4) as u64];
-    Ok(Lowering { launches: vec![launch, sum], workspaces, ..Lowering::default() })
+    Ok(Lowering { launches, workspaces, ..Lowering::default() })
 }
 
 /// One launch: the bindings are the operands, a bias if there is one, the result and what is fused.
 pub(super) fn product(
     options: &MatMul,
     fused: &Chain,
-    [a, b]: [&Shape; 2],
+    shapes: [&Shape; 2],
     bias: bool,
     bindings: Vec<Binding>,
     limits: &Limits,
 ) -> Result<Launch, Mismatch> {
+    part_of_product(options, fused, shapes, bias, bindings, None, limits)
+}
+
+/// As [`product`], of some of the terms.
+fn part_of_product(
+    options: &MatMul,
+    fused: &Chain,
+    [a, b]: [&Shape; 2],
+    bias: bool,
+    bindings: Vec<Binding>,
+    part: Option<Part>,
+    limits: &Limits,
+) -> Result<Launch, Mismatch> {
     let geometry = MatMulGeometry::new(options, a, b)?;
-    let Method { shader, tiles_m, tiles_n, a_vec4, b_vec4, b_eight, out_eight, values, why } =
-        Method::choose(options, &geometry, limits);
+    let method = Method::choose(options, &geometry, limits);
+    let Method { shader, tiles_m, tiles_n, a_vec4, b_vec4, b_eight, out_eight, values, why, .. } = method;
     let MatMulGeometry { m, k, n, .. } = geometry;
+    let turns = part.as_ref().map_or(method.turns, |part| alone_turns(part.terms.len()));
+    let Part { terms, first_output } = part.unwrap_or(Part { terms: 0..k, first_output: 0 });
     let values = context! {
+        first_output, first => terms.start, last => terms.end,
         m, n, k, tiles_m, tiles_n, bias, a_vec4, b_vec4, b_eight, out_eight,
         wide => limits.wide_loads,
         trans_a => options.trans_a,
@@ -168,5 +242,5 @@ pub(super) fn product(
         ..context! { ..values, ..fused.values(if bias { 4 } else { 3 }, n % 4 == 0) }
     };
     let groups = geometry.batch.elements() * tiles_m * tiles_n;
-    launch(limits, shader, groups, bindings, format!("{why}{}", fused.why()), values)
+    launch(limits, shader, groups, turns, bindings, format!("{why}{}", fused.why()), values)
 }

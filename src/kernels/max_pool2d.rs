@@ -3,9 +3,9 @@
 //! Where the sizes allow it, an invocation owns a run of neighbouring columns, so that rows are loaded and stored two
 //! or four numbers at a time and what several windows share is loaded once.
 
-use super::pool2d::Pool;
+use super::pool2d::{Pool, PoolKernel};
 use super::runs::{Places, Run, elements, part};
-use super::{Binding, Chain, Limits, Lowering, Operand, Refusal};
+use super::{Binding, Chain, Limits, Lowering, Operand, Refusal, avg_pool2d, turns};
 use crate::ops::MaxPool2d;
 use crate::shape::{Shape, Window};
 use minijinja::{Value, context};
@@ -55,8 +55,21 @@ pub(super) fn forward(options: &MaxPool2d, shape: &Shape, limits: &Limits) -> Re
         (Binding::write(Operand::Output(0)), pool.output),
         (Binding::write(Operand::Output(1)), pool.output),
     ];
-    let why = format!("{} an invocation, loads of {unit}", counted(windows));
-    pool.lower("max_pool2d", oh * runs, &bindings, &why, values, limits)
+    let kernel = PoolKernel {
+        name: "max_pool2d",
+        per_plane: oh * runs,
+        bindings: &bindings,
+        pieces: if unroll {
+            vec![turns::whole(0)]
+        } else {
+            turns::pieces([rows.kernel, columns.kernel], 0, limits)
+        },
+        fused: &Chain::default(),
+        vec4: false,
+        why: format!("{} an invocation, loads of {unit}", counted(windows)),
+        values,
+    };
+    pool.lower(kernel, limits)
 }
 
 /// The windows that can contain a place, counted from where an invocation begins.
@@ -121,18 +134,23 @@ pub(super) fn backward(
         let (rows, columns) = (height.values(), width.values());
         values = context! { rows, columns, pixels, step, ragged_rows, ragged_columns, ..values };
     }
-    let mut bindings = vec![
+    let bindings = [
         (Binding::read(Operand::Input(0)), pool.output),
         (Binding::read(Operand::Input(1)), pool.output),
         (Binding::write(Operand::Output(0)), pool.input),
     ];
-    bindings.extend(fused.bindings(|b| b).into_iter().map(|b| (b, pool.input)));
-    let values = context! { ..values, ..fused.values(3, unit == 4) };
     let why = match unroll {
-        true => format!("{} an invocation, stores of {unit}{}", counted(windows), fused.why()),
-        false => format!("an element an invocation{}", fused.why()),
+        true => format!("{} an invocation, stores of {unit}", counted(windows)),
+        false => "an element an invocation".into(),
     };
-    pool.lower("max_pool2d_backward", cells * runs, &bindings, &why, values, limits)
+    let pieces = if unroll {
+        vec![turns::whole(0)]
+    } else {
+        turns::pieces([&rows, &columns].map(avg_pool2d::around), 0, limits)
+    };
+    let (name, per_plane, vec4) = ("max_pool2d_backward", cells * runs, unit == 4);
+    let kernel = PoolKernel { name, per_plane, bindings: &bindings, pieces, fused, vec4, why, values };
+    pool.lower(kernel, limits)
 }
 
 #[cfg(test)]

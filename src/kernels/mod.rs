@@ -34,6 +34,7 @@ mod sum;
 mod template;
 mod tile;
 mod tuned;
+mod turns;
 mod variant;
 mod winograd;
 mod winograd_gradient;
@@ -73,6 +74,9 @@ pub struct Limits {
     pub max_workgroup_invocations: u32,
     /// Buffers a kernel can bind.
     pub max_storage_buffers: u32,
+    /// Turns of the loops of one invocation, nested ones added up, that the device was seen to take. Mesa's llvmpipe ends
+    /// all loops after 65,535, without an error.
+    pub max_turns: u32,
     /// The subgroup size, where shuffles are available and all subgroups have this one size.
     pub subgroup_size: Option<u32>,
     /// Whether the adapter is a CPU, whose workgroup memory is no faster than any other.
@@ -101,6 +105,7 @@ impl Default for Limits {
             max_workgroup_bytes: 16 << 10,
             max_workgroup_invocations: 256,
             max_storage_buffers: 8,
+            max_turns: u32::MAX,
             subgroup_size: None,
             software: false,
             wide_loads: false,
@@ -120,6 +125,7 @@ impl Limits {
         let mut variants = vec![
             ("bindings of 16 KiB".to_owned(), Self { max_binding_bytes: bytes, ..self.clone() }),
             ("100 workgroups a dimension".to_owned(), Self { max_workgroups: 100, ..self.clone() }),
+            ("100 turns an invocation".to_owned(), Self { max_turns: 100, ..self.clone() }),
         ];
         let forced = variant::all(self).into_iter();
         variants.extend(forced.map(|v| (format!("{v} tiles"), Self { variant: Some(v), ..self.clone() })));
@@ -202,6 +208,8 @@ pub struct Launch {
     pub bindings: Vec<Binding>,
     /// Workgroups along x and y.
     pub grid: [u32; 2],
+    /// Turns of the loops of one invocation at most, nested ones added up.
+    pub turns: u32,
     /// The variant and why it was chosen.
     pub why: String,
 }
@@ -268,12 +276,13 @@ impl Lowering {
     }
 }
 
-/// Builds a launch of `groups` workgroups of the shader `name`. The grid is folded into two dimensions;
-/// the shader finds its flat workgroup number with `common/group.wgsl`.
+/// Builds a launch of `groups` workgroups of the shader `name`, the loops of whose invocations take `turns` turns at most.
+/// The grid is folded into two dimensions; the shader finds its flat workgroup number with `common/group.wgsl`.
 fn launch(
     limits: &Limits,
     name: &'static str,
     groups: usize,
+    turns: usize,
     bindings: Vec<Binding>,
     why: impl Into<String>,
     values: Value,
@@ -282,11 +291,22 @@ fn launch(
     let x = groups.min(most);
     let y = groups.div_ceil(x.max(1));
     Mismatch::check(y <= most, format!("at most {most}x{most} workgroups"), groups.to_string())?;
+    let longest = limits.max_turns;
+    let too_long = || format!("{turns} in {name}");
+    Mismatch::check(
+        turns <= longest as usize,
+        format!(
+            "at most {longest} loop turns of an invocation, after which this \
+        driver may end its loops"
+        ),
+        too_long(),
+    )?;
     let wgsl = template::render(name, groups, x, values)?;
     Ok(Launch {
         kernel: Kernel { name, wgsl, sizes: 0 },
         bindings,
         grid: [x as u32, y as u32],
+        turns: turns as u32,
         why: why.into(),
     })
 }
@@ -449,11 +469,14 @@ fn check_bindings(
     Ok(())
 }
 
+/// Invocations that add up terms together, at least.
+const FEWEST_LANES: usize = 8;
+
 /// Invocations that add up `terms` together: a power of two. A CPU adapter's workgroup is best one vector wide,
 /// where no barrier has to switch between invocations.
 fn lanes(terms: usize, limits: &Limits) -> usize {
     let most = if tile::shuffles(limits) { tile::LANES } else { 64 };
-    terms.next_power_of_two().clamp(8, most)
+    terms.next_power_of_two().clamp(FEWEST_LANES, most)
 }
 
 /// Splits `items` of `bytes` each into runs that fit a binding and begin at aligned offsets:

@@ -79,7 +79,7 @@ impl Layout {
         let together = if steps.len() > 1 { format!(", {} parameters", steps.len()) } else { String::new() };
         let why = format!("in place, a vec4 an invocation{together}");
         let values = context! { count => steps.len(), ..values.clone() };
-        launch(limits, self.name, groups, bindings, why, values)
+        launch(limits, self.name, groups, 0, bindings, why, values)
     }
 }
 
@@ -121,6 +121,6 @@ pub(super) fn adam(o: &AdamStep, inputs: &[&TensorType], limits: &Limits) -> Res
 pub(super) fn increment(inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Mismatch> {
     let elements = inputs[0].shape.elements();
     let bindings = vec![Binding::write(Operand::Output(0))];
-    let launch = launch(limits, "increment", elements.div_ceil(64), bindings, "in place", context! {})?;
+    let launch = launch(limits, "increment", elements.div_ceil(64), 0, bindings, "in place", context! {})?;
     Ok(Lowering { in_place: vec![(0, 0)], ..Lowering::single(launch) })
 }

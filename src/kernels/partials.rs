@@ -1,6 +1,6 @@
 //! The second pass of sums that were split: `shaders/sum_partials.wgsl`.
 
-use super::{Binding, Chain, Launch, Limits, Operand, launch};
+use super::{Binding, Chain, Launch, Limits, Operand, launch, turns};
 use crate::error::Mismatch;
 use minijinja::context;
 
@@ -27,14 +27,15 @@ impl Layout {
 /// to 6,144 weights took 1.06 to 1.10 of the time in fours, of 55,296 the same).
 const MANY: usize = 1 << 15;
 
-/// Adds `count` runs of numbers in a workspace into the `elements` of the first output, in order.
+/// Adds `count` runs of numbers in a workspace into the `elements` of the first output, in order; several launches go on
+/// with what the ones before stored.
 pub(super) fn sum(
     workspace: Operand,
     count: usize,
     elements: usize,
     layout: Layout,
     limits: &Limits,
-) -> Result<Launch, Mismatch> {
+) -> Result<Vec<Launch>, Mismatch> {
     added(workspace, [count, elements], layout, &Chain::default(), limits)
 }
 
@@ -45,7 +46,7 @@ pub(super) fn fused(
     elements: usize,
     fused: &Chain,
     limits: &Limits,
-) -> Result<Launch, Mismatch> {
+) -> Result<Vec<Launch>, Mismatch> {
     added(workspace, [count, elements], Layout::Same, fused, limits)
 }
 
@@ -55,9 +56,7 @@ fn added(
     layout: Layout,
     fused: &Chain,
     limits: &Limits,
-) -> Result<Launch, Mismatch> {
-    let mut bindings = vec![Binding::read(workspace), Binding::write(Operand::Output(0))];
-    bindings.extend(fused.bindings(|b| b));
+) -> Result<Vec<Launch>, Mismatch> {
     let (channels, taps) = match layout {
         Layout::ChannelsLast { channels, taps } if taps > 1 || !channels.is_multiple_of(4) => {
             (channels, taps)
@@ -67,13 +66,21 @@ fn added(
     };
     let (last, length) = (taps > 0, layout.length(elements));
     let order = if last { ", channels first again" } else { "" };
-    let why = format!("{count} partial sums, in order{order}{}", fused.why());
     let many = limits.software || last || length >= MANY;
     let (padded, fours) = (channels.next_multiple_of(4), length.is_multiple_of(4) && many);
-    let values = context! {
-        count, elements, length, last, fours, channels, taps, padded,
-        wide => limits.wide_loads,
-        ..fused.values(2, fours)
+    let nothing = Chain::default();
+    let part = |piece: turns::Piece| {
+        let fused = if piece.last { fused } else { &nothing };
+        let mut bindings = vec![Binding::read(workspace), Binding::write(Operand::Output(0))];
+        bindings.extend(fused.bindings(|b| b));
+        let why = format!("{count} partial sums, in order{order}{}{}", piece.why(), fused.why());
+        let values = context! {
+            count, elements, length, last, fours, channels, taps, padded,
+            wide => limits.wide_loads,
+            ..context! { ..piece.values(), ..fused.values(2, fours) }
+        };
+        let groups = length.div_ceil(if fours { 256 } else { 64 });
+        launch(limits, "sum_partials", groups, piece.turns, bindings, why, values)
     };
-    launch(limits, "sum_partials", length.div_ceil(if fours { 256 } else { 64 }), bindings, why, values)
+    turns::runs(count, limits).into_iter().map(part).collect()
 }

@@ -56,7 +56,7 @@ pub(crate) fn fma(
     let values = context! { accumulators, unroll, width, turns, half };
     let number = if half { "f16" } else { "f32" };
     let why = format!("{accumulators} sums of {width} x {number}, {unroll} terms a turn");
-    let launch = launch(limits, "bench_fma", groups, vec![read(0), write(1)], why, values)?;
+    let launch = launch(limits, "bench_fma", groups, 1 + turns, vec![read(0), write(1)], why, values)?;
     let flops = (groups * 64 * turns * unroll * accumulators * width * 2) as u64;
     Ok(MicroKernel { launch, buffers: vec![32, groups as u64 * 16], flops, bytes: 0 })
 }
@@ -69,7 +69,7 @@ pub(crate) fn stream(bytes: u64, triad: bool, limits: &Limits) -> Result<MicroKe
     bindings.push(write(arrays - 1));
     let why = if triad { "triad" } else { "copy" };
     let values = context! { vec4s, triad };
-    let launch = launch(limits, "bench_stream", vec4s.div_ceil(256), bindings, why, values)?;
+    let launch = launch(limits, "bench_stream", vec4s.div_ceil(256), 0, bindings, why, values)?;
     let flops = if triad { 2 * 4 * vec4s as u64 } else { 0 };
     let moved = arrays as u64 * vec4s as u64 * 16;
     Ok(MicroKernel { launch, buffers: vec![bytes; arrays], flops, bytes: moved })
@@ -79,14 +79,22 @@ pub(crate) fn stream(bytes: u64, triad: bool, limits: &Limits) -> Result<MicroKe
 pub(crate) fn workgroup(groups: usize, turns: usize, limits: &Limits) -> Result<MicroKernel, Mismatch> {
     let values = context! { turns };
     let bindings = vec![read(0), write(1)];
-    let launch = launch(limits, "bench_workgroup", groups, bindings, "workgroup memory", values)?;
+    let launch = launch(limits, "bench_workgroup", groups, 1 + turns, bindings, "workgroup memory", values)?;
     let bytes = (groups * 64 * turns * 4 * 16) as u64;
     Ok(MicroKernel { launch, buffers: vec![256 * 16, groups as u64 * 16], flops: 0, bytes })
 }
 
+/// Counts the turns that loops really take, one loop and two nested ones: `shaders/count_turns.wgsl`.
+pub(crate) fn turns(limits: &Limits) -> Result<MicroKernel, Mismatch> {
+    // What it is there to find out is no limit yet.
+    let limits = Limits { max_turns: u32::MAX, ..limits.clone() };
+    let launch = launch(&limits, "count_turns", 2, 0, vec![read(0), write(1)], "counts turns", context! {})?;
+    Ok(MicroKernel { launch, buffers: vec![16, 16], flops: 0, bytes: 0 })
+}
+
 /// Does nothing.
 pub(crate) fn empty(limits: &Limits) -> Result<MicroKernel, Mismatch> {
-    let launch = launch(limits, "bench_empty", 1, vec![write(0)], "empty", context! {})?;
+    let launch = launch(limits, "bench_empty", 1, 0, vec![write(0)], "empty", context! {})?;
     Ok(MicroKernel { launch, buffers: vec![16], flops: 0, bytes: 0 })
 }
 
@@ -96,7 +104,7 @@ pub(crate) fn empty(limits: &Limits) -> Result<MicroKernel, Mismatch> {
 /// When a template does not render.
 pub fn micro_kernels(limits: &Limits) -> Result<Vec<Kernel>, Mismatch> {
     let mut all = vec![stream(1 << 16, false, limits)?, stream(1 << 16, true, limits)?];
-    all.extend([workgroup(8, 4, limits)?, empty(limits)?]);
+    all.extend([workgroup(8, 4, limits)?, empty(limits)?, turns(limits)?]);
     for chains in CHAINS {
         all.push(fma(chains, 8, 4, false, limits)?);
     }

@@ -65,6 +65,12 @@ impl Phases {
         self.0.iter().map(|side| side.table.len()).product()
     }
 
+    /// The most taps of one.
+    pub(super) fn most_taps(&self) -> usize {
+        let of = |side: &Side| side.table.iter().map(|[_, _, taps, _]| *taps as usize).max().unwrap_or(0);
+        self.0.iter().map(of).product()
+    }
+
     /// The most pixels of one, height and width.
     pub(super) fn grid(&self) -> [usize; 2] {
         [self.0[0].pixels, self.0[1].pixels]

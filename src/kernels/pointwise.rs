@@ -112,7 +112,7 @@ fn spread_run(
     };
     let groups = (elements / if fours { 4 } else { 1 }).div_ceil(64);
     let why = format!("pixels {}x{} apart, zeros between{}", stride.h, stride.w, fused.why());
-    launch(limits, "conv2d_spread", groups, bindings, why, values)
+    launch(limits, "conv2d_spread", groups, 0, bindings, why, values)
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 //!
 //! The planes (n, c) are independent, so a large tensor is split into runs of planes.
 
-use super::{Binding, Launch, Limits, Lowering, Refusal, chunks, launch};
+use super::turns::Piece;
+use super::{Binding, Chain, Launch, Limits, Lowering, Refusal, chunks, launch};
 use crate::error::Mismatch;
 use crate::shape::{Shape, Window};
 use minijinja::{Value, context};
@@ -35,28 +36,47 @@ impl Pool {
         Ok(Self { planes, input: rows.input * columns.input, output: oh * ow, outputs: [oh, ow], values })
     }
 
-    /// One launch for as many planes as fit: `per_plane` invocations each, bindings given with the elements
-    /// of a plane.
-    pub(super) fn lower(
-        &self,
-        name: &'static str,
-        per_plane: usize,
-        bindings: &[(Binding, usize)],
-        why: &str,
-        values: Value,
-        limits: &Limits,
-    ) -> Result<Lowering, Refusal> {
+    /// A launch for each of as many planes as fit and each piece of the loops.
+    pub(super) fn lower(&self, kernel: PoolKernel<'_>, limits: &Limits) -> Result<Lowering, Refusal> {
+        let PoolKernel { name, per_plane, bindings, pieces, fused, vec4, why, values } = kernel;
+        let fused_output = bindings.last().map_or(0, |(_, elements)| *elements);
         let sizes: Vec<_> = bindings.iter().map(|(b, elements)| (b.operand, *elements as u64 * 4)).collect();
-        let part = |(first, planes): (usize, usize)| -> Result<Launch, Mismatch> {
-            let run = |(b, elements): &(Binding, usize)| {
-                let plane = *elements as u64 * 4;
+        let values = context! { ..values, ..self.values.clone() };
+        let nothing = Chain::default();
+        let part = |(first, planes): (usize, usize), piece: &Piece| -> Result<Launch, Mismatch> {
+            let fused = if piece.last { fused } else { &nothing };
+            let run = |b: Binding, elements: usize| {
+                let plane = elements as u64 * 4;
                 b.range(first as u64 * plane, planes as u64 * plane)
             };
-            let bindings = bindings.iter().map(run).collect();
-            let values = context! { planes, ..context! { ..values.clone(), ..self.values.clone() } };
-            launch(limits, name, (planes * per_plane).div_ceil(64), bindings, why, values)
+            let mut all: Vec<Binding> = bindings.iter().map(|&(b, elements)| run(b, elements)).collect();
+            all.extend(fused.bindings(|b| run(b, fused_output)));
+            let values = context! { planes, ..context! {
+                ..piece.values(), ..context! { ..fused.values(bindings.len(), vec4), ..values.clone() }
+            } };
+            let (groups, why) =
+                ((planes * per_plane).div_ceil(64), format!("{why}{}{}", piece.why(), fused.why()));
+            launch(limits, name, groups, piece.turns, all, why, values)
         };
-        let launches = chunks(self.planes, &sizes, limits)?.into_iter().map(part);
-        Ok(Lowering { launches: launches.collect::<Result<_, Mismatch>>()?, ..Lowering::default() })
+        let runs = chunks(self.planes, &sizes, limits)?.into_iter();
+        let launches = runs.flat_map(|run| pieces.iter().map(move |piece| (run, piece)));
+        let launches = launches.map(|(run, piece)| part(run, piece)).collect::<Result<_, Mismatch>>()?;
+        Ok(Lowering { launches, ..Lowering::default() })
     }
+}
+
+/// A kernel that computes a plane from a plane.
+pub(super) struct PoolKernel<'a> {
+    pub(super) name: &'static str,
+    /// Invocations.
+    pub(super) per_plane: usize,
+    /// With the elements of a plane; the last is what is written after what is fused.
+    pub(super) bindings: &'a [(Binding, usize)],
+    /// Of its loops.
+    pub(super) pieces: Vec<Piece>,
+    /// Applied by the last piece, and whether to four elements at once.
+    pub(super) fused: &'a Chain,
+    pub(super) vec4: bool,
+    pub(super) why: String,
+    pub(super) values: Value,
 }

@@ -1,16 +1,17 @@
 //! Recurrent layers over all steps: `shaders/recurrent.wgsl`, `shaders/recurrent_backward.wgsl`.
 //!
-//! Small hidden sizes run in one launch for the whole sequence, large ones in one launch a step. The choice
-//! depends on the shapes and the device's limits alone.
+//! Small hidden sizes run in one launch for the whole sequence, or for as many steps as an invocation's loops may turn, large
+//! ones in one launch a step. The choice depends on the shapes and the device's limits alone.
 
 use super::channels_last::ChannelsLast;
 use super::softmax::tree;
-use super::{Access, Binding, Launch, Limits, Lowering, Operand, launch};
+use super::{Access, Binding, Launch, Limits, Lowering, Operand, launch, turns};
 use crate::error::Mismatch;
 use crate::ops::recurrent::RecurrentSizes;
 use crate::ops::{Recurrent, RecurrentBackward, RecurrentKind};
 use crate::tensor::TensorType;
 use minijinja::{Value, context};
+use std::ops::Range;
 
 /// Invocations of a CPU adapter's workgroup that runs a whole sequence: with 4 units each, hidden sizes up to 256.
 const MOST_LANES: usize = 64;
@@ -115,6 +116,48 @@ impl Shares {
         self.sizes.batch.div_ceil(self.rows) * self.unit_tiles()
     }
 
+    /// Words of so many numbers that a slice of the workgroup has.
+    fn words(&self, numbers: usize) -> usize {
+        numbers.div_ceil(4 * self.fours).div_ceil(self.slices)
+    }
+
+    /// Gates that an invocation adds up together: a GPU's invocations share the state's loads; a CPU's code is long enough
+    /// with one gate.
+    fn together(&self, kind: RecurrentKind) -> usize {
+        if self.shuffle { 1 } else { kind.gates() }
+    }
+
+    /// Tiles of units that a workgroup goes through.
+    fn tiles(&self) -> usize {
+        if self.whole { self.all_tiles() } else { 1 }
+    }
+
+    /// Turns of an invocation for a step of the forward pass: the products, then the cell's rows.
+    fn forward_turns(&self, kind: RecurrentKind) -> usize {
+        let terms = self.words(self.sizes.hidden);
+        let terms = turns::of_loop(terms, 0);
+        let products = if self.together(kind) == 1 { turns::of_loop(kind.gates(), terms) } else { terms };
+        self.turns_of_passes(products)
+    }
+
+    /// The same of the backward pass.
+    fn backward_turns(&self, kind: RecurrentKind) -> usize {
+        self.turns_of_passes(turns::of_loop(self.words(kind.gates() * self.sizes.hidden), 0))
+    }
+
+    /// Turns of the two passes over the tiles, of which the first takes so many for a tile.
+    fn turns_of_passes(&self, products: usize) -> usize {
+        let rows = turns::of_loop(self.rows, 0);
+        turns::of_loop(self.tiles(), products) + turns::of_loop(self.tiles(), rows)
+    }
+
+    /// The steps of each launch, of `count` in all, where a step takes so many turns and `before` come first.
+    fn runs(&self, count: usize, turns: usize, before: usize, limits: &Limits) -> Vec<Range<usize>> {
+        let most = turns::most(limits).saturating_sub(1 + before) / (1 + turns);
+        let steps = if self.whole { most.clamp(1, count) } else { 1 };
+        (0..count).step_by(steps).map(|first| first..(first + steps).min(count)).collect()
+    }
+
     fn values(&self, kind: RecurrentKind) -> Value {
         let Self { sizes, whole, rows, fours, lanes, slices, shuffle, wide } = *self;
         let halves = tree(slices);
@@ -123,13 +166,12 @@ impl Shares {
             kind => kind.name(),
             gates => kind.gates(),
             reserved => kind.reserve() > 0,
-            // A GPU's invocations share the state's loads; a CPU's code is long enough with one gate.
-            together => if shuffle { 1 } else { kind.gates() },
+            together => self.together(kind),
             vec4 => hidden % 4 == 0,
             // No invocation lies outside: nothing to guard.
             full => slices == 1 && batch.is_multiple_of(rows) && hidden.is_multiple_of(4 * lanes * fours),
             unit_tiles => self.unit_tiles(),
-            tiles => if whole { self.all_tiles() } else { 1 },
+            tiles => self.tiles(),
             steps, batch, hidden, whole, rows, fours, lanes, slices, halves, shuffle, wide,
         }
     }
@@ -194,6 +236,7 @@ fn build(
     shares: &Shares,
     parts: &[Part],
     offsets: &[(&str, &str, usize)],
+    turns: usize,
     values: Value,
     limits: &Limits,
 ) -> Result<Launch, Mismatch> {
@@ -212,17 +255,19 @@ fn build(
     }
     let offsets = Value::from_iter(found);
     let values = context! { bindings => declared, ..context! { ..offsets, ..values } };
-    launch(limits, name, shares.groups(), bindings, shares.why(), values)
+    launch(limits, name, shares.groups(), turns, bindings, shares.why(), values)
 }
 
 pub(super) fn forward(o: &Recurrent, inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Mismatch> {
     let sizes = RecurrentSizes::of_gates(o.kind, inputs[0])?;
     let shares = Shares::choose(o.kind, sizes, limits);
-    let count = if shares.whole { 1 } else { sizes.steps };
+    let (turns, load) =
+        (shares.forward_turns(o.kind), if shares.whole { turns::of_loop(shares.tiles(), 0) } else { 0 });
     let transposed = transposed(o.kind, sizes.hidden);
     let mut launches = vec![transposed.launch(Binding::read(Operand::Input(1)), WEIGHT, limits)?];
-    for s in 0..count {
-        launches.push(forward_step(o, &shares, s, limits)?);
+    for steps in shares.runs(sizes.steps, turns, load, limits) {
+        let turns = if shares.whole { load + turns::of_loop(steps.len(), turns) } else { turns };
+        launches.push(forward_steps(o, &shares, steps, turns, limits)?);
     }
     Ok(Lowering { launches, workspaces: vec![transposed.bytes()], ..Lowering::default() })
 }
@@ -236,9 +281,15 @@ fn transposed(kind: RecurrentKind, hidden: usize) -> ChannelsLast {
     ChannelsLast { sizes: [1, hidden, 1], channels: kind.gates() * hidden, strides, zeros: false }
 }
 
-/// The launch of the step that is number `s` in the order of the pass, or of all.
-fn forward_step(o: &Recurrent, shares: &Shares, s: usize, limits: &Limits) -> Result<Launch, Mismatch> {
-    let kind = o.kind;
+/// The launch of some steps, numbered in the order of the pass: of one where a launch is a step.
+fn forward_steps(
+    o: &Recurrent,
+    shares: &Shares,
+    steps: Range<usize>,
+    turns: usize,
+    limits: &Limits,
+) -> Result<Launch, Mismatch> {
+    let (kind, s) = (o.kind, steps.start);
     let lstm = kind == RecurrentKind::Lstm;
     let last = shares.sizes.steps - 1;
     let (t, before) = if o.reverse { (last - s, last - s + 1) } else { (s, s.saturating_sub(1)) };
@@ -281,9 +332,10 @@ fn forward_step(o: &Recurrent, shares: &Shares, s: usize, limits: &Limits) -> Re
         masked => o.masked,
         // Elements from one row of the transposed weights to the next.
         row => 4 * transposed(kind, shares.sizes.hidden).quarters(),
+        first_step => steps.start, last_step => steps.end, before,
         ..shares.values(kind)
     };
-    build("recurrent", shares, &parts, &offsets, values, limits)
+    build("recurrent", shares, &parts, &offsets, turns, values, limits)
 }
 
 pub(super) fn backward(
@@ -293,20 +345,25 @@ pub(super) fn backward(
 ) -> Result<Lowering, Mismatch> {
     let sizes = RecurrentSizes::of_hidden(inputs[0])?;
     let shares = Shares::choose(o.forward.kind, sizes, limits);
-    let count = if shares.whole { 1 } else { sizes.steps + 1 };
-    let launches = (0..count).map(|s| backward_step(o, &shares, s, limits));
+    let turns = shares.backward_turns(o.forward.kind);
+    let runs = shares.runs(sizes.steps + 1, turns, 0, limits).into_iter();
+    let launches = runs.map(|steps| {
+        let turns = if shares.whole { turns::of_loop(steps.len(), turns) } else { turns };
+        backward_steps(o, &shares, steps, turns, limits)
+    });
     Ok(Lowering { launches: launches.collect::<Result<_, _>>()?, ..Lowering::default() })
 }
 
-/// The launch that is number `s` on the way back, or of all steps; the last one only has the product left.
-fn backward_step(
+/// The launch of some steps on the way back, of one where a launch is a step; the last of all only has the product left.
+fn backward_steps(
     o: &RecurrentBackward,
     shares: &Shares,
-    s: usize,
+    run: Range<usize>,
+    turns: usize,
     limits: &Limits,
 ) -> Result<Launch, Mismatch> {
-    let (kind, steps) = (o.forward.kind, shares.sizes.steps);
-    let (first, pointwise) = (s == 0, s < steps);
+    let (kind, steps, s) = (o.forward.kind, shares.sizes.steps, run.start);
+    let (first, pointwise) = (s == 0, shares.whole || s < steps);
     let step = |s: usize| if o.forward.reverse { s } else { steps - 1 - s };
     let after = step(s.saturating_sub(1));
     let t = if pointwise { step(s) } else { after };
@@ -357,7 +414,8 @@ fn backward_step(
         reverse => o.forward.reverse,
         masked => o.forward.masked,
         grad_cells => o.grad_cells,
+        first_step => run.start, last_step => run.end,
         ..shares.values(kind)
     };
-    build("recurrent_backward", shares, &parts, &offsets, values, limits)
+    build("recurrent_backward", shares, &parts, &offsets, turns, values, limits)
 }

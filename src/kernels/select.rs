@@ -22,7 +22,7 @@ pub(super) fn choose(
     let mut bindings: Vec<_> = (0..3).map(|i| Binding::read(Operand::Input(i))).collect();
     bindings.push(Binding::write(Operand::Output(0)));
     let values = context! { dims, elements => output.elements() };
-    launch(limits, "where_", output.elements().div_ceil(64), bindings, "by strides", values)
+    launch(limits, "where_", output.elements().div_ceil(64), 0, bindings, "by strides", values)
         .map(Lowering::single)
 }
 
@@ -31,6 +31,6 @@ pub(super) fn mask(max_length: usize, inputs: &[&TensorType], limits: &Limits) -
     let bindings = vec![Binding::read(Operand::Input(0)), Binding::write(Operand::Output(0))];
     let groups = (max_length * batch).div_ceil(64);
     let values = context! { max_length, batch };
-    launch(limits, "sequence_mask", groups, bindings, "an element an invocation", values)
+    launch(limits, "sequence_mask", groups, 0, bindings, "an element an invocation", values)
         .map(Lowering::single)
 }

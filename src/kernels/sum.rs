@@ -1,7 +1,9 @@
 //! Sums over dimensions: `shaders/sum.wgsl`, in two passes where they are long; over leading dimensions, such as a
 //! bias' gradient, `shaders/sum_columns.wgsl`.
 
-use super::{Binding, Fused, Limits, Lowering, Operand, Refusal, chunks, lanes, launch, partials};
+use super::{
+    Binding, FEWEST_LANES, Fused, Limits, Lowering, Operand, Refusal, chunks, lanes, launch, partials, turns,
+};
 use crate::error::Mismatch;
 use crate::shape::Shape;
 use crate::tensor::TensorType;
@@ -53,22 +55,24 @@ fn columns(
     }
     let columns = kept / 4;
     let lanes = columns.next_power_of_two().clamp(8, 64);
-    let (tiles, parts) = (columns.div_ceil(lanes), rows.div_ceil(ROWS));
+    let (tiles, parts) =
+        (columns.div_ceil(lanes), rows.div_ceil(ROWS.min(turns::most(limits).saturating_sub(1).max(1))));
     let wide = limits.wide_loads;
     let target = if parts == 1 { Operand::Output(0) } else { Operand::Workspace(0) };
     let own = if parts == 1 { fused.clone() } else { fused.loading() };
+    let rows_per_part = rows.div_ceil(parts);
     let values = context! {
-        rows, columns, lanes, tiles, parts, wide,
-        rows_per_part => rows.div_ceil(parts),
+        rows, columns, lanes, tiles, parts, wide, rows_per_part,
         ..own.values(2, true, true)
     };
     let mut bindings = vec![Binding::read(Operand::Input(0)), Binding::write(target)];
     bindings.extend(own.bindings(|b| b));
     let why = format!("leading dimensions, 4 columns a lane, {parts} parts{}", own.why());
-    let mut lowering = Lowering::single(launch(limits, "sum_columns", tiles * parts, bindings, why, values)?);
+    let sums = launch(limits, "sum_columns", tiles * parts, 1 + rows_per_part, bindings, why, values)?;
+    let mut lowering = Lowering::single(sums);
     if parts > 1 {
         lowering.workspaces.push((parts * kept * 4) as u64);
-        lowering.launches.push(partials::fused(Operand::Workspace(0), parts, kept, &fused.stores, limits)?);
+        lowering.launches.extend(partials::fused(Operand::Workspace(0), parts, kept, &fused.stores, limits)?);
     }
     Ok(Some(lowering))
 }
@@ -112,15 +116,16 @@ pub(super) fn forward(
         let run_of = if vec4 { 4 } else { 1 };
         let terms = terms / run_of;
         let longest = if limits.software && outputs >= MANY { terms } else { LONGEST / run_of };
-        let parts = terms.div_ceil(longest);
-        let lanes = lanes(terms.div_ceil(parts), limits);
+        let parts = terms.div_ceil(longest.min(FEWEST_LANES * turns::most(limits).saturating_sub(1).max(1)));
+        let terms_per_part = terms.div_ceil(parts);
+        let lanes = lanes(terms_per_part, limits);
+        let turns = turns::of_loop(terms_per_part.div_ceil(lanes), 0);
         let tree: Vec<usize> = (0..lanes.ilog2()).rev().map(|b| 1 << b).collect();
         let single = whole && parts == 1;
         let own = if single { fused.clone() } else { fused.loading() };
         let values = context! {
-            outputs, kept, terms, summed, parts, lanes, tree, first_part, vec4,
+            outputs, kept, terms, summed, parts, lanes, tree, first_part, vec4, terms_per_part,
             wide => limits.wide_loads,
-            terms_per_part => terms.div_ceil(parts),
             ..own.values(2, vec4, false)
         };
         let bytes = |rows: usize| rows as u64 * row;
@@ -130,13 +135,19 @@ pub(super) fn forward(
         bindings.extend(own.bindings(part));
         let four = if vec4 { ", four terms a load" } else { "" };
         let why = format!("{lanes} lanes an output, {parts} parts{four}{}", own.why());
-        lowering.launches.push(launch(limits, "sum", outputs * parts, bindings, why, values)?);
+        lowering.launches.push(launch(limits, "sum", outputs * parts, turns, bindings, why, values)?);
         first_part += parts;
         if single {
             return Ok(lowering);
         }
     }
     lowering.workspaces.push((first_part * count * 4) as u64);
-    lowering.launches.push(partials::fused(Operand::Workspace(0), first_part, count, &fused.stores, limits)?);
+    lowering.launches.extend(partials::fused(
+        Operand::Workspace(0),
+        first_part,
+        count,
+        &fused.stores,
+        limits,
+    )?);
     Ok(lowering)
 }

@@ -42,6 +42,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("channels_last.wgsl", include_str!("../../shaders/channels_last.wgsl")),
     ("conv2d.wgsl", include_str!("../../shaders/conv2d.wgsl")),
     ("conv2d_backward_weight.wgsl", include_str!("../../shaders/conv2d_backward_weight.wgsl")),
+    ("count_turns.wgsl", include_str!("../../shaders/count_turns.wgsl")),
     ("copy.wgsl", include_str!("../../shaders/copy.wgsl")),
     ("cross_entropy.wgsl", include_str!("../../shaders/cross_entropy.wgsl")),
     ("cross_entropy_backward.wgsl", include_str!("../../shaders/cross_entropy_backward.wgsl")),

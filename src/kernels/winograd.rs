@@ -239,7 +239,7 @@ impl<'a> Tiled<'a> {
         let values = context! { row_stride, term_stride, wide => limits.wide_loads, ..self.values(0) };
         let groups = (self.target[0] * self.terms() / 4).div_ceil(LANES);
         let bindings = vec![Binding::read(Operand::Input(1)), Binding::write(WEIGHT)];
-        launch(limits, "winograd_weight", groups, bindings, format!("{}, weight", self.name()), values)
+        launch(limits, "winograd_weight", groups, 0, bindings, format!("{}, weight", self.name()), values)
     }
 
     pub(super) fn source(
@@ -268,7 +268,7 @@ impl<'a> Tiled<'a> {
             of_images(Binding::read(from), self.source, first, images),
             Binding::write(SOURCE).range(0, self.scratch(images)[0]),
         ];
-        launch(limits, "winograd_input", groups, bindings, format!("{}, source", self.name()), values)
+        launch(limits, "winograd_input", groups, 0, bindings, format!("{}, source", self.name()), values)
     }
 
     fn product(&self, images: usize, limits: &Limits) -> Result<Launch, Mismatch> {
@@ -299,7 +299,7 @@ impl<'a> Tiled<'a> {
         bindings.push(like(Binding::write(Operand::Output(0))));
         bindings.extend(self.fused.bindings(like));
         let why = format!("{}, target{}", self.name(), self.fused.why());
-        launch(limits, "winograd_output", groups, bindings, why, values)
+        launch(limits, "winograd_output", groups, 0, bindings, why, values)
     }
 }
 

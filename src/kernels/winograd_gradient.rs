@@ -74,7 +74,7 @@ impl<'a> Gradient<'a> {
             of_images(Binding::read(Operand::Input(0)), tiled.target, first, images),
             Binding::write(ERROR).range(0, tiled.scratch(images)[1]),
         ];
-        launch(limits, "winograd_error", groups, bindings, format!("{}, error", tiled.name()), values)
+        launch(limits, "winograd_error", groups, 0, bindings, format!("{}, error", tiled.name()), values)
     }
 
     fn product(&self, at: usize, images: usize, limits: &Limits) -> Result<Launch, Mismatch> {
@@ -100,7 +100,7 @@ impl<'a> Gradient<'a> {
         let groups = (tiled.source[0] * tiled.filters() / 4).div_ceil(LANES);
         let bindings = vec![Binding::read(PRODUCTS), Binding::write(Operand::Output(0))];
         let why = format!("{}, {runs} partial sums, in order", tiled.name());
-        launch(limits, "winograd_gradient", groups, bindings, why, values)
+        launch(limits, "winograd_gradient", groups, if runs > 1 { runs } else { 0 }, bindings, why, values)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Workgroup tiles of matrix products: blocks of the result whose operands a workgroup shares.
 
 use super::tile::{self, Extent};
-use super::{Limits, Variant};
+use super::{Limits, Variant, turns};
 use minijinja::{Value, context};
 use std::ops::RangeInclusive;
 
@@ -49,7 +49,7 @@ const SHORT: usize = 64;
 impl WorkgroupTile {
     /// The tile for some products; `None` where register tiles do better. A CPU adapter's do: it has no workgroup
     /// memory of its own.
-    pub(super) fn choose(extent: Extent, limits: &Limits) -> Option<Self> {
+    fn of_shape(extent: Extent, limits: &Limits) -> Option<Self> {
         let Extent { batch, rows, columns, terms, cut, .. } = extent;
         let fit = || TILES.into_iter().filter(|tile| tile.fits(limits));
         let forced = |variant| fit().find(|tile| tile.variant() == variant);
@@ -72,6 +72,45 @@ impl WorkgroupTile {
         let most_invocations = || fit().rfind(|tile| lean(tile) && long(tile));
         let fewest_slices = || fit().filter(lean).min_by_key(|tile| tile.slices);
         best().or_else(most_invocations).or_else(fewest_slices)
+    }
+
+    /// As [`WorkgroupTile::choose`], where the terms are not more than a workgroup can add.
+    pub(super) fn choose(extent: Extent, limits: &Limits) -> Option<Self> {
+        Self::of_shape(extent, limits)
+            .filter(|tile| tile.turns(extent.terms, limits) <= limits.max_turns as usize)
+    }
+
+    /// Terms that one turn copies, of all slices.
+    fn turn(&self) -> usize {
+        self.terms * self.slices
+    }
+
+    /// Turns of the loops for one such turn.
+    fn turns_a_turn(&self, limits: &Limits) -> usize {
+        let unroll = self.unroll(limits);
+        if unroll < self.terms { 1 + turns::of_loop(self.terms / unroll, 0) } else { 1 }
+    }
+
+    /// Turns of an invocation's loops.
+    pub(super) fn turns(&self, terms: usize, limits: &Limits) -> usize {
+        let Self { size, micro: [rows_each, columns_each], slices, .. } = *self;
+        let invocations = self.lanes().iter().product::<usize>();
+        // Rows of an invocation whose sums fit the memory of a slice are added up at once.
+        let rows_at_once = 2 * self.terms * (size / 4 + 1) / (invocations * columns_each / 4);
+        let joined =
+            if slices > 1 { rows_each.div_ceil(rows_at_once) * turns::of_loop(slices - 1, 0) } else { 0 };
+        1 + terms.div_ceil(self.turn()) * self.turns_a_turn(limits) + joined
+    }
+
+    /// The most terms, a multiple of 4, that so many turns are enough for.
+    pub(super) fn most_terms(&self, turns: usize, limits: &Limits) -> usize {
+        let spent = self.turns(0, limits);
+        (turns.saturating_sub(spent) / self.turns_a_turn(limits)).max(1) * self.turn()
+    }
+
+    /// Terms that are written out. A CPU adapter, which only tests give this tile to, takes seconds to compile long code.
+    fn unroll(&self, limits: &Limits) -> usize {
+        if limits.software { 2 } else { self.terms }
     }
 
     /// With as many columns as rows an invocation, where the device has the invocations: for input gradients (with 4x8
@@ -118,8 +157,7 @@ impl WorkgroupTile {
     pub(super) fn values(&self, limits: &Limits) -> Value {
         let Self { size, terms, micro: [rows_each, columns_each], slices, .. } = self;
         let [down_lanes, across_lanes] = self.lanes();
-        // A CPU adapter, which only tests give this tile to, takes seconds to compile long code.
-        let unroll = if limits.software { 2 } else { *terms };
+        let unroll = self.unroll(limits);
         context! { size, turn => terms, rows_each, columns_each, slices, unroll, down_lanes, across_lanes }
     }
 

@@ -260,6 +260,7 @@ impl<'a> Builder<'a> {
                 kernel,
                 bindings,
                 grid: launch.grid,
+                turns: launch.turns,
                 sizes: Vec::new(),
                 op: node.op.name(),
                 label: node.label.clone(),

@@ -20,7 +20,8 @@ pub use fuse::Unfused;
 pub use memory::Life;
 
 use crate::graph::ValueId;
-use crate::kernels::Kernel;
+use crate::kernels::peaks::MicroKernel;
+use crate::kernels::{Access, Binding, Kernel, Operand};
 use crate::ops::{Init, Role};
 use crate::tensor::TensorType;
 use std::fmt;
@@ -72,6 +73,8 @@ pub struct Dispatch {
     pub bindings: Vec<Bound>,
     /// Workgroups along x and y.
     pub grid: [u32; 2],
+    /// Turns of the loops of one invocation at most, nested ones added up.
+    pub turns: u32,
     /// What the kernel is told at this launch, where it stands for several: [`Kernel::sizes`] numbers.
     pub sizes: Vec<u32>,
     /// The op it belongs to.
@@ -228,6 +231,30 @@ impl Step {
 }
 
 impl Plan {
+    /// A plan that runs a micro-kernel once.
+    pub(crate) fn of_micro_kernel(micro: &MicroKernel) -> Self {
+        let bound = |b: &Binding| {
+            let buffer = if let Operand::Workspace(i) = b.operand { i } else { 0 };
+            Bound { buffer, offset: 0, bytes: micro.buffers[buffer], write: b.access == Access::Write }
+        };
+        let slot = |&bytes: &u64| BufferPlan { bytes, kind: BufferKind::Slot };
+        let dispatch = Dispatch {
+            bindings: micro.launch.bindings.iter().map(bound).collect(),
+            grid: micro.launch.grid,
+            turns: micro.launch.turns,
+            op: "micro-kernel",
+            why: micro.launch.why.clone(),
+            flops: micro.flops,
+            ..Dispatch::default()
+        };
+        Self {
+            buffers: micro.buffers.iter().map(slot).collect(),
+            steps: vec![Step::Dispatch(dispatch)],
+            kernels: vec![micro.launch.kernel.clone()],
+            ..Self::default()
+        }
+    }
+
     /// Bytes of all that a run's steps read and write.
     pub fn bound_bytes(&self) -> u64 {
         self.steps.iter().map(Step::bound_bytes).sum()

@@ -15,6 +15,9 @@ pub enum Fill {
     Real(f64),
     /// Integers from 0 to below this one: class indices.
     Indices(u32),
+    /// Integers of at most 1, but of this size where the longest dimension ends, in its last sixteenth: what a loop that stops
+    /// early leaves out decides sums and maxima. The very last is the largest.
+    Late(u32),
     /// Zeros of both signs, tiny and huge numbers, in turn.
     Special,
 }
@@ -24,6 +27,7 @@ impl Fill {
     pub(super) fn of_error(self) -> Self {
         match self {
             Fill::Integers(most) => Fill::Integers(most),
+            Fill::Late(most) => Fill::Late(most),
             Fill::Indices(_) | Fill::Special => Fill::Integers(3),
             Fill::Real(_) => Fill::Real(1.0),
         }
@@ -97,9 +101,13 @@ impl Input {
                 u32s(&mut |_| rng.below(below as usize) as u32)
             }
             Values::Lengths(steps) => u32s(&mut |b| (steps - b % steps.max(1)) as u32),
+            Values::Fill(Fill::Late(most)) => f32s(late(most, &mut rng(&name), &shape)),
             Values::Fill(fill) => f32s(floats(fill, &mut rng(&name), count)),
             Values::Beyond(least, fill) => {
-                let all = floats(fill, &mut rng(&name), count);
+                let all = match fill {
+                    Fill::Late(most) => late(most, &mut rng(&name), &shape),
+                    fill => floats(fill, &mut rng(&name), count),
+                };
                 f32s(all.into_iter().map(|v| v.abs() + least).collect())
             }
             Values::Divisors => {
@@ -118,6 +126,23 @@ impl Input {
 
 /// Numbers so few that chance could leave nearly all results 0: all numbers 0, or of the sign that relu drops.
 const FEW: usize = 128;
+
+/// See [`Fill::Late`].
+fn late(most: u32, rng: &mut Rng, shape: &Shape) -> Vec<f32> {
+    let longest = (0..shape.len()).rev().max_by_key(|&d| shape[d]);
+    let (length, inner) =
+        longest.map_or((1, 1), |d| (shape[d], shape[d + 1..].iter().product::<usize>().max(1)));
+    let from = length - (length / 16).max(1);
+    let number = |i: usize| {
+        let small = rng.below(3) as f32 - 1.0;
+        match i / inner % length {
+            at if at + 1 == length => most as f32 + 1.0,
+            at if at >= from => most as f32 - rng.below(2) as f32,
+            _ => small,
+        }
+    };
+    (0..shape.elements()).map(number).collect()
+}
 
 /// Numbers in `[0, 1)`, one in each of `count` equal parts, in random order.
 fn spread(rng: &mut Rng, count: usize) -> Vec<f64> {
@@ -138,7 +163,7 @@ fn floats(fill: Fill, rng: &mut Rng, count: usize) -> Vec<f32> {
         Fill::Real(range) if count <= FEW => {
             spread(rng, count).into_iter().map(|part| (range * (2.0 * part - 1.0)) as f32).collect()
         }
-        Fill::Integers(most) => {
+        Fill::Integers(most) | Fill::Late(most) => {
             let most = most as usize;
             (0..count).map(|_| rng.below(2 * most + 1) as f32 - most as f32).collect()
         }

@@ -140,16 +140,17 @@ impl<'a> Fields<'a> {
         Ok(self.optional("seed", "a seed")?.unwrap_or(0))
     }
 
-    /// How the inputs are filled: `data=integers:3`, `data=real:2.5`, `data=special`; integers to 3 where it is not given.
+    /// How the inputs are filled: `data=integers:3`, `data=real:2.5`, `data=late:3`, `data=special`; integers to 3 where it is not given.
     pub(super) fn data(&self) -> Result<Fill> {
         let Some(text) = self.text("data") else { return Ok(Fill::Integers(3)) };
-        let bad = || self.bad("data", "integers:MOST, real:RANGE or special", text);
+        let bad = || self.bad("data", "integers:MOST, late:MOST, real:RANGE or special", text);
         if text == "special" {
             return Ok(Fill::Special);
         }
         let (kind, size) = text.split_once(':').ok_or_else(bad)?;
         match kind {
             "integers" => size.parse().map(Fill::Integers).map_err(|_| bad()),
+            "late" => size.parse().map(Fill::Late).map_err(|_| bad()),
             "real" => {
                 let range: f64 = size.parse().map_err(|_| bad())?;
                 if range.is_finite() && range > 0.0 { Ok(Fill::Real(range)) } else { Err(bad()) }

@@ -7,9 +7,14 @@ use crate::random::Rng;
 
 pub(super) const OPS: &[&str] = &["argmax"];
 
+/// More elements than Mesa's llvmpipe has loop turns for, the largest of them last.
+const LONG: [&str; 2] = ["2x70000 dim=1", "70000x9 dim=0"];
+
 pub(super) fn lines() -> Vec<String> {
     let table = ["64x10 dim=1", "64x10 dim=0", "5 dim=0", "2x3x4 dim=1", "1x1000 dim=1", "3x1 dim=1"];
-    table.map(|t| format!("argmax input={t} data=integers:3")).to_vec()
+    let mut lines = table.map(|t| format!("argmax input={t} data=integers:3")).to_vec();
+    lines.extend(LONG.map(|t| format!("argmax input={t} data=late:3")));
+    lines
 }
 
 pub(super) fn build(_: &str, case: &mut Case, fields: &Fields<'_>) -> Result<()> {

@@ -28,9 +28,13 @@ const TABLE: [&str; 13] = [
     "1x2x20x20 kernel=7 stride=3 padding=3",
 ];
 
+/// Windows of more pixels than Mesa's llvmpipe has loop turns for.
+pub(super) const LONG: [&str; 2] = ["1x2x300x300 kernel=300", "1x1x2x70001 kernel=2x70000 stride=1"];
+
 pub(super) fn lines() -> Vec<String> {
     let line = |t: &str, data: &str| format!("avg_pool2d input={t} data={data}");
-    TABLE.iter().flat_map(|t| ["integers:3", "real:1"].map(|data| line(t, data))).collect()
+    let table = TABLE.iter().flat_map(|t| ["integers:3", "real:1"].map(|data| line(t, data)));
+    table.chain(LONG.map(|t| line(t, "late:3"))).collect()
 }
 
 pub(super) fn build(_: &str, case: &mut Case, fields: &Fields<'_>) -> Result<()> {

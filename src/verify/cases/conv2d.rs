@@ -58,6 +58,17 @@ const TILES: [&str; 3] = [
     "input=13x16x8x8 weight=16x16x3x3 bias padding=1",
 ];
 
+/// Sums of more channels, or taps, than Mesa's llvmpipe has loop turns for; with strides, in the taps of each phase. Too large
+/// for PyTorch's frozen results.
+const LONG: [&str; 6] = [
+    "input=1x70000x1x1 weight=2x70000x1x1 bias",
+    "input=1x300001x1x1 weight=8x300001x1x1 bias",
+    "input=1x2x1x1 weight=70000x2x1x1",
+    "input=2x5x1x1 weight=300000x5x1x1",
+    "input=1x1x2x2 weight=8x1x300x300 bias padding=150,149,150,149",
+    "input=1x1x2x2 weight=6x1x600x600 stride=2 padding=300,300,300,300",
+];
+
 /// A row of the table: its tag, its fields, whether it is large, and whether it is valid.
 struct Row {
     tag: &'static str,
@@ -107,6 +118,7 @@ pub(super) fn lines() -> Vec<String> {
     {
         lines.extend(["integers:3", "real:1"].map(|data| format!("conv2d {fields} data={data} tag={tag}")));
     }
+    lines.extend(LONG.map(|fields| format!("conv2d {fields} data=late:3 tag=long")));
     // Enough tiles for two runs of images.
     lines.push("conv2d input=56x32x14x14 weight=40x32x3x3 padding=1 data=integers:1 tag=runs".into());
     lines

@@ -66,6 +66,14 @@ pub(super) fn lines() -> Vec<String> {
         lines.extend(BATCHED.map(|(a, b)| format!("matmul a={a} b={b} data={data}")));
         lines.push(format!("linear input=2x3x6 weight=5x6 data={data}"));
     }
+    // More terms than Mesa's llvmpipe has loop turns for.
+    for how in [
+        "matmul a=3x300001 b=300001x5",
+        "matmul a=300001x3 b=300001x5 trans_a",
+        "linear input=2x300000 weight=8x300000 bias",
+    ] {
+        lines.push(format!("{how} data=late:3"));
+    }
     lines
 }
 

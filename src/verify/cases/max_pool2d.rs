@@ -2,6 +2,7 @@
 
 use super::super::data::Values;
 use super::super::line::Fields;
+use super::avg_pool2d::LONG;
 use super::{Case, pick, seed, size};
 use crate::error::Result;
 use crate::ops::MaxPool2d;
@@ -38,7 +39,8 @@ const TABLE: [&str; 20] = [
 
 pub(super) fn lines() -> Vec<String> {
     let line = |t: &str, data: &str| format!("max_pool2d input={t} data={data}");
-    TABLE.iter().flat_map(|t| ["integers:3", "real:1"].map(|data| line(t, data))).collect()
+    let table = TABLE.iter().flat_map(|t| ["integers:3", "real:1"].map(|data| line(t, data)));
+    table.chain(LONG.map(|t| line(t, "late:3"))).collect()
 }
 
 pub(super) fn build(_: &str, case: &mut Case, fields: &Fields<'_>) -> Result<()> {

@@ -39,6 +39,12 @@ pub(super) fn lines() -> Vec<String> {
         ["5x4x8 bias from_zero", "6x17x64 reverse bias masked from_zero", "1x2x4 bias from_zero"]
             .map(|how| format!("{op} sizes={how} data=real:1"))
     }));
+    // More loop turns than Mesa's llvmpipe has, in several launches: with and without shuffles.
+    for op in OPS {
+        let bias = if *op == "gru" { " bias" } else { "" };
+        lines.push(format!("{op} sizes=6000x1x50{bias} data=real:1"));
+        lines.push(format!("{op} sizes=2500x9x24 reverse bias masked data=real:1"));
+    }
     lines
 }
 

@@ -17,6 +17,8 @@ pub(super) fn lines() -> Vec<String> {
             lines.extend(["3", "60"].map(|range| format!("{op} input={shape} data=real:{range}")));
         }
     }
+    // More elements than Mesa's llvmpipe has loop turns for, with what decides the sum at the end.
+    lines.extend(OPS.iter().map(|op| format!("{op} input=1x600000 dim=1 data=late:9")));
     lines
 }
 

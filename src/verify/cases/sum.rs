@@ -38,6 +38,8 @@ pub(super) fn lines() -> Vec<String> {
         lines.push(format!("sum input={sum} data=integers:3"));
         lines.push(format!("sum input={sum} data=real:1"));
     }
+    // More terms than Mesa's llvmpipe has loop turns for.
+    lines.push("sum input=16x525001 dims=1 data=late:3".into());
     lines
         .extend(["7", "64x10", "3x5x7x11", "300x257"].map(|shape| format!("mean input={shape} data=real:1")));
     lines
