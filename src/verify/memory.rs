@@ -112,7 +112,7 @@ impl Guarded {
 }
 
 /// Canaries, data, canaries, for every buffer of a plan.
-fn contents(plan: &Plan, inputs: &[(String, HostTensor)], guard: u64) -> Result<Vec<Vec<u8>>> {
+pub(super) fn contents(plan: &Plan, inputs: &[(String, HostTensor)], guard: u64) -> Result<Vec<Vec<u8>>> {
     let canaries = CANARY.to_le_bytes().repeat((guard / 4) as usize);
     let fill = |buffer: &crate::plan::BufferPlan| -> Result<Vec<u8>> {
         let data = match &buffer.kind {

@@ -33,6 +33,7 @@ mod oracle;
 mod plans;
 mod shrink;
 mod trial;
+mod turns;
 
 pub use case::{Case, Kink};
 pub use cases::{ops, random, refused_convolutions, stems, table};
@@ -44,3 +45,4 @@ pub(crate) use oracle::first_value;
 pub use oracle::{Estimate, TileOf, estimate, estimate_tiled};
 pub use shrink::shrink;
 pub use trial::{Adapter, Effort, Failure, Outcome, Verdict, run};
+pub use turns::{Turns, loops, turns};

@@ -1,0 +1,163 @@
+//! Counts the loop turns that invocations really take, with kernels that are told to count: what launches state must not be
+//! less.
+
+use super::case::Case;
+use super::memory::contents;
+use super::trial::Adapter;
+use crate::error::{Error, Result};
+use crate::graph::ValueId;
+use crate::kernels::{Kernel, Limits};
+use crate::plan::{Bound, BufferKind, BufferPlan, Plan, Step, plan};
+use std::fmt::Write;
+
+/// The turns of one launch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Turns {
+    /// The kernel.
+    pub kernel: &'static str,
+    /// What the launch says: the most an invocation takes, with the turns in which loops end.
+    pub stated: u32,
+    /// The most that an invocation took.
+    pub counted: u32,
+}
+
+/// What every launch of a case says of its loops when it is planned for these limits, and what was counted on the adapter.
+/// `None` where the plan is refused.
+///
+/// # Errors
+/// When the device fails, or has no binding left to count in.
+pub fn turns(case: &Case, adapter: &Adapter, limits: &Limits) -> Result<Option<Vec<Turns>>> {
+    let outputs: Vec<ValueId> = case.outputs.iter().map(|(_, t)| t.id()).collect();
+    let Ok(plan) = case.graph.with(|data| plan(data, &outputs, limits)) else { return Ok(None) };
+    let counter = Counter::new(plan, limits.offset_alignment.max(16));
+    let inputs: Vec<_> =
+        case.data()?.into_iter().map(|(tensor, data)| (tensor.name().unwrap_or_default(), data)).collect();
+    let mut memory = contents(&counter.plan, &inputs, 0)?;
+    if let Some(counts) = memory.last_mut() {
+        counts.fill(0);
+    }
+    let device = adapter.device();
+    let most = device.limits().max_storage_buffers as usize;
+    if let Some(kernel) = counter.plan.kernels.iter().find(|k| k.wgsl.matches("var<storage").count() > most) {
+        let got = format!("{} with one more", kernel.name);
+        return Err(Error::device(format!("kernels with at most {most} storage buffers"), got));
+    }
+    let after = device.replay(&counter.plan, &memory)?;
+    Ok(Some(counter.read(after.last().map_or(&[], Vec::as_slice))))
+}
+
+/// A plan whose kernels count.
+struct Counter {
+    plan: Plan,
+    /// Bytes from one launch's count to the next.
+    pitch: u64,
+}
+
+impl Counter {
+    /// The last buffer is that of the counts.
+    fn new(mut plan: Plan, pitch: u64) -> Self {
+        for kernel in &mut plan.kernels {
+            kernel.wgsl = counting(kernel);
+        }
+        let buffer = plan.buffers.len();
+        let mut launches = 0;
+        for step in &mut plan.steps {
+            if let Step::Dispatch(dispatch) = step {
+                dispatch.bindings.push(Bound { buffer, offset: launches * pitch, bytes: 16, write: true });
+                launches += 1;
+            }
+        }
+        plan.buffers.push(BufferPlan { bytes: launches.max(1) * pitch, kind: BufferKind::Slot });
+        Self { plan, pitch }
+    }
+
+    fn read(&self, counts: &[u8]) -> Vec<Turns> {
+        let dispatches = self.plan.steps.iter().filter_map(|step| match step {
+            Step::Dispatch(dispatch) => Some(dispatch),
+            Step::Copy { .. } => None,
+        });
+        let counted = counts
+            .chunks(self.pitch as usize)
+            .map(|launch| launch.first_chunk().map_or(0, |word| u32::from_le_bytes(*word)));
+        let of = |(dispatch, counted): (&crate::plan::Dispatch, u32)| Turns {
+            kernel: self.plan.kernels[dispatch.kernel].name,
+            stated: dispatch.turns,
+            counted,
+        };
+        dispatches.zip(counted).map(of).collect()
+    }
+}
+
+/// Where the loops of a text begin, and where the first statement inside is.
+fn places(wgsl: &str) -> Vec<(usize, usize)> {
+    let mut found = Vec::new();
+    let mut line_start = 0;
+    for line in wgsl.split_inclusive('\n') {
+        let code = line.split("//").next().unwrap_or_default();
+        for (at, _) in code.match_indices("for (") {
+            let starts_word = !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_');
+            // The brace behind the parenthesis that closes.
+            let mut depth = 0;
+            let close = code[at..].find(|c: char| {
+                depth += i32::from(c == '(') - i32::from(c == ')');
+                c == ')' && depth == 0
+            });
+            let brace = close.and_then(|close| code[at + close..].find('{').map(|b| at + close + b + 1));
+            if let (true, Some(inside)) = (starts_word, brace) {
+                found.push((line_start + at, line_start + inside));
+            }
+        }
+        line_start += line.len();
+    }
+    found
+}
+
+/// The loops of a text, as [`turns`] finds them.
+pub fn loops(wgsl: &str) -> usize {
+    places(wgsl).len()
+}
+
+/// The text of a kernel that counts its turns in one more binding.
+fn counting(kernel: &Kernel) -> String {
+    let wgsl = &kernel.wgsl;
+    let binding = wgsl.matches("@binding(").count();
+    let mut text = String::with_capacity(wgsl.len() * 2);
+    let mut done = 0;
+    for (before, inside) in places(wgsl) {
+        text += &wgsl[done..before];
+        text += "turns_taken++; atomicMax(&turns_counted[0], turns_taken); ";
+        text += &wgsl[before..inside];
+        text += " turns_taken++; atomicMax(&turns_counted[0], turns_taken); ";
+        done = inside;
+    }
+    text += &wgsl[done..];
+    // A string takes all that is written.
+    let _ = write!(
+        text,
+        "\n@group(0) @binding({binding}) var<storage, read_write> turns_counted: array<atomic<u32>>;\n\
+         var<private> turns_taken: u32;\n\
+         fn turns_bound() {{ atomicMax(&turns_counted[0], 0u); }}\n"
+    );
+    // The binding must be used by the entry point, or it is not part of the layout.
+    let entry =
+        text.find(&format!("fn {}(", kernel.name)).and_then(|at| text[at..].find(") {").map(|b| at + b + 3));
+    if let Some(entry) = entry {
+        text.insert_str(entry, " turns_bound(); ");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loops_are_found_on_one_line_and_within_each_other() {
+        let text = "fn f() {\n  // for (x) {\n  for (var i = 0u; i < min(3u, n); i++) {\n    for (;;) { break; } }\n  \
+                    before (x);\n}\n";
+        let places = places(text);
+        assert_eq!(places.len(), 2);
+        assert!(text[places[0].1..].starts_with("\n    for (;;)"), "{places:?}");
+        assert!(text[places[1].1..].starts_with(" break;"));
+    }
+}
