@@ -1,4 +1,4 @@
-// argmax: output[o,i] = the first l with the largest input[o,l,i]
+// argmax: output[o,i] = the first l with the largest input[o,l,i]; the first NaN, if there is one, is the largest
 //
 {% if lanes > 1 %}
 // A workgroup of {{ lanes }} scans one row of length L: lane l takes every {{ lanes }}th element, a tree in workgroup memory
@@ -9,9 +9,15 @@
 //
 // input ({{ outer }}, L = {{ length }}, {{ inner }}), output ({{ outer }}, {{ inner }}), u32
 {% include "common/group.wgsl" %}
+{% include "common/nan.wgsl" %}
 
 @group(0) @binding(0) var<storage, read> input: array<f32>;
 @group(0) @binding(1) var<storage, read_write> output: array<u32>;
+
+// Whether a value takes the place of the largest so far: the first NaN does, and after it nothing.
+fn beats(value: f32, best: f32) -> bool {
+  return !is_nan(best) & (is_nan(value) | (value > best));
+}
 {% if lanes > 1 %}
 
 var<workgroup> values: array<f32, {{ lanes }}>;
@@ -33,8 +39,9 @@ fn argmax(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation
   var index = first;
   for (var l = first + {{ lanes }}u; l < {{ length }}u; l += {{ lanes }}u) {
     let value = input[base + l * {{ inner }}u];
-    index = select(index, l, value > best);
-    best = max(best, value);
+    let larger = beats(value, best);
+    index = select(index, l, larger);
+    best = select(best, value, larger);
   }
   {% if lanes > 1 %}
   values[first] = best;
@@ -44,7 +51,9 @@ fn argmax(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation
   if (first < {{ step }}u) {
     let value = values[first + {{ step }}u];
     let other = indices[first + {{ step }}u];
-    if (value > values[first] || value == values[first] && other < indices[first]) {
+    let held = values[first];
+    let equal = (value == held) | (is_nan(value) & is_nan(held));
+    if (beats(value, held) | (equal & (other < indices[first]))) {
       values[first] = value;
       indices[first] = other;
     }

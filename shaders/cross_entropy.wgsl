@@ -1,17 +1,20 @@
-// cross_entropy: loss[o,i] = logsumexp(x) - (1 - e) x[target] - e / C sum(x), x = logits[o,:,i], e the smoothing
+// cross_entropy: loss[o,i] = log sum(exp(x)) - (1 - e) x[target] - e / C sum(x), x = logits[o,:,i], e the smoothing
 //
 // A workgroup of {{ lanes }} computes one row of C classes. A row whose target is ignored has loss 0 and does not
-// count.
+// count. Maximum and logarithm of the sum relative to it are kept apart: of their sum nothing could be subtracted that
+// is large. A row with a NaN, with inf, or of -inf alone has loss and logarithm NaN.
 //
-// logits ({{ outer }}, C = {{ length }}, {{ inner }}), target (u32), loss, logsumexp and counted ({{ outer }}, {{ inner }})
+// logits ({{ outer }}, C = {{ length }}, {{ inner }}), target (u32), loss, maximum, log_sum and counted ({{ outer }}, {{ inner }})
 {% include "common/group.wgsl" %}
+{% include "common/math.wgsl" %}
 {% include "common/row.wgsl" %}
 
 @group(0) @binding(0) var<storage, read> logits: array<f32>;
 @group(0) @binding(1) var<storage, read> labels: array<u32>;
 @group(0) @binding(2) var<storage, read_write> loss: array<f32>;
-@group(0) @binding(3) var<storage, read_write> logsumexp: array<f32>;
-@group(0) @binding(4) var<storage, read_write> counted: array<f32>;
+@group(0) @binding(3) var<storage, read_write> maximum: array<f32>;
+@group(0) @binding(4) var<storage, read_write> log_sum: array<f32>;
+@group(0) @binding(5) var<storage, read_write> counted: array<f32>;
 
 @compute @workgroup_size({{ lanes }})
 fn cross_entropy(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
@@ -19,8 +22,8 @@ fn cross_entropy(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_inv
   if (row >= {{ groups }}u) { return; }
   let base = row_base(row);
   let label = labels[row];
-  var highest = logits[base];
-  for (var l = lane.x; l < LENGTH; l += LANES) { highest = max(highest, logits[base + l * INNER]); }
+  var highest = nan_as_inf(logits[base]);
+  for (var l = lane.x; l < LENGTH; l += LANES) { highest = max(highest, nan_as_inf(logits[base + l * INNER])); }
   highest = join_max(lane.x, highest);
   // Relative to the maximum, so that nothing large cancels.
   var exponentials = 0.0;
@@ -28,11 +31,11 @@ fn cross_entropy(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_inv
   var chosen = 0.0;
   for (var l = lane.x; l < LENGTH; l += LANES) {
     let x = logits[base + l * INNER] - highest;
-    exponentials += exp(max(x, -87.0));
+    exponentials += exp_clamped(x);
     sum += x;
     chosen += select(0.0, x, l == label);
   }
-  let shift = log(join_sum(lane.x, exponentials));
+  let shift = nan_unless_finite(log(join_sum(lane.x, exponentials)), highest);
   let picked = join_sum(lane.x, chosen);
 {% if smoothing > 0 %}
   let spread = join_sum(lane.x, sum);
@@ -48,7 +51,8 @@ fn cross_entropy(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_inv
     let ignored = false;
 {% endif %}
     loss[row] = select(value, 0.0, ignored);
-    logsumexp[row] = highest + shift;
+    maximum[row] = highest;
+    log_sum[row] = shift;
     counted[row] = select(1.0, 0.0, ignored);
   }
 }

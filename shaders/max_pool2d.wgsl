@@ -1,7 +1,7 @@
 // max_pool2d: output[p,i,j] = max over taps of input[p, i*s + a*d - pad, ..], indices = h * W + w of the winner
 //
 // An invocation computes {{ many }} outputs side by side of a plane p = (n, c), a workgroup 64 times as many. The first
-// tap inside the input begins, only a larger one takes over: ties go to the first.
+// tap inside the input begins, only a larger one takes over: ties go to the first. A NaN takes over from all.
 {% if unroll %}
 //
 // The taps of a row are loaded {{ unit }} at a time, each once for all {{ many }} outputs.
@@ -11,6 +11,7 @@
 //
 // input ({{ planes }}, {{ h }}, {{ w }}), output and indices ({{ planes }}, {{ oh }}, {{ ow }})
 {% include "common/group.wgsl" %}
+{% include "common/nan.wgsl" %}
 {% include "common/four.wgsl" %}
 {% include "common/pair.wgsl" %}
 {% from "common/units.wgsl" import type, type_u32, load, load_u32, store, store_u32, number %}
@@ -58,7 +59,7 @@ fn max_pool2d(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invoca
       best{{ q }} = value;
       index{{ q }} = here;
       {% else %}
-      let larger = {{ "" if begins[q] else "(index" ~ q ~ " == NONE) | " }}(value > best{{ q }});
+      let larger = {{ "" if begins[q] else "(index" ~ q ~ " == NONE) | " }}is_nan(value) | (value > best{{ q }});
       let wins = {{ "inside" ~ tap.element ~ " & (larger)" if checked else "larger" }};
       best{{ q }} = select(best{{ q }}, value, wins);
       index{{ q }} = select(index{{ q }}, here, wins);
@@ -81,7 +82,7 @@ fn max_pool2d(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invoca
       let ok = (u32(iy) < {{ h }}u) & (u32(ix) < {{ w }}u);
       let here = select(0u, u32(iy) * {{ w }}u + u32(ix), ok);
       let value = input[plane + here];
-      let wins = ok & ((index == NONE) | (value > best));
+      let wins = ok & ((index == NONE) | is_nan(value) | (value > best));
       best = select(best, value, wins);
       index = select(index, here, wins);
     }

@@ -237,7 +237,8 @@ fn recurrent(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocat
     {% elif kind == "rnn_tanh" %}
     let new_h_{{ v }} = tanh4({{ total(0, v) }});
     {% else %}
-    let new_h_{{ v }} = max({{ total(0, v) }}, vec4<f32>());
+    let sum_{{ v }} = {{ total(0, v) }};
+    let new_h_{{ v }} = relu4(sum_{{ v }}, sum_{{ v }});
     {% endif %}
     {% if masked %}
     let next_h_{{ v }} = select(h_{{ v }}, new_h_{{ v }}, within);

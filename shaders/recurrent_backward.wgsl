@@ -157,35 +157,36 @@ fn recurrent_backward(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(loca
     }
     {% endif %}
     {% if masked %}
-    let within = select(0.0, 1.0, mask[{{ mask_offset }}u + t * B + row] != 0.0);
+    let within = mask[{{ mask_offset }}u + t * B + row] != 0.0;
     {% endif %}
-    {% set here = "within * " if masked else "" %}
+    {# What a step leaves that the row does not have: 0, whatever it holds. #}
+    {% set open, close = ("select(vec4<f32>(), ", ", within)") if masked else ("", "") %}
     {% for v in range(fours) %}
     {% if lstm %}
     let tanh_c_{{ v }} = tanh4(fma(f_{{ v }}, c_{{ v }}, i_{{ v }} * g_{{ v }}));
-    let e_{{ v }} = {{ here }}fma(dh_{{ v }} * o_{{ v }}, (1.0 - tanh_c_{{ v }}) * (1.0 + tanh_c_{{ v }}), dc_{{ v }});
-    let e0_{{ v }} = e_{{ v }} * g_{{ v }} * i_{{ v }} * (1.0 - i_{{ v }});
-    let e1_{{ v }} = e_{{ v }} * c_{{ v }} * f_{{ v }} * (1.0 - f_{{ v }});
-    let e2_{{ v }} = e_{{ v }} * i_{{ v }} * (1.0 - g_{{ v }}) * (1.0 + g_{{ v }});
-    let e3_{{ v }} = {{ here }}dh_{{ v }} * tanh_c_{{ v }} * o_{{ v }} * (1.0 - o_{{ v }});
+    let e_{{ v }} = fma(dh_{{ v }} * o_{{ v }}, (1.0 - tanh_c_{{ v }}) * (1.0 + tanh_c_{{ v }}), dc_{{ v }});
+    let e0_{{ v }} = {{ open }}e_{{ v }} * g_{{ v }} * i_{{ v }} * (1.0 - i_{{ v }}){{ close }};
+    let e1_{{ v }} = {{ open }}e_{{ v }} * c_{{ v }} * f_{{ v }} * (1.0 - f_{{ v }}){{ close }};
+    let e2_{{ v }} = {{ open }}e_{{ v }} * i_{{ v }} * (1.0 - g_{{ v }}) * (1.0 + g_{{ v }}){{ close }};
+    let e3_{{ v }} = {{ open }}dh_{{ v }} * tanh_c_{{ v }} * o_{{ v }} * (1.0 - o_{{ v }}){{ close }};
     let past_h_{{ v }} = vec4<f32>();
-    let past_c_{{ v }} = {{ "select(dc_" ~ v ~ ", e_" ~ v ~ " * f_" ~ v ~ ", within != 0.0)" if masked else "e_" ~ v ~ " * f_" ~ v }};
+    let past_c_{{ v }} = {{ "select(dc_" ~ v ~ ", e_" ~ v ~ " * f_" ~ v ~ ", within)" if masked else "e_" ~ v ~ " * f_" ~ v }};
     {% elif gru %}
-    let e2_{{ v }} = {{ here }}dh_{{ v }} * (1.0 - u_{{ v }}) * (1.0 - n_{{ v }}) * (1.0 + n_{{ v }});
-    let e1_{{ v }} = {{ here }}dh_{{ v }} * (h_{{ v }} - n_{{ v }}) * u_{{ v }} * (1.0 - u_{{ v }});
-    let e0_{{ v }} = e2_{{ v }} * from_h_{{ v }} * r_{{ v }} * (1.0 - r_{{ v }});
-    let last_{{ v }} = e2_{{ v }} * r_{{ v }};
+    let e2_{{ v }} = {{ open }}dh_{{ v }} * (1.0 - u_{{ v }}) * (1.0 - n_{{ v }}) * (1.0 + n_{{ v }}){{ close }};
+    let e1_{{ v }} = {{ open }}dh_{{ v }} * (h_{{ v }} - n_{{ v }}) * u_{{ v }} * (1.0 - u_{{ v }}){{ close }};
+    let e0_{{ v }} = {{ open }}e2_{{ v }} * from_h_{{ v }} * r_{{ v }} * (1.0 - r_{{ v }}){{ close }};
+    let last_{{ v }} = {{ open }}e2_{{ v }} * r_{{ v }}{{ close }};
     let past_h_{{ v }} = dh_{{ v }} * u_{{ v }};
     {% else %}
     {% if kind == "rnn_tanh" %}
-    let e0_{{ v }} = {{ here }}dh_{{ v }} * (1.0 - y_{{ v }}) * (1.0 + y_{{ v }});
+    let e0_{{ v }} = {{ open }}dh_{{ v }} * (1.0 - y_{{ v }}) * (1.0 + y_{{ v }}){{ close }};
     {% else %}
-    let e0_{{ v }} = {{ here }}select(dh_{{ v }}, vec4<f32>(), y_{{ v }} <= vec4<f32>());
+    let e0_{{ v }} = {{ open }}relu4(dh_{{ v }}, y_{{ v }}){{ close }};
     {% endif %}
     let past_h_{{ v }} = vec4<f32>();
     {% endif %}
     {% if carries_h %}
-    let pass_h_{{ v }} = {{ "select(dh_" ~ v ~ ", past_h_" ~ v ~ ", within != 0.0)" if masked else "past_h_" ~ v }};
+    let pass_h_{{ v }} = {{ "select(dh_" ~ v ~ ", past_h_" ~ v ~ ", within)" if masked else "past_h_" ~ v }};
     {% endif %}
     {% endfor %}
     {% for q in range(gates) %}

@@ -4,6 +4,7 @@
 //
 // grad_output, output and grad_input ({{ outer }}, L = {{ length }}, {{ inner }})
 {% include "common/group.wgsl" %}
+{% include "common/math.wgsl" %}
 {% include "common/row.wgsl" %}
 
 @group(0) @binding(0) var<storage, read> grad_output: array<f32>;
@@ -24,7 +25,7 @@ fn softmax_backward(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_
   for (var l = lane.x; l < LENGTH; l += LANES) {
     let at = base + l * INNER;
 {% if log %}
-    grad_input[at] = grad_output[at] - exp(max(output[at], -87.0)) * total;
+    grad_input[at] = grad_output[at] - exp_bounded(output[at]) * total;
 {% else %}
     grad_input[at] = output[at] * (grad_output[at] - total);
 {% endif %}

@@ -1,4 +1,4 @@
-// where: output[i] = a[i] where condition[i] is not 0, else b[i], all broadcast
+// where: output[i] = a[i] where condition[i] is not 0, else b[i], all broadcast; NaN and what is denormal is not 0
 //
 // An invocation computes one element, a workgroup 64; stretched dimensions have stride 0.
 //
@@ -17,5 +17,5 @@ fn where_(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation
   let from_condition = {% for d in dims %}(i / {{ d.div }}u % {{ d.size }}u) * {{ d.condition }}u + {% endfor %}0u;
   let from_a = {% for d in dims %}(i / {{ d.div }}u % {{ d.size }}u) * {{ d.a }}u + {% endfor %}0u;
   let from_b = {% for d in dims %}(i / {{ d.div }}u % {{ d.size }}u) * {{ d.b }}u + {% endfor %}0u;
-  output[i] = select(b[from_b], a[from_a], condition[from_condition] != 0.0);
+  output[i] = select(b[from_b], a[from_a], (bitcast<u32>(condition[from_condition]) & 0x7fffffffu) != 0u);
 }

@@ -10,6 +10,8 @@ use wgrad::verify::{self, Case, Line};
 use wgrad::{DType, TensorType};
 
 const FIXTURES: &[u8] = include_bytes!("fixtures/torch.safetensors");
+/// The same for NaN, infinities, zeros of both signs, denormal and the largest numbers.
+const EDGES: &[u8] = include_bytes!("fixtures/edges.safetensors");
 
 /// Both sides compute in f64; what differs is the order of sums and the last bits of functions.
 const RELATIVE: f64 = 1e-12;
@@ -55,9 +57,9 @@ fn under(file: &SafeTensors<'_>, prefix: &str) -> HashMap<String, Array> {
     found
 }
 
-/// The file's metadata: `torch`, `most` and `cases`.
-fn metadata() -> HashMap<String, String> {
-    let (_, header): (usize, Metadata) = SafeTensors::read_metadata(FIXTURES).expect("the fixtures");
+/// A file's metadata: `torch`, `most` and `cases`.
+fn metadata(fixtures: &[u8]) -> HashMap<String, String> {
+    let (_, header): (usize, Metadata) = SafeTensors::read_metadata(fixtures).expect("the fixtures");
     header.metadata().clone().expect("metadata")
 }
 
@@ -73,18 +75,43 @@ fn states(case: &Case) -> HashMap<String, Array> {
     case.graph.with(|data| data.nodes.iter().filter_map(|node| of(&node.op)).collect())
 }
 
-/// The largest difference relative to the largest element: cancellation leaves small ones with the error of their
-/// terms.
+/// The largest difference relative to the largest finite element: cancellation leaves small ones with the error of
+/// their terms. What is NaN or infinite must be so on both sides.
 fn error(got: &Array, expected: &Array) -> f64 {
-    let scale = expected.data.iter().fold(f64::MIN_POSITIVE, |most, v| most.max(v.abs()));
-    let errors = got.data.iter().zip(&expected.data).map(|(g, e)| (g - e).abs() / scale);
-    errors.fold(0.0, |most: f64, e| if e.is_nan() { f64::INFINITY } else { most.max(e) })
+    let finite = expected.data.iter().filter(|v| v.is_finite());
+    let scale = finite.fold(f64::MIN_POSITIVE, |most, v| most.max(v.abs()));
+    let same = |g: f64, e: f64| g == e || g.is_nan() && e.is_nan();
+    let errors = got.data.iter().zip(&expected.data).filter(|(g, e)| !same(**g, **e));
+    errors
+        .map(|(g, e)| (g - e).abs() / scale)
+        .fold(0.0, |most: f64, e| if e.is_finite() { most.max(e) } else { f64::INFINITY })
 }
 
 #[test]
 fn the_reference_agrees_with_pytorch() {
-    let file = SafeTensors::deserialize(FIXTURES).expect("the fixtures");
-    let metadata = metadata();
+    agrees(FIXTURES);
+}
+
+#[test]
+fn the_reference_agrees_with_pytorch_at_the_edges() {
+    agrees(EDGES);
+}
+
+/// What is wrong is found, NaN and infinity too.
+#[test]
+fn errors_are_seen_where_nothing_can_be_subtracted() {
+    let array = |data: &[f64]| Array { ty: TensorType::f32([data.len()]), data: data.to_vec() };
+    let (nan, inf) = (f64::NAN, f64::INFINITY);
+    assert_eq!(error(&array(&[nan, inf, 2.0]), &array(&[nan, inf, 2.0])), 0.0);
+    for wrong in [[1.0, inf, 2.0], [nan, -inf, 2.0], [nan, 1e300, 2.0], [nan, inf, nan], [nan, inf, inf]] {
+        assert_eq!(error(&array(&wrong), &array(&[nan, inf, 2.0])), inf, "{wrong:?}");
+    }
+    assert_eq!(error(&array(&[nan, inf, 3.0]), &array(&[nan, inf, 2.0])), 0.5);
+}
+
+fn agrees(fixtures: &[u8]) {
+    let file = SafeTensors::deserialize(fixtures).expect("the fixtures");
+    let metadata = metadata(fixtures);
     let (mut compared, mut worst, mut failures) = (0, 0.0f64, Vec::new());
     for (number, line) in metadata["cases"].lines().enumerate() {
         let case: Case = line.parse().expect("a line of the table");
@@ -109,10 +136,11 @@ fn the_reference_agrees_with_pytorch() {
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
 }
 
-/// A line without its data, which fixtures have of their own.
+/// A line without its data, which fixtures have of their own, but with data at the edges.
 fn without_data(line: &Line) -> Line {
-    let keep = |key: &str| !["data", "seed", "tag"].contains(&key);
-    let fields = line.fields.iter().filter(|(key, _)| keep(key)).cloned();
+    let edges = |data: &str| ["edges", "denormals", "masked", "offset"].iter().any(|e| data.starts_with(e));
+    let keep = |key: &str, value: &str| edges(value) || !["data", "seed", "tag"].contains(&key);
+    let fields = line.fields.iter().filter(|(key, value)| keep(key, value)).cloned();
     Line { op: line.op.clone(), fields: fields.collect() }
 }
 
@@ -131,10 +159,10 @@ fn attributes<'a>(lines: impl Iterator<Item = &'a Line>) -> BTreeSet<String> {
 /// value of every attribute.
 #[test]
 fn the_whole_table_has_fixtures() {
-    let metadata = metadata();
-    let most: usize = metadata["most"].parse().expect("a number");
-    let frozen = metadata["cases"].lines().map(|line| without_data(&line.parse().expect("a line")));
-    let frozen: BTreeSet<Line> = frozen.collect();
+    let files = [metadata(FIXTURES), metadata(EDGES)];
+    let most: usize = files[0]["most"].parse().expect("a number");
+    let frozen = files.iter().flat_map(|metadata| metadata["cases"].lines());
+    let frozen: BTreeSet<Line> = frozen.map(|line| without_data(&line.parse().expect("a line"))).collect();
     let table = verify::table(None).expect("the table");
     let small = |line: &&Line| Case::build(line).expect("a case of the table").elements() <= most;
     let lacking: BTreeSet<String> = table

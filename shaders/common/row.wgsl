@@ -9,7 +9,18 @@ fn row_base(row: u32) -> u32 {
   return row / INNER * {{ length * inner }}u + row % INNER;
 }
 
-// The maximum over all lanes, in all lanes.
+// A NaN counts as inf: a row that has either is NaN throughout.
+fn nan_as_inf(x: f32) -> f32 {
+  return select(x, bitcast<f32>(bitcast<u32>(x) & 0x7f800000u), is_nan(x));
+}
+
+// What was computed of a row whose maximum is finite, else NaN.
+fn nan_unless_finite(value: f32, highest: f32) -> f32 {
+  let bits = bitcast<u32>(highest);
+  return select(value, nan_from(bits), (bits & 0x7f800000u) == 0x7f800000u);
+}
+
+// The maximum over all lanes, in all lanes; none is NaN.
 fn join_max(lane: u32, value: f32) -> f32 {
   lanes[lane] = value;
   workgroupBarrier();

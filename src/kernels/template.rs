@@ -14,6 +14,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("common/units.wgsl", include_str!("../../shaders/common/units.wgsl")),
     ("common/matmul.wgsl", include_str!("../../shaders/common/matmul.wgsl")),
     ("common/parameters.wgsl", include_str!("../../shaders/common/parameters.wgsl")),
+    ("common/nan.wgsl", include_str!("../../shaders/common/nan.wgsl")),
     ("common/math.wgsl", include_str!("../../shaders/common/math.wgsl")),
     ("common/activations.wgsl", include_str!("../../shaders/common/activations.wgsl")),
     ("common/avg_window.wgsl", include_str!("../../shaders/common/avg_window.wgsl")),

@@ -1,4 +1,4 @@
-//! argmax along a dimension; the first of equals.
+//! argmax along a dimension; the first of equals. The first NaN, if there is one, is the largest, as in PyTorch.
 
 use super::{only_f32, softmax::axis};
 use crate::error::Mismatch;

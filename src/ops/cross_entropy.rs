@@ -1,5 +1,8 @@
 //! cross_entropy of logits `(N, C, ..)` with class indices `(N, ..)`, row by row:
-//! `logsumexp(x) - (1 - e) x[target] - e / C sum(x)` with label smoothing `e`.
+//! `log(sum(exp(x))) - (1 - e) x[target] - e / C sum(x)` with label smoothing `e`.
+//!
+//! What the backward pass reads is the row's maximum `m` and `log_sum = log(sum(exp(x - m)))`, two numbers: their sum
+//! would lose the logarithm where logits are large. A logit of -inf that is not the target's has probability 0.
 //!
 //! Targets are `u32`; the graph cannot see their values. One outside `0..C` that is not `ignore_index`
 //! matches no class: datasets check their labels when they are loaded.
@@ -48,9 +51,9 @@ pub(crate) fn build(
     reduction: Reduction,
 ) -> Result<Tensor> {
     let outputs = logits.graph().apply(Op::CrossEntropy(options), &[logits, target])?;
-    let [rows, _, counted] = &outputs[..] else {
+    let [rows, _, _, counted] = &outputs[..] else {
         let got = format!("{} outputs", outputs.len());
-        return Err(Error::op("cross_entropy", "", Mismatch::new("3 outputs", got)));
+        return Err(Error::op("cross_entropy", "", Mismatch::new("4 outputs", got)));
     };
     let all: Vec<usize> = (0..rows.shape().len()).collect();
     match (reduction, options.ignore_index) {
@@ -77,17 +80,18 @@ pub(super) fn infer(options: &CrossEntropy, inputs: &[&TensorType]) -> Result<Ve
     let [logits, target] = count(inputs)?;
     let rows = rows(options, logits)?;
     same("target", &TensorType { dtype: DType::U32, ..rows.clone() }, target)?;
-    Ok(vec![rows.clone(), rows.clone(), rows])
+    Ok(vec![rows; 4])
 }
 
 pub(super) fn infer_backward(
     options: &CrossEntropy,
     inputs: &[&TensorType],
 ) -> Result<Vec<TensorType>, Mismatch> {
-    let [grad, logits, target, lse] = count(inputs)?;
+    let [grad, logits, target, maximum, log_sum] = count(inputs)?;
     let rows = rows(options, logits)?;
     same("grad_loss", &rows, grad)?;
-    same("logsumexp", &rows, lse)?;
+    same("maximum", &rows, maximum)?;
+    same("log_sum", &rows, log_sum)?;
     same("target", &TensorType { dtype: DType::U32, ..rows }, target)?;
     Ok(vec![logits.clone()])
 }
@@ -96,7 +100,7 @@ pub(super) fn infer_backward(
 pub(super) fn gradient(options: &CrossEntropy, flow: &Flow<'_>) -> Result<Vec<Option<Tensor>>> {
     let grad = flow.grad("cross_entropy")?;
     let rule = || {
-        let inputs = [grad, &flow.inputs[0], &flow.inputs[1], &flow.outputs[1]];
+        let inputs = [grad, &flow.inputs[0], &flow.inputs[1], &flow.outputs[1], &flow.outputs[2]];
         grad.graph().apply(Op::CrossEntropyBackward(*options), &inputs).map(|mut out| out.remove(0))
     };
     Ok(vec![flow.wants(0, rule)?, None])

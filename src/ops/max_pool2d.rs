@@ -1,4 +1,5 @@
-//! max_pool2d: the largest tap of each window; ties take the first. NaN does not propagate.
+//! max_pool2d: the largest tap of each window; ties take the first. A NaN comes out, with its index, that of the last of
+//! several, as in PyTorch.
 
 use super::{Op, dims, f32s, only_f32, same};
 use crate::error::{Mismatch, Result};

@@ -35,7 +35,7 @@ pub enum Unary {
     },
     /// The square root.
     Sqrt,
-    /// `min(x, max)`; derivative 1 at `max`.
+    /// `min(x, max)`; derivative 0 at `max`, as PyTorch 2.15 has it.
     ClampMax {
         /// The largest value.
         max: f32,

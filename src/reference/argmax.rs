@@ -1,4 +1,4 @@
-//! Positions of maxima, the first of equals.
+//! Positions of maxima, the first of equals. NaN is larger than all numbers.
 
 use super::Array;
 use super::softmax::{element, sizes};
@@ -11,7 +11,8 @@ pub(super) fn forward(dim: usize, inputs: &[&Array]) -> Result<Vec<f64>, Mismatc
         let mut best = 0;
         for l in 1..length {
             let value = |l| inputs[0].data[element(row, l, length, inner)];
-            if value(l) > value(best) {
+            let largest = value(best).is_nan();
+            if !largest && (value(l) > value(best) || value(l).is_nan()) {
                 best = l;
             }
         }

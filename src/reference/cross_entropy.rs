@@ -9,28 +9,36 @@ fn ignored(o: &CrossEntropy, target: f64) -> bool {
     o.ignore_index.is_some_and(|index| f64::from(index) == target)
 }
 
-/// Losses, logarithms of sums of exponentials, and which rows count.
+/// Losses, maxima, logarithms of sums of exponentials relative to them, and which rows count.
 pub(super) fn forward(o: &CrossEntropy, inputs: &[&Array]) -> Result<Vec<Vec<f64>>, Mismatch> {
     let [outer, classes, inner] = sizes(&inputs[0].ty.shape, 1)?;
     let smoothing = f64::from(o.label_smoothing);
-    let (mut losses, mut sums, mut counted) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut losses, mut maxima, mut sums, mut counted) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for row in 0..outer * inner {
         let x: Vec<f64> = (0..classes).map(|c| inputs[0].data[element(row, c, classes, inner)]).collect();
         let target = inputs[1].data[row];
-        let total = logsumexp(&x);
-        let chosen = x.get(target as usize).copied().unwrap_or(0.0);
-        let spread = smoothing / classes as f64 * x.iter().sum::<f64>();
-        let loss = total - (1.0 - smoothing) * chosen - spread;
-        losses.push(if ignored(o, target) { 0.0 } else { loss });
-        sums.push(total);
+        let (highest, log_sum) = logsumexp(&x);
+        // The maximum is taken out of all parts; a target that is no class has none to take it from.
+        let (chosen, left) = match x.get(target as usize) {
+            Some(chosen) => ((1.0 - smoothing) * (chosen - highest), 0.0),
+            None => (0.0, (1.0 - smoothing) * highest),
+        };
+        let spread = match smoothing > 0.0 {
+            true => smoothing / classes as f64 * x.iter().map(|v| v - highest).sum::<f64>(),
+            false => 0.0,
+        };
+        losses.push(if ignored(o, target) { 0.0 } else { log_sum - chosen - spread + left });
+        maxima.push(highest);
+        sums.push(log_sum);
         counted.push(if ignored(o, target) { 0.0 } else { 1.0 });
     }
-    Ok(vec![losses, sums, counted])
+    Ok(vec![losses, maxima, sums, counted])
 }
 
 /// `grad * (softmax(x) - (1 - e) onehot(target) - e / C)`, 0 in ignored rows.
 pub(super) fn backward(o: &CrossEntropy, inputs: &[&Array]) -> Result<Vec<f64>, Mismatch> {
-    let (grad, logits, target, total) = (inputs[0], inputs[1], inputs[2], inputs[3]);
+    let (grad, logits, target) = (inputs[0], inputs[1], inputs[2]);
+    let (maxima, log_sums) = (&inputs[3].data, &inputs[4].data);
     let [outer, classes, inner] = sizes(&logits.ty.shape, 1)?;
     let smoothing = f64::from(o.label_smoothing);
     let mut output = vec![0.0; logits.data.len()];
@@ -38,7 +46,7 @@ pub(super) fn backward(o: &CrossEntropy, inputs: &[&Array]) -> Result<Vec<f64>, 
         for c in 0..classes {
             let at = element(row, c, classes, inner);
             let wanted = if c as f64 == target.data[row] { 1.0 - smoothing } else { 0.0 };
-            let probability = (logits.data[at] - total.data[row]).exp();
+            let probability = (logits.data[at] - maxima[row] - log_sums[row]).exp();
             output[at] = grad.data[row] * (probability - wanted - smoothing / classes as f64);
         }
     }

@@ -1,4 +1,4 @@
-//! max_pool2d: the first of the largest taps inside the input.
+//! max_pool2d: the first of the largest taps inside the input; of NaNs the last.
 
 use super::Array;
 use crate::ops::MaxPool2d;
@@ -22,7 +22,7 @@ pub(super) fn forward(o: &MaxPool2d, inputs: &[&Array], outputs: &[TensorType]) 
                             continue;
                         };
                         let value = image[y * w + x];
-                        if best.is_none_or(|(most, _)| value > most) {
+                        if best.is_none_or(|(most, _)| value > most || value.is_nan()) {
                             best = Some((value, y * w + x));
                         }
                     }

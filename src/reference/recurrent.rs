@@ -7,6 +7,11 @@ fn sigmoid(x: f64) -> f64 {
     1.0 / (1.0 + (-x).exp())
 }
 
+/// NaN stays.
+fn relu(x: f64) -> f64 {
+    if x <= 0.0 { 0.0 } else { x }
+}
+
 /// The steps in the order of the forward pass.
 fn order(o: &Recurrent, steps: usize) -> Vec<usize> {
     if o.reverse { (0..steps).rev().collect() } else { (0..steps).collect() }
@@ -46,7 +51,7 @@ pub(super) fn forward(o: &Recurrent, inputs: &[&Array]) -> Vec<Vec<f64>> {
                 let a = |gate: usize| input(gate) + recurrent(gate);
                 let (kept, new_h, new_c) = match o.kind {
                     RecurrentKind::RnnTanh => ([0.0; 5], a(0).tanh(), 0.0),
-                    RecurrentKind::RnnRelu => ([0.0; 5], a(0).max(0.0), 0.0),
+                    RecurrentKind::RnnRelu => ([0.0; 5], relu(a(0)), 0.0),
                     RecurrentKind::Lstm => {
                         let (i, f, g, out) = (sigmoid(a(0)), sigmoid(a(1)), a(2).tanh(), sigmoid(a(3)));
                         let new = f * c[j] + i * g;
@@ -94,7 +99,7 @@ fn unit(kind: RecurrentKind, saved: [f64; 5], dh: f64, dc: f64) -> Unit {
             Unit { gates: [e, 0.0, 0.0, 0.0], last_hidden: e, h: 0.0, c: 0.0 }
         }
         RecurrentKind::RnnRelu => {
-            let e = if a > 0.0 { dh } else { 0.0 };
+            let e = if a <= 0.0 { 0.0 } else { dh };
             Unit { gates: [e, 0.0, 0.0, 0.0], last_hidden: e, h: 0.0, c: 0.0 }
         }
         RecurrentKind::Lstm => {

@@ -16,10 +16,11 @@ pub(super) fn element(row: usize, l: usize, length: usize, inner: usize) -> usiz
     (row / inner * length + l) * inner + row % inner
 }
 
-/// The logarithm of the sum of exponentials of a row.
-pub(super) fn logsumexp(row: &[f64]) -> f64 {
+/// The maximum of a row, and the logarithm of the sum of exponentials of what its elements are below it. Their sum has
+/// no digits of the logarithm left where the maximum is large. NaN where the row has a NaN, inf, or -inf alone.
+pub(super) fn logsumexp(row: &[f64]) -> (f64, f64) {
     let highest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    highest + row.iter().map(|x| (x - highest).exp()).sum::<f64>().ln()
+    (highest, row.iter().map(|x| (x - highest).exp()).sum::<f64>().ln())
 }
 
 /// Maps each row of `arrays` to a row of the output.
@@ -40,8 +41,9 @@ fn rows(dim: usize, arrays: &[&Array], map: impl Fn(&[Vec<f64>]) -> Vec<f64>) ->
 
 pub(super) fn forward(s: &Softmax, inputs: &[&Array]) -> Result<Vec<f64>, Mismatch> {
     rows(s.dim, inputs, |x| {
-        let total = logsumexp(&x[0]);
-        x[0].iter().map(|v| if s.log { v - total } else { (v - total).exp() }).collect()
+        let (highest, log_sum) = logsumexp(&x[0]);
+        let logarithm = |v: &f64| v - highest - log_sum;
+        x[0].iter().map(|v| if s.log { logarithm(v) } else { logarithm(v).exp() }).collect()
     })
 }
 

@@ -23,7 +23,14 @@ fn gelu_tanh_argument(x: f64) -> f64 {
 
 fn value(function: &Unary, x: f64) -> f64 {
     match *function {
-        Unary::Relu => x.max(0.0),
+        // `max` and `min` would drop a NaN.
+        Unary::Relu => {
+            if x <= 0.0 {
+                0.0
+            } else {
+                x
+            }
+        }
         Unary::LeakyRelu { negative_slope } => {
             if x > 0.0 {
                 x
@@ -44,18 +51,25 @@ fn value(function: &Unary, x: f64) -> f64 {
         Unary::Tanh => x.tanh(),
         Unary::Scale { factor } => f64::from(factor) * x,
         Unary::Sqrt => x.sqrt(),
-        Unary::ClampMax { max } => x.min(f64::from(max)),
+        Unary::ClampMax { max } => {
+            if x > f64::from(max) {
+                f64::from(max)
+            } else {
+                x
+            }
+        }
     }
 }
 
-/// The derivative at what is saved: the output `s` of relu, sigmoid and tanh, the input `s` of the others.
+/// The derivative at what is saved: the output `s` of relu, sigmoid and tanh, the input `s` of the others. At NaN it is
+/// PyTorch's: that of the side that its comparison leaves.
 fn derivative(function: &Unary, s: f64) -> f64 {
     match *function {
         Unary::Relu => {
-            if s > 0.0 {
-                1.0
-            } else {
+            if s <= 0.0 {
                 0.0
+            } else {
+                1.0
             }
         }
         Unary::LeakyRelu { negative_slope } => {
@@ -66,10 +80,10 @@ fn derivative(function: &Unary, s: f64) -> f64 {
             }
         }
         Unary::Elu { alpha } => {
-            if s > 0.0 {
-                1.0
-            } else {
+            if s <= 0.0 {
                 f64::from(alpha) * s.exp()
+            } else {
+                1.0
             }
         }
         Unary::Gelu => cdf(s) + s * INV_SQRT_2_PI * (-0.5 * s * s).exp(),
@@ -83,7 +97,7 @@ fn derivative(function: &Unary, s: f64) -> f64 {
         Unary::Scale { factor } => f64::from(factor),
         Unary::Sqrt => 0.5 / s,
         Unary::ClampMax { max } => {
-            if s <= f64::from(max) {
+            if s < f64::from(max) {
                 1.0
             } else {
                 0.0

@@ -20,6 +20,9 @@ const TINY: f64 = f32::MIN_POSITIVE as f64;
 /// What an exponential with a clamped argument may leave where the truth is closer to 0.
 pub(super) const CLAMPED: f64 = 1e-36;
 
+/// Arguments beyond which an exponential is 0 in f32, and its error no larger.
+const SATURATED: f64 = 104.0;
+
 /// The largest error of each element; `None` where the result must be exact.
 pub(super) type Errors = Option<Vec<f64>>;
 
@@ -204,7 +207,7 @@ fn unary(function: &Unary, input: &Estimate, output: &Array) -> Result<Errors> {
         Unary::Elu { .. } => 8.0 * ulp(v),
         Unary::Gelu => 1e-6 * (1.0 + x * x) * v.abs() + CLAMPED * (1.0 + x.abs()),
         Unary::GeluTanh => (10.0 + 4.0 * gelu_tanh_argument(x).abs()) * ulp(v) + CLAMPED * (1.0 + x.abs()),
-        Unary::Sigmoid => (8.0 + 2.0 * x.abs()) * ulp(v) + CLAMPED,
+        Unary::Sigmoid => (8.0 + 2.0 * x.abs().min(SATURATED)) * ulp(v) + CLAMPED,
         Unary::Tanh | Unary::Sqrt => 4.0 * ulp(v),
     };
     let slope = |v: f64| match *function {
@@ -240,7 +243,7 @@ fn unary_backward(function: &Unary, op: &Op, inputs: &[&Estimate], output: &Arra
             Unary::Relu => 0.0,
             Unary::LeakyRelu { .. } | Unary::Scale { .. } => rounding(v),
             Unary::Elu { .. } if s > 0.0 => 0.0,
-            Unary::Elu { .. } => (6.0 + 2.0 * s.abs()) * ulp(v) + g * (2.0 * e + CLAMPED),
+            Unary::Elu { .. } => (6.0 + 2.0 * s.abs().min(SATURATED)) * ulp(v) + g * (2.0 * e + CLAMPED),
             Unary::Gelu => {
                 let cdf = forward.as_ref().map_or(1.0, |f| if s == 0.0 { 0.5 } else { f.data[i] / s });
                 let terms = cdf.abs() + (v / zero(grad.array.data[i]) - cdf).abs();

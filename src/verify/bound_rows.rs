@@ -14,9 +14,13 @@ fn log_probability(v: f64) -> f64 {
 /// A logarithm within 4e-6 (1 + |ref|), its exponential within the same, relatively.
 pub(super) fn softmax(log: bool, input: &Estimate, output: &Array) -> Errors {
     let passed_on = 2.0 * input.largest_error();
-    each(output, |_, v| {
+    each(output, |i, v| {
         if log {
             return log_probability(v) + passed_on;
+        }
+        if input.array.data[i] == f64::NEG_INFINITY {
+            // What is masked out is 0, not nearly so.
+            return 0.0;
         }
         let logarithm = v.max(f64::MIN_POSITIVE).ln();
         v * (log_probability(logarithm) + passed_on) + CLAMPED
@@ -56,26 +60,28 @@ pub(super) fn softmax_backward(s: &Softmax, inputs: &[&Estimate], output: &Array
     }))
 }
 
-/// Losses and logarithms of sums: relative 1e-5 and what cancels near 0; which rows count: exact.
+/// Losses and logarithms of sums: relative 1e-5 and what cancels near 0; maxima and which rows count: exact.
 pub(super) fn cross_entropy(inputs: &[&Estimate], outputs: &[Array]) -> Vec<Errors> {
     let passed_on = 2.0 * inputs[0].largest_error();
     let loss = |output: &Array| each(output, |_, v| 1e-5 * v.abs() + 4e-6 + passed_on);
-    vec![loss(&outputs[0]), loss(&outputs[1]), None]
+    vec![loss(&outputs[0]), each(&outputs[1], |_, _| passed_on), loss(&outputs[2]), None]
 }
 
 /// `grad * (softmax(x) - (1 - e) onehot(target) - e / C)`.
 pub(super) fn cross_entropy_backward(inputs: &[&Estimate], output: &Array) -> Result<Errors> {
-    let (g, x, lse) = (inputs[0], inputs[1], inputs[3]);
+    let (g, x, maximum, log_sum) = (inputs[0], inputs[1], inputs[3], inputs[4]);
     let shape = &output.ty.shape;
     let [_, classes, inner] = axis(shape, 1).map_err(|m| Error::op("cross_entropy", "", m))?;
     let row = |i: usize| i / (classes * inner) * inner + i % inner;
     Ok(each(output, |i, v| {
         let (grad, r) = (g.array.data[row(i)].abs(), row(i));
-        let logarithm = x.array.data[i] - lse.array.data[r];
-        let relative = log_probability(logarithm) + x.error_at(i) + lse.error_at(r);
+        let logarithm = x.array.data[i] - maximum.array.data[r] - log_sum.array.data[r];
+        let saved = maximum.error_at(r) + log_sum.error_at(r);
+        let relative = log_probability(logarithm) + x.error_at(i) + saved;
         let probability = logarithm.exp() * relative.exp();
-        // The factor is at most 1, and so is its rounding.
-        let factor = probability * relative + 4.0 * U + CLAMPED;
+        // Of what is masked out nothing is left; else the factor is at most 1, and so is its rounding.
+        let masked = logarithm == f64::NEG_INFINITY;
+        let factor = if masked { 4.0 * U } else { probability * relative + 4.0 * U + CLAMPED };
         if v == 0.0 && grad == 0.0 { 0.0 } else { grad * factor + g.error_at(r) * 1.1 + 2.0 * ulp(v) }
     }))
 }

@@ -20,6 +20,14 @@ pub enum Fill {
     Late(u32),
     /// Zeros of both signs, tiny and huge numbers, in turn.
     Special,
+    /// NaN of both signs, infinities, zeros of both signs and the largest numbers among others, in turn.
+    Edges,
+    /// Denormal numbers of both signs among others, in turn: an adapter may take them, and give them, for 0.
+    Denormals,
+    /// Numbers as attention's masks leave them: two in five are -inf, and one in fifty is NaN or inf.
+    Masked,
+    /// This number and 0, 1 or 2 more: nothing is left of these in what is rounded together with a large number.
+    Offset(f32),
 }
 
 impl Fill {
@@ -28,7 +36,8 @@ impl Fill {
         match self {
             Fill::Integers(most) => Fill::Integers(most),
             Fill::Late(most) => Fill::Late(most),
-            Fill::Indices(_) | Fill::Special => Fill::Integers(3),
+            Fill::Indices(_) | Fill::Special | Fill::Edges | Fill::Denormals => Fill::Integers(3),
+            Fill::Masked | Fill::Offset(_) => Fill::Real(1.0),
             Fill::Real(_) => Fill::Real(1.0),
         }
     }
@@ -36,6 +45,25 @@ impl Fill {
 
 const SPECIAL: [f32; 14] =
     [0.0, -0.0, 1e-30, -1e-30, 1e-6, -1e-6, 1.0, -1.0, 20.0, -20.0, 80.0, -80.0, 1e4, -1e4];
+
+const EDGES: [f32; 14] = [
+    f32::NAN,
+    f32::INFINITY,
+    f32::NEG_INFINITY,
+    -0.0,
+    0.0,
+    -f32::NAN,
+    f32::MAX,
+    -f32::MAX,
+    1.0,
+    -1.0,
+    0.75,
+    -2.0,
+    100.0,
+    -100.0,
+];
+
+const DENORMALS: [f32; 7] = [1e-40, -1e-40, 1.0, 1.4e-45, -1.4e-45, -2.0, f32::MIN_POSITIVE];
 
 /// The values of an input.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -151,6 +179,16 @@ fn spread(rng: &mut Rng, count: usize) -> Vec<f64> {
     parts.into_iter().map(|part| (part as f64 + rng.uniform()) / count as f64).collect()
 }
 
+/// One of [`Fill::Masked`].
+fn masked(rng: &mut Rng) -> f32 {
+    match rng.below(100) {
+        0 => f32::NAN,
+        1 => f32::INFINITY,
+        2..42 => f32::NEG_INFINITY,
+        _ => rng.range(-4.0, 4.0) as f32,
+    }
+}
+
 /// The numbers of a fill that is not one of indices, in their order. A few are spread over their range, half of
 /// them negative, and no integer among them is 0.
 fn floats(fill: Fill, rng: &mut Rng, count: usize) -> Vec<f32> {
@@ -170,5 +208,9 @@ fn floats(fill: Fill, rng: &mut Rng, count: usize) -> Vec<f32> {
         Fill::Real(range) => (0..count).map(|_| rng.range(-range, range) as f32).collect(),
         Fill::Indices(below) => (0..count).map(|_| rng.below(below as usize) as f32).collect(),
         Fill::Special => (0..count).map(|i| SPECIAL[i % SPECIAL.len()]).collect(),
+        Fill::Edges => (0..count).map(|i| EDGES[i % EDGES.len()]).collect(),
+        Fill::Denormals => (0..count).map(|i| DENORMALS[i % DENORMALS.len()]).collect(),
+        Fill::Masked => (0..count).map(|_| masked(rng)).collect(),
+        Fill::Offset(from) => (0..count).map(|_| from + rng.below(3) as f32).collect(),
     }
 }

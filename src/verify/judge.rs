@@ -61,13 +61,13 @@ pub(super) fn values(tensor: &HostTensor) -> Vec<f64> {
     }
 }
 
-/// The error of an element as a fraction of its bound; infinite for NaN, and for any error where there must be
-/// none.
+/// The error of an element as a fraction of its bound; infinite for any error where there must be none: where the bound
+/// is 0 or is none, and where one of the two is NaN or infinite. One NaN is as good as another.
 fn fraction(got: f64, expected: f64, bound: f64) -> f64 {
     let error = (got - expected).abs();
-    if error == 0.0 {
+    if got == expected || got.is_nan() && expected.is_nan() {
         0.0
-    } else if error.is_nan() || bound == 0.0 {
+    } else if !error.is_finite() || bound == 0.0 || bound.is_nan() {
         f64::INFINITY
     } else {
         error / bound
@@ -145,4 +145,30 @@ fn statistics(got: &[f64], expected: &Estimate) -> Option<String> {
     let (sum, count) = (signs.iter().sum::<f64>(), signs.len() as f64);
     let drift = signs.len() >= FEW && sum.abs() > 0.5 * count && sum.abs() > 8.0 * count.sqrt();
     drift.then(|| format!("{:.0} % of {count} errors point one way", 50.0 + 50.0 * sum.abs() / count))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Result;
+    use crate::reference::Array;
+
+    /// A bound that is infinite or none lets nothing through where NaN or infinity is due, or comes undue.
+    #[test]
+    fn nan_and_infinity_must_be_met() -> Result<()> {
+        let (nan, inf) = (f64::NAN, f64::INFINITY);
+        let wrong = |got: f32, expected: f64, bound: f64| -> Result<bool> {
+            let array = Array { ty: crate::TensorType::f32([1]), data: vec![expected] };
+            let judgement =
+                judge(&HostTensor::from_f32([1], vec![got])?, &Estimate::within(array, |_, _| bound));
+            Ok(!judgement.passed())
+        };
+        for bound in [0.0, 1.0, inf, nan] {
+            assert!(!wrong(f32::NAN, nan, bound)? && !wrong(f32::INFINITY, inf, bound)?);
+            assert!(wrong(1.0, nan, bound)? && wrong(1.0, inf, bound)? && wrong(f32::NAN, 1.0, bound)?);
+            assert!(wrong(f32::INFINITY, 1.0, bound)? && wrong(f32::NEG_INFINITY, inf, bound)?);
+        }
+        assert!(wrong(2.0, 1.0, nan)? && wrong(2.0, 1.0, 0.5)? && !wrong(2.0, 1.0, 1.0)?);
+        Ok(())
+    }
 }

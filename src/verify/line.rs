@@ -140,17 +140,26 @@ impl<'a> Fields<'a> {
         Ok(self.optional("seed", "a seed")?.unwrap_or(0))
     }
 
-    /// How the inputs are filled: `data=integers:3`, `data=real:2.5`, `data=late:3`, `data=special`; integers to 3 where it is not given.
+    /// How the inputs are filled: `data=integers:3`, `data=late:3`, `data=real:2.5`, `data=offset:1e6`, `data=special`,
+    /// `data=edges`, `data=denormals`, `data=masked`; integers to 3 where it is not given.
     pub(super) fn data(&self) -> Result<Fill> {
         let Some(text) = self.text("data") else { return Ok(Fill::Integers(3)) };
-        let bad = || self.bad("data", "integers:MOST, late:MOST, real:RANGE or special", text);
-        if text == "special" {
-            return Ok(Fill::Special);
+        let expected = "integers:MOST, late:MOST, real:RANGE, offset:NUMBER, special, edges, denormals or masked";
+        let bad = || self.bad("data", expected, text);
+        let named = [
+            ("special", Fill::Special),
+            ("edges", Fill::Edges),
+            ("denormals", Fill::Denormals),
+            ("masked", Fill::Masked),
+        ];
+        if let Some((_, fill)) = named.iter().find(|(name, _)| *name == text) {
+            return Ok(*fill);
         }
         let (kind, size) = text.split_once(':').ok_or_else(bad)?;
         match kind {
             "integers" => size.parse().map(Fill::Integers).map_err(|_| bad()),
             "late" => size.parse().map(Fill::Late).map_err(|_| bad()),
+            "offset" => size.parse().map_err(|_| bad()).map(Fill::Offset),
             "real" => {
                 let range: f64 = size.parse().map_err(|_| bad())?;
                 if range.is_finite() && range > 0.0 { Ok(Fill::Real(range)) } else { Err(bad()) }

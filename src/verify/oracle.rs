@@ -2,6 +2,7 @@
 
 use super::bound::{Errors, errors, sum_error, terms};
 use super::case::Case;
+use super::data::Fill;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{GraphData, NodeId, ValueId};
@@ -153,7 +154,24 @@ fn evaluate(op: &Op, inputs: &[&Estimate], tile: TileOf<'_>) -> Result<Vec<Estim
         None => errors(op, inputs, &outputs)?,
     };
     let pairs = outputs.into_iter().zip(errors);
-    Ok(pairs.map(|(array, error)| Estimate { array, error, terms: count }).collect())
+    let estimate = |(array, error)| Estimate { array: stored(array), error, terms: count };
+    Ok(pairs.map(estimate).collect())
+}
+
+/// A denormal result may be 0.
+fn flushed(estimate: &mut Estimate) {
+    let tiny = |v: f64| if v.abs() < f64::from(f32::MIN_POSITIVE) { v.abs() } else { 0.0 };
+    let values = estimate.array.data.iter().enumerate();
+    let errors: Vec<f64> = values.map(|(i, &v)| estimate.error_at(i).max(tiny(v))).collect();
+    estimate.error = Some(errors);
+}
+
+/// What is too large for the type is infinite where it is stored.
+fn stored(mut array: Array) -> Array {
+    let most = f64::from(f32::MAX);
+    let large = array.data.iter_mut().filter(|v| v.abs() > most);
+    large.for_each(|v| *v = f64::from(*v as f32));
+    array
 }
 
 impl Case {
@@ -172,6 +190,10 @@ impl Case {
         };
         let inputs: HashMap<String, Array> = self.data()?.iter().map(value).collect();
         let outputs: Vec<ValueId> = self.outputs.iter().map(|(_, t)| t.id()).collect();
-        estimate_tiled(&self.graph.with(Clone::clone), &outputs, &inputs, tile)
+        let mut estimates = estimate_tiled(&self.graph.with(Clone::clone), &outputs, &inputs, tile)?;
+        if self.fill() == Fill::Denormals {
+            estimates.iter_mut().for_each(flushed);
+        }
+        Ok(estimates)
     }
 }

@@ -12,9 +12,9 @@ const LONG: [&str; 2] = ["2x70000 dim=1", "70000x9 dim=0"];
 
 pub(super) fn lines() -> Vec<String> {
     let table = ["64x10 dim=1", "64x10 dim=0", "5 dim=0", "2x3x4 dim=1", "1x1000 dim=1", "3x1 dim=1"];
-    let mut lines = table.map(|t| format!("argmax input={t} data=integers:3")).to_vec();
-    lines.extend(LONG.map(|t| format!("argmax input={t} data=late:3")));
-    lines
+    let data = ["integers:3", "masked", "edges"];
+    let lines = table.iter().flat_map(|t| data.map(|data| format!("argmax input={t} data={data}")));
+    lines.chain(LONG.map(|t| format!("argmax input={t} data=late:3"))).collect()
 }
 
 pub(super) fn build(_: &str, case: &mut Case, fields: &Fields<'_>) -> Result<()> {

@@ -31,6 +31,12 @@ pub(super) fn lines() -> Vec<String> {
             lines.push(format!("{op} a={a} b={b} data=real:2"));
         }
     }
+    for op in ["add", "sub", "mul", "div"] {
+        // Equal shapes, and each with each.
+        lines.extend(["a=14 b=14", "a=14x1 b=1x14"].map(|shapes| format!("{op} {shapes} data=edges")));
+    }
+    // A quotient of denormals could be of zeros.
+    lines.extend(["add", "sub", "mul"].map(|op| format!("{op} a=14x1 b=1x14 data=denormals")));
     lines.extend(["1", "130", "3x5x7"].map(|shape| format!("equal a={shape} b={shape}")));
     lines
 }
@@ -52,7 +58,7 @@ pub(super) fn build(op: &str, case: &mut Case, fields: &Fields<'_>) -> Result<()
     };
     let left = case.input("a", &a)?;
     let right = match function {
-        Binary::Div => case.input_of("b", &b, Values::Divisors)?,
+        Binary::Div if case.fill() != Fill::Edges => case.input_of("b", &b, Values::Divisors)?,
         _ => case.input("b", &b)?,
     };
     let output = case.graph.apply(Op::Binary(function), &[&left, &right])?.remove(0);

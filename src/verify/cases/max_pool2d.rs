@@ -39,7 +39,8 @@ const TABLE: [&str; 20] = [
 
 pub(super) fn lines() -> Vec<String> {
     let line = |t: &str, data: &str| format!("max_pool2d input={t} data={data}");
-    let table = TABLE.iter().flat_map(|t| ["integers:3", "real:1"].map(|data| line(t, data)));
+    let data = ["integers:3", "real:1", "masked", "edges"];
+    let table = TABLE.iter().flat_map(|t| data.map(|data| line(t, data)));
     table.chain(LONG.map(|t| line(t, "late:3"))).collect()
 }
 

@@ -14,7 +14,8 @@ pub(super) fn lines() -> Vec<String> {
     let mut lines = Vec::new();
     for shape in SHAPES {
         for op in OPS {
-            lines.extend(["3", "60"].map(|range| format!("{op} input={shape} data=real:{range}")));
+            let data = ["real:3", "real:60", "masked", "edges", "offset:1e6", "offset:-1e30"];
+            lines.extend(data.map(|data| format!("{op} input={shape} data={data}")));
         }
     }
     // More elements than Mesa's llvmpipe has loop turns for, with what decides the sum at the end.

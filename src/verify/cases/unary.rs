@@ -6,7 +6,7 @@ use super::{Case, pick, seed, shape};
 use crate::error::Result;
 use crate::ops::Unary;
 use crate::random::Rng;
-use crate::verify::Kink;
+use crate::verify::{Fill, Kink};
 
 pub(super) const OPS: &[&str] =
     &["relu", "leaky_relu", "elu", "gelu", "gelu_tanh", "sigmoid", "tanh", "scale", "sqrt", "clamp_max"];
@@ -39,9 +39,11 @@ pub(super) fn lines() -> Vec<String> {
             lines.extend(is_exact(function).then(|| format!("{function} input={shape} data=integers:3")));
             lines.push(format!("{function} input={shape} data=real:6"));
         }
-        lines.push(format!("{function} input=14 data=special"));
+        lines
+            .extend(["special", "edges", "denormals"].map(|data| format!("{function} input=14 data={data}")));
     }
     lines.extend(SHAPES.map(|shape| format!("sqrt input={shape} data=real:8")));
+    lines.push("sqrt input=14 data=edges".to_owned());
     lines
 }
 
@@ -66,7 +68,9 @@ pub(super) fn build(op: &str, case: &mut Case, fields: &Fields<'_>) -> Result<()
     let shape = fields.shape("input")?;
     let input = match function {
         // Away from 0, where the slope has no bound.
-        Unary::Sqrt => case.input_of("input", &shape, Values::Beyond(0.01, case.fill()))?,
+        Unary::Sqrt if case.fill() != Fill::Edges => {
+            case.input_of("input", &shape, Values::Beyond(0.01, case.fill()))?
+        }
         _ => case.input("input", &shape)?,
     };
     let output = input.unary(function)?;
