@@ -158,6 +158,30 @@ fn software(adapter: &wgpu::Adapter) -> bool {
     adapter.get_info().device_type == wgpu::DeviceType::Cpu
 }
 
+/// Workgroups along a dimension that every device has; more is promised by some that then leave workgroups out.
+const MOST_WORKGROUPS: u32 = 65_535;
+/// Workgroup memory that every device has.
+const LEAST_WORKGROUP_BYTES: u32 = 16 << 10;
+
+/// The workgroup memory that kernels may take: half of what a GPU has, so that two workgroups fit, but never less than every
+/// device has. That of a CPU adapter is memory like any other.
+fn workgroup_bytes(adapter: &wgpu::Adapter) -> u32 {
+    let all = adapter.limits().max_compute_workgroup_storage_size;
+    if software(adapter) { all } else { (all / 2).max(all.min(LEAST_WORKGROUP_BYTES)) }
+}
+
+/// Operations that take about half a second where a kernel is far from its best: watchdogs end launches of two seconds
+/// (Windows) to ten (Linux, macOS). A CPU adapter has none.
+fn launch_work(adapter: &wgpu::Adapter) -> u64 {
+    match adapter.get_info().device_type {
+        wgpu::DeviceType::Cpu => u64::MAX,
+        wgpu::DeviceType::DiscreteGpu => 250_000_000_000,
+        wgpu::DeviceType::IntegratedGpu | wgpu::DeviceType::VirtualGpu | wgpu::DeviceType::Other => {
+            10_000_000_000
+        }
+    }
+}
+
 /// Whether launches can tell kernels numbers, and the adapter is a CPU, which compiles slowly.
 fn immediates(adapter: &wgpu::Adapter) -> bool {
     software(adapter) && adapter.features().contains(wgpu::Features::IMMEDIATES)
@@ -298,11 +322,12 @@ impl Device {
             max_binding_bytes: limits.max_storage_buffer_binding_size.min(1 << 31),
             max_buffer_bytes: limits.max_buffer_size,
             offset_alignment: u64::from(limits.min_storage_buffer_offset_alignment),
-            max_workgroups: limits.max_compute_workgroups_per_dimension,
-            max_workgroup_bytes: limits.max_compute_workgroup_storage_size,
+            max_workgroups: limits.max_compute_workgroups_per_dimension.min(MOST_WORKGROUPS),
+            max_workgroup_bytes: workgroup_bytes(&found.adapter),
             max_workgroup_invocations: limits.max_compute_invocations_per_workgroup,
             max_storage_buffers: limits.max_storage_buffers_per_shader_stage,
             max_turns: u32::MAX,
+            max_launch_work: launch_work(&found.adapter),
             subgroup_size: subgroup_size(&found.adapter),
             software: software(&found.adapter),
             wide_loads: wide_loads(&found.adapter),

@@ -352,6 +352,42 @@ mod tests {
     }
 
     #[test]
+    fn work_that_is_divided_in_time_gives_the_same_bits() {
+        let short = |limits: Limits| Limits { max_launch_work: 1 << 18, ..limits };
+        let Some(divided) = Device::open_without(WANTED, short).unwrap() else {
+            println!("SKIPPED: no adapter");
+            return;
+        };
+        let usual = Device::open_without(WANTED, |limits| limits).unwrap().unwrap();
+        let run = |device: &Device| {
+            let graph = Graph::new();
+            let (x, w) = (graph.input("x", [70, 90]).unwrap(), graph.input("w", [90, 110]).unwrap());
+            let product = x.matmul(&w).unwrap();
+            let output = product.sum(&[1], true).unwrap().mul(&product).unwrap().relu().unwrap();
+            let mut program = Parameters::new(device, 0).compile(&graph, &[&output]).unwrap();
+            let mut rng = Rng::new(5);
+            let mut numbers = |dims: [usize; 2]| {
+                let all = (0..dims[0] * dims[1]).map(|_| rng.range(-1.0, 1.0) as f32).collect();
+                HostTensor::from_f32(dims, all).unwrap()
+            };
+            let (a, b) = (numbers([70, 90]), numbers([90, 110]));
+            let before = device.counters().submits;
+            program.run(&[(&x, &a), (&w, &b)]).unwrap();
+            let submits = device.counters().submits - before;
+            let work = program.plan().unwrap().work();
+            assert_eq!(submits, work.submits);
+            (program.read(&output).unwrap(), work.dispatches, submits)
+        };
+        let (expected, few, one) = run(&usual);
+        let (found, many, several) = run(&divided);
+        assert_eq!(found, expected);
+        assert!(
+            one == 1 && several > 1 && many > few,
+            "{few} launches, then {many} in {several} submissions"
+        );
+    }
+
+    #[test]
     fn kernels_that_are_told_their_sizes_give_the_same_bits() {
         let never = |limits: Limits| Limits { immediates: false, ..limits };
         let always = |limits: Limits| Limits { immediates: true, ..limits };

@@ -133,12 +133,19 @@ impl Program {
         self.uploads.submitted();
     }
 
-    /// Encodes all steps and submits them once.
+    /// Encodes all steps and submits them, once unless they would take very long.
     pub(super) fn run(&mut self) -> Result<()> {
         self.make_room()?;
         let mut encoder = self.gpu.encoder();
         self.uploads.encode(&mut encoder, &self.buffers);
-        encode(&mut encoder, self.steps(), Marks::None);
+        for steps in self.plan.submitted() {
+            if steps.start > 0 {
+                let full = std::mem::replace(&mut encoder, self.gpu.encoder());
+                self.gpu.submit(full);
+            }
+            let commands = self.commands[steps].iter();
+            encode(&mut encoder, commands.map(|command| (&*self, command)), Marks::None);
+        }
         self.in_flight.push_back(self.gpu.submit(encoder));
         self.uploads.submitted();
         self.has_run = true;

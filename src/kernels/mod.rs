@@ -77,6 +77,9 @@ pub struct Limits {
     /// Turns of the loops of one invocation, nested ones added up, that the device was seen to take. Mesa's llvmpipe ends
     /// all loops after 65,535, without an error.
     pub max_turns: u32,
+    /// Operations of a launch, about, that surely take less time than a watchdog allows; see
+    /// [`Dispatch::work`](crate::plan::Dispatch::work). Launches of more are divided.
+    pub max_launch_work: u64,
     /// The subgroup size, where shuffles are available and all subgroups have this one size.
     pub subgroup_size: Option<u32>,
     /// Whether the adapter is a CPU, whose workgroup memory is no faster than any other.
@@ -106,6 +109,7 @@ impl Default for Limits {
             max_workgroup_invocations: 256,
             max_storage_buffers: 8,
             max_turns: u32::MAX,
+            max_launch_work: u64::MAX,
             subgroup_size: None,
             software: false,
             wide_loads: false,
@@ -126,6 +130,7 @@ impl Limits {
             ("bindings of 16 KiB".to_owned(), Self { max_binding_bytes: bytes, ..self.clone() }),
             ("100 workgroups a dimension".to_owned(), Self { max_workgroups: 100, ..self.clone() }),
             ("100 turns an invocation".to_owned(), Self { max_turns: 100, ..self.clone() }),
+            ("short launches".to_owned(), Self { max_launch_work: 1 << 22, ..self.clone() }),
         ];
         let forced = variant::all(self).into_iter();
         variants.extend(forced.map(|v| (format!("{v} tiles"), Self { variant: Some(v), ..self.clone() })));

@@ -2,6 +2,7 @@
 
 use super::batch::batch;
 use super::common::merge;
+use super::divide;
 use super::fold::fold;
 use super::fuse::{Group, apart, fuse};
 use super::layout::lay_out;
@@ -47,6 +48,7 @@ fn planned(graph: &GraphData, outputs: &[ValueId], limits: &Limits, fused: bool)
     builder.plan.unfused = unfused;
     builder.write_updates();
     let mut plan = builder.finish(outputs)?;
+    plan.submissions = divide::submissions(&plan.steps, limits);
     // A shared kernel that does not compile gives way to those it stands for.
     if limits.immediates && limits.broken.is_empty() {
         share(&mut plan);
@@ -251,13 +253,8 @@ impl<'a> Builder<'a> {
                 Bound { buffer, offset: begin + offset, bytes: padded(bytes), write }
             });
             let bindings = bindings.collect();
-            let next = self.plan.kernels.len();
-            let kernel = *self.kernels.entry(launch.kernel.clone()).or_insert(next);
-            if kernel == next {
-                self.plan.kernels.push(launch.kernel);
-            }
-            self.plan.steps.push(Step::Dispatch(Dispatch {
-                kernel,
+            let dispatch = Dispatch {
+                kernel: 0,
                 bindings,
                 grid: launch.grid,
                 turns: launch.turns,
@@ -267,7 +264,15 @@ impl<'a> Builder<'a> {
                 why: launch.why,
                 fused,
                 flops,
-            }));
+            };
+            for (kernel, part) in divide::parts(launch.kernel, dispatch, self.limits) {
+                let next = self.plan.kernels.len();
+                let kernel = *self.kernels.entry(kernel).or_insert_with_key(|kernel| {
+                    self.plan.kernels.push(kernel.clone());
+                    next
+                });
+                self.plan.steps.push(Step::Dispatch(Dispatch { kernel, ..part }));
+            }
         }
     }
 

@@ -6,6 +6,7 @@
 mod batch;
 mod build;
 mod common;
+mod divide;
 mod fold;
 mod fuse;
 mod layout;
@@ -25,6 +26,7 @@ use crate::kernels::{Access, Binding, Kernel, Operand};
 use crate::ops::{Init, Role};
 use crate::tensor::TensorType;
 use std::fmt;
+use std::ops::Range;
 
 /// The index of a buffer in [`Plan::buffers`].
 pub type BufferId = usize;
@@ -182,6 +184,8 @@ pub struct Plan {
     pub kernels: Vec<Kernel>,
     /// What a run does, in order.
     pub steps: Vec<Step>,
+    /// The steps at which new submissions begin, where one would take long enough for a watchdog.
+    pub submissions: Vec<usize>,
     /// What a run is given.
     pub inputs: Vec<Named>,
     /// What it keeps.
@@ -265,19 +269,26 @@ impl Plan {
         memory::alive(&self.lives, self.steps.len())
     }
 
+    /// The steps of each submission.
+    pub fn submitted(&self) -> impl Iterator<Item = Range<usize>> + '_ {
+        let begins = std::iter::once(0).chain(self.submissions.iter().copied());
+        let ends = self.submissions.iter().copied().chain([self.steps.len()]);
+        begins.zip(ends).map(|(begin, end)| begin..end)
+    }
+
     /// Counts.
     pub fn work(&self) -> Work {
         let is_dispatch = |step: &Step| matches!(step, Step::Dispatch(_));
+        let passes = |steps: Range<usize>| {
+            let runs = self.steps[steps].chunk_by(|a, b| is_dispatch(a) && is_dispatch(b));
+            runs.filter(|run| is_dispatch(&run[0])).count() as u64
+        };
         let dispatches = self.steps.iter().filter(|s| is_dispatch(s)).count() as u64;
         Work {
             dispatches,
             copies: self.steps.len() as u64 - dispatches,
-            passes: self
-                .steps
-                .chunk_by(|a, b| is_dispatch(a) && is_dispatch(b))
-                .filter(|c| is_dispatch(&c[0]))
-                .count() as u64,
-            submits: 1,
+            passes: self.submitted().map(passes).sum(),
+            submits: self.submitted().count() as u64,
             uploaded: self.inputs.iter().map(|i| i.ty.bytes()).sum(),
             read_back: self.outputs.iter().map(|o| o.ty.bytes()).sum(),
             pipelines: self.kernels.len() as u64,
