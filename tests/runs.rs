@@ -274,6 +274,14 @@ fn blank_names_are_refused_by_name() {
             refused(folder, &args, &[option.trim_start_matches('-')]);
         }
     }
+    for blank in ["", " ", "\t"] {
+        let error = wgrad::Device::open(None, Some(blank)).map(|device| device.describe());
+        let error = error.expect_err("a device without a name").to_string();
+        assert!(
+            error.contains("device: expected an index, part of a name, cpu or auto, got nothing"),
+            "{error}"
+        );
+    }
     // A blank path is a name; an empty one is none.
     for (command, option, values) in [
         ("train", "--model", &["", " "][..]),
