@@ -258,7 +258,7 @@ MUTANTS = [
     ("text: CR LF is two characters", "src/data/text.rs", "text.replace(\"\\r\\n\", \"\\n\")", "text.to_owned()", "lib data::text"),
     ("text: from nothing, the first character is always the same", "src/train/text.rs", "[] => rng.below(self.vocabulary.len()) as u32,", "[] => 0,", "lib train::text"),
     ("csv: commas before semicolons", "src/bin/wgrad/csv/records.rs", "[';', '\\t', '|', ',']", "[',', ';', '\\t', '|']", "bin csv"),
-    ("csv: the first value is a header", "src/bin/wgrad/csv/mod.rs", "if words().count() == 0 {", "if false {", "cli_recurrent csv_files"),
+    ("csv: the first value is a header", "src/bin/wgrad/csv/mod.rs", "if words().count() == 0 {", "if false {", "cli_csv csv_files"),
     ("csv: thousands are decimals", "src/bin/wgrad/csv/number.rs", "[_, true] => None,", "[_, true] => Some(Mark::Comma),", "bin csv"),
     ("csv: rows are counted without empty lines", "src/bin/wgrad/csv/records.rs", "now.begin = now.line;", "now.begin += 1;", "bin csv"),
     ("csv: a line from the wrong end of a gap", "src/bin/wgrad/csv/mod.rs", "low + share(i) * (high - low)", "high + share(i) * (low - high)", "bin csv"),
@@ -299,7 +299,7 @@ FOUND = {
     "turns": "counted turns",
     "bin": "the command's own tests",
     "runs": "real runs that fail",
-    "cli_recurrent": "real runs",
+    "cli_csv": "real files",
 }
 
 

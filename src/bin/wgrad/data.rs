@@ -13,8 +13,8 @@ const DRAWN: (usize, usize) = (10_000, 2_000);
 /// Which images.
 #[derive(Debug, Clone, Args)]
 pub struct DataArgs {
-    /// A folder with IDX files as MNIST's (train-images-idx3-ubyte and so on, plain or .gz) or EMNIST's; without it,
-    /// digits drawn by the program.
+    /// A folder with IDX files as MNIST's (train-images-idx3-ubyte and so on, plain or .gz) or EMNIST's, which are
+    /// turned upright; without it, digits drawn by the program.
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
     /// Of several sets in the folder this one, such as letters of emnist-letters-train-images-idx3-ubyte.
