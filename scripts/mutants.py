@@ -242,6 +242,31 @@ MUTANTS = [
     ("reference: avg_pool2d counts beyond the padding", "src/reference/avg_pool2d.rs", "let end = (start + kernel).min(before + input + after);", "let end = start + kernel;", "fixtures"),
     ("reference: max_pool2d takes the last of equals", "src/reference/max_pool2d.rs", "value > most", "value >= most", "parity max_pool2d"),
     ("reference: elu's derivative without alpha", "src/reference/unary.rs", "f64::from(alpha) * s.exp()", "s.exp()", "fixtures"),
+    ("run: a number that another run has taken is taken again", "src/bin/wgrad/run.rs", "if taken {\n            continue;", "if false {\n            continue;", "bin run::"),
+    ("run: a folder with another run's settings is taken", "src/bin/wgrad/run.rs", "write(true).create_new(true).open(&path)?;", "write(true).create(true).truncate(true).open(&path)?;", "bin run::"),
+    ("run: a refused run leaves its folder", "src/bin/wgrad/run.rs", "let _ = fs::remove_dir(folder);", "let _ = folder;", "bin run::"),
+    ("run: rows are written at the end only", "src/bin/wgrad/run.rs", "file.write_all(format!(\"{row}\\n\").as_bytes())?;", "file.write_all(b\"\")?;", "runs"),
+    ("run: earlier rows are not kept in the other folder", "src/bin/wgrad/run.rs", "Ok(write_atomically(&self.path.join(METRICS), self.metrics.as_bytes())?)", "Ok(())", "runs"),
+    ("run: the last weights are not written to the other folder", "src/bin/wgrad/run.rs", "self.leave(&error)?;\n                write(&self.path)?;", "self.leave(&error)?;", "runs"),
+    ("run: one that was kept elsewhere is a success", "src/bin/wgrad/run.rs", "Some(error) => bail!(\"{error}; the run is kept in {}\", self.path.display()),", "Some(_) => Ok(()),", "runs"),
+    ("run: no room is found at the end", "src/bin/wgrad/run.rs", "&vec![b'w'; usize::try_from(bytes)?]", "&vec![b'w'; usize::try_from(bytes)?.min(1)]", "runs"),
+    ("output: a place that cannot be written is found at the end", "src/bin/wgrad/output.rs", "if !folder.is_dir() {", "if false {", "runs"),
+    ("output: what cannot be written is lost", "src/bin/wgrad/output.rs", "match save(&other) {", "match Ok::<(), wgrad::Error>(()) {", "runs"),
+    ("files: a link is replaced by a file", "src/files.rs", "fs::canonicalize(path).and_then(|path| replace(&path, bytes))", "replace(path, bytes)", "lib files::"),
+    ("device: a blank name is any device", "src/exec/device.rs", "d.trim().is_empty()", "d.trim() == \"?\"", "runs blank"),
+    ("text: a byte order mark is a character", "src/data/text.rs", "strip_prefix('\\u{feff}')", "strip_prefix('\\u{fefe}')", "lib data::text"),
+    ("text: CR LF is two characters", "src/data/text.rs", "text.replace(\"\\r\\n\", \"\\n\")", "text.to_owned()", "lib data::text"),
+    ("text: from nothing, the first character is always the same", "src/train/text.rs", "[] => rng.below(self.vocabulary.len()) as u32,", "[] => 0,", "lib train::text"),
+    ("csv: commas before semicolons", "src/bin/wgrad/csv/records.rs", "[';', '\\t', '|', ',']", "[',', ';', '\\t', '|']", "bin csv"),
+    ("csv: the first value is a header", "src/bin/wgrad/csv/mod.rs", "if words().count() == 0 {", "if false {", "cli_csv csv_files"),
+    ("csv: thousands are decimals", "src/bin/wgrad/csv/number.rs", "[_, true] => None,", "[_, true] => Some(Mark::Comma),", "bin csv"),
+    ("csv: rows are counted without empty lines", "src/bin/wgrad/csv/records.rs", "now.begin = now.line;", "now.begin += 1;", "bin csv"),
+    ("csv: a line from the wrong end of a gap", "src/bin/wgrad/csv/mod.rs", "low + share(i) * (high - low)", "high + share(i) * (low - high)", "bin csv"),
+    ("idx: labels from 1 are not moved", "src/data/idx.rs", "self.labels.iter_mut().for_each(|label| *label -= first);", "", "lib data::idx"),
+    ("idx: EMNIST's images stay on their side", "src/data/idx.rs", "name.contains(\"emnist\")", "name.contains(\"fmnist\")", "lib data::idx"),
+    ("idx: the first of several sets is taken", "src/data/idx.rs", "if sets.len() > 1 {", "if sets.len() > 9 {", "lib data::idx"),
+    ("models: heights for widths", "src/nn/models.rs", "Lstm::new(columns, HIDDEN)", "Lstm::new(rows, HIDDEN)", "lib nn::models"),
+    ("plot: classes are counted from 0", "src/bin/wgrad/plot.rs", "(i32::from(first_label) + row).to_string()", "row.to_string()", "bin plot"),
 ]
 
 
@@ -272,12 +297,15 @@ FOUND = {
     "lib": "the pass's own tests",
     "counters": "counted work",
     "turns": "counted turns",
+    "bin": "the command's own tests",
+    "runs": "real runs that fail",
+    "cli_csv": "real files",
 }
 
 
 def test(name, words):
-    where = ["--lib"] if name == "lib" else ["--test", name]
-    done = run("cargo", "test", "--quiet", *where, *words)
+    where = {"lib": ["--lib"], "bin": ["--bin", "wgrad"]}.get(name, ["--test", name])
+    done = run("cargo", "test", "--quiet", "--features", "cli", *where, *words)
     if "could not compile" in done.stderr:
         return f"does not compile: {done.stderr[-300:]}"
     return None if done.returncode == 0 else FOUND[name]

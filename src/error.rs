@@ -77,9 +77,10 @@ impl Error {
         Self::Io { path: path.into(), reason }
     }
 
-    /// An argument called `name` that should have been `expected` and was `got`.
+    /// An argument called `name` that should have been `expected` and was `got`, in words where that is blank.
     pub fn argument(name: &str, expected: impl Into<String>, got: impl Into<String>) -> Self {
-        Self::Argument { name: name.into(), expected: expected.into(), got: got.into() }
+        let got = Some(got.into()).filter(|got| !got.trim().is_empty()).unwrap_or_else(|| "nothing".into());
+        Self::Argument { name: name.into(), expected: expected.into(), got }
     }
 
     pub(crate) fn device(expected: impl Into<String>, got: impl Into<String>) -> Self {

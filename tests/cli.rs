@@ -98,6 +98,91 @@ fn a_short_run_writes_its_folder_and_eval_and_predict_use_it() {
     );
 }
 
+/// A set of IDX files of EMNIST's names: `classes` kinds of images of 20x24 with labels from `first`, a bright bar each.
+fn emnist(folder: &Path, split: &str, first: u8, classes: u8) {
+    for (part, count) in [("train", 3), ("test", 2)] {
+        let labels: Vec<u8> = (0..count).flat_map(|_| first..first + classes).collect();
+        let image = |label: &u8| {
+            let at = usize::from(label - first) * 480 / usize::from(classes);
+            (0..480).map(move |i| if (at..at + 10).contains(&i) { 255 } else { 0 })
+        };
+        let pixels: Vec<u8> = labels.iter().flat_map(image).collect();
+        let name = |what: &str| folder.join(format!("emnist-{split}-{part}-{what}-ubyte"));
+        idx(&name("images-idx3"), &[labels.len(), 20, 24], &pixels);
+        idx(&name("labels-idx1"), &[labels.len()], &labels);
+    }
+}
+
+#[test]
+fn sets_of_other_names_sizes_and_classes_are_learned_judged_and_predicted() {
+    let place = tempfile::tempdir().expect("a temporary folder");
+    let folder = place.path();
+    emnist(folder, "letters", 1, 26);
+    emnist(folder, "balanced", 0, 47);
+    let short = ["--epochs", "1", "--batch-size", "16", "--device", "cpu"];
+    let train = |options: &[&str]| wgrad(folder, &[&["train", "--data", "."], options, &short].concat());
+    let (success, text) = train(&["--model", "mlp"]);
+    assert!(!success && text.contains("emnist-balanced, emnist-letters"), "{text}");
+    for model in ["simple-cnn", "lenet", "mlp", "lstm-rows", "gru-rows"] {
+        let out = format!("{model}-run");
+        let (success, text) = train(&["--split", "letters", "--model", model, "--out", &out]);
+        assert!(success && text.contains(&format!("{model} for images of 24x20 in 26 classes")), "{text}");
+    }
+    let (success, text) = train(&["--split", "balanced", "--model", "mlp", "--out", "b"]);
+    assert!(success && text.contains("images of 24x20 in 47 classes"), "{text}");
+    let run = ["--run", "mlp-run", "--device", "cpu"];
+    let with = |args: &[&'static str]| [args, &run].concat();
+    let (success, text) = wgrad(folder, &with(&["eval", "--data", ".", "--split", "letters"]));
+    assert!(success && text.contains("class 26 ") && !text.contains("class 0 "), "{text}");
+    refused(
+        folder,
+        &with(&["eval", "--data", ".", "--split", "balanced"]),
+        &["labels of 1 to 26, got 0 at 0", "emnist-balanced"],
+    );
+    refused(
+        folder,
+        &with(&["eval"]),
+        &["mlp for images of 24x20 in 26 classes", "got images of 28x28 in 10"],
+    );
+    png(&folder.join("a.png"), &[9; 784]);
+    let (success, text) = wgrad(folder, &with(&["predict", "a.png"]));
+    assert!(success && text.contains("a.png: "), "{text}");
+    let class: u8 =
+        text.split_once("a.png: ").and_then(|(_, t)| t.split(' ').next()?.parse().ok()).expect(&text);
+    assert!((1..=26).contains(&class), "{text}");
+
+    // Too small for a network: named before anything is made.
+    let tiny = folder.join("tiny");
+    fs::create_dir(&tiny).expect("the folder can be written");
+    for part in ["train", "t10k"] {
+        idx(&tiny.join(format!("{part}-images.idx3-ubyte")), &[4, 3, 9], &[7; 108]);
+        idx(&tiny.join(format!("{part}-labels.idx1-ubyte")), &[4], &[0, 1, 2, 1]);
+    }
+    for (model, least) in [("simple-cnn", "4x4"), ("lenet", "12x12")] {
+        let args = ["train", "--data", "tiny", "--model", model, "--batch-size", "2", "--device", "cpu"];
+        refused(
+            folder,
+            &args,
+            &[model, &format!("images of at least {least}"), "got images of 3x9 in 3 classes"],
+        );
+    }
+    let args = [
+        "train",
+        "--data",
+        "tiny",
+        "--model",
+        "mlp",
+        "--batch-size",
+        "2",
+        "--device",
+        "cpu",
+        "--epochs",
+        "1",
+    ];
+    let (success, text) = wgrad(folder, &args);
+    assert!(success && text.contains("mlp for images of 3x9 in 3 classes"), "{text}");
+}
+
 #[test]
 fn bad_input_is_named_and_leaves_nothing_behind() {
     let place = mnist();

@@ -109,7 +109,7 @@ fn bad_input_of_a_text_is_named_and_leaves_nothing_behind() {
     let folder = place.path();
     let refused_with = |options: &[&str], parts: &[&str]| refused(folder, &with(TEXT, options), parts);
     refused_with(&["--prompt", "one\nand six"], &["--prompt", "'s'", "line 2", "column 5"]);
-    refused_with(&["--prompt", ""], &["prompt", "at least one character"]);
+    refused_with(&["--prompt", "xyz one"], &["--prompt", "'x' in line 1, column 1; it lacks 'y', 'z' too"]);
     refused_with(&["--temperature", "0"], &["temperature", "above 0"]);
     refused_with(&["--top-k", "0"], &["top-k", "at least 1"]);
     for size in ["--batch-size", "--window"] {
@@ -134,6 +134,61 @@ fn bad_input_of_a_text_is_named_and_leaves_nothing_behind() {
 }
 
 #[test]
+fn texts_of_any_script_and_system_are_learned_and_written() {
+    let place = tempfile::tempdir().expect("a temporary folder");
+    let folder = place.path();
+    let short = "--batch-size 4 --window 8 --hidden 8 --embedding 4 --steps 2 --length 20 --device cpu";
+    let russian = "Жил-был царь,\nи был у него двор.\n".repeat(20);
+    let chinese = "天地玄黃宇宙洪荒日月盈昃辰宿列張寒來暑往秋收冬藏閏餘成歲".repeat(20);
+    let samples = [
+        ("russian", russian.clone(), "Жил-был "),
+        ("mark", format!("\u{feff}{russian}"), "Жил-был "),
+        ("crlf", format!("\u{feff}{}", russian.replace('\n', "\r\n")), "Жил-был "),
+        ("chinese", chinese, "天地玄黃宇宙洪荒日月盈昃"),
+        ("spaces", format!("\n\n  {russian}"), "Жил-был "),
+    ];
+    for (name, text, begin) in &samples {
+        write(&folder.join(name), text);
+        let out = format!("{name}-run");
+        let args: Vec<&str> =
+            ["text", "--data", name, "--out", &out].into_iter().chain(short.split(' ')).collect();
+        let (success, told) = wgrad(folder, &args);
+        assert!(success, "{name}: {told}");
+        let sample = read(&folder.join(&out).join("sample.txt"));
+        assert!(
+            sample.starts_with(begin) && sample.chars().count() == begin.chars().count() + 20,
+            "{sample:?}"
+        );
+        let settings = read(&folder.join(&out).join("run.json"));
+        assert!(!settings.contains('\u{feff}') && !settings.contains("\\r"), "{name}: {settings}");
+        let (success, again) = wgrad(folder, &["write", "--run", &out, "--length", "20", "--device", "cpu"]);
+        assert!(success && again.contains(&sample), "{name}: {sample:?} is not in {again:?}");
+    }
+    let vocabulary = |run: &str| {
+        let settings = read(&folder.join(run).join("run.json"));
+        settings.lines().find(|line| line.contains("\"vocabulary\"")).expect("a vocabulary").to_owned()
+    };
+    assert_eq!(vocabulary("russian-run"), vocabulary("crlf-run"));
+
+    // From nothing: the first character is drawn, and each is one of the text.
+    let empty = ["write", "--run", "russian-run", "--prompt", "", "--length", "25", "--device", "cpu"];
+    let (success, written) = wgrad(folder, &empty);
+    let written = written.split_once('\n').expect("a line").1.strip_suffix('\n').expect("its end").to_owned();
+    assert!(success && written.chars().count() == 25, "{written:?}");
+    assert!(written.chars().all(|c| russian.contains(c)), "{written:?}");
+    let args: Vec<&str> =
+        ["text", "--data", "russian", "--prompt", ""].into_iter().chain(short.split(' ')).collect();
+    assert!(wgrad(folder, &args).0);
+    assert_eq!(read(&folder.join("runs/0001-text/sample.txt")).chars().count(), 20);
+
+    // What is no UTF-8 is named with its place.
+    fs::write(folder.join("latin"), b"Gr\xf6\xdfe").expect("the folder can be written");
+    refused(folder, &["text", "--data", "latin"], &["latin: expected text in UTF-8", "0xf6 at 2, in line 1"]);
+    fs::write(folder.join("wide"), b"\xff\xfea\0b\0").expect("the folder can be written");
+    refused(folder, &["text", "--data", "wide"], &["wide: expected text in UTF-8", "UTF-16"]);
+}
+
+#[test]
 fn a_text_as_short_as_its_options_allow_is_learned() {
     let place = place();
     for options in [["--window", "59"], ["--batch-size", "67"]] {
@@ -150,7 +205,14 @@ fn write_says_what_a_folder_lacks() {
     let made = wgrad(folder, &with(TEXT, &["--steps", "1"]));
     assert!(made.0, "{}", made.1);
     let run = "runs/0001-text";
-    refused(folder, &["write", "--run", run], &["--prompt", "'T'", "line 1", "column 1"]);
+    // What was learned begins with "one", and so does what is written where nothing is said.
+    let (success, written) = wgrad(folder, &["write", "--run", run, "--length", "9"]);
+    assert!(success && written.contains("\none "), "{written}");
+    refused(
+        folder,
+        &["write", "--run", run, "--prompt", "The"],
+        &["--prompt", "'T'", "line 1", "column 1", "'h'"],
+    );
     refused(folder, &["write", "--run", run, "--prompt", "and\none!"], &["'!'", "line 2", "column 4"]);
     refused(folder, &["write", "--run", "runs/0002-text"], &["runs/0002-text", "run folder"]);
     refused(folder, &["eval", "--run", run], &["expected", "mlp", "got text"]);

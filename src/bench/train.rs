@@ -25,7 +25,7 @@ pub struct TrainModel {
     pub image: [usize; 3],
     /// Images of a batch, if nothing else is asked for.
     pub batch: usize,
-    build: fn() -> Sequential,
+    build: fn(&nn::Images) -> Result<Sequential>,
 }
 
 /// A model of [`nn::MODELS`], for its images.
@@ -33,7 +33,7 @@ const fn digits(model: &nn::Model) -> TrainModel {
     TrainModel {
         name: model.name,
         about: model.about,
-        image: [1, 28, 28],
+        image: nn::Images::MNIST.shape,
         batch: model.batch_size,
         build: model.build,
     }
@@ -49,21 +49,21 @@ pub const MODELS: [TrainModel; 8] = [
         about: "3x3 convolutions 3-32-32, 32-64-64, 64-128-128 with max pools, linear 2048-128-10",
         image: [3, 32, 32],
         batch: 16,
-        build: vgg_like,
+        build: |_| Ok(vgg_like()),
     },
     TrainModel {
         name: "resnet-like-without-batch-norm",
         about: "3x3 stem, three stages of two residual blocks (16, 32, 64 channels), global average pool, linear",
         image: [3, 32, 32],
         batch: 16,
-        build: resnet_like,
+        build: |_| Ok(resnet_like()),
     },
     TrainModel {
         name: "bottlenecks-without-batch-norm",
         about: "3x3 stem, max pool, two stages of two bottleneck blocks (1x1, 3x3, 1x1; 256 and 512 channels), global average pool, linear",
         image: [3, 32, 32],
         batch: 16,
-        build: bottlenecks,
+        build: |_| Ok(bottlenecks()),
     },
     digits(&nn::MODELS[3]),
     digits(&nn::MODELS[4]),
@@ -187,7 +187,8 @@ impl ModelRun {
         let graph = Graph::new();
         let [c, h, w] = model.image;
         let image = graph.input("image", [batch, c, h, w])?;
-        let logits = (model.build)().forward(&image)?;
+        let images = nn::Images { shape: model.image, ..nn::Images::MNIST };
+        let logits = (model.build)(&images)?.forward(&image)?;
         let mut rng = Rng::new(5);
         let pixels = (0..batch * c * h * w).map(|_| rng.range(0.1, 1.0) as f32).collect();
         let mut data = vec![(image.clone(), HostTensor::from_f32(image.shape(), pixels)?)];

@@ -7,10 +7,10 @@ mod series;
 mod text;
 
 pub use digits::digits;
-pub use idx::load_mnist;
+pub use idx::{Labels, load_idx, load_mnist};
 pub use loader::{Loader, Order};
 pub use series::{Series, seasonal_series};
-pub use text::{SAMPLE_TEXT, Streams, Vocabulary, split_text};
+pub use text::{SAMPLE_TEXT, Streams, Vocabulary, read_text, split_text};
 
 use crate::error::{Error, Result};
 use crate::tensor::HostTensor;
@@ -28,6 +28,7 @@ pub struct Dataset {
     /// Channels, height and width.
     shape: [usize; 3],
     classes: usize,
+    first_label: u8,
 }
 
 /// Some images and their labels.
@@ -61,7 +62,12 @@ impl Dataset {
             let got = format!("{} at {i}", labels[i]);
             return Err(Error::argument("dataset", format!("labels below {classes}"), got));
         }
-        Ok(Self { pixels, labels, shape, classes })
+        Ok(Self { pixels, labels, shape, classes, first_label: 0 })
+    }
+
+    /// The same, whose class 0 was labelled `first` where it comes from: what people are told.
+    pub fn with_first_label(self, first: u8) -> Self {
+        Self { first_label: first, ..self }
     }
 
     /// The number of images.
@@ -96,7 +102,12 @@ impl Dataset {
         self.classes
     }
 
-    /// The labels.
+    /// The label of class 0 where the data comes from.
+    pub fn first_label(&self) -> u8 {
+        self.first_label
+    }
+
+    /// The classes of the images, below [`Dataset::classes`].
     pub fn labels(&self) -> &[u8] {
         &self.labels
     }

@@ -3,9 +3,41 @@
 use crate::error::{Error, Result};
 use crate::tensor::HostTensor;
 use std::collections::HashMap;
+use std::path::Path;
 
 /// A small text written for this project, so that training needs no files.
 pub const SAMPLE_TEXT: &str = include_str!("sample.txt");
+
+/// The text of a file in UTF-8. A byte order mark at its beginning is no character of it, and its lines end in LF,
+/// whether the file has LF, CR LF or CR.
+///
+/// # Errors
+/// When the file cannot be read or is no text in UTF-8; the message names the first wrong byte.
+pub fn read_text(path: &Path) -> Result<String> {
+    let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
+    let bad = |got: String| Error::file(path, "text in UTF-8", got);
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        return Err(bad("a byte order mark of UTF-16".to_owned()));
+    }
+    let line = |at: usize| 1 + bytes[..at].iter().filter(|&&b| b == b'\n').count();
+    if let Some(at) = bytes.iter().position(|&b| b == 0) {
+        return Err(bad(format!("a zero byte at {at}, in line {}: UTF-16, or no text", line(at))));
+    }
+    let text = match std::str::from_utf8(&bytes) {
+        Ok(text) => text,
+        Err(error) => {
+            let at = error.valid_up_to();
+            let got = format!(
+                "the byte 0x{:02x} at {at}, in line {}: another encoding, or no text",
+                bytes[at],
+                line(at)
+            );
+            return Err(bad(got));
+        }
+    };
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    Ok(text.replace("\r\n", "\n").replace('\r', "\n"))
+}
 
 /// The characters a model knows, each with its number.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,23 +81,35 @@ impl Vocabulary {
     /// The numbers of a text's characters.
     ///
     /// # Errors
-    /// When the vocabulary lacks one; the message names it, its line and its column, counted from 1.
+    /// When the vocabulary lacks some; the message names the first with its line and column, counted from 1, and the
+    /// others.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
         let (mut line, mut column) = (1, 1);
         let mut numbers = Vec::with_capacity(text.len());
         for c in text.chars() {
             let Some(&number) = self.numbers.get(&c) else {
                 let expected = format!("the {} characters of the vocabulary", self.len());
-                return Err(Error::argument(
-                    "text",
-                    expected,
-                    format!("{c:?} in line {line}, column {column}"),
-                ));
+                let got = format!("{c:?} in line {line}, column {column}{}", self.also_lacking(text, c));
+                return Err(Error::argument("text", expected, got));
             };
             numbers.push(number);
             (line, column) = if c == '\n' { (line + 1, 1) } else { (line, column + 1) };
         }
         Ok(numbers)
+    }
+
+    /// In words, the characters of a text but `first` that the vocabulary lacks.
+    fn also_lacking(&self, text: &str, first: char) -> String {
+        const NAMED: usize = 20;
+        let mut others = Vec::new();
+        for c in text.chars() {
+            if c != first && !self.numbers.contains_key(&c) && !others.contains(&c) {
+                others.push(c);
+            }
+        }
+        let named: Vec<_> = others.iter().take(NAMED).map(|c| format!("{c:?}")).collect();
+        let more = if others.len() > NAMED { ", .." } else { "" };
+        if named.is_empty() { String::new() } else { format!("; it lacks {}{more} too", named.join(", ")) }
     }
 
     /// The character of a number.
@@ -179,8 +223,36 @@ mod tests {
         assert_eq!(numbers.iter().filter_map(|&n| vocabulary.decode(n)).collect::<String>(), "not\nto");
         assert_eq!(Vocabulary::of(&vocabulary.text()).unwrap(), vocabulary);
         let error = vocabulary.encode("to be\nor nöt").unwrap_err().to_string();
-        assert!(error.contains("'ö' in line 2, column 5"), "{error}");
+        assert!(error.ends_with("'ö' in line 2, column 5"), "{error}");
+        let error = vocabulary.encode("not\näöaöü").unwrap_err().to_string();
+        assert!(error.ends_with("'ä' in line 2, column 1; it lacks 'ö', 'a', 'ü' too"), "{error}");
         assert!(Vocabulary::of("aaaa").is_err());
+    }
+
+    #[test]
+    fn files_of_all_systems_have_the_same_text() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("text.txt");
+        let read = |bytes: &[u8]| {
+            std::fs::write(&path, bytes).unwrap();
+            read_text(&path).map_err(|e| e.to_string())
+        };
+        for bytes in [&b"a\nb\n"[..], b"a\r\nb\r\n", b"a\rb\r", b"\xef\xbb\xbfa\r\nb\n"] {
+            assert_eq!(read(bytes).unwrap(), "a\nb\n");
+        }
+        let wrong = |bytes: &[u8], part: &str| {
+            let error = read(bytes).unwrap_err();
+            assert!(error.contains("text.txt") && error.contains("UTF-8") && error.contains(part), "{error}");
+        };
+        wrong(b"a\nb\xffc", "0xff at 3, in line 2");
+        wrong(
+            "Größe".encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>().as_slice(),
+            "a zero byte at 1",
+        );
+        wrong(b"\xff\xfea\0", "byte order mark of UTF-16");
+        wrong("Größe".as_bytes().split_at(3).0, "0xc3 at 2");
+        std::fs::remove_file(&path).unwrap();
+        assert!(read_text(&path).unwrap_err().to_string().contains("text.txt: No such file"));
     }
 
     #[test]

@@ -279,6 +279,10 @@ impl Device {
     /// # Errors
     /// As [`Device::open`].
     pub fn open_with(backend: Option<Backend>, device: Option<&str>, checked: bool) -> Result<Self> {
+        if device.is_some_and(|d| d.trim().is_empty()) {
+            // Every adapter's name contains it.
+            return Err(Error::argument("device", "an index, part of a name, cpu or auto", ""));
+        }
         let device = device.filter(|d| !d.eq_ignore_ascii_case("auto"));
         if device.is_some_and(|d| d.eq_ignore_ascii_case("cpu")) {
             let got = |b: Backend| Error::device("no backend with the device cpu", b.to_string());

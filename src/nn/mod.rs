@@ -5,7 +5,7 @@ mod models;
 pub mod recurrent;
 
 pub use layers::{Activation, AvgPool2d, Conv2d, Dropout, Embedding, Flatten, Linear, MaxPool2d};
-pub use models::{MODELS, Model, model, simple_cnn};
+pub use models::{Images, MODELS, Model, model, simple_cnn};
 pub use recurrent::{Gru, GruCell, Lstm, LstmCell, Rnn, RnnCell};
 
 use crate::error::Result;

@@ -5,7 +5,6 @@ use crate::exec::{Parameters, Pending};
 use crate::graph::{Graph, Tensor};
 use crate::ops::{Init, Role};
 use crate::tensor::{HostTensor, TensorType};
-use std::fmt::Write;
 
 /// The state that adds up the loss of every image.
 const LOSS: &str = "metric.loss";
@@ -162,28 +161,26 @@ impl EpochReport {
     pub fn images_per_second(&self) -> f64 {
         self.train.images as f64 / self.seconds.max(1e-9)
     }
+
+    /// A row under [`CSV_HEAD`].
+    pub fn csv_row(&self) -> String {
+        let (train, test) = (&self.train, &self.test);
+        format!(
+            "{},{:.6},{:.6},{:.6},{:.6},{:.3},{:.1}",
+            self.epoch,
+            train.loss(),
+            train.accuracy(),
+            test.loss(),
+            test.accuracy(),
+            self.seconds,
+            self.images_per_second()
+        )
+    }
 }
 
-/// A header and a row an epoch.
-pub fn to_csv(reports: &[EpochReport]) -> String {
-    let mut csv =
-        String::from("epoch,train_loss,train_accuracy,test_loss,test_accuracy,seconds,images_per_second\n");
-    for r in reports {
-        // Writing to a String cannot fail.
-        let _ = writeln!(
-            csv,
-            "{},{:.6},{:.6},{:.6},{:.6},{:.3},{:.1}",
-            r.epoch,
-            r.train.loss(),
-            r.train.accuracy(),
-            r.test.loss(),
-            r.test.accuracy(),
-            r.seconds,
-            r.images_per_second()
-        );
-    }
-    csv
-}
+/// The head of `metrics.csv`, whose rows are [`EpochReport::csv_row`]s.
+pub const CSV_HEAD: &str =
+    "epoch,train_loss,train_accuracy,test_loss,test_accuracy,seconds,images_per_second";
 
 #[cfg(test)]
 mod tests {
@@ -198,11 +195,9 @@ mod tests {
             test: totals(2.0, 9.0, 10),
             seconds: 0.5,
         };
-        let csv = to_csv(&[report]);
-        let lines: Vec<_> = csv.lines().collect();
-        assert_eq!(lines.len(), 2);
-        assert_eq!(lines[0].split(',').count(), lines[1].split(',').count());
-        assert_eq!(lines[1], "1,0.500000,0.900000,0.200000,0.900000,0.500,200.0");
+        let row = report.csv_row();
+        assert_eq!(CSV_HEAD.split(',').count(), row.split(',').count());
+        assert_eq!(row, "1,0.500000,0.900000,0.200000,0.900000,0.500,200.0");
     }
 
     #[test]

@@ -13,6 +13,6 @@ mod trainer;
 
 pub use classifier::{Classifier, Evaluation};
 pub use forecast::{ForecastModel, Forecaster};
-pub use metrics::{Confusion, EpochReport, Totals, to_csv};
-pub use text::{Sampling, TextCell, TextModel, TextOptions, TextTrainer, TextWriter, encode_prompt};
+pub use metrics::{CSV_HEAD, Confusion, EpochReport, Totals};
+pub use text::{Sampling, TextCell, TextModel, TextOptions, TextTrainer, TextWriter};
 pub use trainer::{Options, Progress, Trainer};

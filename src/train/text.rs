@@ -279,17 +279,6 @@ impl Sampling {
     }
 }
 
-/// The numbers a text begins with.
-///
-/// # Errors
-/// When the prompt is empty, or has a character the vocabulary lacks: the message names its line and column.
-pub fn encode_prompt(vocabulary: &Vocabulary, prompt: &str) -> Result<Vec<u32>> {
-    if prompt.is_empty() {
-        return Err(Error::argument("prompt", "at least one character", "none"));
-    }
-    vocabulary.encode(prompt)
-}
-
 /// Writes a text, one character at a time with carried state.
 pub struct TextWriter {
     reader: Reader,
@@ -306,11 +295,11 @@ impl TextWriter {
         Ok(Self { reader, vocabulary: vocabulary.clone() })
     }
 
-    /// `prompt` and `length` characters more; `each` is told every new one.
+    /// `prompt` and `length` characters more; `each` is told every new one. With nothing to go on from, the first is
+    /// any of the vocabulary.
     ///
     /// # Errors
-    /// When the prompt is empty or has a character the vocabulary lacks, an option is out of range, or the device
-    /// failed.
+    /// When the prompt has a character the vocabulary lacks, an option is out of range, or the device failed.
     pub fn write(
         &mut self,
         prompt: &str,
@@ -320,16 +309,19 @@ impl TextWriter {
     ) -> Result<String> {
         sampling.check()?;
         let Sampling { temperature, top_k, seed } = sampling;
-        let prompted = encode_prompt(&self.vocabulary, prompt)?;
+        let prompted = self.vocabulary.encode(prompt)?;
         let mut rng = Rng::named(seed, "sampling");
         let mut text = prompt.to_owned();
         self.reader.reset()?;
-        let mut logits = Vec::new();
+        let mut logits = vec![];
         for number in prompted {
             logits = self.feed(number)?;
         }
         for _ in 0..length {
-            let number = draw(&logits, temperature, top_k, &mut rng);
+            let number = match logits[..] {
+                [] => rng.below(self.vocabulary.len()) as u32,
+                _ => draw(&logits, temperature, top_k, &mut rng),
+            };
             if let Some(c) = self.vocabulary.decode(number) {
                 text.push(c);
                 each(c);
@@ -411,5 +403,13 @@ mod tests {
         let written = writer.write("abacadaeab", 14, sampling, |_| ()).unwrap();
         assert_eq!(written, "abacadae".repeat(3));
         assert!(writer.write("xyz", 1, sampling, |_| ()).is_err());
+        // From nothing: another seed begins elsewhere, and all that is written is told.
+        let mut told = String::new();
+        let from_nothing = writer.write("", 9, sampling, |c| told.push(c)).unwrap();
+        assert!(from_nothing.chars().count() == 9 && told == from_nothing, "{from_nothing}");
+        let first = |seed| writer.write("", 1, Sampling { seed, ..sampling }, |_| ()).unwrap();
+        let firsts: std::collections::BTreeSet<_> = (0..30).map(first).collect();
+        assert!(firsts.len() > 2, "{firsts:?}");
+        assert_eq!(writer.write("", 0, sampling, |_| ()).unwrap(), "");
     }
 }

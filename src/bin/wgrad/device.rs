@@ -4,11 +4,16 @@ use clap::Args;
 use wgrad::bench::tune::{TuningFile, default_path};
 use wgrad::{AdapterReport, Backend, Device};
 
+/// A name that is not blank: a blank one is part of every name.
+pub fn name(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() { Err("expected a name, got nothing".into()) } else { Ok(text.to_owned()) }
+}
+
 /// Where to run.
 #[derive(Debug, Clone, Args)]
 pub struct DeviceArgs {
     /// The adapter, by its index in `wgrad devices` or part of its name; `cpu` is the reference.
-    #[arg(long, value_name = "INDEX|NAME", default_value = "auto")]
+    #[arg(long, value_name = "INDEX|NAME", default_value = "auto", value_parser = name)]
     pub device: String,
     /// Only adapters of this backend: vulkan, metal, dx12 or gl.
     #[arg(long)]

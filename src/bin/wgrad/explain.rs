@@ -1,6 +1,7 @@
 //! `wgrad explain`: what a training step or a forward pass of a network does on a device, before anything runs.
 
 use crate::device::DeviceArgs;
+use crate::output;
 use crate::plot;
 use anyhow::Context;
 use clap::Args;
@@ -29,6 +30,7 @@ pub struct ExplainArgs {
 
 /// Prints the plan.
 pub fn run(args: &ExplainArgs) -> anyhow::Result<()> {
+    output::check_all([("--svg", &args.svg)])?;
     let model = model(&args.model)?;
     let batch = args.batch_size.map_or(model.batch, |b| b as usize);
     let (pass, does) = match args.forward {
@@ -57,7 +59,7 @@ pub fn run(args: &ExplainArgs) -> anyhow::Result<()> {
         let level = vec![(0.0, slots), (alive.len().saturating_sub(1) as f64, slots)];
         let curves = [("alive", points), ("slots", level)];
         let picture = plot::curves("activations, gradients and scratch, MiB", "step", &curves)?;
-        wgrad::write_atomically(path, picture.as_bytes())?;
+        output::write(path, picture.as_bytes())?;
         println!("wrote {}", path.display());
     }
     Ok(())

@@ -1,12 +1,14 @@
 //! The `wgrad` command.
 
 mod bench;
+mod csv;
 mod data;
 mod device;
 mod eval;
 mod explain;
 mod forecast;
 mod image;
+mod output;
 mod parity;
 mod plot;
 mod predict;

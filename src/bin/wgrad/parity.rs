@@ -1,11 +1,12 @@
 //! `wgrad parity`: where an adapter and the definition disagree.
 
 use crate::device::DeviceArgs;
+use crate::output;
 use crate::report::{Report, Row};
 use anyhow::{Context, bail};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use wgrad::random::Rng;
 use wgrad::verify::{self, Adapter, Case, Effort, Line, Outcome, Verdict};
@@ -59,6 +60,7 @@ pub fn run(args: &ParityArgs) -> anyhow::Result<()> {
         lines.iter().for_each(|line| println!("{line}"));
         return Ok(());
     }
+    output::check_all([("--json", &args.json), ("--html", &args.html)])?;
     let adapters = open(args)?;
     let mut report = Report::new(adapters.iter().map(|a| a.name.clone()).collect());
     let bar = ProgressBar::new((lines.len() * adapters.len()) as u64);
@@ -70,8 +72,9 @@ pub fn run(args: &ParityArgs) -> anyhow::Result<()> {
     }
     bar.finish_and_clear();
     report.complete = true;
-    save(args, &report)?;
+    let saved = save(args, &report, output::write);
     report.print();
+    saved?;
     match report.failures() {
         0 => Ok(()),
         failed => bail!("{failed} of {} cases failed", report.rows.len()),
@@ -174,7 +177,7 @@ impl Session<'_> {
             self.report.rows.push(row);
             self.bar.inc(1);
             if self.saved.elapsed() > SAVE_EVERY {
-                save(self.args, self.report)?;
+                save(self.args, self.report, in_passing)?;
                 self.saved = Instant::now();
             }
         }
@@ -197,12 +200,22 @@ impl Session<'_> {
     }
 }
 
-fn save(args: &ParityArgs, report: &Report) -> anyhow::Result<()> {
-    if let Some(path) = &args.json {
-        wgrad::write_atomically(path, format!("{:#}\n", report.to_json()).as_bytes())?;
-    }
-    if let Some(path) = &args.html {
-        wgrad::write_atomically(path, report.to_html()?.as_bytes())?;
+/// Writes what is known, as the options say, each of the files by `write`.
+fn save(
+    args: &ParityArgs,
+    report: &Report,
+    write: fn(&Path, &[u8]) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let json = args.json.as_ref().map(|path| write(path, format!("{:#}\n", report.to_json()).as_bytes()));
+    let html = args.html.as_ref().map(|path| write(path, report.to_html()?.as_bytes()));
+    // Both are tried: one that cannot be written is no reason to lose the other.
+    json.unwrap_or(Ok(())).and(html.unwrap_or(Ok(())))
+}
+
+/// Tells of a failure and goes on: the end will try again.
+fn in_passing(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    if let Err(error) = wgrad::write_atomically(path, bytes) {
+        eprintln!("{error}; tried again later");
     }
     Ok(())
 }

@@ -112,12 +112,14 @@ pub fn curves(title: &str, x: &str, curves: &[(&str, Vec<(f64, f64)>)]) -> anyho
     Ok(svg)
 }
 
-/// A square a pair of classes: rows are the true class, columns the predicted one, darkness the row's share.
-pub fn confusion(confusion: &Confusion) -> anyhow::Result<String> {
-    const CELL: i32 = 48;
+/// A square a pair of classes: rows are the true class, columns the predicted one, darkness the row's share. Class 0
+/// is labelled `first_label`. With many classes squares and numbers are smaller, and numbers that do not fit are left
+/// out.
+pub fn confusion(confusion: &Confusion, first_label: u8) -> anyhow::Result<String> {
     const EDGE: i32 = 64;
     let classes = confusion.classes() as i32;
-    let side = (EDGE + classes * CELL + 16) as u32;
+    let cell = (1100 / classes.max(1)).clamp(16, 48);
+    let side = (EDGE + classes * cell + 16) as u32;
     let mut svg = String::new();
     {
         let root = SVGBackend::with_string(&mut svg, (side, side)).into_drawing_area();
@@ -128,12 +130,13 @@ pub fn confusion(confusion: &Confusion) -> anyhow::Result<String> {
         let label = |words: String, x: i32, y: i32, size: i32, color: &RGBColor| {
             root.draw(&Text::new(words, (x, y), text(size, color))).map_err(lost)
         };
-        label("predicted class".into(), EDGE + classes * CELL / 2, 16, 15, &BLACK)?;
+        label("predicted class".into(), EDGE + classes * cell / 2, 16, 15, &BLACK)?;
         let upright = text(15, &BLACK).transform(FontTransform::Rotate270);
-        root.draw(&Text::new("true class", (16, EDGE + classes * CELL / 2), upright)).map_err(lost)?;
+        root.draw(&Text::new("true class", (16, EDGE + classes * cell / 2), upright)).map_err(lost)?;
         for row in 0..classes {
-            label(row.to_string(), EDGE - 16, EDGE + row * CELL + CELL / 2, 15, &BLACK)?;
-            label(row.to_string(), EDGE + row * CELL + CELL / 2, EDGE - 16, 15, &BLACK)?;
+            let (name, size) = ((i32::from(first_label) + row).to_string(), font(cell, 3).clamp(8, 15));
+            label(name.clone(), EDGE - 16, EDGE + row * cell + cell / 2, size, &BLACK)?;
+            label(name, EDGE + row * cell + cell / 2, EDGE - 16, size, &BLACK)?;
             let all = confusion.of_class(row as usize).max(1) as f64;
             for column in 0..classes {
                 let count = confusion.count(row as usize, column as usize);
@@ -141,16 +144,58 @@ pub fn confusion(confusion: &Confusion) -> anyhow::Result<String> {
                 // The root makes single mistakes visible beside hundreds of hits.
                 let shade = |full: u8| (255.0 - (255.0 - f64::from(full)) * share.sqrt()) as u8;
                 let fill = RGBColor(shade(TRAIN.0), shade(TRAIN.1), shade(TRAIN.2));
-                let (x, y) = (EDGE + column * CELL, EDGE + row * CELL);
-                root.draw(&Rectangle::new([(x, y), (x + CELL - 1, y + CELL - 1)], fill.filled()))
+                let (x, y) = (EDGE + column * cell, EDGE + row * cell);
+                root.draw(&Rectangle::new([(x, y), (x + cell - 1, y + cell - 1)], fill.filled()))
                     .map_err(lost)?;
-                if count > 0 {
+                let words = count.to_string();
+                let size = font(cell, words.len());
+                if count > 0 && size >= SMALLEST {
                     let ink = if share > 0.35 { WHITE } else { BLACK };
-                    label(count.to_string(), x + CELL / 2, y + CELL / 2, 14, &ink)?;
+                    label(words, x + cell / 2, y + cell / 2, size, &ink)?;
                 }
             }
         }
         root.present().map_err(lost)?;
     }
     Ok(svg)
+}
+
+/// The smallest size of a font that is read without a glass.
+const SMALLEST: i32 = 6;
+
+/// The size at which so many digits fit a square.
+fn font(cell: i32, digits: usize) -> i32 {
+    // A digit is not quite 0.6 of the size wide.
+    ((f64::from(cell - 3) / (0.6 * digits.max(2) as f64)) as i32).min(14)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_class_has_its_label_and_numbers_stay_within_their_squares() {
+        for (classes, first) in [(10, 0), (26, 1), (47, 0), (256, 0)] {
+            let mut counts = Confusion::new(classes);
+            (0..classes).for_each(|class| (0..123).for_each(|_| counts.add(class, class)));
+            let svg = confusion(&counts, first).unwrap();
+            let last = usize::from(first) + classes - 1;
+            let labels = svg.lines().filter(|line| line.trim() == last.to_string()).count();
+            assert_eq!(labels, 2 + if last == 123 { classes } else { 0 }, "{classes} classes");
+            assert_eq!(
+                svg.lines().filter(|line| line.trim() == "123").count() >= classes,
+                font(16.max(1100 / classes as i32).min(48), 3) >= SMALLEST
+            );
+            let side: usize = svg.split('"').nth(1).unwrap().parse().unwrap();
+            assert!(side <= 64 + 16 + 16 * classes.max(69), "{classes} classes are {side} pixels wide");
+        }
+        for cell in 16..=48 {
+            for digits in 1..=6 {
+                assert!(
+                    font(cell, digits) as f64 * 0.6 * digits as f64 <= f64::from(cell),
+                    "{cell} {digits}"
+                );
+            }
+        }
+    }
 }

@@ -2,19 +2,19 @@
 
 use crate::device::DeviceArgs;
 use crate::image;
-use crate::run::TrainedArgs;
+use crate::run::{Trained, TrainedArgs};
+use anyhow::Context;
 use clap::Args;
 use std::path::PathBuf;
+use wgrad::data::Labels;
+use wgrad::nn::Images;
 use wgrad::train::Classifier;
 use wgrad::{HostTensor, Parameters, data};
-
-/// Height and width of the images the networks take.
-const SIDE: usize = 28;
 
 /// `wgrad predict`.
 #[derive(Debug, Args)]
 pub struct PredictArgs {
-    /// PNG images of one digit each, of any size; dark on light ones are inverted.
+    /// PNG images of one digit or letter each, of any size; dark on light ones are inverted.
     #[arg(required = true)]
     images: Vec<PathBuf>,
     #[command(flatten)]
@@ -25,24 +25,31 @@ pub struct PredictArgs {
 
 /// Prints the three likeliest classes of each image.
 pub fn run(args: &PredictArgs) -> anyhow::Result<()> {
-    let (model, weights) = args.trained.find()?;
-    let mut pixels = Vec::with_capacity(args.images.len() * SIDE * SIDE);
+    let Trained { model, trained_on, weights } = args.trained.find()?;
+    // Weights alone are taken for those of a network for digits; others do not fit it, which loading them says.
+    let (images, labels) = trained_on.unwrap_or((Images::MNIST, Labels::DIGITS));
+    let [channels, h, w] = images.shape;
+    anyhow::ensure!(channels == 1, "predict: expected a network for grey images, got one for {images}");
+    let mut pixels = Vec::with_capacity(args.images.len() * h * w);
     for path in &args.images {
-        pixels.extend(
-            image::read(path)?.white_on_black().resize(SIDE, SIDE).pixels.into_iter().map(data::normalise),
-        );
+        pixels
+            .extend(image::read(path)?.white_on_black().resize(w, h).pixels.into_iter().map(data::normalise));
     }
-    let images = HostTensor::from_f32([args.images.len(), 1, SIDE, SIDE], pixels)?;
+    let pictures = HostTensor::from_f32([args.images.len(), 1, h, w], pixels)?;
     let device = args.device.open()?;
     let parameters = Parameters::new(&device, 0);
-    let mut classifier = Classifier::new(&parameters, (model.build)(), [1, SIDE, SIDE])?;
+    let layers = (model.build)(&images).with_context(|| model.name)?;
+    let mut classifier = Classifier::new(&parameters, layers, images.shape)?;
     classifier.prepare(1)?;
     parameters.load(&weights)?;
-    let probabilities = classifier.predict(&images)?;
+    let probabilities = classifier.predict(&pictures)?;
     for (path, row) in args.images.iter().zip(probabilities.as_f32()?.chunks(classifier.classes())) {
         let mut order: Vec<usize> = (0..row.len()).collect();
         order.sort_by(|&a, &b| row[b].total_cmp(&row[a]));
-        let best = order.iter().take(3).map(|&class| format!("{class} ({:.1} %)", 100.0 * row[class]));
+        let best = order
+            .iter()
+            .take(3)
+            .map(|&class| format!("{} ({:.1} %)", usize::from(labels.first) + class, 100.0 * row[class]));
         println!("{}: {}", path.display(), best.collect::<Vec<_>>().join(", "));
     }
     Ok(())

@@ -1,11 +1,17 @@
 //! Run folders: what a training writes, and how later commands find it again.
 
-use anyhow::{Context, bail};
+use crate::device::name;
+use crate::output;
+use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use serde_json::{Value, json};
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
-use wgrad::nn::{self, Model};
+use wgrad::data::{Dataset, Labels};
+use wgrad::nn::{self, Images, Model};
+use wgrad::ops::Role;
+use wgrad::{Error, Parameters, write_atomically};
 
 /// Where run folders are made by default.
 const RUNS: &str = "runs";
@@ -13,63 +19,264 @@ const RUNS: &str = "runs";
 const SETTINGS: &str = "run.json";
 /// The weights of a run.
 const WEIGHTS: &str = "model.safetensors";
+/// A row for every look at the losses.
+const METRICS: &str = "metrics.csv";
+/// Numbers of runs that are tried before giving up: others take them, too.
+const TRIES: u32 = 1000;
 
-/// The folder of a new run.
+/// The folder of a new run: nobody else's from [`RunFolder::claim`] on, and gone again if the run ends before it has
+/// anything to keep. Where a file cannot be written any more, it and all that follow go to another folder.
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
+    /// The folders that were made for it, innermost first.
+    made: Vec<PathBuf>,
+    settings: String,
+    metrics: String,
+    kept: bool,
+    /// Why the folder was left for another one.
+    left: Option<String>,
 }
 
 impl RunFolder {
-    /// `out`, or the next number under `runs/`. Nothing is made yet.
+    /// Claims `out`, or the next number under `runs/`, by making what nobody else can make a second time.
     ///
     /// # Errors
-    /// When `out` exists and is not an empty folder.
-    pub fn plan(out: Option<&Path>, model: &str) -> anyhow::Result<Self> {
-        let Some(path) = out else {
-            let next = numbered().iter().map(|(number, _)| number + 1).max().unwrap_or(1);
-            return Ok(Self { path: Path::new(RUNS).join(format!("{next:04}-{model}")) });
+    /// When `out` exists and is not an empty folder, or the folder cannot be made or written.
+    pub fn claim(out: Option<&Path>, model: &str) -> anyhow::Result<Self> {
+        let mut made = Vec::new();
+        let claimed = match out {
+            Some(path) => claim_named(path, &mut made).map(|()| path.to_owned()),
+            None => claim_next(Path::new(RUNS), model, &mut made),
         };
-        let mut entries = match fs::read_dir(path) {
-            Ok(entries) => entries,
-            Err(_) if !path.exists() => return Ok(Self { path: path.to_owned() }),
-            Err(error) => {
-                return Err(error).with_context(|| format!("--out {}: expected a folder", path.display()));
-            }
-        };
-        match entries.next() {
-            None => Ok(Self { path: path.to_owned() }),
-            Some(_) => {
-                bail!("--out {}: expected a new or empty folder, got one with files in it", path.display())
-            }
-        }
+        made.reverse();
+        let (settings, metrics) = (String::new(), String::new());
+        let path = claimed.as_ref().map_or_else(|_| PathBuf::new(), Clone::clone);
+        // Made here, so that dropping it takes back what a refused claim has made.
+        let folder = Self { path, made, settings, metrics, kept: false, left: None };
+        claimed.map(|_| folder)
     }
 
-    /// Makes the folder and notes the settings in it.
-    pub fn create(&self, settings: &Value) -> anyhow::Result<()> {
-        fs::create_dir_all(&self.path).with_context(|| format!("making {}", self.path.display()))?;
-        self.write(SETTINGS, &format!("{settings:#}\n"))
+    /// Notes the settings and the head of the metrics, and tries that there is room for the weights.
+    ///
+    /// # Errors
+    /// When the disk is full.
+    pub fn begin(&mut self, settings: &Value, head: &str, parameters: &Parameters) -> anyhow::Result<()> {
+        self.settings = format!("{settings:#}\n");
+        self.metrics = format!("{head}\n");
+        write_atomically(&self.path.join(SETTINGS), self.settings.as_bytes())?;
+        write_atomically(&self.path.join(METRICS), self.metrics.as_bytes())?;
+        let names = parameters.names(Role::Parameter).into_iter().chain(parameters.names(Role::Buffer));
+        let sizes = names.map(|name| Ok(parameters.ty(&name)?.bytes()));
+        let bytes = sizes.sum::<wgrad::Result<u64>>()?;
+        let room = self.path.join(".room");
+        let tried = write_atomically(&room, &vec![b'w'; usize::try_from(bytes)?]);
+        let removed = fs::remove_file(&room);
+        tried.with_context(|| format!("no room for weights of {bytes} bytes"))?;
+        removed.with_context(|| room.display().to_string())
     }
 
-    /// Where it is.
+    /// Where it is now.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The path of the weights.
-    pub fn weights(&self) -> PathBuf {
-        self.path.join(WEIGHTS)
+    /// Adds a row to the metrics; after it, the file holds it even if the process is killed.
+    ///
+    /// # Errors
+    /// When it can be written nowhere.
+    pub fn row(&mut self, row: &str) -> anyhow::Result<()> {
+        self.metrics += row;
+        self.metrics += "\n";
+        let path = self.path.join(METRICS);
+        let add = || {
+            // Opened each time: a file that was removed meanwhile must not take rows that nobody will see.
+            let mut file = OpenOptions::new().append(true).open(&path)?;
+            file.write_all(format!("{row}\n").as_bytes())?;
+            file.sync_data()
+        };
+        if let Err(reason) = add() {
+            self.leave(&Error::Io { path, reason })?;
+        }
+        self.kept = true;
+        Ok(())
+    }
+
+    /// Writes the weights, whole or not at all.
+    ///
+    /// # Errors
+    /// When the device failed or they can be written nowhere.
+    pub fn save(&mut self, parameters: &Parameters) -> anyhow::Result<()> {
+        self.keep(|folder| parameters.save(&folder.join(WEIGHTS)))
     }
 
     /// Writes a text file, whole or not at all.
-    pub fn write(&self, name: &str, text: &str) -> anyhow::Result<()> {
-        Ok(wgrad::write_atomically(&self.path.join(name), text.as_bytes())?)
+    ///
+    /// # Errors
+    /// When it can be written nowhere.
+    pub fn write(&mut self, name: &str, text: &str) -> anyhow::Result<()> {
+        self.keep(|folder| write_atomically(&folder.join(name), text.as_bytes()))
+    }
+
+    fn keep(&mut self, write: impl Fn(&Path) -> wgrad::Result<()>) -> anyhow::Result<()> {
+        match write(&self.path) {
+            Ok(()) => {}
+            Err(error @ Error::Io { .. }) => {
+                self.leave(&error)?;
+                write(&self.path)?;
+            }
+            Err(error) => return Err(error.into()),
+        }
+        self.kept = true;
+        Ok(())
+    }
+
+    /// Goes on in another folder, with what there is, and says so.
+    fn leave(&mut self, error: &Error) -> anyhow::Result<()> {
+        if self.left.is_some() {
+            bail!("{error}");
+        }
+        let other = output::fresh_folder().with_context(|| error.to_string())?;
+        eprintln!("{error}; the run is kept in {} from now on", other.display());
+        for entry in fs::read_dir(&self.path).into_iter().flatten().flatten() {
+            // What cannot be read any more is written again, or was said to be lost.
+            let _ = fs::copy(entry.path(), other.join(entry.file_name()));
+        }
+        self.left = Some(error.to_string());
+        self.kept = true;
+        self.path = other;
+        write_atomically(&self.path.join(SETTINGS), self.settings.as_bytes())?;
+        Ok(write_atomically(&self.path.join(METRICS), self.metrics.as_bytes())?)
+    }
+
+    /// Ends the run: says what was written, and fails where it is not in the folder that was asked for.
+    ///
+    /// # Errors
+    /// When a file could not be written where it should be.
+    pub fn finish(&mut self, files: &[&str], parameters: &Parameters) -> anyhow::Result<()> {
+        if self.left.is_some() {
+            // Those that were copied may be of an earlier look.
+            self.save(parameters)?;
+        }
+        println!("wrote {METRICS}, {} and {WEIGHTS} to {}", files.join(", "), self.path.display());
+        match &self.left {
+            None => Ok(()),
+            Some(error) => bail!("{error}; the run is kept in {}", self.path.display()),
+        }
     }
 }
 
-/// What a run notes about itself.
-pub fn settings(model: &Model, pairs: Value) -> Value {
-    json!({ "wgrad": env!("CARGO_PKG_VERSION"), "model": model.name, "training": pairs })
+impl Drop for RunFolder {
+    /// Takes back what was made for a run that has nothing to keep.
+    fn drop(&mut self) {
+        if self.kept {
+            return;
+        }
+        if !self.path.as_os_str().is_empty() {
+            for name in [SETTINGS, METRICS] {
+                let _ = fs::remove_file(self.path.join(name));
+            }
+        }
+        for folder in &self.made {
+            // One that others use, too, is not empty and stays.
+            let _ = fs::remove_dir(folder);
+        }
+    }
+}
+
+/// Makes a folder and those above it that are missing, and adds them to `made`, outermost first. That it exists
+/// already is no error.
+fn make(folder: &Path, made: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    if folder.as_os_str().is_empty() || folder.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = folder.parent() {
+        make(parent, made)?;
+    }
+    match fs::create_dir(folder) {
+        Ok(()) => made.push(folder.to_owned()),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists && folder.is_dir() => {}
+        Err(error) => return Err(error),
+    }
+    Ok(())
+}
+
+/// Claims a folder that was asked for: of those who try, one makes its `run.json`.
+fn claim_named(path: &Path, made: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+    let expected = "expected a new or empty folder";
+    let bad = |got: String| anyhow!("--out {}: {expected}, got {got}", path.display());
+    if path.exists() && !path.is_dir() {
+        return Err(bad("a file".to_owned()));
+    }
+    make(path, made).map_err(|error| bad(format!("one that cannot be made: {error}")))?;
+    let found = fs::read_dir(path).map_err(|error| bad(error.to_string()))?;
+    if found.count() > 0 {
+        return Err(bad("one with files in it".to_owned()));
+    }
+    claim_settings(path).map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => bad("one that another run has just taken".to_owned()),
+        _ => bad(format!("one that cannot be written: {error}")),
+    })
+}
+
+/// Makes `run.json`, which only one can.
+fn claim_settings(folder: &Path) -> std::io::Result<()> {
+    let path = folder.join(SETTINGS);
+    let mut file = OpenOptions::new().write(true).create_new(true).open(&path)?;
+    file.write_all(b"{}\n").inspect_err(|_| {
+        // The first failure is the one to report.
+        let _ = fs::remove_file(&path);
+    })
+}
+
+/// Claims the next number under `runs`. A number belongs to who makes the folder `.NUMBER`, for as long as it takes
+/// to make the run's folder: its name alone, `NUMBER-MODEL`, would let two models have one number.
+fn claim_next(runs: &Path, model: &str, made: &mut Vec<PathBuf>) -> anyhow::Result<PathBuf> {
+    for _ in 0..TRIES {
+        // Again each time: a run that ended with nothing may have taken the folder with it.
+        make(runs, made).with_context(|| format!("making {}", runs.display()))?;
+        let next = entries(runs).map(|(number, _)| number).max().unwrap_or(0) + 1;
+        let claim = runs.join(format!(".{next:04}"));
+        match fs::create_dir(&claim) {
+            Ok(()) => {}
+            Err(error) if [ErrorKind::AlreadyExists, ErrorKind::NotFound].contains(&error.kind()) => continue,
+            Err(error) => {
+                return Err(error).with_context(|| format!("making a folder in {}", runs.display()));
+            }
+        }
+        // Those made before the claim are seen now, and none is made while it lasts.
+        let taken = entries(runs).any(|(number, path)| number >= next && path != claim);
+        let path = runs.join(format!("{next:04}-{model}"));
+        let outcome = if taken { Ok(()) } else { fs::create_dir(&path).and_then(|()| claim_settings(&path)) };
+        let released = fs::remove_dir(&claim);
+        if taken {
+            continue;
+        }
+        made.push(path.clone());
+        outcome.and(released).with_context(|| format!("making {}", path.display()))?;
+        return Ok(path);
+    }
+    bail!("{}: expected a free number for a run, got {TRIES} that others took", runs.display())
+}
+
+/// What in a folder begins with a number, behind a dot if it is only a claim.
+fn entries(runs: &Path) -> impl Iterator<Item = (u64, PathBuf)> {
+    let number = |path: &Path| {
+        let name = path.file_name()?.to_str()?;
+        // Numbers of more digits are none of ours.
+        let digits = name.trim_start_matches('.').split('-').next().filter(|d| d.len() <= 18)?;
+        digits.parse().ok()
+    };
+    let found = fs::read_dir(runs).into_iter().flatten().flatten().map(|entry| entry.path());
+    found.filter_map(move |path| Some((number(&path)?, path)))
+}
+
+/// What a run on images notes about itself.
+pub fn settings(model: &Model, set: &Dataset, pairs: Value) -> Value {
+    json!({
+        "wgrad": env!("CARGO_PKG_VERSION"), "model": model.name, "image": set.image_shape(),
+        "classes": set.classes(), "first_label": set.first_label(), "training": pairs,
+    })
 }
 
 /// The number as it was typed, without the digits that f32 adds in f64.
@@ -86,42 +293,126 @@ pub fn read(folder: &Path) -> anyhow::Result<(Value, PathBuf)> {
     Ok((settings, folder.join(WEIGHTS)))
 }
 
-/// The folders under `runs/` that begin with a number.
-fn numbered() -> Vec<(u32, PathBuf)> {
-    let Ok(entries) = fs::read_dir(RUNS) else { return Vec::new() };
-    let number = |path: &Path| path.file_name()?.to_str()?.split('-').next()?.parse().ok();
-    entries.flatten().filter_map(|e| number(&e.path()).map(|n| (n, e.path()))).collect()
+/// The newest run that has weights: one that is under way may have none yet.
+fn newest() -> Option<PathBuf> {
+    let trained = |(_, path): &(u64, PathBuf)| path.join(WEIGHTS).is_file();
+    entries(Path::new(RUNS)).filter(trained).max().map(|(_, path)| path)
 }
 
 /// A trained network.
 #[derive(Debug, Clone, Args)]
 pub struct TrainedArgs {
-    /// The run folder; without it, the newest under runs/.
+    /// The run folder; without it, the newest under runs/ that has weights.
     #[arg(long, value_name = "DIR")]
     run: Option<PathBuf>,
     /// A weight file in place of the run's; with --model no run is needed.
     #[arg(long, value_name = "FILE")]
     weights: Option<PathBuf>,
     /// The network the weights belong to.
-    #[arg(long, requires = "weights")]
+    #[arg(long, value_parser = name, requires = "weights")]
     model: Option<String>,
 }
 
+/// A network that was trained.
+pub struct Trained {
+    /// Its kind.
+    pub model: &'static Model,
+    /// What it was trained on; `None` where only a weight file is known.
+    pub trained_on: Option<(Images, Labels)>,
+    /// Its weights.
+    pub weights: PathBuf,
+}
+
 impl TrainedArgs {
-    /// The network and its weight file.
-    pub fn find(&self) -> anyhow::Result<(&'static Model, PathBuf)> {
-        if let (Some(model), Some(weights)) = (&self.model, &self.weights) {
-            return Ok((nn::model(model)?, weights.clone()));
+    /// Finds the network and its weight file.
+    pub fn find(&self) -> anyhow::Result<Trained> {
+        if let (Some(model), Some(weights), None) = (&self.model, &self.weights, &self.run) {
+            return Ok(Trained { model: nn::model(model)?, trained_on: None, weights: weights.clone() });
         }
-        let newest = || numbered().into_iter().max().map(|(_, path)| path);
         let Some(folder) = self.run.clone().or_else(newest) else {
-            bail!("no run folder under {RUNS}/: run `wgrad train` first, or name one with --run DIR");
+            bail!("no run with weights under {RUNS}/: run `wgrad train` first, or name one with --run DIR");
         };
         let (settings, weights) = read(&folder)?;
         let Some(name) = settings["model"].as_str() else {
             bail!("{}: expected the name of a model, got none", folder.join(SETTINGS).display());
         };
         let model = nn::model(self.model.as_deref().unwrap_or(name))?;
-        Ok((model, self.weights.clone().unwrap_or(weights)))
+        let trained_on = trained_on(&settings).with_context(|| {
+            format!("{}: expected the sizes of its images", folder.join(SETTINGS).display())
+        })?;
+        Ok(Trained { model, trained_on: Some(trained_on), weights: self.weights.clone().unwrap_or(weights) })
+    }
+}
+
+/// Sizes and labels of the images of a run. Runs of before they were noted had MNIST's.
+fn trained_on(settings: &Value) -> Option<(Images, Labels)> {
+    if settings["image"].is_null() {
+        return Some((Images::MNIST, Labels::DIGITS));
+    }
+    let number = |value: &Value| usize::try_from(value.as_u64()?).ok().filter(|&n| n > 0);
+    let shape: Vec<usize> = settings["image"].as_array()?.iter().map(number).collect::<Option<_>>()?;
+    let classes = number(&settings["classes"])?;
+    let first = u8::try_from(settings["first_label"].as_u64()?).ok()?;
+    Some((Images { shape: shape.try_into().ok()?, classes }, Labels { first, classes }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn of_many_who_claim_at_once_each_gets_a_number_of_its_own() {
+        let place = tempfile::tempdir().unwrap();
+        let runs = place.path().join("runs");
+        let claim = |model: &'static str| {
+            let runs = runs.clone();
+            std::thread::spawn(move || {
+                (0..20).map(|_| claim_next(&runs, model, &mut Vec::new()).unwrap()).collect::<Vec<_>>()
+            })
+        };
+        let threads: Vec<_> = ["mlp", "mlp", "lenet", "text"].into_iter().map(claim).collect();
+        let paths: Vec<_> = threads.into_iter().flat_map(|t| t.join().unwrap()).collect();
+        let numbers: BTreeSet<u64> = entries(&runs).map(|(number, _)| number).collect();
+        assert_eq!((numbers.len(), fs::read_dir(&runs).unwrap().count()), (80, 80), "{paths:?}");
+        assert!(paths.iter().all(|path| path.join(SETTINGS).is_file()));
+    }
+
+    #[test]
+    fn of_many_who_claim_one_folder_one_gets_it() {
+        let place = tempfile::tempdir().unwrap();
+        for round in 0..20 {
+            let out = place.path().join(format!("a/{round}"));
+            let claim = |_| {
+                let out = out.clone();
+                std::thread::spawn(move || claim_named(&out, &mut Vec::new()).map_err(|e| e.to_string()))
+            };
+            let threads: Vec<_> = (0..4).map(claim).collect();
+            let claims: Vec<_> = threads.into_iter().map(|t| t.join().unwrap()).collect();
+            assert_eq!(claims.iter().filter(|claim| claim.is_ok()).count(), 1, "{claims:?}");
+            let refused = |e: &&String| e.contains("new or empty folder") && e.contains("another run");
+            assert!(
+                claims
+                    .iter()
+                    .filter_map(|c| c.as_ref().err())
+                    .all(|e| { refused(&e) || e.contains("files in it") })
+            );
+        }
+    }
+
+    #[test]
+    fn what_has_nothing_to_keep_is_taken_back() {
+        let place = tempfile::tempdir().unwrap();
+        let left = || fs::read_dir(place.path()).unwrap().count();
+        drop(RunFolder::claim(Some(&place.path().join("a/b/c")), "mlp").unwrap());
+        assert_eq!(left(), 0, "folders that were made for it");
+        let empty = place.path().join("mine");
+        fs::create_dir(&empty).unwrap();
+        drop(RunFolder::claim(Some(&empty), "mlp").unwrap());
+        assert!(left() == 1 && fs::read_dir(&empty).unwrap().count() == 0, "a folder that was there before");
+        let mut folder = RunFolder::claim(Some(&empty), "mlp").unwrap();
+        folder.write("note.txt", "words").unwrap();
+        drop(folder);
+        assert_eq!(fs::read_dir(&empty).unwrap().count(), 2, "what was kept");
     }
 }

@@ -8,13 +8,12 @@ use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
-use std::fmt::Write as _;
-use std::io::{Write as _, stdout};
+use std::io::{Write, stdout};
 use std::path::PathBuf;
 use std::time::Instant;
-use wgrad::data::{SAMPLE_TEXT, Vocabulary, split_text};
+use wgrad::data::{SAMPLE_TEXT, Vocabulary, read_text, split_text};
 use wgrad::optim::Adam;
-use wgrad::train::{Sampling, TextCell, TextModel, TextOptions, TextTrainer, TextWriter, encode_prompt};
+use wgrad::train::{Sampling, TextCell, TextModel, TextOptions, TextTrainer, TextWriter};
 use wgrad::{Parameters, Pending};
 
 /// The name under which run folders and `run.json` know this network.
@@ -44,6 +43,9 @@ pub struct TextArgs {
     /// Steps of training, each one window of every stream [default: 1000; 300 with the built-in text].
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     steps: Option<u32>,
+    /// Steps between two looks at the validation text, each a row of metrics.csv [default: a tenth of all].
+    #[arg(long, value_name = "STEPS", value_parser = clap::value_parser!(u32).range(1..))]
+    validate_every: Option<u32>,
     /// Streams of the text read side by side.
     #[arg(long, default_value_t = 32)]
     batch_size: usize,
@@ -83,9 +85,9 @@ pub struct TextArgs {
 /// How a text is written.
 #[derive(Debug, Clone, Args)]
 pub struct SamplingArgs {
-    /// What the written text begins with.
-    #[arg(long, default_value = "The ")]
-    prompt: String,
+    /// What the written text begins with; nothing, with an empty one [default: the first word learned].
+    #[arg(long)]
+    prompt: Option<String>,
     /// Characters to write.
     #[arg(long, default_value_t = 400)]
     length: usize,
@@ -105,10 +107,13 @@ impl SamplingArgs {
         Sampling { temperature: self.temperature, top_k: self.top_k, seed: self.sample_seed }
     }
 
-    /// What could go wrong when the text is written, before it is learned.
-    fn check(&self, vocabulary: &Vocabulary) -> anyhow::Result<()> {
-        encode_prompt(vocabulary, &self.prompt).context("--prompt")?;
-        Ok(self.sampling().check()?)
+    /// The prompt, where nothing was asked for the `usual` one; and what could go wrong when the text is written,
+    /// before it is learned.
+    fn check(&self, vocabulary: &Vocabulary, usual: &str) -> anyhow::Result<String> {
+        let prompt = self.prompt.as_deref().unwrap_or(usual);
+        vocabulary.encode(prompt).context("--prompt")?;
+        self.sampling().check()?;
+        Ok(prompt.to_owned())
     }
 }
 
@@ -120,14 +125,7 @@ impl TextArgs {
     fn text(&self) -> anyhow::Result<(String, String)> {
         match &self.data {
             None => Ok((SAMPLE_TEXT.to_owned(), "the built-in text".to_owned())),
-            Some(path) => {
-                let bytes = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
-                let text = String::from_utf8(bytes).map_err(|e| {
-                    let at = e.utf8_error().valid_up_to();
-                    anyhow::anyhow!("{}: expected UTF-8, got another byte at {at}", path.display())
-                })?;
-                Ok((text, path.display().to_string()))
-            }
+            Some(path) => Ok((read_text(path)?, path.display().to_string())),
         }
     }
 
@@ -142,10 +140,11 @@ impl TextArgs {
         }
     }
 
-    fn settings(&self, vocabulary: &Vocabulary, data: &str, device: &str) -> Value {
+    fn settings(&self, vocabulary: &Vocabulary, usual: &str, data: &str, device: &str) -> Value {
         let cell = self.cell.to_possible_value().map(|v| v.get_name().to_owned());
         json!({
             "wgrad": env!("CARGO_PKG_VERSION"), "model": MODEL, "vocabulary": vocabulary.text(),
+            "prompt": usual,
             "cell": cell, "embedding": self.embedding, "hidden": self.hidden, "layers": self.layers,
             "training": {
                 "steps": self.steps(), "batch_size": self.batch_size, "window": self.window,
@@ -164,12 +163,23 @@ struct Row {
     seconds: f64,
 }
 
+/// The head of `metrics.csv`.
+const CSV_HEAD: &str = "step,train_loss,validation_loss,seconds";
+
+impl Row {
+    fn csv(&self) -> String {
+        let Self { step, train, validation, seconds } = self;
+        format!("{step},{train:.6},{validation:.6},{seconds:.3}")
+    }
+}
+
 /// Trains, writes the run folder, and a text.
 pub fn run(args: &TextArgs) -> anyhow::Result<()> {
     let (text, from) = args.text()?;
     let vocabulary = Vocabulary::of(&text)?;
-    args.sampling.check(&vocabulary)?;
-    let folder = RunFolder::plan(args.out.as_deref(), MODEL)?;
+    let usual = first_word(&text);
+    let prompt = args.sampling.check(&vocabulary, &usual)?;
+    let mut folder = RunFolder::claim(args.out.as_deref(), MODEL)?;
     let device = args.device.open()?;
     println!("device   {}", device.describe());
     println!("data     {from}: {} characters, {} distinct", text.chars().count(), vocabulary.len());
@@ -179,37 +189,34 @@ pub fn run(args: &TextArgs) -> anyhow::Result<()> {
     let parameters = Parameters::new(&device, args.seed);
     let mut trainer = TextTrainer::new(&parameters, &model, &Adam::new(args.lr), texts, options)?;
     println!("memory   {}", trainer.executable().memory());
-    folder.create(&args.settings(&vocabulary, &from, &device.describe()))?;
+    folder.begin(&args.settings(&vocabulary, &usual, &from, &device.describe()), CSV_HEAD, &parameters)?;
     println!("run      {}", folder.path().display());
-    let rows = learn(args, &mut trainer, |rows| {
-        parameters.save(&folder.weights())?;
-        folder.write("metrics.csv", &csv(rows))
+    let rows = learn(args, &mut trainer, |row| {
+        folder.save(&parameters)?;
+        folder.row(&row.csv())
     })?;
     let points =
         |pick: fn(&Row) -> f64| rows.iter().map(|r| (f64::from(r.step), pick(r))).collect::<Vec<_>>();
     let curves = [("train", points(|r| r.train)), ("validation", points(|r| r.validation))];
     folder.write("loss.svg", &plot::curves("cross entropy a character", "step", &curves)?)?;
     let mut writer = TextWriter::new(&parameters, &model, &vocabulary)?;
-    let written = aloud(&mut writer, &args.sampling)?;
+    let written = aloud(&mut writer, &prompt, &args.sampling)?;
     folder.write("sample.txt", &written)?;
-    println!(
-        "\nwrote metrics.csv, loss.svg, sample.txt and model.safetensors to {}",
-        folder.path().display()
-    );
-    Ok(())
+    println!();
+    folder.finish(&["loss.svg", "sample.txt"], &parameters)
 }
 
-/// All steps, with a look at the validation text ten times.
+/// All steps, with looks at the validation text.
 fn learn(
     args: &TextArgs,
     trainer: &mut TextTrainer,
-    mut keep: impl FnMut(&[Row]) -> anyhow::Result<()>,
+    mut keep: impl FnMut(&Row) -> anyhow::Result<()>,
 ) -> anyhow::Result<Vec<Row>> {
     let steps = args.steps();
     let bar = ProgressBar::new(u64::from(steps));
     bar.set_style(ProgressStyle::with_template("{bar:30} {percent:>3} % {msg}, {eta} left")?);
     let began = Instant::now();
-    let every = steps.div_ceil(10);
+    let every = args.validate_every.unwrap_or(steps.div_ceil(10));
     let mut rows = Vec::new();
     let mut pending: VecDeque<Pending> = VecDeque::new();
     let (mut sum, mut count) = (0.0, 0.0);
@@ -238,8 +245,8 @@ fn learn(
             bar.suspend(|| {
                 println!("step {step}  train {train:.4}  validation {validation:.4}  {seconds:.0} s")
             });
+            keep(&row)?;
             rows.push(row);
-            keep(&rows)?;
             (sum, count) = (0.0, 0.0);
         }
     }
@@ -247,24 +254,24 @@ fn learn(
     Ok(rows)
 }
 
-fn csv(rows: &[Row]) -> String {
-    let mut text = String::from("step,train_loss,validation_loss,seconds\n");
-    for Row { step, train, validation, seconds } in rows {
-        // Writing to a String cannot fail.
-        let _ = writeln!(text, "{step},{train:.6},{validation:.6},{seconds:.3}");
-    }
-    text
+/// What a text begins with, so that its characters are known whatever its script: the first word with what parts it
+/// from the next, or as much of it as is a word elsewhere where words are not parted.
+fn first_word(text: &str) -> String {
+    const MOST: usize = 12;
+    let text = text.trim_start();
+    let word = text.chars().take_while(|c| !c.is_whitespace()).count();
+    text.chars().take((word + 1).min(MOST)).collect()
 }
 
 /// Writes a text to the terminal as it comes.
-fn aloud(writer: &mut TextWriter, args: &SamplingArgs) -> anyhow::Result<String> {
-    print!("\n{}", args.prompt);
+fn aloud(writer: &mut TextWriter, prompt: &str, args: &SamplingArgs) -> anyhow::Result<String> {
+    print!("\n{prompt}");
     let each = |c: char| {
         print!("{c}");
         // A terminal that went away is no reason to stop.
         let _ = stdout().flush();
     };
-    let text = writer.write(&args.prompt, args.length, args.sampling(), each)?;
+    let text = writer.write(prompt, args.length, args.sampling(), each)?;
     println!();
     Ok(text)
 }
@@ -299,7 +306,9 @@ pub fn write(args: &WriteArgs) -> anyhow::Result<()> {
     };
     let vocabulary = Vocabulary::of(settings["vocabulary"].as_str().unwrap_or_default())
         .with_context(|| format!("{}: the vocabulary", args.run.display()))?;
-    args.sampling.check(&vocabulary)?;
+    // Runs of before it was noted have none.
+    let usual = settings["prompt"].as_str().unwrap_or_default();
+    let prompt = args.sampling.check(&vocabulary, usual)?;
     let model = TextModel {
         cell: if settings["cell"] == "gru" { TextCell::Gru } else { TextCell::Lstm },
         vocabulary: vocabulary.len(),
@@ -311,5 +320,5 @@ pub fn write(args: &WriteArgs) -> anyhow::Result<()> {
     let parameters = Parameters::new(&args.device.open()?, 0);
     let mut writer = TextWriter::new(&parameters, &model, &vocabulary)?;
     parameters.load(&weights)?;
-    aloud(&mut writer, &args.sampling).map(|_| ())
+    aloud(&mut writer, &prompt, &args.sampling).map(|_| ())
 }

@@ -1,9 +1,11 @@
 //! `wgrad train`.
 
-use crate::data::{DataArgs, Sets};
+use crate::data::{DataArgs, Sets, images};
 use crate::device::DeviceArgs;
+use crate::output;
 use crate::plot;
 use crate::run::{self, RunFolder, decimal};
+use anyhow::Context;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
@@ -13,7 +15,7 @@ use wgrad::bench::trace::Trace;
 use wgrad::nn::{self, Model};
 use wgrad::ops::Role;
 use wgrad::optim::{Adam, Optimizer, Sgd};
-use wgrad::train::{Confusion, EpochReport, Options, Trainer, to_csv};
+use wgrad::train::{CSV_HEAD, Confusion, EpochReport, Options, Trainer};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum OptimizerName {
@@ -99,7 +101,7 @@ impl TrainArgs {
             "weight_decay": self.weight_decay.map(decimal),
             "seed": self.seed, "data": sets.about, "device": device,
         });
-        run::settings(model, training)
+        run::settings(model, &sets.train, training)
     }
 }
 
@@ -107,41 +109,50 @@ impl TrainArgs {
 pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
     let model = nn::model(&args.model)?;
     let (optimizer, batch_size) = (args.optimizer(model)?, args.batch_size(model));
-    let folder = RunFolder::plan(args.out.as_deref(), model.name)?;
-    let sets = args.data.load()?;
+    output::check_all([("--profile", &args.profile)])?;
+    let mut folder = RunFolder::claim(args.out.as_deref(), model.name)?;
+    let sets = args.data.load(None)?;
     sets.train.check_batch_size(batch_size)?;
     let device = args.device.open()?;
     println!("device   {}", device.describe());
     println!("data     {}", sets.about);
     let options = Options { batch_size, seed: args.seed };
-    let mut trainer = Trainer::new(&device, (model.build)(), optimizer, sets.train.image_shape(), options)?;
+    let images = images(&sets.train);
+    let layers = (model.build)(&images).with_context(|| model.name)?;
+    let mut trainer = Trainer::new(&device, layers, optimizer, images.shape, options)?;
     if args.profile.is_some() {
         anyhow::ensure!(!device.is_cpu(), "--profile: expected an adapter, got the CPU reference");
         trainer.profile(PROFILED);
     }
-    println!("model    {}: {}, {} parameters", model.name, model.about, count(&trainer)?);
+    println!("model    {} for {images}: {}, {} parameters", model.name, model.about, count(&trainer)?);
     println!("memory   {}", trainer.executable()?.memory());
+    folder.begin(&args.settings(model, &sets, &device.describe()), CSV_HEAD, trainer.parameters())?;
     println!("run      {}", folder.path().display());
+    let confusion = epochs(args, &mut trainer, &sets, &mut folder)?;
+    folder.write("confusion.svg", &plot::confusion(&confusion, sets.test.first_label())?)?;
+    let finished = folder.finish(&["history.svg", "confusion.svg"], trainer.parameters());
+    args.profile.as_deref().map_or(Ok(()), |path| write_profile(&trainer, path))?;
+    finished
+}
+
+/// All epochs, each kept when it is done; the last one's mistakes.
+fn epochs(
+    args: &TrainArgs,
+    trainer: &mut Trainer,
+    sets: &Sets,
+    folder: &mut RunFolder,
+) -> anyhow::Result<Confusion> {
     let (mut reports, mut confusion) = (Vec::new(), Confusion::new(0));
     for epoch in 1..=args.epochs as usize {
-        let (report, mistaken) = one_epoch(&mut trainer, &sets, epoch, args.epochs)?;
+        let (report, mistaken) = one_epoch(trainer, sets, epoch, args.epochs)?;
         println!("{}", line(&report, args.epochs));
         reports.push(report);
         confusion = mistaken;
-        // A run that fails before its first weights leaves no folder behind.
-        if epoch == 1 {
-            folder.create(&args.settings(model, &sets, &device.describe()))?;
-        }
-        trainer.parameters().save(&folder.weights())?;
-        folder.write("metrics.csv", &to_csv(&reports))?;
+        folder.save(trainer.parameters())?;
+        folder.row(&report.csv_row())?;
     }
     folder.write("history.svg", &plot::history(&reports)?)?;
-    folder.write("confusion.svg", &plot::confusion(&confusion)?)?;
-    println!(
-        "wrote metrics.csv, history.svg, confusion.svg and model.safetensors to {}",
-        folder.path().display()
-    );
-    args.profile.as_deref().map_or(Ok(()), |path| write_profile(&trainer, path))
+    Ok(confusion)
 }
 
 /// The steps of a profile: the first ones warm the device up.
@@ -154,7 +165,7 @@ fn write_profile(trainer: &Trainer, path: &std::path::Path) -> anyhow::Result<()
         trace.add(format!("step {step}"), profile.clone());
     }
     anyhow::ensure!(trace.runs() > 0, "--profile: expected a training of more than {} steps", PROFILED.start);
-    trace.save(path)?;
+    output::keep(path, |path| trace.save(path))?;
     println!("profile of {} steps, {}:", trace.runs(), trace.clock());
     print!("{}", trace.table(10));
     println!("wrote {}", path.display());

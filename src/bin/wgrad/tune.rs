@@ -2,6 +2,7 @@
 
 use crate::bench::{sets, stop_on_ctrl_c};
 use crate::device::DeviceArgs;
+use crate::output;
 use anyhow::Context;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -46,6 +47,7 @@ pub fn run(args: &TuneArgs) -> anyhow::Result<()> {
         "--time: expected seconds from 0 to 3600, got {}",
         args.time
     );
+    output::check_all([("--out", &args.out)])?;
     let device = args.device.open_untuned()?;
     let stopwatch = Stopwatch::new(&device, false).context("only an adapter can be tuned")?;
     let path = args.out.clone().or_else(|| default_path(&device));
@@ -65,7 +67,7 @@ pub fn run(args: &TuneArgs) -> anyhow::Result<()> {
         let Some(outcome) = task.measure(&device, &stopwatch, &mut sentinel, &policy, stop)? else { break };
         bar.suspend(|| line(task, &outcome));
         file.record(task, &outcome);
-        file.save(&path)?;
+        output::keep(&path, |path| file.save(path))?;
         measured += 1;
         before += outcome.planner;
         after += outcome.better().map_or(outcome.planner, |(_, seconds)| *seconds);

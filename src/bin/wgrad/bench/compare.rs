@@ -1,6 +1,7 @@
 //! `wgrad bench compare`.
 
 use super::{html, table};
+use crate::output;
 use clap::Args;
 use std::path::PathBuf;
 use wgrad::bench::{Compared, Comparison, Report, Rules, Verdict, compare, load};
@@ -46,7 +47,7 @@ pub fn run(args: &CompareArgs) -> anyhow::Result<()> {
 }
 
 impl JudgeArgs {
-    /// Whether the options make sense.
+    /// Whether the options make sense and the files can be written.
     pub fn check(&self) -> anyhow::Result<()> {
         let percent = 0.0..=1000.0;
         for (name, value) in [("--threshold", Some(self.threshold)), ("--fail-above", self.fail_above)] {
@@ -55,7 +56,7 @@ impl JudgeArgs {
                 "{name}: expected percent from 0 to 1000"
             );
         }
-        Ok(())
+        output::check_all([("--json", &self.json), ("--html", &self.html)])
     }
 
     /// Compares, prints, writes files, and fails where a limit is given and a case is beyond it.
@@ -64,11 +65,11 @@ impl JudgeArgs {
         let comparison = compare(old, new, &rules)?;
         print(&comparison, self.all);
         if let Some(path) = &self.json {
-            wgrad::write_atomically(path, &serde_json::to_vec_pretty(&comparison)?)?;
+            output::write(path, &serde_json::to_vec_pretty(&comparison)?)?;
             println!("wrote {}", path.display());
         }
         if let Some(path) = &self.html {
-            wgrad::write_atomically(path, html::comparison(old, new, &comparison)?.as_bytes())?;
+            output::write(path, html::comparison(old, new, &comparison)?.as_bytes())?;
             println!("wrote {}", path.display());
         }
         if let Some(limit) = self.fail_above {

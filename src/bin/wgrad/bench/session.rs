@@ -3,6 +3,7 @@
 use super::turns::Turns;
 use super::{html, table};
 use crate::device::DeviceArgs;
+use crate::output;
 use anyhow::Context;
 use clap::Args;
 use std::path::PathBuf;
@@ -72,14 +73,7 @@ impl Session {
             "--time: expected seconds from 0 to 3600, got {}",
             args.time
         );
-        for path in [&args.json, &args.html].into_iter().flatten() {
-            let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
-            anyhow::ensure!(
-                folder.is_none_or(|f| f.is_dir()),
-                "{}: its folder does not exist",
-                path.display()
-            );
-        }
+        output::check_all([("--json", &args.json), ("--html", &args.html)])?;
         if args.turns.is_some() {
             Turns::default().wait();
         }
@@ -126,14 +120,18 @@ impl Session {
             rows,
         };
         println!("{}", table::totals(&report));
-        if let Some(path) = &self.args.json {
-            wgrad::bench::save(path, &report)?;
+        let json = self.args.json.as_ref().map(|path| {
+            output::keep(path, |path| wgrad::bench::save(path, &report))?;
             println!("wrote {}", path.display());
-        }
-        if let Some(path) = &self.args.html {
-            wgrad::write_atomically(path, html::report(&report)?.as_bytes())?;
+            anyhow::Ok(())
+        });
+        let html = self.args.html.as_ref().map(|path| {
+            output::write(path, html::report(&report)?.as_bytes())?;
             println!("wrote {}", path.display());
-        }
+            anyhow::Ok(())
+        });
+        // Both are tried: one that cannot be written is no reason to lose the other.
+        json.unwrap_or(Ok(())).and(html.unwrap_or(Ok(())))?;
         let failed = report.rows.iter().filter(|r| matches!(r.status, Status::Failed(_))).count();
         let measured = report.rows.iter().filter(|r| r.timing.is_some()).count();
         anyhow::ensure!(report.complete, "interrupted: {measured} of {expected} cases were measured");
