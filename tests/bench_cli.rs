@@ -339,3 +339,24 @@ fn a_start_is_measured_in_processes_of_its_own() {
     let (output, text) = run(&["start", "--model", "mlp", "--pairs", "1", "--device", "cpu"]);
     assert!(!output.status.success() && text.contains("benchmarks measure an adapter"), "{text}");
 }
+
+#[test]
+fn long_programs_are_measured_part_by_part() {
+    let (output, text) = run(&["plan", "--list"]);
+    assert!(output.status.success() && text.contains("lstm-200") && text.contains("deep-cnn"), "{text}");
+    let (output, text) = run(&["plan", "--model", "nothing"]);
+    assert!(!output.status.success() && text.contains("got nothing"), "{text}");
+    if !adapter() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("plan.json");
+    let (output, text) =
+        run(&["plan", "--model", "chain-1000", "--runs", "2", "--json", file.to_str().unwrap()]);
+    assert!(output.status.success(), "{text}");
+    let rows = load(&file).unwrap().rows;
+    let passes: Vec<_> = rows.iter().map(|row| row.pass.as_str()).collect();
+    assert_eq!(passes, ["graph", "plan", "compile", "first run"], "{text}");
+    assert!(rows.iter().all(|row| row.timing.as_ref().is_some_and(|t| t.samples.len() == 2)), "{text}");
+    assert!(rows.iter().all(|row| row.variant.contains("1000 steps")), "{text}");
+}

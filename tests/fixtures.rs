@@ -2,6 +2,8 @@
 //! float64 (`tests/fixtures/torch.safetensors`, made by `tests/fixtures/torch_fixtures.py`). Whole recurrent layers
 //! are in `tests/recurrent.rs`.
 
+mod functions;
+
 use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorView};
 use std::collections::{BTreeSet, HashMap};
 use wgrad::ops::Op;
@@ -178,4 +180,18 @@ fn the_whole_table_has_fixtures() {
     let lacking: Vec<_> = wanted.difference(&found).collect();
     assert!(lacking.is_empty(), "only cases too large for fixtures have {lacking:#?}: add smaller ones");
     println!("{} of {} cases, {} ops and attributes", frozen.len(), table.len(), found.len());
+}
+
+/// PyTorch's results of every op and of every function of a family, and of every option that a case has.
+#[test]
+fn every_function_has_fixtures() {
+    let metadata = metadata();
+    let frozen: Vec<Line> = metadata["cases"].lines().map(|line| line.parse().expect("a line")).collect();
+    for name in Op::names() {
+        functions::check(name, &functions::lines_of(name, &frozen), "no fixture in tests/fixtures");
+    }
+    let lacking = functions::lacking_options(&frozen);
+    assert!(lacking.is_empty(), "no fixture in tests/fixtures of {lacking:#?}");
+    let found: BTreeSet<_> = frozen.iter().filter_map(functions::reduction).collect();
+    assert_eq!(found, functions::reductions(), "reductions with fixtures");
 }

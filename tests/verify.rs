@@ -1,6 +1,11 @@
 //! The table of cases and the bounds, with no device: a line is a case and comes back, exact means exact, and
 //! what cannot be is named.
 
+mod functions;
+
+use functions::{lines_of, options, reductions};
+use std::collections::BTreeSet;
+use wgrad::ops::Op;
 use wgrad::random::Rng;
 use wgrad::verify::{self, Case, Line};
 
@@ -22,6 +27,29 @@ fn every_line_builds_and_comes_back() {
         assert_eq!(*line, again);
         Case::build(&again).unwrap_or_else(|e| panic!("{line}: {e}"));
     }
+}
+
+/// Every op and every function of a family, by name, in cases of its own: not in passing, in those of another.
+#[test]
+fn every_function_has_cases() {
+    let table = verify::table(None).expect("the table");
+    for name in Op::names() {
+        functions::check(name, &lines_of(name, &table), "no case in src/verify/cases");
+    }
+}
+
+/// Every option of every op, switched on and left alone, and every reduction.
+#[test]
+fn every_option_has_cases() {
+    let lines = verify::table(None).expect("the table");
+    let lacking = functions::lacking_options(&lines);
+    assert!(lacking.is_empty(), "no case in src/verify/cases of {lacking:#?}");
+    let found: BTreeSet<_> = lines.iter().filter_map(functions::reduction).collect();
+    assert_eq!(found, reductions(), "reductions with cases");
+    let one = "conv2d input=1x1x4x4 weight=1x1x3x3 stride=2 padding=1".parse::<Case>().expect("a case");
+    let of_conv =
+        |data: &wgrad::graph::GraphData| data.nodes.iter().find_map(|n| options(&n.op).first().copied());
+    assert_eq!(one.graph.with(of_conv), Some(("stride", true)));
 }
 
 /// The bounds find out by themselves that small integers leave no room for an error.

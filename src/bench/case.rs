@@ -234,6 +234,7 @@ fn gradients(case: &verify::Case) -> Vec<(Pass, ValueId)> {
 
 /// The work of a node that has kernels: its operations, or the elements it moves where these are more.
 fn work(graph: &GraphData, node: &Node) -> Option<u64> {
+    // Leaves and other names of what there is. A list with an op too few counts work that takes no time.
     if matches!(node.op, Op::Input { .. } | Op::State { .. } | Op::Constant { .. } | Op::Reshape { .. }) {
         return None;
     }

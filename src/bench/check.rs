@@ -85,9 +85,11 @@ fn freedom(op: &Op, inputs: &[TensorType], outputs: &[TensorType]) -> Option<Fre
             let cuts = in_shapes.iter().enumerate().map(cut).collect();
             ([batch, 1], ["rows", "part"], cuts, vec![(1, 0, 1)])
         }
+        // Whatever else works row by row.
         _ if rowwise(op, inputs) => {
             ([in_shapes[0][0], 1], ["rows", "part"], vec![vec![(0, 0, 1)]; inputs.len()], vec![(0, 0, 1)])
         }
+        // What has no part that stands for the whole is compared whole.
         _ => return None,
     };
     Some(Freedom { units, names, inputs: cuts, output })
@@ -97,6 +99,7 @@ fn masked(op: &Op) -> bool {
     match op {
         Op::Recurrent(o) => o.masked,
         Op::RecurrentBackward(o) => o.forward.masked,
+        // Asked of recurrent layers alone.
         _ => false,
     }
 }
@@ -113,7 +116,16 @@ pub(super) fn rowwise(op: &Op, inputs: &[TensorType]) -> bool {
         Op::Softmax(s) | Op::SoftmaxBackward(s) => s.dim > 0,
         Op::Argmax { dim } => *dim > 0,
         Op::CrossEntropy(_) | Op::CrossEntropyBackward(_) => true,
-        _ => false,
+        Op::Input { .. } | Op::State { .. } | Op::Constant { .. } => false,
+        // Their operands are no rows of a batch, or not all of them, or they change what a row is.
+        Op::Conv2d(_) | Op::Conv2dBackwardInput { .. } | Op::Conv2dBackwardWeight { .. } => false,
+        Op::MatMul(_) | Op::Reshape { .. } | Op::BroadcastTo { .. } | Op::Sum { .. } => false,
+        Op::Concat { .. } | Op::Split { .. } | Op::Narrow { .. } | Op::NarrowBackward { .. } => false,
+        Op::Permute { .. } | Op::Embedding | Op::EmbeddingBackward { .. } | Op::Where => false,
+        Op::SequenceMask { .. } | Op::Recurrent(_) | Op::RecurrentBackward(_) => false,
+        // Its random numbers are those of an element's place; and comparing indices is cheap.
+        Op::Dropout(_) | Op::Equal => false,
+        Op::Sgd(_) | Op::Adam(_) | Op::Increment => false,
     };
     same_rows && inside
 }
@@ -142,7 +154,18 @@ fn smaller(op: &Op, picked: [usize; 2], units: [usize; 2]) -> Op {
         }
         Op::MaxPool2dBackward { input, .. } => *input = resized(input, &[(0, 0, 1)]),
         Op::AvgPool2dBackward { input, .. } => *input = resized(input, &[(0, 0, 1)]),
-        _ => {}
+        // Their attributes hold no shape that is cut.
+        Op::MaxPool2d(_) | Op::AvgPool2d(_) | Op::MatMul(_) | Op::Sum { .. } | Op::Argmax { .. } => {}
+        Op::Unary(_) | Op::UnaryBackward(_) | Op::Binary(_) | Op::Equal | Op::Where => {}
+        Op::Softmax(_) | Op::SoftmaxBackward(_) => {}
+        Op::CrossEntropy(_) | Op::CrossEntropyBackward(_) => {}
+        Op::Recurrent(_) | Op::RecurrentBackward(_) => {}
+        // They are compared whole.
+        Op::Input { .. } | Op::State { .. } | Op::Constant { .. } => {}
+        Op::Reshape { .. } | Op::BroadcastTo { .. } | Op::SequenceMask { .. } | Op::Permute { .. } => {}
+        Op::Concat { .. } | Op::Split { .. } | Op::Narrow { .. } | Op::NarrowBackward { .. } => {}
+        Op::Embedding | Op::EmbeddingBackward { .. } | Op::Dropout(_) => {}
+        Op::Sgd(_) | Op::Adam(_) | Op::Increment => {}
     }
     op
 }

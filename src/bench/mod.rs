@@ -15,6 +15,7 @@ mod compare;
 pub mod measure;
 mod operands;
 pub mod peaks;
+pub mod plan;
 mod report;
 pub mod sentinel;
 pub mod shader;

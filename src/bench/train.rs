@@ -7,7 +7,7 @@ use crate::error::{Error, Mismatch, Result};
 use crate::exec::{Counters, Device, Executable, Parameters, Profile, Stopwatch};
 use crate::graph::{Graph, Tensor};
 use crate::nn::{self, Activation, AvgPool2d, Conv2d, Flatten, Linear, MaxPool2d, Module, Sequential};
-use crate::ops::{CrossEntropy, Op, Reduction, Role, Unary};
+use crate::ops::{CrossEntropy, Reduction, Role, Unary};
 use crate::optim::{Optimizer, Sgd};
 use crate::plan::{Plan, Step};
 use crate::random::Rng;
@@ -257,10 +257,7 @@ impl ModelRun {
             let ops = data.nodes.iter().zip(needed).filter(|(_, needed)| *needed);
             ops.map(|(node, _)| {
                 let types = |ids: &[usize]| ids.iter().map(|&v| data.ty(v)).collect::<Vec<_>>();
-                match node.op {
-                    Op::Input { .. } | Op::State { .. } | Op::Constant { .. } => 0,
-                    _ => node.op.valid_flops(&types(&node.inputs), &types(&node.outputs)),
-                }
+                node.op.valid_flops(&types(&node.inputs), &types(&node.outputs))
             })
             .sum()
         })

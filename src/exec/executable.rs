@@ -214,6 +214,8 @@ impl Graph {
     }
 
     fn has_input(&self, name: &str) -> bool {
-        self.inputs().iter().any(|(n, _)| n == name)
+        use crate::ops::Op;
+        let is_input = |id: usize| self.with(|data| matches!(data.nodes[id].op, Op::Input { .. }));
+        self.named(name).is_some_and(is_input)
     }
 }

@@ -12,6 +12,7 @@ use crate::ops::{Init, Op, Role};
 use crate::shape::Shape;
 use crate::tensor::TensorType;
 use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 /// The index of a node in [`GraphData::nodes`]; nodes are in topological order.
@@ -65,11 +66,14 @@ impl GraphData {
 
     /// The number that a value is made of throughout, where a scalar constant was only stretched and reshaped.
     pub(crate) fn constant(&self, value: ValueId) -> Option<f32> {
-        let node = self.producer(value);
-        match node.op {
-            Op::Constant { value } => Some(value),
-            Op::BroadcastTo { .. } | Op::Reshape { .. } => self.constant(node.inputs[0]),
-            _ => None,
+        let mut node = self.producer(value);
+        loop {
+            match node.op {
+                Op::Constant { value } => return Some(value),
+                Op::BroadcastTo { .. } | Op::Reshape { .. } => node = self.producer(node.inputs[0]),
+                // What any other op gives is folded where a plan is made, and not known here.
+                _ => return None,
+            }
         }
     }
 
@@ -94,6 +98,10 @@ impl GraphData {
 #[derive(Debug, Default)]
 struct Inner {
     data: GraphData,
+    /// The first leaf of each name.
+    leaves: HashMap<String, NodeId>,
+    /// The states that have an update.
+    updated: HashSet<ValueId>,
     scope: Vec<String>,
     evaluation: bool,
     step: Option<usize>,
@@ -160,7 +168,7 @@ impl Graph {
     pub fn random_counter(&self) -> Result<Tensor> {
         let ty = TensorType::u32([]);
         let counter = self.state("random.counter", ty, Init::Zeros, Role::Optimizer)?;
-        if !self.with(|d| d.updates.iter().any(|u| u.0 == counter.value)) {
+        if !self.0.borrow().updated.contains(&counter.value) {
             self.assign(&counter, &self.apply(Op::Increment, &[&counter])?.remove(0))?;
         }
         Ok(counter)
@@ -176,10 +184,9 @@ impl Graph {
 
     fn leaf(&self, op: Op) -> Result<Tensor> {
         let name = op.leaf_name().map(str::to_owned);
-        let same = self.with(|data| {
-            data.nodes.iter().position(|n| name.is_some() && n.op.leaf_name() == name.as_deref())
-        });
-        let Some(node) = same else { return self.apply(op, &[]).map(|mut out| out.remove(0)) };
+        let Some(node) = name.as_deref().and_then(|name| self.named(name)) else {
+            return self.apply(op, &[]).map(|mut out| out.remove(0));
+        };
         self.with(|data| {
             let (value, ty) = (data.nodes[node].outputs[0], op.leaf_type());
             let held = data.ty(value);
@@ -190,6 +197,11 @@ impl Graph {
                 Err(Error::op(op.name(), name.as_deref().unwrap_or(""), mismatch))
             }
         })
+    }
+
+    /// The input, parameter or state of this name.
+    pub(crate) fn named(&self, name: &str) -> Option<NodeId> {
+        self.0.borrow().leaves.get(name).copied()
     }
 
     /// At the end of each run, `state` takes the value of `new`. All reads in the run see the old value.
@@ -211,10 +223,12 @@ impl Graph {
         if state.ty() != new.ty() {
             return fail(&state.ty().to_string(), new.ty().to_string());
         }
-        if self.with(|d| d.updates.iter().any(|u| u.0 == state.value)) {
+        let mut inner = self.0.borrow_mut();
+        if !inner.updated.insert(state.value) {
+            drop(inner);
             return fail("one assignment to a state", "a second one".into());
         }
-        self.0.borrow_mut().data.updates.push((state.value, new.value));
+        inner.data.updates.push((state.value, new.value));
         Ok(())
     }
 
@@ -284,11 +298,14 @@ impl Graph {
             ty.shape.check().map_err(fail)?;
         }
         let mut inner = self.0.borrow_mut();
-        let data = &mut inner.data;
+        let Inner { data, leaves, .. } = &mut *inner;
         let (node, first) = (data.nodes.len(), data.values.len());
         let ids: Vec<ValueId> = (first..first + outputs.len()).collect();
         data.values.extend(outputs.into_iter().map(|ty| Value { node, ty }));
         let inputs = inputs.iter().map(|t| t.value).collect();
+        if op.leaf_name().is_some() {
+            leaves.entry(label.clone()).or_insert(node);
+        }
         data.nodes.push(Node { op, inputs, outputs: ids.clone(), label });
         drop(inner);
         Ok(ids.into_iter().map(|value| self.handle(value)).collect())
@@ -303,5 +320,35 @@ impl Graph {
             return Ok(());
         }
         Err(Error::op(op, &self.scope(), Mismatch::new("tensors of one graph", "tensors of two graphs")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_one_leaf() -> Result<()> {
+        let graph = Graph::new();
+        let (x, w) = (graph.input("x", [2])?, graph.parameter("w", [2], Init::Zeros)?);
+        x.add(&w)?;
+        assert_eq!(graph.input("x", [2])?.id(), x.id());
+        assert_eq!(graph.parameter("w", [2], Init::Zeros)?.id(), w.id());
+        assert!(graph.input("x", [3]).is_err() && graph.input("w", [2]).is_err());
+        assert_eq!((graph.named("w"), graph.named("y")), (graph.with(|d| Some(d.values[w.id()].node)), None));
+        graph.assign(&w, &x)?;
+        assert!(graph.assign(&w, &x).is_err(), "a second update");
+        Ok(())
+    }
+
+    #[test]
+    fn a_number_behind_many_reshapes_is_known() -> Result<()> {
+        let graph = Graph::new();
+        let zero = graph.scalar(0.0)?.broadcast_to([6])?;
+        let far = (0..50_000).try_fold(zero, |y, i| y.reshape(if i % 2 == 0 { [2, 3] } else { [3, 2] }))?;
+        assert_eq!(graph.with(|data| data.constant(far.id())), Some(0.0));
+        let other = far.relu()?;
+        assert_eq!(graph.with(|data| data.constant(other.id())), None);
+        Ok(())
     }
 }

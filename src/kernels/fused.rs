@@ -56,6 +56,7 @@ impl ChainStep {
             Op::Unary(function) => Some(ChainStep::Unary(function)),
             Op::UnaryBackward(function) => Some(ChainStep::UnaryBackward { function, saved: other }),
             Op::Binary(function) => Some(ChainStep::Binary { function, other, swapped }),
+            // A chain has no step for it, and nothing is fused with what it computes.
             _ => None,
         }
     }
@@ -148,6 +149,11 @@ impl Fused {
         self.loads.0.is_empty() && self.stores.0.is_empty()
     }
 
+    /// How many functions there are.
+    pub fn functions(&self) -> usize {
+        self.loads.0.len() + self.stores.0.len()
+    }
+
     /// What both read, to be bound behind a kernel's own bindings; `like` cuts the range of what is loaded.
     pub(super) fn bindings(&self, like: impl Fn(Binding) -> Binding) -> Vec<Binding> {
         let mut bindings = self.loads.bindings(like);
@@ -189,6 +195,7 @@ fn wgsl_name(function: Unary) -> &'static str {
     match function {
         Unary::Tanh => "tanh_value",
         Unary::Sqrt => "sqrt_value",
+        // A shader that lacks the function does not compile.
         _ => function.name(),
     }
 }

@@ -17,6 +17,7 @@ pub fn shared_by_steps(op: &Op) -> Option<Range<usize>> {
     match op {
         Op::Sgd(_) => Some(2..3),
         Op::Adam(_) => Some(2..4),
+        // No step, or one that runs alone, as every step may.
         _ => None,
     }
 }

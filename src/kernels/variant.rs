@@ -47,6 +47,7 @@ impl fmt::Display for Variant {
 /// Every variant that [`lower`](super::lower) can be made to take for this op of these inputs; none where there is only one.
 pub fn variants(op: &Op, inputs: &[&TensorType], limits: &Limits) -> Vec<Variant> {
     let convolution =
+        // With products, what is computed in tiles: the kernels of which there are several.
         matches!(op, Op::Conv2d(_) | Op::Conv2dBackwardInput { .. } | Op::Conv2dBackwardWeight { .. });
     if convolution || matches!(op, Op::MatMul(_)) {
         tiles(limits).chain(winograd::variants(op, inputs)).collect()

@@ -34,6 +34,7 @@ pub(super) fn variants(op: &Op, inputs: &[&TensorType]) -> Vec<Variant> {
             (options, inputs.get(1).map_or(&[][..], |ty| &ty.shape[..]))
         }
         Op::Conv2dBackwardWeight { options, weight } => (options, &weight[..]),
+        // Winograd's is an algorithm of convolutions.
         _ => return Vec::new(),
     };
     let applies = weight.len() == 4 && applies(options, &weight[2..]);

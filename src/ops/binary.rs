@@ -20,18 +20,6 @@ pub enum Binary {
     Div,
 }
 
-impl Binary {
-    /// PyTorch's name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Binary::Add => "add",
-            Binary::Sub => "sub",
-            Binary::Mul => "mul",
-            Binary::Div => "div",
-        }
-    }
-}
-
 pub(super) fn infer(inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
     let [a, b] = f32s(inputs)?;
     Ok(vec![TensorType::f32(a.shape.broadcast(&b.shape)?)])

@@ -12,6 +12,7 @@ mod embedding;
 mod leaf;
 pub(crate) mod matmul;
 mod max_pool2d;
+mod names;
 mod optimizer;
 pub(crate) mod recurrent;
 pub(crate) mod reshape;
@@ -200,50 +201,6 @@ pub enum Op {
 }
 
 impl Op {
-    /// The op's name, PyTorch's where it has one.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Op::Input { .. } => "input",
-            Op::State { .. } => "state",
-            Op::Constant { .. } => "constant",
-            Op::Conv2d(_) => "conv2d",
-            Op::Conv2dBackwardInput { .. } => "conv2d_backward_input",
-            Op::Conv2dBackwardWeight { .. } => "conv2d_backward_weight",
-            Op::MaxPool2d(_) => "max_pool2d",
-            Op::MaxPool2dBackward { .. } => "max_pool2d_backward",
-            Op::AvgPool2d(_) => "avg_pool2d",
-            Op::AvgPool2dBackward { .. } => "avg_pool2d_backward",
-            Op::Unary(f) => f.name(),
-            Op::UnaryBackward(f) => f.backward_name(),
-            Op::Binary(f) => f.name(),
-            Op::Equal => "equal",
-            Op::MatMul(_) => "matmul",
-            Op::Reshape { .. } => "reshape",
-            Op::BroadcastTo { .. } => "broadcast_to",
-            Op::Sum { .. } => "sum",
-            Op::Argmax { .. } => "argmax",
-            Op::Softmax(s) => s.name(),
-            Op::SoftmaxBackward(s) => s.backward_name(),
-            Op::CrossEntropy(_) => "cross_entropy",
-            Op::CrossEntropyBackward(_) => "cross_entropy_backward",
-            Op::Concat { .. } => "concat",
-            Op::Split { .. } => "split",
-            Op::Narrow { .. } => "narrow",
-            Op::NarrowBackward { .. } => "narrow_backward",
-            Op::Permute { .. } => "permute",
-            Op::Embedding => "embedding",
-            Op::EmbeddingBackward { .. } => "embedding_backward",
-            Op::Where => "where",
-            Op::SequenceMask { .. } => "sequence_mask",
-            Op::Dropout(_) => "dropout",
-            Op::Recurrent(o) => o.kind.name(),
-            Op::RecurrentBackward(o) => o.forward.kind.backward_name(),
-            Op::Sgd(_) => "sgd",
-            Op::Adam(_) => "adam",
-            Op::Increment => "increment",
-        }
-    }
-
     /// The types of the outputs, or why the inputs are refused.
     pub fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
         match self {
@@ -378,18 +335,25 @@ impl Op {
             Some((n * c * windows[0].valid_taps(oh) as usize * windows[1].valid_taps(ow) as usize) as u64)
         };
         let image = || (inputs[0].shape[2], inputs[0].shape[3]);
-        let valid = if let Op::Conv2d(o) = self {
-            conv(o, &inputs[0].shape, &inputs[1].shape)
-        } else if let Op::Conv2dBackwardInput { options, input } = self {
-            conv(options, input, &inputs[1].shape)
-        } else if let Op::Conv2dBackwardWeight { options, weight } = self {
-            conv(options, &inputs[1].shape, weight)
-        } else if let Op::MaxPool2d(o) = self {
-            pool(o.windows(image().0, image().1))
-        } else if let Op::AvgPool2d(o) = self {
-            pool(o.windows(image().0, image().1))
-        } else {
-            None
+        let valid = match self {
+            Op::Conv2d(o) => conv(o, &inputs[0].shape, &inputs[1].shape),
+            Op::Conv2dBackwardInput { options, input } => conv(options, input, &inputs[1].shape),
+            Op::Conv2dBackwardWeight { options, weight } => conv(options, &inputs[1].shape, weight),
+            Op::MaxPool2d(o) => pool(o.windows(image().0, image().1)),
+            Op::AvgPool2d(o) => pool(o.windows(image().0, image().1)),
+            // They write or read each element of the image once.
+            Op::MaxPool2dBackward { .. } | Op::AvgPool2dBackward { .. } => None,
+            // No others know padding.
+            Op::Input { .. } | Op::State { .. } | Op::Constant { .. } | Op::Reshape { .. } => None,
+            Op::Unary(_) | Op::UnaryBackward(_) | Op::Binary(_) | Op::Equal | Op::Where => None,
+            Op::MatMul(_) | Op::BroadcastTo { .. } | Op::Sum { .. } | Op::Argmax { .. } => None,
+            Op::Softmax(_) | Op::SoftmaxBackward(_) => None,
+            Op::CrossEntropy(_) | Op::CrossEntropyBackward(_) => None,
+            Op::Concat { .. } | Op::Split { .. } | Op::Permute { .. } => None,
+            Op::Narrow { .. } | Op::NarrowBackward { .. } | Op::SequenceMask { .. } => None,
+            Op::Embedding | Op::EmbeddingBackward { .. } | Op::Dropout(_) => None,
+            Op::Recurrent(_) | Op::RecurrentBackward(_) => None,
+            Op::Sgd(_) | Op::Adam(_) | Op::Increment => None,
         };
         valid.unwrap_or_else(|| self.flops(inputs, outputs))
     }

@@ -43,25 +43,6 @@ impl RecurrentKind {
         if self == RecurrentKind::Lstm { 2 } else { 1 }
     }
 
-    /// The name of the layer, PyTorch's in small letters.
-    pub fn name(self) -> &'static str {
-        match self {
-            RecurrentKind::RnnTanh => "rnn_tanh",
-            RecurrentKind::RnnRelu => "rnn_relu",
-            RecurrentKind::Lstm => "lstm",
-            RecurrentKind::Gru => "gru",
-        }
-    }
-
-    pub(super) fn backward_name(self) -> &'static str {
-        match self {
-            RecurrentKind::RnnTanh => "rnn_tanh_backward",
-            RecurrentKind::RnnRelu => "rnn_relu_backward",
-            RecurrentKind::Lstm => "lstm_backward",
-            RecurrentKind::Gru => "gru_backward",
-        }
-    }
-
     /// Runs of `H` numbers a step saves for the backward pass: the LSTM's i, f, g, o and c before the step, the
     /// GRU's r, z, n, `h weight_n^T + bias_n` and h before the step. An RNN needs only its output.
     pub(crate) fn reserve(self) -> usize {

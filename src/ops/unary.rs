@@ -52,37 +52,6 @@ pub enum Saved {
 }
 
 impl Unary {
-    /// PyTorch's name.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Unary::Relu => "relu",
-            Unary::LeakyRelu { .. } => "leaky_relu",
-            Unary::Elu { .. } => "elu",
-            Unary::Gelu => "gelu",
-            Unary::GeluTanh => "gelu_tanh",
-            Unary::Sigmoid => "sigmoid",
-            Unary::Tanh => "tanh",
-            Unary::Scale { .. } => "scale",
-            Unary::Sqrt => "sqrt",
-            Unary::ClampMax { .. } => "clamp_max",
-        }
-    }
-
-    pub(super) fn backward_name(&self) -> &'static str {
-        match self {
-            Unary::Relu => "relu_backward",
-            Unary::LeakyRelu { .. } => "leaky_relu_backward",
-            Unary::Elu { .. } => "elu_backward",
-            Unary::Gelu => "gelu_backward",
-            Unary::GeluTanh => "gelu_tanh_backward",
-            Unary::Sigmoid => "sigmoid_backward",
-            Unary::Tanh => "tanh_backward",
-            Unary::Scale { .. } => "scale_backward",
-            Unary::Sqrt => "sqrt_backward",
-            Unary::ClampMax { .. } => "clamp_max_backward",
-        }
-    }
-
     /// The one number the function takes, 0 where it takes none.
     pub fn parameter(&self) -> f32 {
         match *self {

@@ -5,8 +5,9 @@
 //! enough to do, and the memory of their gradients is free again after it.
 
 use super::fuse::Group;
-use crate::graph::GraphData;
+use crate::graph::{GraphData, ValueId};
 use crate::kernels::shared_by_steps;
+use std::collections::HashMap;
 
 /// Elements of the largest parameter that joins others: its gradient waits for theirs.
 const SMALL: usize = 1 << 15;
@@ -16,6 +17,8 @@ pub(super) fn batch(graph: &GraphData, groups: Vec<Group>) -> Vec<Group> {
     let mut read = vec![false; graph.values.len()];
     groups.iter().flat_map(|group| &group.inputs).for_each(|&value| read[value] = true);
     let mut batches: Vec<Group> = Vec::new();
+    // The batches by what their steps share.
+    let mut by_shared: HashMap<Vec<ValueId>, Vec<usize>> = HashMap::new();
     let mut joins = |group: &Group| {
         let node = group.node(graph);
         let Some(shared) = shared_by_steps(&node.op) else { return false };
@@ -24,17 +27,18 @@ pub(super) fn batch(graph: &GraphData, groups: Vec<Group>) -> Vec<Group> {
         if !waits || graph.ty(group.inputs[0]).shape.elements() > SMALL {
             return false;
         }
-        let alike = |batch: &&mut Group| {
-            let first = batch.node(graph);
-            first.op == node.op && first.inputs[shared.clone()] == node.inputs[shared.clone()]
-        };
-        match batches.iter_mut().find(alike) {
-            Some(batch) => {
+        let candidates = by_shared.entry(node.inputs[shared].to_vec()).or_default();
+        match candidates.iter().find(|&&batch| batches[batch].node(graph).op == node.op) {
+            Some(&batch) => {
+                let batch = &mut batches[batch];
                 batch.nodes.extend(&group.nodes);
                 batch.inputs.extend(&group.inputs);
                 batch.outputs.extend(&group.outputs);
             }
-            None => batches.push(group.clone()),
+            None => {
+                candidates.push(batches.len());
+                batches.push(group.clone());
+            }
         }
         true
     };
@@ -47,7 +51,6 @@ pub(super) fn batch(graph: &GraphData, groups: Vec<Group>) -> Vec<Group> {
 mod tests {
     use super::super::fuse::fuse;
     use super::*;
-    use crate::graph::ValueId;
     use crate::ops::{Init, Op, SgdStep};
     use crate::optim::{Adam, Optimizer, Sgd};
     use crate::{Graph, Result};

@@ -6,6 +6,7 @@ use super::divide;
 use super::fold::fold;
 use super::fuse::{Group, apart, fuse};
 use super::layout::lay_out;
+use super::lowered::{Lowered, Lowerings};
 use super::memory::{END, Life, padded};
 use super::rewrite::rewrite;
 use super::share::share;
@@ -14,7 +15,7 @@ use super::views::{Place, is_view, places};
 use super::{Bound, BufferId, BufferKind, BufferPlan, Dispatch, Named, Output, Plan, State, Step};
 use crate::error::{Error, Mismatch, Result};
 use crate::graph::{GraphData, Node, NodeId, ValueId};
-use crate::kernels::{Access, Kernel, Limits, Lowering, Operand, Refusal, lower, shared_by_steps};
+use crate::kernels::{Access, Limits, Lowering, Operand, Refusal, shared_by_steps};
 use crate::ops::Op;
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -48,6 +49,7 @@ fn planned(graph: &GraphData, outputs: &[ValueId], limits: &Limits, fused: bool)
     builder.plan.unfused = unfused;
     builder.write_updates();
     let mut plan = builder.finish(outputs)?;
+    divide::keep_used(&mut plan);
     plan.submissions = divide::submissions(&plan.steps, limits);
     // A shared kernel that does not compile gives way to those it stands for.
     if limits.immediates && limits.broken.is_empty() {
@@ -73,7 +75,11 @@ struct Builder<'a> {
     buffer: HashMap<ValueId, BufferId>,
     /// What lies in the buffers of kind [`BufferKind::Slot`], each in one of its own until the plan is finished.
     lives: Vec<Life>,
-    kernels: HashMap<Kernel, usize>,
+    /// The place of each buffer's life in `lives`.
+    life_of: HashMap<BufferId, usize>,
+    /// The new value of each state that has one.
+    updates: HashMap<ValueId, ValueId>,
+    lowerings: Lowerings,
     plan: Plan,
 }
 
@@ -97,7 +103,9 @@ impl<'a> Builder<'a> {
             last_use,
             buffer: HashMap::new(),
             lives: Vec::new(),
-            kernels: HashMap::new(),
+            life_of: HashMap::new(),
+            updates: graph.updates.iter().copied().collect(),
+            lowerings: Lowerings::default(),
             plan: Plan::default(),
         }
     }
@@ -108,20 +116,14 @@ impl<'a> Builder<'a> {
         if self.leaf(node) {
             return Ok(());
         }
-        let types = |ids: &[ValueId]| ids.iter().map(|&v| graph.ty(v)).collect::<Vec<_>>();
-        // What is fused may have other shapes; the kernel knows its own.
-        let outputs = if group.fused.is_empty() { &group.outputs } else { &node.outputs };
-        let (mut inputs, outputs) = (types(&group.inputs), types(outputs));
-        if !group.fused.loads.0.is_empty() {
-            inputs[0] = graph.ty(node.inputs[0]);
-        }
+        let lowered = self.lowerings.of(graph, group, self.limits);
         let fail = |r: Refusal| Error::op(node.op.name(), &node.label, r.words(|o| self.named(group, o)));
-        let lowering = lower(&node.op, &group.fused, &inputs, &outputs, self.limits).map_err(fail)?;
-        self.place_outputs(turn, group, &lowering);
+        let lowered = lowered.map_err(fail)?;
+        self.place_outputs(turn, group, &lowered.lowering);
         let what = format!("scratch of {}", described(node));
-        let workspaces: Vec<BufferId> =
-            lowering.workspaces.iter().map(|&bytes| self.take(what.clone(), bytes)).collect();
-        self.dispatches(group, lowering, &workspaces);
+        let workspaces = lowered.lowering.workspaces.iter();
+        let workspaces: Vec<BufferId> = workspaces.map(|&bytes| self.take(what.clone(), bytes)).collect();
+        self.dispatches(group, &lowered, &workspaces);
         workspaces.into_iter().for_each(|w| self.give(w));
         self.release(turn, group);
         Ok(())
@@ -133,6 +135,7 @@ impl<'a> Builder<'a> {
         let bytes = padded(bytes);
         self.plan.buffers.push(BufferPlan { bytes, kind: BufferKind::Slot });
         let first = self.plan.steps.len();
+        self.life_of.insert(buffer, self.lives.len());
         self.lives.push(Life { what, bytes, first, last: END, buffer, offset: 0 });
         buffer
     }
@@ -140,7 +143,9 @@ impl<'a> Builder<'a> {
     /// Nothing after the steps so far needs it.
     fn give(&mut self, buffer: BufferId) {
         let last = self.plan.steps.len().saturating_sub(1);
-        self.lives.iter_mut().filter(|l| l.buffer == buffer).for_each(|l| l.last = l.last.min(last));
+        if let Some(&life) = self.life_of.get(&buffer) {
+            self.lives[life].last = self.lives[life].last.min(last);
+        }
     }
 
     /// The buffer a value lies in.
@@ -199,9 +204,9 @@ impl<'a> Builder<'a> {
     /// Gives each output a buffer: the state's own for an update in place, else a slot, which begins as a
     /// copy of the input where the kernel updates in place but the old value is still needed.
     fn place_outputs(&mut self, turn: usize, group: &Group, lowering: &Lowering) {
+        let updated: HashMap<usize, usize> = lowering.in_place.iter().copied().collect();
         for (i, &output) in group.outputs.iter().enumerate() {
-            let source =
-                lowering.in_place.iter().find(|(out, _)| *out == i).map(|&(_, input)| group.inputs[input]);
+            let source = updated.get(&i).map(|&input| group.inputs[input]);
             if let Some(state) = source.filter(|&s| self.may_overwrite(s, output, turn)) {
                 self.buffer.insert(output, self.buffer_of(state));
                 continue;
@@ -220,12 +225,13 @@ impl<'a> Builder<'a> {
     /// reads the old value later.
     fn may_overwrite(&self, state: ValueId, output: ValueId, turn: usize) -> bool {
         let is_state = matches!(self.graph.producer(state).op, Op::State { .. });
-        is_state && self.graph.updates.contains(&(state, output)) && self.last_use[state] == turn
+        is_state && self.updates.get(&state) == Some(&output) && self.last_use[state] == turn
     }
 
-    fn dispatches(&mut self, group: &Group, lowering: Lowering, workspaces: &[BufferId]) {
+    fn dispatches(&mut self, group: &Group, lowered: &Lowered, workspaces: &[BufferId]) {
         let node = group.node(self.graph);
         let flops = group.nodes.iter().map(|&id| self.flops(&self.graph.nodes[id])).sum();
+        let lowering = &lowered.lowering;
         let shares = lowering.shares(flops);
         // The steps of a batch are side by side, not one in another's kernel.
         let alone = shared_by_steps(&node.op).is_some();
@@ -235,7 +241,8 @@ impl<'a> Builder<'a> {
         };
         let (loaded, stored) = (inside(&group.nodes[..group.base]), inside(&group.nodes[group.base + 1..]));
         self.plan.fused += loaded.len() + stored.len();
-        for (launch, flops) in lowering.launches.into_iter().zip(shares) {
+        let launches = lowering.launches.iter().zip(&lowered.kernels);
+        for ((launch, &kernel), flops) in launches.zip(shares) {
             let (computes, stores) = (launch.computes(), launch.stores());
             let fused = [(computes, &loaded), (stores, &stored)].into_iter().filter(|(here, _)| *here);
             let fused = fused.flat_map(|(_, nodes)| nodes.iter().cloned()).collect();
@@ -254,24 +261,23 @@ impl<'a> Builder<'a> {
             });
             let bindings = bindings.collect();
             let dispatch = Dispatch {
-                kernel: 0,
+                kernel,
                 bindings,
                 grid: launch.grid,
                 turns: launch.turns,
                 sizes: Vec::new(),
                 op: node.op.name(),
                 label: node.label.clone(),
-                why: launch.why,
+                why: launch.why.clone(),
                 fused,
                 flops,
             };
-            for (kernel, part) in divide::parts(launch.kernel, dispatch, self.limits) {
-                let next = self.plan.kernels.len();
-                let kernel = *self.kernels.entry(kernel).or_insert_with_key(|kernel| {
-                    self.plan.kernels.push(kernel.clone());
-                    next
-                });
-                self.plan.steps.push(Step::Dispatch(Dispatch { kernel, ..part }));
+            match divide::parts(&launch.kernel, &dispatch, self.limits) {
+                None => self.plan.steps.push(Step::Dispatch(dispatch)),
+                Some(parts) => {
+                    let number = |(kernel, part)| Dispatch { kernel: self.lowerings.number(&kernel), ..part };
+                    self.plan.steps.extend(parts.into_iter().map(number).map(Step::Dispatch));
+                }
             }
         }
     }
@@ -319,6 +325,7 @@ impl<'a> Builder<'a> {
             let ty = self.graph.ty(value).clone();
             self.plan.outputs.push(Output { value, ty, buffer: self.buffer_of(value) });
         }
+        self.plan.kernels = std::mem::take(&mut self.lowerings.kernels);
         let lives = std::mem::take(&mut self.lives);
         let place = settle(&mut self.plan, lives, self.limits);
         self.buffer.values_mut().for_each(|buffer| *buffer = place[*buffer]);

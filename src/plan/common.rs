@@ -9,19 +9,21 @@ use std::collections::HashMap;
 pub(super) fn merge(graph: &GraphData, outputs: &[ValueId]) -> GraphData {
     let mut merged = graph.clone();
     let mut stands_for: Vec<ValueId> = (0..graph.values.len()).collect();
-    // By what they read; few nodes read the same.
-    let mut earlier: HashMap<Vec<ValueId>, Vec<NodeId>> = HashMap::new();
+    let mut stays = vec![false; graph.values.len()];
+    outputs.iter().chain(graph.updates.iter().map(|(_, new)| new)).for_each(|&value| stays[value] = true);
+    // By what they read and what they are in words, which says nearly all.
+    let mut earlier: HashMap<(Vec<ValueId>, String), Vec<NodeId>> = HashMap::new();
     for id in 0..merged.nodes.len() {
         let node = &mut merged.nodes[id];
         node.inputs.iter_mut().for_each(|value| *value = stands_for[*value]);
         let node = &merged.nodes[id];
-        if matches!(node.op, Op::Input { .. } | Op::State { .. }) {
+        if node.op.leaf_name().is_some() {
             continue;
         }
-        let alike = earlier.entry(node.inputs.clone()).or_default();
         let ty = |id: NodeId| merged.nodes[id].outputs.iter().map(|&v| graph.ty(v));
+        let words = format!("{} {} {:?}", node.op.name(), node.op.attributes(), ty(id).next());
+        let alike = earlier.entry((node.inputs.clone(), words)).or_default();
         let first = alike.iter().find(|&&e| merged.nodes[e].op == node.op && ty(e).eq(ty(id)));
-        let stays = |value: &ValueId| outputs.contains(value) || graph.updates.iter().any(|u| u.1 == *value);
         let Some(&first) = first else {
             alike.push(id);
             continue;
@@ -31,7 +33,7 @@ pub(super) fn merge(graph: &GraphData, outputs: &[ValueId]) -> GraphData {
             stands_for[again] = before;
         }
         if let ([again], [before]) = (&node.outputs[..], &before[..])
-            && stays(again)
+            && stays[*again]
         {
             merged.nodes[id].op = Op::Reshape { shape: graph.ty(*before).shape.clone() };
             merged.nodes[id].inputs = vec![*before];
@@ -65,6 +67,19 @@ mod tests {
             let merged = merge(data, &[sum.id(), b.id()]);
             assert!(matches!(merged.producer(b.id()).op, Op::Reshape { .. }));
             assert_eq!(merged.producer(b.id()).inputs, [a.id()]);
+        });
+        Ok(())
+    }
+
+    #[test]
+    fn zeros_of_either_sign_are_two() -> Result<()> {
+        let graph = Graph::new();
+        let x = graph.input("x", [4])?;
+        let a = x.div(&graph.scalar(0.0)?)?.id();
+        let b = x.div(&graph.scalar(-0.0)?)?.id();
+        graph.with(|data| {
+            let merged = merge(data, &[a, b]);
+            assert_ne!(merged.producer(a).inputs[1], merged.producer(b).inputs[1]);
         });
         Ok(())
     }

@@ -1,8 +1,9 @@
 //! Launches and submissions that would take so long that a watchdog ends them, and with them the device, are divided: by an
 //! estimate of their time, before anything runs.
 
-use super::{Dispatch, Step};
+use super::{Dispatch, Plan, Step};
 use crate::kernels::{Kernel, Limits};
+use std::collections::HashSet;
 
 /// The line of a kernel that says at which workgroup it begins: `shaders/common/group.wgsl`.
 const BEGINS: &str = "const FIRST_GROUP = 0u;";
@@ -26,15 +27,19 @@ impl Dispatch {
     }
 }
 
-/// The launch of a kernel, divided where it is more work than a launch may be: along y where it has lines of workgroups, else
+/// The parts of a kernel's launch where it is more work than a launch may be: along y where it has lines of workgroups, else
 /// along x.
-pub(super) fn parts(kernel: Kernel, dispatch: Dispatch, limits: &Limits) -> Vec<(Kernel, Dispatch)> {
+pub(super) fn parts(
+    kernel: &Kernel,
+    dispatch: &Dispatch,
+    limits: &Limits,
+) -> Option<Vec<(Kernel, Dispatch)>> {
     let [x, y] = dispatch.grid;
     let along = if y > 1 { y } else { x };
     let wanted = dispatch.work().div_ceil(limits.max_launch_work.max(1));
     let count = wanted.min(MOST_PARTS).min(u64::from(along)) as u32;
     if count < 2 || !kernel.wgsl.contains(BEGINS) {
-        return vec![(kernel, dispatch)];
+        return None;
     }
     // Rounded where they add up, so that nothing is lost.
     let upto = |all: u64, part: u32| (u128::from(all) * u128::from(part) / u128::from(count)) as u64;
@@ -51,7 +56,29 @@ pub(super) fn parts(kernel: Kernel, dispatch: Dispatch, limits: &Limits) -> Vec<
         };
         (Kernel { wgsl, ..kernel.clone() }, divided)
     };
-    (0..count).map(part).collect()
+    Some((0..count).map(part).collect())
+}
+
+/// Leaves out the kernels of which every launch was divided.
+pub(super) fn keep_used(plan: &mut Plan) {
+    let of = |step: &Step| match step {
+        Step::Dispatch(dispatch) => Some(dispatch.kernel),
+        Step::Copy { .. } => None,
+    };
+    let used: HashSet<usize> = plan.steps.iter().filter_map(of).collect();
+    let mut place = vec![0; plan.kernels.len()];
+    let mut kept = 0;
+    for (number, place) in place.iter_mut().enumerate() {
+        *place = kept;
+        kept += usize::from(used.contains(&number));
+    }
+    let mut number = 0..;
+    plan.kernels.retain(|_| number.next().is_some_and(|number| used.contains(&number)));
+    for step in &mut plan.steps {
+        if let Step::Dispatch(dispatch) = step {
+            dispatch.kernel = place[dispatch.kernel];
+        }
+    }
 }
 
 /// The steps at which new submissions begin.
@@ -83,7 +110,8 @@ mod tests {
 
     fn grids(grid: [u32; 2], flops: u64, turns: u32, max_launch_work: u64) -> Vec<([u32; 2], String)> {
         let (kernel, dispatch) = launch(grid, flops, turns);
-        let all = parts(kernel, dispatch, &Limits { max_launch_work, ..Limits::default() });
+        let limits = Limits { max_launch_work, ..Limits::default() };
+        let all = parts(&kernel, &dispatch, &limits).unwrap_or_else(|| vec![(kernel, dispatch)]);
         assert_eq!(all.iter().map(|(_, d)| d.flops).sum::<u64>(), flops);
         let begins = |kernel: &Kernel| kernel.wgsl.split([' ', ';']).nth(3).unwrap_or_default().to_owned();
         all.iter().map(|(kernel, d)| (d.grid, begins(kernel))).collect()

@@ -28,6 +28,7 @@ pub(super) fn fold(graph: &GraphData) -> GraphData {
 fn number(graph: &GraphData, node: &Node) -> Option<f32> {
     let constant = |&value: &ValueId| match graph.producer(value).op {
         Op::Constant { value } => Some(value),
+        // Whatever else is one number was turned into a constant before.
         _ => None,
     };
     let numbers: Vec<f32> = node.inputs.iter().map(constant).collect::<Option<_>>()?;
@@ -48,6 +49,7 @@ fn number(graph: &GraphData, node: &Node) -> Option<f32> {
             // A device may flush what is not normal.
             (rounded == 0.0 || rounded.is_normal()).then_some(rounded)
         }
+        // An op that is not known here is left to the device, which gives the same.
         _ => None,
     }
 }

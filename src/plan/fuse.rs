@@ -7,15 +7,10 @@
 //! its kernel, and the functions are a prologue. A reshape between the two joins as well: element by element, both
 //! shapes are alike.
 
+use super::joining::{Behind, Known};
 use crate::graph::{GraphData, Node, NodeId, ValueId};
-use crate::kernels::{self, ChainStep, Fused, takes_epilogue};
+use crate::kernels::{self, ChainStep, Fused};
 use crate::ops::Op;
-use crate::tensor::TensorType;
-
-/// Bindings of a group, which every adapter has.
-const MOST_BINDINGS: usize = 7;
-/// A kernel's own bindings at most: a convolution's. A sum has half as many.
-const OWN_BINDINGS: usize = 4;
 
 /// Nodes that one kernel computes.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,23 +65,22 @@ pub struct Unfused {
 /// The needed nodes in groups, in an order in which they can run, and the element-wise nodes that joined none.
 /// `outputs` must be stored.
 pub(super) fn fuse(graph: &GraphData, outputs: &[ValueId], needed: &[bool]) -> (Vec<Group>, Vec<Unfused>) {
-    let readers = readers(graph, outputs, needed);
+    let known = Known::new(graph, outputs, needed);
     let mut groups: Vec<Group> = Vec::new();
     let mut unfused = Vec::new();
     let mut group_of: Vec<Option<usize>> = vec![None; graph.nodes.len()];
     for (id, node) in graph.nodes.iter().enumerate().filter(|(id, _)| needed[*id]) {
         let mut why: Vec<String> = Vec::new();
         let joined = candidates(node, graph).into_iter().find_map(|(through, other)| {
-            let (source, reshapes) = behind_reshapes(node.inputs[through], graph);
+            let value = node.inputs[through];
+            let Behind { source, stored } = known.behind[value];
             let group = group_of[graph.values[source].node]?;
-            if takes_prologue(node, graph) && !may_wait(&groups[group], id, graph) {
+            if takes_prologue(node, graph) && !known.may_wait(&groups[group], id, graph) {
                 return None;
             }
-            let between = reshapes.iter().map(|&id| graph.nodes[id].inputs[0]);
-            let stored = between.chain([node.inputs[through]]).find(|&value| readers[value] > 1);
-            let refused = refusal(&groups[group], stored, other.map(|i| node.inputs[i]), graph);
+            let refused = known.refusal(&groups[group], stored, other.map(|i| node.inputs[i]), graph);
             why.extend(refused.clone());
-            refused.is_none().then_some((group, reshapes, other))
+            refused.is_none().then(|| (group, reshapes(value, source, graph), other))
         });
         if joined.is_none() && is_elementwise(node) {
             let stretched = || "an operand is broadcast".to_owned();
@@ -113,7 +107,7 @@ pub(super) fn fuse(graph: &GraphData, outputs: &[ValueId], needed: &[bool]) -> (
     unfused
         .retain(|&(id, _)| group_of[id].is_some_and(|group| groups[group].nodes[groups[group].base] == id));
     groups.retain(|group| !group.nodes.is_empty());
-    groups.sort_by_key(|group| group.place(graph));
+    groups.sort_by_cached_key(|group| group.place(graph));
     (groups, unfused.into_iter().map(|(_, unfused)| unfused).collect())
 }
 
@@ -128,11 +122,12 @@ pub(super) fn apart(graph: &GraphData, needed: &[bool]) -> (Vec<Group>, Vec<Unfu
     (nodes.clone().map(|(id, node)| Group::new(id, node)).collect(), alone.collect())
 }
 
-fn is_sum(node: &Node) -> bool {
+pub(super) fn is_sum(node: &Node) -> bool {
     matches!(node.op, Op::Sum { .. })
 }
 
-fn is_elementwise(node: &Node) -> bool {
+pub(super) fn is_elementwise(node: &Node) -> bool {
+    // Those that a chain has steps for. An op that is not here runs on its own.
     matches!(node.op, Op::Unary(_) | Op::UnaryBackward(_) | Op::Binary(_))
 }
 
@@ -162,64 +157,20 @@ fn candidates(node: &Node, graph: &GraphData) -> Vec<(usize, Option<usize>)> {
     }
 }
 
-/// The value that reshapes give other shapes until it is `value`, and those reshapes, in order.
-fn behind_reshapes(mut value: ValueId, graph: &GraphData) -> (ValueId, Vec<NodeId>) {
+/// The reshapes that make `value` of `source`, in order.
+fn reshapes(mut value: ValueId, source: ValueId, graph: &GraphData) -> Vec<NodeId> {
     let mut reshapes = Vec::new();
-    while let Op::Reshape { .. } = graph.producer(value).op {
+    while value != source {
         reshapes.push(graph.values[value].node);
         value = graph.producer(value).inputs[0];
     }
     reshapes.reverse();
-    (value, reshapes)
+    reshapes
 }
 
 /// Whether the kernel of a node loads each element once and in order, so that it can apply functions to them.
 fn takes_prologue(node: &Node, graph: &GraphData) -> bool {
     node.inputs.first().is_some_and(|&value| kernels::takes_prologue(&node.op, graph.ty(value)))
-}
-
-/// Whether a chain of element-wise functions can run where this node does: no state that it reads is updated before,
-/// which would have to be saved.
-fn may_wait(chain: &Group, id: NodeId, graph: &GraphData) -> bool {
-    let between = chain.nodes.last().map_or(0..0, |&last| last..id);
-    let updated = |&(state, new): &(ValueId, ValueId)| {
-        chain.inputs.contains(&state) && between.contains(&graph.values[new].node)
-    };
-    is_elementwise(chain.node(graph)) && !graph.updates.iter().any(updated)
-}
-
-/// Why the kernel of `group` cannot apply one more function to its output, of which `stored` has other readers, with
-/// another operand if there is one; `None` where it can.
-fn refusal(
-    group: &Group,
-    stored: Option<ValueId>,
-    other: Option<ValueId>,
-    graph: &GraphData,
-) -> Option<String> {
-    let base = group.node(graph);
-    let types: Vec<&TensorType> = base.inputs.iter().map(|&v| graph.ty(v)).collect();
-    let sum = is_sum(base);
-    let most = MOST_BINDINGS - if sum { OWN_BINDINGS / 2 } else { OWN_BINDINGS };
-    let operands = group.inputs.len() - base.inputs.len() + usize::from(other.is_some());
-    // What a sum reads may be large, and would have to be kept.
-    let later = |value: ValueId| {
-        graph.producer(value).op.leaf_name().is_none()
-            && !matches!(graph.producer(value).op, Op::Constant { .. })
-            && graph.values[value].node > group.nodes[group.base]
-    };
-    if !takes_epilogue(&base.op, &types) {
-        Some(match base.op {
-            Op::Input { .. } | Op::State { .. } | Op::Constant { .. } => "it reads memory only".to_owned(),
-            _ => format!("{} stores its output as it is", base.op.name()),
-        })
-    } else if let Some(stored) = stored {
-        Some(format!("the output of {} is needed elsewhere too", graph.producer(stored).op.name()))
-    } else if sum && other.is_some_and(later) {
-        Some(format!("{} would wait for another operand", base.op.name()))
-    } else {
-        (other.is_some() && operands > most)
-            .then(|| format!("{} reads {most} other operands", base.op.name()))
-    }
 }
 
 /// Makes a node part of a group: its function one more of the epilogue, or the node what the group is lowered to.
@@ -241,6 +192,7 @@ fn join(group: &mut Group, id: NodeId, other: Option<usize>, graph: &GraphData) 
 
 #[cfg(test)]
 mod tests {
+    use super::super::joining::MOST_FUNCTIONS;
     use super::*;
     use crate::graph::Tensor;
     use crate::ops::{Conv2d, Init};
@@ -280,6 +232,24 @@ mod tests {
         let gate = y.sigmoid().unwrap();
         assert_eq!(groups(&[&y.mul(&gate).unwrap()]), ["conv2d", "sigmoid+mul"], "y is read twice");
         assert_eq!(groups(&[&z.mul(&z).unwrap()]), ["conv2d+relu", "mul"], "a square reads its input twice");
+    }
+
+    #[test]
+    fn a_long_chain_is_several_kernels() -> Result<()> {
+        let graph = Graph::new();
+        let nodes = 3 * MOST_FUNCTIONS;
+        let y = (0..nodes).try_fold(graph.input("x", [8])?, |y, _| y.relu())?;
+        let lengths: Vec<usize> = groups(&[&y]).iter().map(|group| group.split('+').count()).collect();
+        // The first function is the kernel's own.
+        assert_eq!(lengths, [MOST_FUNCTIONS + 1, MOST_FUNCTIONS + 1, MOST_FUNCTIONS - 2]);
+        let why = graph.with(|data| fuse(data, &[y.id()], &data.reachable(&[y.id()])).1);
+        let expected = format!("relu applies {MOST_FUNCTIONS} functions by then");
+        assert_eq!(why.iter().filter(|unfused| unfused.why == expected).count(), 2, "{why:?}");
+        // A sum that takes in a long chain applies no more behind it.
+        let chain = (0..MOST_FUNCTIONS).try_fold(graph.input("z", [8])?, |y, _| y.relu())?;
+        let names = groups(&[&chain.sum(&[0], false)?.relu()?]);
+        assert_eq!(names.iter().map(|n| n.split('+').count()).collect::<Vec<_>>(), [MOST_FUNCTIONS + 1, 1]);
+        Ok(())
     }
 
     #[test]

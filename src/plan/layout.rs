@@ -49,6 +49,7 @@ fn role(graph: &GraphData, node: &Node) -> Role {
             if same && output.shape.len() == 4 { Role::Alike } else { Role::Fixed }
         }
         Op::Sum { dims } if dims[..] == [0, 2, 3] && shape(0).len() == 4 => Role::Sum,
+        // Right for every op: it is given what it reads with the channels first.
         _ => Role::Fixed,
     }
 }
@@ -63,11 +64,11 @@ fn roles(graph: &GraphData, outputs: &[ValueId], needed: &[bool]) -> Vec<Role> {
     for (id, node) in graph.nodes.iter().enumerate().filter(|(id, _)| needed[*id]) {
         let alike = roles[id] == Role::Alike && !matches!(node.op, Op::Binary(_));
         let source = graph.values[node.inputs.first().copied().unwrap_or(0)].node;
-        let types: Vec<&TensorType> = graph.nodes[source].inputs.iter().map(|&v| graph.ty(v)).collect();
+        let types = || graph.nodes[source].inputs.iter().map(|&v| graph.ty(v)).collect::<Vec<_>>();
         let fused = alike
             && roles[source] == Role::Fixed
             && readers[node.inputs[0]] == 1
-            && takes_epilogue(&graph.nodes[source].op, &types);
+            && takes_epilogue(&graph.nodes[source].op, &types());
         if fused && node.inputs[1..].iter().all(|&value| first[value]) {
             roles[id] = Role::Fixed;
             first[node.inputs[0]] = true;

@@ -9,11 +9,14 @@ mod common;
 mod divide;
 mod fold;
 mod fuse;
+mod joining;
 mod layout;
+mod lowered;
 mod memory;
 mod rewrite;
 mod share;
 mod slots;
+mod stream;
 mod views;
 
 pub use build::{plan, plan_unfused};

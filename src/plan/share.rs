@@ -42,13 +42,19 @@ fn share_from(plan: &mut Plan, least_text: usize) {
         }
     }
     let kept = |i: usize| told[i].as_ref().is_none_or(|(first, _)| *first == i);
-    let place = |kernel: usize| (0..kernel).filter(|i| kept(*i)).count();
+    // The new number of each kernel that is kept.
+    let mut place = Vec::with_capacity(kernels.len());
+    let mut next = 0;
+    for i in 0..kernels.len() {
+        place.push(next);
+        next += usize::from(kept(i));
+    }
     for step in &mut plan.steps {
         let Step::Dispatch(dispatch) = step else { continue };
         if let Some((first, sizes)) = &told[dispatch.kernel] {
             (dispatch.kernel, dispatch.sizes) = (*first, sizes.clone());
         }
-        dispatch.kernel = place(dispatch.kernel);
+        dispatch.kernel = place[dispatch.kernel];
     }
     let left = (0..kernels.len()).filter(|i| kept(*i));
     plan.kernels = left.map(|i| shared.remove(&i).unwrap_or_else(|| kernels[i].clone())).collect();
@@ -107,8 +113,11 @@ fn joined(name: &str, texts: &[&Text]) -> Option<(String, Vec<Vec<u32>>)> {
         if known.is_none() {
             rows.push(row);
         }
+        if rows.len() > MOST_SIZES {
+            return None;
+        }
     }
-    if rows.is_empty() || rows.len() > MOST_SIZES {
+    if rows.is_empty() {
         return None;
     }
     // Loops over terms are long enough that a division before them does not matter.

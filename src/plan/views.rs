@@ -25,7 +25,18 @@ pub(super) fn places(graph: &GraphData, groups: &[Group], own: &[ValueId], limit
             Op::Reshape { .. } if begins[node.outputs[0]] => begins[node.inputs[0]] = true,
             // They update their inputs where these lie, or in a copy of the whole buffer.
             Op::Sgd(_) | Op::Adam(_) | Op::Increment => node.inputs.iter().for_each(|&v| begins[v] = true),
-            _ => {}
+            // They write memory of their own.
+            Op::Input { .. } | Op::State { .. } | Op::Constant { .. } | Op::Reshape { .. } => {}
+            Op::Conv2d(_) | Op::Conv2dBackwardInput { .. } | Op::Conv2dBackwardWeight { .. } => {}
+            Op::MaxPool2d(_) | Op::MaxPool2dBackward { .. } => {}
+            Op::AvgPool2d(_) | Op::AvgPool2dBackward { .. } => {}
+            Op::Unary(_) | Op::UnaryBackward(_) | Op::Binary(_) | Op::Equal | Op::Where => {}
+            Op::MatMul(_) | Op::BroadcastTo { .. } | Op::Sum { .. } | Op::Argmax { .. } => {}
+            Op::Softmax(_) | Op::SoftmaxBackward(_) => {}
+            Op::CrossEntropy(_) | Op::CrossEntropyBackward(_) => {}
+            Op::Concat { .. } | Op::Split { .. } | Op::Narrow { .. } | Op::NarrowBackward { .. } => {}
+            Op::Permute { .. } | Op::Embedding | Op::EmbeddingBackward { .. } => {}
+            Op::SequenceMask { .. } | Op::Recurrent(_) | Op::RecurrentBackward(_) | Op::Dropout(_) => {}
         }
     }
     let mut places: Vec<Place> = (0..graph.values.len()).map(|root| Place { root, offset: 0 }).collect();
@@ -55,6 +66,7 @@ fn starts(graph: &GraphData, node: &Node) -> Option<Vec<u64>> {
         Op::Reshape { .. } => return Some(vec![0]),
         Op::Narrow { dim, start, .. } => (start, dim),
         Op::Split { dim, .. } => (0, dim),
+        // Any other op writes memory of its own.
         _ => return None,
     };
     let input = graph.ty(node.inputs[0]);

@@ -46,6 +46,7 @@ impl Interpreter {
             let results = match &node.op {
                 Op::Input { name, ty } => vec![find(inputs, "input", name, ty)?],
                 Op::State { name, ty, .. } => vec![find(states, "state", name, ty)?],
+                // All that reads something is evaluated.
                 op => {
                     let missing =
                         || Error::argument(op.name(), "inputs computed before it", "one that was not");

@@ -229,6 +229,7 @@ fn unary_backward(function: &Unary, op: &Op, inputs: &[&Estimate], output: &Arra
     // For GELU, Phi(x) alone, from x Phi(x).
     let forward = match function {
         Unary::Gelu => Some(run(&Op::Unary(Unary::Gelu), std::slice::from_ref(&saved.array))?),
+        // The others' slopes follow from what is saved.
         _ => None,
     };
     let passed_on = match grad.error {

@@ -224,6 +224,7 @@ pub(super) fn errors(m: usize, op: &Op, inputs: &[&Estimate], output: &Array) ->
     let (back, Conv2d { padding, .. }) = match op {
         Op::Conv2dBackwardInput { options, .. } => (true, *options),
         Op::Conv2d(options) | Op::Conv2dBackwardWeight { options, .. } => (false, *options),
+        // No other op is computed in such tiles.
         _ => return Ok(None),
     };
     let tiles = Tiles::new(m);

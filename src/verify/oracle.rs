@@ -117,6 +117,7 @@ pub fn estimate_tiled(
                 vec![Estimate::exact(inputs.get(name).cloned().ok_or_else(|| missing(name))?)]
             }
             Op::State { name, ty, init, .. } => vec![Estimate::exact(first_value(name, ty, *init))],
+            // All that reads something has an oracle, or a bound is missing and does not compile.
             op => {
                 let read = node.inputs.iter().map(|v| values.get(v).ok_or_else(|| missing(op.name())));
                 evaluate(op, &read.collect::<Result<Vec<_>>>()?, tile)?

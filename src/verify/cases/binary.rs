@@ -59,6 +59,7 @@ pub(super) fn build(op: &str, case: &mut Case, fields: &Fields<'_>) -> Result<()
     let left = case.input("a", &a)?;
     let right = match function {
         Binary::Div if case.fill() != Fill::Edges => case.input_of("b", &b, Values::Divisors)?,
+        // Defined everywhere, or compared with edges where it is not.
         _ => case.input("b", &b)?,
     };
     let output = case.graph.apply(Op::Binary(function), &[&left, &right])?.remove(0);

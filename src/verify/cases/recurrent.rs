@@ -45,6 +45,8 @@ pub(super) fn lines() -> Vec<String> {
         lines.push(format!("{op} sizes=6000x1x50{bias} data=real:1"));
         lines.push(format!("{op} sizes=2500x9x24 reverse bias masked data=real:1"));
     }
+    // A GRU without the bias that its reset gate acts on.
+    lines.extend(["3x2x4", "6x17x64 reverse masked"].map(|how| format!("gru sizes={how} data=real:1")));
     lines
 }
 
@@ -65,6 +67,7 @@ fn inputs(case: &mut Case, sizes: [usize; 3], o: &Recurrent, from_zero: bool) ->
     let gates = match o.kind {
         // Mostly above 0: of few units that stop at 0 all may, and then nothing is left to compare.
         RecurrentKind::RnnRelu => Values::Beyond(LIFT, case.fill()),
+        // Defined and smooth everywhere.
         _ => Values::Fill(case.fill()),
     };
     let mut inputs = vec![

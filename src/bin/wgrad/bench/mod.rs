@@ -4,6 +4,7 @@ mod compare;
 mod html;
 mod ops;
 mod peaks;
+mod plan;
 mod plots;
 mod session;
 pub mod sets;
@@ -37,6 +38,8 @@ enum Command {
     Train(train::TrainArgs),
     /// Measure how long a fresh process takes to its first training step, with empty caches and with full ones.
     Start(start::StartArgs),
+    /// Measure how long the host takes to build, plan, compile and first run graphs of many nodes.
+    Plan(plan::PlanArgs),
     /// Measure what the adapter can do: arithmetic, memory, workgroup memory, dispatch, submit, readback.
     Peaks(peaks::PeaksArgs),
     /// Measure somebody's own compute shaders, described in TOML files beside them.
@@ -68,6 +71,7 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<()> {
         Command::Ops(args) => ops::run(args),
         Command::Train(args) => train::run(args),
         Command::Start(args) => start::run(args),
+        Command::Plan(args) => plan::run(args),
         Command::Peaks(args) => peaks::run(args),
         Command::Shader(args) => shader::run(args),
         Command::Compare(args) => compare::run(args),
@@ -77,7 +81,7 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<()> {
             if wgrad::bench::op(name).is_err() {
                 let ops: Vec<_> = wgrad::bench::OPS.iter().map(|o| o.name).collect();
                 anyhow::bail!(
-                    "bench: expected ops, train, start, peaks, shader, compare, versus or an op with letters ({}; others with ops --case), got {name}",
+                    "bench: expected ops, train, start, plan, peaks, shader, compare, versus or an op with letters ({}; others with ops --case), got {name}",
                     ops.join(", ")
                 );
             }

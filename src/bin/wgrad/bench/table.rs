@@ -192,6 +192,31 @@ pub fn start(row: &Row) {
     }
 }
 
+/// The line above [`plan`].
+pub fn plan_header() {
+    println!("{:16} {:10} {:>9} {:>21} {:>3}  size", "graph", "part", "median", "min .. p90", "n");
+}
+
+/// A part of the way from a description to the first run.
+pub fn plan(row: &Row) {
+    let start = format!("{:16} {:10}", row.layer, row.pass);
+    match (&row.status, row.summary()) {
+        (Status::Ok, Some(s)) => {
+            let range = format!("{} .. {}", time(s.min), time(s.p90));
+            println!(
+                "{start} {:>9} {range:>21} {:>3}  {}, {}",
+                time(s.median),
+                s.count,
+                row.shape,
+                row.variant
+            );
+        }
+        (Status::Failed(why), _) => println!("{start} FAILED: {why}"),
+        (Status::Skipped(why), _) => println!("{start} SKIPPED: {why}"),
+        (Status::Ok, None) => println!("{start} not measured"),
+    }
+}
+
 /// How many cases there are of each kind, and the geometric mean of their shares of the roof.
 pub fn totals(report: &Report) -> String {
     let count = |wanted: fn(&Row) -> bool| report.rows.iter().filter(|r| wanted(r)).count();

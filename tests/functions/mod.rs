@@ -1,0 +1,161 @@
+//! What tests ask of every op and of every function of a family, by name.
+#![allow(dead_code, reason = "each test uses a part")]
+
+use std::collections::BTreeSet;
+use wgrad::ops::{
+    AdamStep, AvgPool2d, Conv2d, CrossEntropy, Dropout, MatMul, MaxPool2d, Op, Recurrent, RecurrentBackward,
+    Reduction, SgdStep,
+};
+use wgrad::verify::{Case, Line};
+
+/// The ops that have no kernel and no value of their own, and so no cases; and what autodiff never makes.
+const WITHOUT_CASES: [&str; 4] = [
+    "input",
+    "state",
+    "constant",
+    // The gradient of `scale` is `scale`.
+    "scale_backward",
+];
+
+/// The op of the lines in which a function is looked at: its own, for a gradient the forward op's.
+fn line_op(name: &str) -> &str {
+    match name {
+        // Adam counts its steps.
+        "increment" => "adam",
+        name => ["_backward_input", "_backward_weight", "_backward"]
+            .iter()
+            .find_map(|ending| name.strip_suffix(ending))
+            .unwrap_or(name),
+    }
+}
+
+/// Whether the outputs of a case need a node of this name.
+fn needs(case: &Case, name: &str) -> bool {
+    let ids: Vec<_> = case.outputs.iter().map(|(_, tensor)| tensor.id()).collect();
+    case.graph.with(|data| {
+        let needed = data.reachable(&ids);
+        data.nodes.iter().zip(needed).any(|(node, needed)| needed && node.op.name() == name)
+    })
+}
+
+/// The lines of a function of its own that compute it. `None` for what has none.
+pub fn lines_of<'a>(name: &str, table: &'a [Line]) -> Option<Vec<&'a Line>> {
+    if WITHOUT_CASES.contains(&name) {
+        return None;
+    }
+    let own = table.iter().filter(|line| line.op == line_op(name));
+    Some(own.filter(|line| needs(&Case::build(line).expect("a case of the table"), name)).collect())
+}
+
+/// Fails by name where there is none.
+pub fn check(name: &str, lines: &Option<Vec<&Line>>, what: &str) {
+    assert!(lines.as_ref().is_none_or(|lines| !lines.is_empty()), "{name}: {what}");
+}
+
+/// Each option of an op, and whether it is switched on. A new one does not compile before it is here.
+pub fn options(op: &Op) -> Vec<(&'static str, bool)> {
+    let conv = |o: &Conv2d| {
+        let Conv2d { stride, padding, dilation, groups } = *o;
+        let usual = Conv2d::default();
+        vec![
+            ("stride", stride != usual.stride),
+            ("padding", padding != usual.padding),
+            ("dilation", dilation != usual.dilation),
+            ("groups", groups != usual.groups),
+        ]
+    };
+    let max = |o: &MaxPool2d| {
+        let MaxPool2d { kernel_size, stride, padding, dilation, ceil_mode } = *o;
+        let usual = MaxPool2d::new(kernel_size);
+        vec![
+            ("stride", stride != usual.stride),
+            ("padding", padding != usual.padding),
+            ("dilation", dilation != usual.dilation),
+            ("ceil_mode", ceil_mode),
+        ]
+    };
+    let avg = |o: &AvgPool2d| {
+        let AvgPool2d { kernel_size, stride, padding, ceil_mode, count_include_pad } = *o;
+        let usual = AvgPool2d::new(kernel_size);
+        vec![
+            ("stride", stride != usual.stride),
+            ("padding", padding != usual.padding),
+            ("ceil_mode", ceil_mode),
+            ("count_include_pad", count_include_pad),
+        ]
+    };
+    let loss = |o: &CrossEntropy| {
+        let CrossEntropy { ignore_index, label_smoothing } = *o;
+        vec![("ignore_index", ignore_index.is_some()), ("label_smoothing", label_smoothing != 0.0)]
+    };
+    let recurrent = |o: &Recurrent| {
+        let Recurrent { kind: _, reverse, bias, masked } = *o;
+        vec![("reverse", reverse), ("bias", bias), ("masked", masked)]
+    };
+    match op {
+        Op::Conv2d(o) => conv(o),
+        Op::Conv2dBackwardInput { options, .. } | Op::Conv2dBackwardWeight { options, .. } => conv(options),
+        Op::MaxPool2d(o) => max(o),
+        Op::MaxPool2dBackward { options, .. } => max(options),
+        Op::AvgPool2d(o) => avg(o),
+        Op::AvgPool2dBackward { options, .. } => avg(options),
+        Op::MatMul(MatMul { trans_a, trans_b }) => vec![("trans_a", *trans_a), ("trans_b", *trans_b)],
+        Op::CrossEntropy(o) | Op::CrossEntropyBackward(o) => loss(o),
+        Op::Recurrent(o) => recurrent(o),
+        Op::RecurrentBackward(RecurrentBackward { forward, grad_cells: _ }) => recurrent(forward),
+        Op::Dropout(Dropout { p, seed: _ }) => vec![("p", *p != 0.0)],
+        Op::Sgd(SgdStep { momentum, nesterov, weight_decay }) => {
+            vec![
+                ("momentum", *momentum != 0.0),
+                ("nesterov", *nesterov),
+                ("weight_decay", *weight_decay != 0.0),
+            ]
+        }
+        Op::Adam(AdamStep { betas, eps, weight_decay, decoupled }) => {
+            let usual = AdamStep::default();
+            vec![
+                ("betas", *betas != usual.betas),
+                ("eps", *eps != usual.eps),
+                ("weight_decay", *weight_decay != 0.0),
+                ("decoupled", *decoupled),
+            ]
+        }
+        // These have shapes and dimensions alone; what a function takes is in its name's cases.
+        Op::Input { .. } | Op::State { .. } | Op::Constant { .. } | Op::Reshape { .. } => vec![],
+        Op::Unary(_) | Op::UnaryBackward(_) | Op::Binary(_) | Op::Equal | Op::Increment => vec![],
+        Op::BroadcastTo { .. } | Op::Sum { .. } | Op::Argmax { .. } | Op::Where => vec![],
+        Op::Softmax(_) | Op::SoftmaxBackward(_) | Op::Embedding | Op::EmbeddingBackward { .. } => vec![],
+        Op::Concat { .. } | Op::Split { .. } | Op::Narrow { .. } | Op::NarrowBackward { .. } => vec![],
+        Op::Permute { .. } | Op::SequenceMask { .. } => vec![],
+    }
+}
+
+/// The options that no case has on, or none has off.
+pub fn lacking_options(lines: &[Line]) -> BTreeSet<String> {
+    let (mut known, mut found) = (BTreeSet::new(), BTreeSet::new());
+    for line in lines {
+        let case = Case::build(line).expect("a case of the table");
+        case.graph.with(|data| {
+            for node in &data.nodes {
+                for (option, on) in options(&node.op) {
+                    known.insert((node.op.name(), option));
+                    found.insert((node.op.name(), option, on));
+                }
+            }
+        });
+    }
+    let lacks = |&(op, option): &(&'static str, &'static str)| {
+        [true, false].map(|on| (!found.contains(&(op, option, on))).then(|| format!("{op} {option} {on}")))
+    };
+    known.iter().flat_map(lacks).flatten().collect()
+}
+
+/// The reduction of a line.
+pub fn reduction(line: &Line) -> Option<String> {
+    line.fields.iter().find(|(key, _)| key == "reduction").map(|(_, value)| value.clone())
+}
+
+/// Every reduction.
+pub fn reductions() -> BTreeSet<String> {
+    Reduction::all().iter().map(|reduction| reduction.name().to_owned()).collect()
+}
