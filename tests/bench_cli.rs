@@ -339,3 +339,23 @@ fn a_start_is_measured_in_processes_of_its_own() {
     let (output, text) = run(&["start", "--model", "mlp", "--pairs", "1", "--device", "cpu"]);
     assert!(!output.status.success() && text.contains("benchmarks measure an adapter"), "{text}");
 }
+
+#[test]
+fn odd_shapes_are_drawn_by_kind_and_measured_beside_the_reference() {
+    let (output, text) = run(&["odd", "--lines", "--each", "1"]);
+    assert!(output.status.success(), "{text}");
+    assert_eq!(text.lines().count(), wgrad::bench::odd::KINDS.len(), "{text}");
+    assert!(text.contains("one row ") && text.contains("conv2d input="), "{text}");
+    let (output, text) = run(&["odd", "--filter", "no such kind"]);
+    assert!(!output.status.success() && text.contains("--filter leaves none"), "{text}");
+    let (output, text) = run(&["odd", "--case", "relu input=9", "--device", "cpu"]);
+    assert!(!output.status.success() && text.contains("benchmarks measure an adapter"), "{text}");
+    if !adapter() {
+        return;
+    }
+    // All are listed with --all: here the device has nothing to win.
+    let (output, text) = run(&["odd", "--all", "--case", "relu input=9"]);
+    assert!(output.status.success(), "{text}");
+    assert!(text.contains("fwd relu input=9") && text.contains("dgrad relu input=9"), "{text}");
+    assert!(text.contains("2 measured, ") && text.contains(", 0 failed"), "{text}");
+}
