@@ -3,7 +3,7 @@
 use super::case::Case;
 use crate::error::Result;
 use crate::random::Rng;
-use crate::verify::Line;
+use crate::verify::{self, Line};
 
 /// A kind of odd shapes.
 #[derive(Debug, Clone, Copy)]
@@ -41,6 +41,8 @@ pub const KINDS: [Kind; 20] = [
 /// Operations, or elements moved, of a forward pass that are worth a measurement and that the reference has done in a
 /// fraction of a second.
 const WORK: std::ops::RangeInclusive<u64> = 1 << 19..=1 << 27;
+/// Elements of all tensors of a case, at most: each fits a binding of any device.
+const MOST_ELEMENTS: usize = 1 << 25;
 /// Draws until one has that much work.
 const DRAWS: usize = 10_000;
 
@@ -65,7 +67,9 @@ impl Kind {
             let line: Line = (self.draw)(rng).parse()?;
             let cases = Case::of_line(self.name, &line).unwrap_or_default();
             let work = cases.first().map(Case::work).transpose()?;
-            if work.is_some_and(|work| WORK.contains(&work)) {
+            if work.is_some_and(|work| WORK.contains(&work))
+                && verify::Case::build(&line)?.elements() <= MOST_ELEMENTS
+            {
                 return Ok(line);
             }
         }
