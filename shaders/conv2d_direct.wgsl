@@ -1,7 +1,7 @@
 // conv2d_direct: {{ "grad_input[n,c,y,x] = sum_k,r,s grad_output[n,k,y+p-r*d,..] weight[k,c,r,s]" if backward else "output[n,k,y,x] = bias[k] + sum_c,r,s input[n,c,y*s+r*d-p,..] weight[k,c,r,s]" }}
 //
 // For groups of few target channels, as those of a depthwise convolution: there is no matrix to speak of. An invocation
-// computes all {{ rows }} target channels of a group, {{ many }} neighbouring pixels of {{ tall }} lines; a workgroup is 64 of
+// computes all {{ rows }} target channels of a group, {{ many * spans }} neighbouring pixels of {{ tall }} lines; a workgroup is 64 of
 // them, side by side. Of each source channel it loads the weights once and every line once, {{ unit }} pixels at a time.
 //
 // source (N, {{ source_channels }}, {{ source_h }}, {{ source_w }}), weight (K, C / G, R, S), bias (K), target (N, {{ target_channels }}, {{ target_h }}, {{ target_w }})
@@ -36,7 +36,7 @@ fn conv2d_direct(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_inv
   let y = i32(strip) * {{ tall * stride_h }};
   let x = {{ "min(" if ragged }}i32(at % RUNS) * {{ step }}{{ ", " ~ last ~ ")" if ragged }}; // in elements of the binding
   {% for i in range(rows) %}
-  {% for t in range(tall) %}
+  {% for t in range(tall * spans) %}
   var s{{ i }}_{{ t }} = {{ vector }}({{ "bias[block * ROWS + " ~ i ~ "u]" if bias else "0.0" }});
   {% endfor %}
   {% endfor %}
@@ -58,9 +58,9 @@ fn conv2d_direct(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_inv
   {
     let line = ((image * BLOCKS + block) * ROWS + {{ i }}u) * {{ target_h }}u + strip * {{ tall }}u + {{ t }}u;
     {% if ragged %}
-    let to = line * {{ target_w }}u + min(at % RUNS * {{ many }}u, {{ target_w - many }}u);
-    {% for q in range(many) %}
-    output[to + {{ q }}u] = epilogue(s{{ i }}_{{ t }}[{{ q }}], to + {{ q }}u);
+    let to = line * {{ target_w }}u + min(at % RUNS * {{ many * spans }}u, {{ target_w - many * spans }}u);
+    {% for q in range(many * spans) %}
+    output[to + {{ q }}u] = epilogue(s{{ i }}_{{ t * spans + q // many }}[{{ q % many }}], to + {{ q }}u);
     {% endfor %}
     {% else %}
     let to = line * RUNS + at % RUNS;

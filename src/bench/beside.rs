@@ -18,6 +18,8 @@ pub struct Beside {
 
 /// Slower by less than this is as fast: two runs of one kernel differ as much.
 const AS_FAST: f64 = 1.05;
+/// What takes less on the device is hardly more than its launch.
+const LAUNCH: f64 = 100e-6;
 /// Rounds of one run each at least, and once the device seems slower: what disturbs one run is over by the next.
 const ROUNDS: usize = 2;
 const ROUNDS_IF_SLOWER: usize = 8;
@@ -33,9 +35,9 @@ impl Beside {
         self.device / self.reference.max(f64::MIN_POSITIVE)
     }
 
-    /// Whether the device is slower.
+    /// Whether the device is slower, by more than two runs differ and a launch takes.
     pub fn slower(&self) -> bool {
-        self.ratio() > AS_FAST
+        self.ratio() > AS_FAST && self.device > LAUNCH
     }
 }
 
@@ -70,4 +72,16 @@ fn reference_seconds(prepared: &Prepared, inputs: &[&Array]) -> Result<f64> {
     let seconds = start.elapsed().as_secs_f64();
     drop(std::hint::black_box(outputs));
     Ok(seconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slower_is_by_more_than_two_runs_differ_and_more_than_a_launch() {
+        let slower = |device: f64, reference: f64| Beside { device, reference }.slower();
+        assert!(slower(1.1e-3, 1e-3) && !slower(1.04e-3, 1e-3) && !slower(0.5e-3, 1e-3));
+        assert!(!slower(90e-6, 1e-6) && slower(110e-6, 1e-6));
+    }
 }

@@ -174,108 +174,110 @@ impl Implicit {
 
     /// One launch for as many images as fit a binding.
     fn lower(&self, bias: bool, fused: &Chain, limits: &Limits) -> Result<Lowering, Refusal> {
-    let Self { g, sum, backward, .. } = self;
-    let (groups, taps, backward) = (g.options.groups, g.r * g.s, *backward);
-    let Sum { source, target, rows, terms, weight: [group_stride, row_stride, term_stride], .. } = *sum;
-    let phases = if backward { Phases::new(g) } else { None };
-    let [grid_h, grid_w] = phases.as_ref().map_or([target[1], target[2]], Phases::grid);
-    let count = phases.as_ref().map_or(1, Phases::count);
-    let columns = g.n * grid_h * grid_w;
-    let weight = ChannelsLast {
-        sizes: [groups, taps, rows],
-        channels: terms,
-        strides: [group_stride, 1, row_stride, term_stride],
-        zeros: false,
-    };
-    let (batch, of_a_pixel) = (groups * count, (terms * taps).div_ceil(count));
-    let extent = Extent { batch, rows, columns, terms: of_a_pixel, cut: false, eight: false };
-    let shared = if self.swapped { None } else { WorkgroupTile::choose(extent, limits) };
-    let shared = shared.map(|t| if backward { t.square(limits) } else { t });
-    let fits = weight.bytes() <= limits.max_binding_bytes && shared.is_none();
-    let uses = if fits { rows * taps } else { 0 };
-    let (from, to) = ((self.source, source), (Operand::Output(0), target));
-    let (runs, packed) = runs(g.n, from, to, groups, uses, limits)?;
-    // Whole tensors fit where operands are swapped.
-    let runs = if self.swapped { vec![(0, g.n)] } else { runs };
-    // The pixels of a phase are stored one by one.
-    let eight = packed && phases.is_none();
-    let tile = Tile::choose(Extent { eight, ..extent }, limits);
-    let out_vec4 = phases.is_none() && (target[1] * target[2]) % 4 == 0;
-    // Taps, and fours of channels; those that are no whole four are taken one by one.
-    let longest = phases.as_ref().map_or(taps, Phases::most_taps);
-    let single = if packed { 0 } else { terms % 4 };
-    let pieces = match &shared {
-        Some(tile) => vec![turns::whole(tile.turns(terms * longest, limits))],
-        None => turns::pieces([longest, terms.div_ceil(4)], single, limits),
-    };
-    let elements = g.n * target.iter().product::<usize>();
-    let out_eight = tile.eight() && shared.is_none() && out_vec4 && (target[1] * target[2]).is_multiple_of(8);
-    let mut lowering = Lowering::default();
-    let mut weights = Binding::read(self.weight);
-    if packed {
-        let longest = runs.iter().map(|(_, images)| *images).max().unwrap_or(0);
-        lowering.workspaces = vec![self.channels_last(longest).bytes()];
-        if !weight.in_place() {
-            lowering.workspaces.push(weight.bytes());
-            lowering.launches.push(weight.launch(weights, PACKED_WEIGHT, limits)?);
-            weights = Binding::read(PACKED_WEIGHT);
-        }
-    }
-    // Sums that are too long for one invocation are those of parts, the first of which begin with the bias.
-    let (parts, nothing) =
-        ((pieces.len() > 1).then_some(Operand::Workspace(lowering.workspaces.len())), Chain::default());
-    for (first, images) in runs {
-        let columns = images * grid_h * grid_w;
-        let (shader, tiles_m, tiles_n) = match &shared {
-            Some(tile) => ("conv2d_workgroup", tile.count(rows), tile.count(columns)),
-            None => ("conv2d", tile.tiles_m(rows), tile.tiles_n(columns)),
+        let Self { g, sum, backward, .. } = self;
+        let (groups, taps, backward) = (g.options.groups, g.r * g.s, *backward);
+        let Sum { source, target, rows, terms, weight: [group_stride, row_stride, term_stride], .. } = *sum;
+        let phases = if backward { Phases::new(g) } else { None };
+        let [grid_h, grid_w] = phases.as_ref().map_or([target[1], target[2]], Phases::grid);
+        let count = phases.as_ref().map_or(1, Phases::count);
+        let columns = g.n * grid_h * grid_w;
+        let weight = ChannelsLast {
+            sizes: [groups, taps, rows],
+            channels: terms,
+            strides: [group_stride, 1, row_stride, term_stride],
+            zeros: false,
         };
-        let run = |b: Binding, image: [usize; 3]| self.run(b, image, first, images);
-        let source_binding = run(Binding::read(self.source), source);
-        let mut bindings = vec![source_binding, weights];
-        let last = self.channels_last(images);
+        let (batch, of_a_pixel) = (groups * count, (terms * taps).div_ceil(count));
+        let extent = Extent { batch, rows, columns, terms: of_a_pixel, cut: false, eight: false };
+        let shared = if self.swapped { None } else { WorkgroupTile::choose(extent, limits) };
+        let shared = shared.map(|t| if backward { t.square(limits) } else { t });
+        let fits = weight.bytes() <= limits.max_binding_bytes && shared.is_none();
+        let uses = if fits { rows * taps } else { 0 };
+        let (from, to) = ((self.source, source), (Operand::Output(0), target));
+        let (runs, packed) = runs(g.n, from, to, groups, uses, limits)?;
+        // Whole tensors fit where operands are swapped.
+        let runs = if self.swapped { vec![(0, g.n)] } else { runs };
+        // The pixels of a phase are stored one by one.
+        let eight = packed && phases.is_none();
+        let tile = Tile::choose(Extent { eight, ..extent }, limits);
+        let out_vec4 = phases.is_none() && (target[1] * target[2]) % 4 == 0;
+        // Taps, and fours of channels; those that are no whole four are taken one by one.
+        let longest = phases.as_ref().map_or(taps, Phases::most_taps);
+        let single = if packed { 0 } else { terms % 4 };
+        let pieces = match &shared {
+            Some(tile) => vec![turns::whole(tile.turns(terms * longest, limits))],
+            None => turns::pieces([longest, terms.div_ceil(4)], single, limits),
+        };
+        let elements = g.n * target.iter().product::<usize>();
+        let out_eight =
+            tile.eight() && shared.is_none() && out_vec4 && (target[1] * target[2]).is_multiple_of(8);
+        let mut lowering = Lowering::default();
+        let mut weights = Binding::read(self.weight);
         if packed {
-            lowering.launches.push(last.launch(source_binding, PACKED_SOURCE, limits)?);
-            let packed_source = Binding::read(PACKED_SOURCE).range(0, last.bytes());
-            bindings = vec![packed_source, weights];
+            let longest = runs.iter().map(|(_, images)| *images).max().unwrap_or(0);
+            lowering.workspaces = vec![self.channels_last(longest).bytes()];
+            if !weight.in_place() {
+                lowering.workspaces.push(weight.bytes());
+                lowering.launches.push(weight.launch(weights, PACKED_WEIGHT, limits)?);
+                weights = Binding::read(PACKED_WEIGHT);
+            }
         }
-        let swapped = if self.swapped { ", the error as the weight" } else { "" };
-        let how = format!("{swapped}{}", if packed { ", channels last" } else { "" });
-        let of_tile = shared.map_or_else(|| tile.why(), |tile| tile.why());
-        let how = if count > 1 { format!("{how}, {count} phases of the stride") } else { how };
-        let blocks = groups * count * tiles_m * tiles_n;
-        for (number, piece) in pieces.iter().enumerate() {
-            let (bias, fused) = (bias && piece.first, if parts.is_some() { &nothing } else { fused });
-            let mut bindings = bindings.clone();
-            bindings.extend(bias.then(|| Binding::read(Operand::Input(2))));
-            bindings
-                .push(parts.map_or_else(|| run(Binding::write(Operand::Output(0)), target), Binding::write));
-            bindings.extend(fused.bindings(|b| run(b, target)));
-            let first_output = number * elements + first * target.iter().product::<usize>();
-            let values = context! {
-                columns, tiles_m, tiles_n, backward, bias, packed, out_vec4, out_eight, grid_h, grid_w,
-                first_output => if parts.is_some() { first_output } else { 0 },
-                phases => phases.as_ref().map(Phases::values),
-                blocks => groups, quarters => last.quarters(), zeros => last.elements(),
-                wide => limits.wide_loads,
-                pointwise => pointwise::in_place(g),
-                weight_vec4 => !backward && (terms * taps).is_multiple_of(4),
-                ..context! { ..shared.map_or_else(|| tile.values(), |tile| tile.values(limits)), ..context! {
-                    ..context! { ..window(g), ..sum.values() }, ..context! {
-                        ..piece.values(), ..fused.values(if bias { 4 } else { 3 }, out_vec4)
-                    }
-                } }
+        // Sums that are too long for one invocation are those of parts, the first of which begin with the bias.
+        let (parts, nothing) =
+            ((pieces.len() > 1).then_some(Operand::Workspace(lowering.workspaces.len())), Chain::default());
+        for (first, images) in runs {
+            let columns = images * grid_h * grid_w;
+            let (shader, tiles_m, tiles_n) = match &shared {
+                Some(tile) => ("conv2d_workgroup", tile.count(rows), tile.count(columns)),
+                None => ("conv2d", tile.tiles_m(rows), tile.tiles_n(columns)),
             };
-            let why = format!("{of_tile}{how}{}{}", piece.why(), fused.why());
-            lowering.launches.push(launch(limits, shader, blocks, piece.turns, bindings, why, values)?);
+            let run = |b: Binding, image: [usize; 3]| self.run(b, image, first, images);
+            let source_binding = run(Binding::read(self.source), source);
+            let mut bindings = vec![source_binding, weights];
+            let last = self.channels_last(images);
+            if packed {
+                lowering.launches.push(last.launch(source_binding, PACKED_SOURCE, limits)?);
+                let packed_source = Binding::read(PACKED_SOURCE).range(0, last.bytes());
+                bindings = vec![packed_source, weights];
+            }
+            let swapped = if self.swapped { ", the error as the weight" } else { "" };
+            let how = format!("{swapped}{}", if packed { ", channels last" } else { "" });
+            let of_tile = shared.map_or_else(|| tile.why(), |tile| tile.why());
+            let how = if count > 1 { format!("{how}, {count} phases of the stride") } else { how };
+            let blocks = groups * count * tiles_m * tiles_n;
+            for (number, piece) in pieces.iter().enumerate() {
+                let (bias, fused) = (bias && piece.first, if parts.is_some() { &nothing } else { fused });
+                let mut bindings = bindings.clone();
+                bindings.extend(bias.then(|| Binding::read(Operand::Input(2))));
+                bindings.push(
+                    parts.map_or_else(|| run(Binding::write(Operand::Output(0)), target), Binding::write),
+                );
+                bindings.extend(fused.bindings(|b| run(b, target)));
+                let first_output = number * elements + first * target.iter().product::<usize>();
+                let values = context! {
+                    columns, tiles_m, tiles_n, backward, bias, packed, out_vec4, out_eight, grid_h, grid_w,
+                    first_output => if parts.is_some() { first_output } else { 0 },
+                    phases => phases.as_ref().map(Phases::values),
+                    blocks => groups, quarters => last.quarters(), zeros => last.elements(),
+                    wide => limits.wide_loads,
+                    pointwise => pointwise::in_place(g),
+                    weight_vec4 => !backward && (terms * taps).is_multiple_of(4),
+                    ..context! { ..shared.map_or_else(|| tile.values(), |tile| tile.values(limits)), ..context! {
+                        ..context! { ..window(g), ..sum.values() }, ..context! {
+                            ..piece.values(), ..fused.values(if bias { 4 } else { 3 }, out_vec4)
+                        }
+                    } }
+                };
+                let why = format!("{of_tile}{how}{}{}", piece.why(), fused.why());
+                lowering.launches.push(launch(limits, shader, blocks, piece.turns, bindings, why, values)?);
+            }
         }
+        if let Some(parts) = parts {
+            lowering.workspaces.push((pieces.len() * elements * 4) as u64);
+            lowering.launches.extend(partial_sums::fused(parts, pieces.len(), elements, fused, limits)?);
+        }
+        Ok(lowering)
     }
-    if let Some(parts) = parts {
-        lowering.workspaces.push((pieces.len() * elements * 4) as u64);
-        lowering.launches.extend(partial_sums::fused(parts, pieces.len(), elements, fused, limits)?);
-    }
-    Ok(lowering)
-}
 }
 
 /// Workgroups that are enough to fill a large device.

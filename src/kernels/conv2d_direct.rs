@@ -16,6 +16,9 @@ use minijinja::{Value, context};
 const MOST_ROWS: usize = 4;
 /// Pixels of a run in lines that no run divides.
 const RAGGED: usize = 4;
+/// Such runs of an invocation in images of a single line, and sums of four pixels that it may keep.
+const SPANS: usize = 4;
+const MOST_SUMS: usize = 8;
 /// Products of an invocation and a source channel that are written out.
 const MOST_PRODUCTS: usize = 144;
 
@@ -65,16 +68,20 @@ impl Pieces {
         let run = Run::of(sum.source[2], stride, fits);
         // Of a line that is not whole runs, the last run begins earlier and computes some pixels again.
         let ragged = !whole && limits.software && run.windows == 1 && target_w >= RAGGED;
-        let run = if ragged { Run { across: RAGGED * stride, unit: 1, windows: RAGGED } } else { run };
+        // A single line has no neighbours to share its weights with but its own pixels.
+        let long = ragged && target_h == 1 && target_w >= RAGGED * SPANS && sum.rows * SPANS <= MOST_SUMS;
+        let spans = if long { SPANS } else { 1 };
+        let columns = if ragged { RAGGED * spans } else { run.windows };
+        let run = if ragged { Run { across: columns * stride, unit: 1, windows: RAGGED } } else { run };
         let Run { across, unit, windows: many } = run;
         // Lines share what they load; a GPU would rather have more invocations.
         let most = if limits.software { MOST_PRODUCTS / (sum.rows * g.r * g.s) } else { 1 };
         let fits = |tall: usize| tall <= most.min(target_h) && (!whole || target_h.is_multiple_of(tall));
         let tall = [4, 2].into_iter().find(|&tall| fits(tall)).unwrap_or(1);
-        let (runs, strips) = (target_w.div_ceil(many), target_h.div_ceil(tall));
-        let (last, step) = ((target_w - many) * stride / unit, across / unit);
+        let (runs, strips) = (target_w.div_ceil(columns), target_h.div_ceil(tall));
+        let (last, step) = ((target_w - columns) * stride / unit, across / unit);
         let vertical = taps(tall, g.r, [options.stride.h, options.dilation.h, options.padding.top], backward);
-        let horizontal = taps(many, g.s, [stride, options.dilation.w, options.padding.left], backward);
+        let horizontal = taps(columns, g.s, [stride, options.dilation.w, options.padding.left], backward);
         let height = Places {
             at: elements(vertical.iter().flatten().copied(), 1),
             last: (strips - 1) * tall * options.stride.h,
@@ -94,17 +101,25 @@ impl Pieces {
             let (element, part) = part(at, unit, &width.at);
             context! { element, part }
         };
-        let of_tap = |columns: &Vec<i64>| columns.iter().map(place).collect::<Vec<Value>>();
+        let of_tap = |(s, columns): (usize, &Vec<i64>)| {
+            let parts = columns.chunks(many).enumerate();
+            parts
+                .map(|(part, columns)| {
+                    let places: Vec<Value> = columns.iter().map(place).collect();
+                    context! { s, part, places }
+                })
+                .collect::<Vec<_>>()
+        };
         let values = context! {
-            backward, unit, tall, many, runs, strips, ragged, last, step,
+            backward, unit, tall, many, spans, runs, strips, ragged, last, step,
             lines => height.at.iter().map(line).collect::<Vec<Value>>(),
             columns => width.values(),
-            taps => horizontal.iter().map(of_tap).collect::<Vec<_>>(),
+            taps => horizontal.iter().enumerate().flat_map(of_tap).collect::<Vec<_>>(),
             blocks => options.groups,
             wide => limits.wide_loads,
             ..context! { ..sum.values(), ..window(g) }
         };
-        let why = format!("direct, {tall}x{many} pixels of {} channels a turn, loads of {unit}", sum.rows);
+        let why = format!("direct, {tall}x{columns} pixels of {} channels a turn, loads of {unit}", sum.rows);
         Self { sum, many, ragged, runs, strips, values, why }
     }
 }

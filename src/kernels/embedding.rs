@@ -23,6 +23,7 @@ fn bindings() -> Vec<Binding> {
 pub(super) fn forward(inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Mismatch> {
     let (width, values) = sizes(&inputs[0].shape, inputs[1]);
     let groups = (inputs[1].shape.elements() * width).div_ceil(64);
+    let values = context! { wide => limits.wide_loads, ..values };
     launch(limits, "embedding", groups, 0, bindings(), "by index", values).map(Lowering::single)
 }
 
@@ -37,12 +38,20 @@ pub(super) fn backward(weight: &Shape, inputs: &[&TensorType], limits: &Limits) 
     let lanes = width.next_power_of_two().clamp(8, 64);
     let tiles = width.div_ceil(lanes);
     let looks = weight[0].saturating_mul(count).saturating_mul(tiles * lanes);
-    if looks > MOST_LOOKS || count > MOST_INDICES {
+    if looks > MOST_LOOKS || count > MOST_INDICES || count >= turns::most(limits) {
         return Sorted::new(weight, count, limits).lower(weight, &values);
     }
     let values = context! { lanes, tiles, ..values };
     let why = format!("a row gathers, {lanes} lanes");
-    Ok(Lowering::single(launch(limits, "embedding_backward", weight[0] * tiles, turns::of_loop(count, 0), bindings(), why, values)?))
+    Ok(Lowering::single(launch(
+        limits,
+        "embedding_backward",
+        weight[0] * tiles,
+        turns::of_loop(count, 0),
+        bindings(),
+        why,
+        values,
+    )?))
 }
 
 /// Indices that are sorted by counting, before runs of them are merged.
@@ -50,12 +59,17 @@ const RUN: usize = 64;
 /// Elements or vec4 of a row that an invocation adds up.
 const MANY: usize = 4;
 /// Places of a block at least.
-const LEAST_BLOCK: usize = 64;
+const LEAST_BLOCK: usize = 16;
 
 /// Sorted places, two copies of which take turns while runs are merged; where the rows begin in them; sums of blocks.
 const PLACES: [Operand; 2] = [Operand::Workspace(0), Operand::Workspace(1)];
 const STARTS: Operand = Operand::Workspace(2);
 const BLOCKS: Operand = Operand::Workspace(3);
+
+/// Turns of a search by halves.
+fn searched(count: usize) -> usize {
+    turns::of_loop(count.ilog2() as usize + 1, 0)
+}
 
 /// The gradient by sorted places: every place is read once, however many rows there are. A row that many places show is
 /// added up block by block.
@@ -74,8 +88,8 @@ struct Sorted<'a> {
 impl<'a> Sorted<'a> {
     fn new(weight: &Shape, count: usize, limits: &'a Limits) -> Self {
         let width = if weight[1].is_multiple_of(4) { weight[1] / 4 } else { weight[1] };
-        // As many places in a block as there are blocks: a row adds few of both.
-        let block = count.isqrt().next_power_of_two().max(LEAST_BLOCK);
+        // Half as many places in a block as there are blocks, at least: a row adds few of both.
+        let block = (count / 4).isqrt().next_power_of_two().max(LEAST_BLOCK);
         let whole = count / block;
         // A row of one block gains nothing by it.
         let many = MANY.min(width);
@@ -90,14 +104,32 @@ impl<'a> Sorted<'a> {
         let starts = vec![Binding::read(sorted), Binding::write(STARTS)];
         let groups = (weight[0] + 1).div_ceil(64);
         let why = "where each row's places begin";
-        launches.push(launch(limits, "embedding_starts", groups, starts, why, values.clone())?);
+        launches.push(launch(
+            limits,
+            "embedding_starts",
+            groups,
+            searched(count),
+            starts,
+            why,
+            values.clone(),
+        )?);
         let grad = Binding::read(Operand::Input(0));
         if blocks > 0 {
             let bindings = vec![grad, Binding::read(sorted), Binding::write(BLOCKS)];
             let (groups, why) = ((blocks * tiles).div_ceil(64), format!("blocks of {block} places"));
-            launches.push(launch(limits, "embedding_blocks", groups, bindings, why, values.clone())?);
+            launches.push(launch(
+                limits,
+                "embedding_blocks",
+                groups,
+                turns::of_loop(block, 0),
+                bindings,
+                why,
+                values.clone(),
+            )?);
         }
-        let row = weight[1] as u64 * 4;
+        // Places before the first and behind the last whole block of a row that has all, and the blocks.
+        let alone = if blocks > 0 { 2 * (block - 1) } else { count };
+        let (added, row) = (turns::of_loop(alone + blocks, 0), weight[1] as u64 * 4);
         for (first_row, rows) in chunks(weight[0], &[(Operand::Output(0), row)], limits)? {
             let written = Binding::write(Operand::Output(0)).range(first_row as u64 * row, rows as u64 * row);
             let mut bindings = vec![grad, Binding::read(sorted), Binding::read(STARTS)];
@@ -106,7 +138,7 @@ impl<'a> Sorted<'a> {
             let (groups, values) =
                 ((rows * tiles).div_ceil(64), context! { first_row, rows, ..values.clone() });
             let why = "each row adds its sorted places";
-            launches.push(launch(limits, "embedding_rows", groups, bindings, why, values)?);
+            launches.push(launch(limits, "embedding_rows", groups, added, bindings, why, values)?);
         }
         let (pairs, row_starts) = (count as u64 * 8, (weight[0] as u64 + 1) * 4);
         let workspaces = vec![pairs, pairs, row_starts, blocks as u64 * row];
@@ -120,12 +152,28 @@ impl<'a> Sorted<'a> {
         let first = vec![Binding::read(Operand::Input(1)), Binding::write(sorted)];
         let values = context! { count, run, merge => false };
         let why = format!("runs of {run} places by index");
-        launches.push(launch(self.limits, "embedding_sort", groups, first, why, values)?);
+        launches.push(launch(
+            self.limits,
+            "embedding_sort",
+            groups,
+            turns::of_loop(run, 0),
+            first,
+            why,
+            values,
+        )?);
         while run < count {
             let bindings = vec![Binding::read(sorted), Binding::write(other)];
             let values = context! { count, run, merge => true };
             let why = format!("merges runs of {run} places");
-            launches.push(launch(self.limits, "embedding_sort", groups, bindings, why, values)?);
+            launches.push(launch(
+                self.limits,
+                "embedding_sort",
+                groups,
+                searched(run),
+                bindings,
+                why,
+                values,
+            )?);
             (sorted, other, run) = (other, sorted, run * 2);
         }
         Ok((launches, sorted))

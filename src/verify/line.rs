@@ -144,7 +144,8 @@ impl<'a> Fields<'a> {
     /// `data=edges`, `data=denormals`, `data=masked`; integers to 3 where it is not given.
     pub(super) fn data(&self) -> Result<Fill> {
         let Some(text) = self.text("data") else { return Ok(Fill::Integers(3)) };
-        let expected = "integers:MOST, late:MOST, real:RANGE, offset:NUMBER, special, edges, denormals or masked";
+        let expected =
+            "integers:MOST, late:MOST, real:RANGE, offset:NUMBER, special, edges, denormals or masked";
         let bad = || self.bad("data", expected, text);
         let named = [
             ("special", Fill::Special),
