@@ -42,6 +42,15 @@ const TILES_M = {{ tiles_m }}u;
 const TILES_N = {{ tiles_n }}u;
 const SOURCE_PLANE = {{ source_h * source_w }}u;
 const TARGET_PLANE = {{ target_h * target_w }}u;
+// From an image, a group and a channel to the next.
+{% if not packed %}
+const SOURCE_IMAGE = {{ source_image }}u;
+const SOURCE_BLOCK = {{ source_block }}u;
+const SOURCE_CHANNEL = {{ source_channel }}u;
+{% endif %}
+const TARGET_IMAGE = {{ target_image }}u;
+const TARGET_BLOCK = {{ target_block }}u;
+const TARGET_CHANNEL = {{ target_channel }}u;
 
 @group(0) @binding(0) var<storage, read> source: array<{{ "Four" if packed else "f32" }}>;
 @group(0) @binding(1) var<storage, read> weight: array<{{ "Four" if packed else "f32" }}>;
@@ -70,7 +79,7 @@ fn conv2d(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation
   let y{{ q }} = i32(pixel{{ q }} % GRID / {{ grid_w }}u);
   let x{{ q }} = i32(pixel{{ q }} % {{ grid_w }}u);
   {% if not packed %}
-  let plane{{ q }} = (image{{ q }} * {{ source_channels }}u + block * TERMS) * SOURCE_PLANE;
+  let plane{{ q }} = image{{ q }} * SOURCE_IMAGE + block * SOURCE_BLOCK;
   {% endif %}
   {% endfor %}
   {% for g in range(tm // lanes if shuffle else tm) %}
@@ -124,7 +133,7 @@ fn conv2d(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation
     let from{{ q }} = select({{ zeros }}u, at{{ q }} * {{ blocks * quarters }}u + block * QUARTERS, ok{{ q }});
     {% else %}
     let from{{ q }} = select(0u, plane{{ q }} + u32(sy{{ q }}) * {{ source_w }}u + u32(sx{{ q }}), ok{{ q }});
-    let step{{ q }} = select(0u, SOURCE_PLANE, ok{{ q }});
+    let step{{ q }} = select(0u, SOURCE_CHANNEL, ok{{ q }});
     {% endif %}
     {% endfor %}
     {% if packed %}
@@ -155,34 +164,34 @@ fn conv2d(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation
   let ty{{ q }} = u32(vertical.x + y{{ q }} * {{ stride_h }});
   let tx{{ q }} = u32(horizontal.x + x{{ q }} * {{ stride_w }});
   let in{{ q }} = (column + {{ q }}u < COLUMNS) & (ty{{ q }} < {{ target_h }}u) & (tx{{ q }} < {{ target_w }}u);
-  let to{{ q }} = image{{ q }} * {{ target_channels }}u * TARGET_PLANE + ty{{ q }} * {{ target_w }}u + tx{{ q }};
+  let to{{ q }} = image{{ q }} * TARGET_IMAGE + ty{{ q }} * {{ target_w }}u + tx{{ q }};
   {% endfor %}
   {% endif %}
   {% set begin = first_output ~ "u + " if first_output else "" %}
   {% for i in range(tm) %}
   if (row + {{ i }}u < ROWS) {
-    let channel = block * ROWS + row + {{ i }}u;
+    let channel = block * TARGET_BLOCK + (row + {{ i }}u) * TARGET_CHANNEL;
     {% if out_eight %}
-    let at = {{ begin }}(image0 * {{ target_channels }}u + channel) * TARGET_PLANE + pixel0 % TARGET_PLANE;
+    let at = {{ begin }}image0 * TARGET_IMAGE + channel + pixel0 % TARGET_PLANE;
     if (column < COLUMNS) {
       output[at / 8u] = vec4<u64>(to_four(epilogue(s{{ i }}_0, at / 4u)), to_four(epilogue(s{{ i }}_1, at / 4u + 1u)));
     }
     {% elif out_vec4 %}
     {% for v in range(tn // 4) %}
-    let at{{ v }} = {{ begin }}(image{{ 4 * v }} * {{ target_channels }}u + channel) * TARGET_PLANE + pixel{{ 4 * v }} % TARGET_PLANE;
+    let at{{ v }} = {{ begin }}image{{ 4 * v }} * TARGET_IMAGE + channel + pixel{{ 4 * v }} % TARGET_PLANE;
     if (column + {{ 4 * v }}u < COLUMNS) { output[at{{ v }} / 4u] = epilogue(s{{ i }}_{{ v }}, at{{ v }} / 4u); }
     {% endfor %}
     {% elif phases %}
     {% for q in range(tn) %}
     if (in{{ q }}) {
-      let at{{ q }} = {{ begin }}to{{ q }} + channel * TARGET_PLANE;
+      let at{{ q }} = {{ begin }}to{{ q }} + channel;
       output[at{{ q }}] = epilogue(s{{ i }}_{{ q // 4 }}[{{ q % 4 }}], at{{ q }});
     }
     {% endfor %}
     {% else %}
     {% for q in range(tn) %}
     if (column + {{ q }}u < COLUMNS) {
-      let at{{ q }} = {{ begin }}(image{{ q }} * {{ target_channels }}u + channel) * TARGET_PLANE + pixel{{ q }} % TARGET_PLANE;
+      let at{{ q }} = {{ begin }}image{{ q }} * TARGET_IMAGE + channel + pixel{{ q }} % TARGET_PLANE;
       output[at{{ q }}] = epilogue(s{{ i }}_{{ q // 4 }}[{{ q % 4 }}], at{{ q }});
     }
     {% endfor %}

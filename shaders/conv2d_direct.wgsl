@@ -1,7 +1,7 @@
 // conv2d_direct: {{ "grad_input[n,c,y,x] = sum_k,r,s grad_output[n,k,y+p-r*d,..] weight[k,c,r,s]" if backward else "output[n,k,y,x] = bias[k] + sum_c,r,s input[n,c,y*s+r*d-p,..] weight[k,c,r,s]" }}
 //
 // For groups of few target channels, as those of a depthwise convolution: there is no matrix to speak of. An invocation
-// computes all {{ rows }} target channels of a group, {{ many }} neighbouring pixels of {{ tall }} lines; a workgroup is 64 of
+// computes all {{ rows }} target channels of a group, {{ many * spans }} neighbouring pixels of {{ tall }} lines; a workgroup is 64 of
 // them, side by side. Of each source channel it loads the weights once and every line once, {{ unit }} pixels at a time.
 //
 // source (N, {{ source_channels }}, {{ source_h }}, {{ source_w }}), weight (K, C / G, R, S), bias (K), target (N, {{ target_channels }}, {{ target_h }}, {{ target_w }})
@@ -15,7 +15,7 @@
 const ROWS = {{ rows }}u;         // target channels of a group
 const TERMS = {{ terms }}u;        // source channels of a group
 const BLOCKS = {{ blocks }}u;       // groups
-const RUNS = {{ runs }}u;         // of a line
+const RUNS = {{ runs }}u;         // of a line{{ ", the last of which reaches into the one before" if ragged }}
 const STRIPS = {{ strips }}u;       // of an image, {{ tall }} lines each
 const WIDTH = {{ source_w // unit }};        // of a source line, in elements of the binding
 
@@ -24,7 +24,7 @@ const WIDTH = {{ source_w // unit }};        // of a source line, in elements of
 {% if bias %}
 @group(0) @binding(2) var<storage, read> bias: array<f32>;
 {% endif %}
-@group(0) @binding({{ 3 if bias else 2 }}) var<storage, read_write> output: array<{{ type(many) }}>;
+@group(0) @binding({{ 3 if bias else 2 }}) var<storage, read_write> output: array<{{ "f32" if ragged else type(many) }}>;
 
 @compute @workgroup_size(64)
 fn conv2d_direct(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
@@ -34,9 +34,9 @@ fn conv2d_direct(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_inv
   let block = at / (RUNS * STRIPS) % BLOCKS;
   let image = at / (RUNS * STRIPS * BLOCKS);
   let y = i32(strip) * {{ tall * stride_h }};
-  let x = i32(at % RUNS) * {{ step }}; // in elements of the binding
+  let x = {{ "min(" if ragged }}i32(at % RUNS) * {{ step }}{{ ", " ~ last ~ ")" if ragged }}; // in elements of the binding
   {% for i in range(rows) %}
-  {% for t in range(tall) %}
+  {% for t in range(tall * spans) %}
   var s{{ i }}_{{ t }} = {{ vector }}({{ "bias[block * ROWS + " ~ i ~ "u]" if bias else "0.0" }});
   {% endfor %}
   {% endfor %}
@@ -57,11 +57,18 @@ fn conv2d_direct(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_inv
   {% for i in range(rows) %}
   {
     let line = ((image * BLOCKS + block) * ROWS + {{ i }}u) * {{ target_h }}u + strip * {{ tall }}u + {{ t }}u;
+    {% if ragged %}
+    let to = line * {{ target_w }}u + min(at % RUNS * {{ many * spans }}u, {{ target_w - many * spans }}u);
+    {% for q in range(many * spans) %}
+    output[to + {{ q }}u] = epilogue(s{{ i }}_{{ t * spans + q // many }}[{{ q % many }}], to + {{ q }}u);
+    {% endfor %}
+    {% else %}
     let to = line * RUNS + at % RUNS;
     {% if many == 2 %}
     output[to] = to_pair(vec2<f32>(epilogue(s{{ i }}_{{ t }}.x, 2u * to), epilogue(s{{ i }}_{{ t }}.y, 2u * to + 1u)));
     {% else %}
     output[to] = {{ "to_four" if many == 4 }}(epilogue(s{{ i }}_{{ t }}, to));
+    {% endif %}
     {% endif %}
   }
   {% endfor %}

@@ -1,11 +1,11 @@
-// conv2d_direct_weight: grad_weight[k,0,r,s] = sum_n,i,j grad_output[n,k,i,j] input[n,k / {{ rows }},i*s+r*d-p,..]
+// conv2d_direct_weight: grad_weight[k,c,r,s] = sum_n,i,j grad_output[n,k,i,j] input[n,c + k / {{ rows }} * {{ terms }},i*s+r*d-p,..]
 //
-// For groups of one source channel and few target channels. The pixels of the target are cut into pieces of {{ tall }} lines
+// For groups of few source and target channels: a workgroup owns one source channel of a group. The pixels of the target are cut into pieces of {{ tall }} lines
 // by {{ many }} columns; an invocation takes every {{ lanes }}th piece of one of {{ parts }} parts of a group's pieces and adds
 // up the weights of all taps, each line loaded once, {{ unit }} pixels at a time. Then the workgroup adds its
 // invocations in order{{ ", and a second pass the parts" if parts > 1 }}: no atomics, the same bits every time.
 //
-// grad_output (N, {{ rows * blocks }}, {{ target_h }}, {{ target_w }}), input (N, {{ blocks }}, {{ source_h }}, {{ source_w }}), partials ({{ parts }}, {{ rows * blocks }}, {{ kernel_h }}, {{ kernel_w }})
+// grad_output (N, {{ rows * blocks }}, {{ target_h }}, {{ target_w }}), input (N, {{ blocks * terms }}, {{ source_h }}, {{ source_w }}), partials ({{ parts }}, {{ rows * blocks }}, {{ terms }}, {{ kernel_h }}, {{ kernel_w }})
 {% include "common/group.wgsl" %}
 {% include "common/four.wgsl" %}
 {% include "common/pair.wgsl" %}
@@ -13,11 +13,13 @@
 {% set vector = "f32" if many == 1 else "vec" ~ many ~ "<f32>" %}
 
 const BLOCKS = {{ blocks }}u;       // groups
+const TERMS = {{ terms }}u;        // source channels of a group
+const TAPS = {{ kernel_h * kernel_w }}u;
 const RUNS = {{ runs }}u;         // of a line
 const STRIPS = {{ strips }}u;       // of an image, {{ tall }} lines each
 const PIECES = {{ pieces }}u;       // of a group
 const WIDTH = {{ source_w // unit }};        // of a source line, in elements of the binding
-const WEIGHTS = {{ weights }}u;      // of a group
+const WEIGHTS = {{ weights }}u;      // of a source channel
 
 @group(0) @binding(0) var<storage, read> grad_output: array<{{ type(many) }}>;
 @group(0) @binding(1) var<storage, read> source: array<{{ type(unit) }}>;
@@ -29,8 +31,9 @@ var<workgroup> sums: array<f32, {{ weights * lanes }}>;
 fn conv2d_direct_weight(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
   let group = flat_group(workgroup);
   if (group >= {{ groups }}u) { return; }
-  let block = group % BLOCKS;
-  let part = group / BLOCKS;
+  let source_channel = group % (BLOCKS * TERMS);
+  let block = source_channel / TERMS;
+  let part = group / (BLOCKS * TERMS);
   {% for i in range(rows) %}
   {% for r in range(kernel_h) %}
   {% for s in range(kernel_w) %}
@@ -44,7 +47,7 @@ fn conv2d_direct_weight(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(lo
     let image = piece / (RUNS * STRIPS);
     let y = i32(strip) * {{ tall * stride_h }};
     let x = i32(piece % RUNS) * {{ step }}; // in elements of the binding
-    let plane = i32((image * BLOCKS + block) * {{ source_h }}u) * WIDTH + x;
+    let plane = i32((image * BLOCKS * TERMS + source_channel) * {{ source_h }}u) * WIDTH + x;
     {% for i in range(rows) %}
     let errors{{ i }} = ((image * BLOCKS + block) * {{ rows }}u + {{ i }}u) * {{ target_h }}u * RUNS + piece % RUNS;
     {% for t in range(tall) %}
@@ -65,6 +68,7 @@ fn conv2d_direct_weight(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(lo
   for (var i = lane.x; i < WEIGHTS; i += {{ lanes }}u) {
     var total = 0.0;
     for (var l = 0u; l < {{ lanes }}u; l++) { total += sums[l * WEIGHTS + i]; }
-    partials[({{ first_part }}u + part) * (BLOCKS * WEIGHTS) + block * WEIGHTS + i] = total;
+    let target_channel = block * {{ rows }}u + i / TAPS;
+    partials[({{ first_part }}u + part) * (BLOCKS * TERMS * WEIGHTS) + (target_channel * TERMS + source_channel % TERMS) * TAPS + i % TAPS] = total;
   }
 }

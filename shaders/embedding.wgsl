@@ -4,7 +4,10 @@
 //
 // weight ({{ rows }}, D), indices ({{ count }}), output ({{ count }}, D); D = {{ width }} {{ "vec4" if vec4 else "elements" }}
 {% include "common/group.wgsl" %}
-{% set element = "vec4<f32>" if vec4 else "f32" %}
+{% set element = "Four" if vec4 else "f32" %}
+{% if vec4 %}
+{% include "common/four.wgsl" %}
+{% endif %}
 
 @group(0) @binding(0) var<storage, read> weight: array<{{ element }}>;
 @group(0) @binding(1) var<storage, read> indices: array<u32>;

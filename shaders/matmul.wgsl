@@ -8,6 +8,9 @@
 {% else %}
 // Each lane loads its rows of a itself; lanes of one row read the same address.
 {% endif %}
+{% if turned %}
+// The result is stored turned round, as are the operands: it has few columns, which are the rows here.
+{% endif %}
 {% if last - first < k %}
 // Here terms {{ first }} to {{ last }} alone; the sums of all parts are added in a later pass.
 {% endif %}
@@ -129,7 +132,7 @@ fn matmul(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation
     {% endfor %}
   }
   {% endif %}
-  {% for v in range(runs) %}
+  {% for v in range(runs if not turned else 0) %}
   let added{{ v }} = bias_of(column + {{ 4 * v }}u);
   {% endfor %}
   {% for i in range(tm) %}
@@ -137,7 +140,7 @@ fn matmul(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation
   store_eight(z, row + {{ i }}u, column, s{{ i }}_0 + added0, s{{ i }}_1 + added1);
   {% else %}
   {% for v in range(runs) %}
-  store(z, row + {{ i }}u, column + {{ 4 * v }}u, s{{ i }}_{{ v }} + added{{ v }});
+  store(z, row + {{ i }}u, column + {{ 4 * v }}u, s{{ i }}_{{ v }} + {{ "bias_of(row + " ~ i ~ "u)" if turned else "added" ~ v }});
   {% endfor %}
   {% endif %}
   {% endfor %}

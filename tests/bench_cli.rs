@@ -360,3 +360,23 @@ fn long_programs_are_measured_part_by_part() {
     assert!(rows.iter().all(|row| row.timing.as_ref().is_some_and(|t| t.samples.len() == 2)), "{text}");
     assert!(rows.iter().all(|row| row.variant.contains("1000 steps")), "{text}");
 }
+
+#[test]
+fn odd_shapes_are_drawn_by_kind_and_measured_beside_the_reference() {
+    let (output, text) = run(&["odd", "--lines", "--each", "1"]);
+    assert!(output.status.success(), "{text}");
+    assert_eq!(text.lines().count(), wgrad::bench::odd::KINDS.len(), "{text}");
+    assert!(text.contains("one row ") && text.contains("conv2d input="), "{text}");
+    let (output, text) = run(&["odd", "--filter", "no such kind"]);
+    assert!(!output.status.success() && text.contains("--filter leaves none"), "{text}");
+    let (output, text) = run(&["odd", "--case", "relu input=9", "--device", "cpu"]);
+    assert!(!output.status.success() && text.contains("benchmarks measure an adapter"), "{text}");
+    if !adapter() {
+        return;
+    }
+    // All are listed with --all: here the device has nothing to win.
+    let (output, text) = run(&["odd", "--all", "--case", "relu input=9"]);
+    assert!(output.status.success(), "{text}");
+    assert!(text.contains("fwd relu input=9") && text.contains("dgrad relu input=9"), "{text}");
+    assert!(text.contains("2 measured, ") && text.contains(", 0 failed"), "{text}");
+}

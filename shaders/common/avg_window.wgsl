@@ -1,13 +1,13 @@
-// What the sum of window (i, j) is divided by.
+// What the sum of window (i, j) is divided by{{ ", of which this pass adds up one side" if half }}.
 fn divisor(i: i32, j: i32) -> f32 {
-  let y = i * {{ stride_h }} - {{ pad_top }};
-  let x = j * {{ stride_w }} - {{ pad_left }};
+  let y = i * {{ whole.stride_h }} - {{ whole.pad_top }};
+  let x = j * {{ whole.stride_w }} - {{ whole.pad_left }};
 {% if count_include_pad %}
-  let rows = min(y + {{ kernel_h }}, {{ h + pad_bottom }}) - y;
-  let columns = min(x + {{ kernel_w }}, {{ w + pad_right }}) - x;
+  let rows = min(y + {{ whole.kernel_h }}, {{ whole.h + whole.pad_bottom }}) - y;
+  let columns = min(x + {{ whole.kernel_w }}, {{ whole.w + whole.pad_right }}) - x;
 {% else %}
-  let rows = min(y + {{ kernel_h }}, {{ h }}) - max(y, 0);
-  let columns = min(x + {{ kernel_w }}, {{ w }}) - max(x, 0);
+  let rows = min(y + {{ whole.kernel_h }}, {{ whole.h }}) - max(y, 0);
+  let columns = min(x + {{ whole.kernel_w }}, {{ whole.w }}) - max(x, 0);
 {% endif %}
   return f32(rows * columns);
 }

@@ -21,15 +21,16 @@
       {% endif %}
       {% endfor %}
       {% for tap in taps %}
-      {% set s = loop.index0 %}
-      let b{{ s }} = {{ vector }}({% for place in tap %}{{ number("loaded" ~ place.element, unit, place.part) }}{{ ", " if not loop.last }}{% endfor %});
+      {% set b = loop.index0 %}
+      let b{{ b }} = {{ vector }}({% for place in tap.places %}{{ number("loaded" ~ place.element, unit, place.part) }}{{ ", " if not loop.last }}{% endfor %});
       {% for product in line.products %}
       {% for i in range(rows) %}
-      {% set w = "w" ~ i ~ "_" ~ product.r ~ "_" ~ s %}
+      {% set w = "w" ~ i ~ "_" ~ product.r ~ "_" ~ tap.s %}
+      {% set t = i ~ "_" ~ (product.t * spans + tap.part) %}
       {% if weights %}
-      {{ w }} = fma(e{{ i }}_{{ product.t }}, b{{ s }}, {{ w }});
+      {{ w }} = fma(e{{ t }}, b{{ b }}, {{ w }});
       {% else %}
-      s{{ i }}_{{ product.t }} = fma({{ w }}, b{{ s }}, s{{ i }}_{{ product.t }});
+      s{{ t }} = fma({{ w }}, b{{ b }}, s{{ t }});
       {% endif %}
       {% endfor %}
       {% endfor %}

@@ -20,9 +20,11 @@ const TILES_N = {{ tiles_n }}u;
 fn begin_a(z: u32) -> u32 { return {% for d in batch %}(z / {{ d.div }}u % {{ d.size }}u) * {{ d.a }}u + {% endfor %}0u; }
 fn begin_b(z: u32) -> u32 { return {% for d in batch %}(z / {{ d.div }}u % {{ d.size }}u) * {{ d.b }}u + {% endfor %}0u; }
 
-// What is added to the sums of four columns.
+// What is added to the sums of four columns{{ ", which are rows of the result: of the row `column` of this product" if turned }}.
 fn bias_of(column: u32) -> vec4<f32> {
-{% if bias %}
+{% if bias and turned %}
+  return vec4<f32>(bias[min(column, M - 1u)]);
+{% elif bias %}
   return vec4<f32>({% for q in range(4) %}bias[min(column + {{ q }}u, N - 1u)]{{ ", " if q < 3 else "" }}{% endfor %});
 {% else %}
   return vec4<f32>();
@@ -41,12 +43,17 @@ fn store_eight(z: u32, row: u32, column: u32, low: vec4<f32>, high: vec4<f32>) {
 // Stores four numbers of a row, those that lie inside the matrix.
 fn store(z: u32, row: u32, column: u32, sum: vec4<f32>) {
   if (row < M) {
+    {% if turned %}
+    let at = {{ first_output ~ "u + " if first_output }}(z * N + column) * M + row;
+    {% else %}
     let at = {{ first_output ~ "u + " if first_output }}(z * M + row) * N + column;
+    {% endif %}
     {% if out_vec4 %}
     if (column < N) { output[at / 4u] = to_four(epilogue(sum, at / 4u)); }
     {% else %}
     {% for q in range(4) %}
-    if (column + {{ q }}u < N) { output[at + {{ q }}u] = epilogue(sum[{{ q }}], at + {{ q }}u); }
+    {% set to = "at + " ~ q ~ "u" ~ (" * M" if turned else "") %}
+    if (column + {{ q }}u < N) { output[{{ to }}] = epilogue(sum[{{ q }}], {{ to }}); }
     {% endfor %}
     {% endif %}
   }

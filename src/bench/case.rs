@@ -10,6 +10,7 @@ use crate::graph::{Graph, GraphData, Node, NodeId, Tensor, ValueId};
 use crate::kernels::{Fused, Variant, lower, variants};
 use crate::ops::{Init, Op, Role};
 use crate::plan::{self, Plan, Step};
+use crate::reference::Array;
 use crate::tensor::{HostTensor, TensorType};
 use crate::verify::{self, Line};
 use std::fmt;
@@ -175,6 +176,12 @@ impl Case {
         })
     }
 
+    /// The work of the node that is measured: its operations, or the elements it moves where these are more.
+    pub(super) fn work(&self) -> Result<u64> {
+        let (graph, node) = self.node()?;
+        Ok(work(&graph, &node).unwrap_or(0))
+    }
+
     /// The node that is measured, in the graph that it comes from.
     pub(super) fn node(&self) -> Result<(GraphData, Node)> {
         let case = verify::Case::build(&self.line)?;
@@ -295,6 +302,11 @@ impl Prepared {
     pub(super) fn values(&self, line: &Line) -> Result<Vec<HostTensor>> {
         let case = verify::Case::build(line)?;
         case.graph.with(|graph| self.operands.iter().map(|&value| operand(&case, graph, value)).collect())
+    }
+
+    /// The values that [`Prepared::fill`] gives, for the reference.
+    pub(super) fn arrays(&self) -> Result<Vec<Array>> {
+        Ok(self.values(&timed(&self.line))?.iter().map(Array::from_host).collect())
     }
 
     /// Gives every input, of every set of buffers, its value.

@@ -6,13 +6,18 @@
 //! same run. A [`Report`] holds all of it with the environment and the raw samples, and two reports can be
 //! [compared](compare()).
 //!
+//! [Odd shapes](odd::lines) are measured [beside](beside::beside) the CPU reference: no shape should be slower than its plain
+//! loops.
+//!
 //! The `wgrad bench` command is a thin layer over this module.
 
+pub mod beside;
 mod case;
 mod catalog;
 pub mod check;
 mod compare;
 pub mod measure;
+pub mod odd;
 mod operands;
 pub mod peaks;
 pub mod plan;

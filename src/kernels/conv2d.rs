@@ -4,6 +4,7 @@
 use super::channels_last::ChannelsLast;
 use super::partials::Layout;
 use super::phases::Phases;
+use super::roles::{Sum, lying, swapped, swaps};
 use super::tile::{Extent, Tile};
 use super::winograd::{self, Pass};
 use super::winograd_gradient::Gradient;
@@ -23,7 +24,7 @@ pub(super) fn forward(
     inputs: &[&TensorType],
     limits: &Limits,
 ) -> Result<Lowering, Refusal> {
-    let geometry = ConvGeometry::new(options, &inputs[0].shape, &inputs[1].shape)?;
+    let geometry = lying(ConvGeometry::new(options, &inputs[0].shape, &inputs[1].shape)?);
     build(&geometry, false, inputs.len() == 3, fused, limits)
 }
 
@@ -34,7 +35,7 @@ pub(super) fn backward_input(
     inputs: &[&TensorType],
     limits: &Limits,
 ) -> Result<Lowering, Refusal> {
-    let geometry = ConvGeometry::new(options, input, &inputs[1].shape)?;
+    let geometry = lying(ConvGeometry::new(options, input, &inputs[1].shape)?);
     build(&geometry, true, false, fused, limits)
 }
 
@@ -50,45 +51,6 @@ pub(super) fn window(g: &ConvGeometry) -> Value {
         dilation_w => dilation.w,
         pad_top => padding.top,
         pad_left => padding.left,
-    }
-}
-
-/// Forward and input gradient as one sum: what is read and what is written.
-pub(super) struct Sum {
-    /// Channels, height and width.
-    pub(super) source: [usize; 3],
-    pub(super) target: [usize; 3],
-    /// Target channels of a group.
-    pub(super) rows: usize,
-    /// Source channels of a group.
-    pub(super) terms: usize,
-    /// Strides of rows and terms in the weight.
-    row_stride: usize,
-    term_stride: usize,
-}
-
-impl Sum {
-    pub(super) fn new(g: &ConvGeometry, backward: bool) -> Self {
-        let (k, c, taps) = (g.k / g.options.groups, g.c / g.options.groups, g.r * g.s);
-        let (input, output) = ([g.c, g.h, g.w], [g.k, g.oh, g.ow]);
-        if backward {
-            let (source, target) = (output, input);
-            Self { source, target, rows: c, terms: k, row_stride: taps, term_stride: c * taps }
-        } else {
-            let (source, target) = (input, output);
-            Self { source, target, rows: k, terms: c, row_stride: c * taps, term_stride: taps }
-        }
-    }
-
-    /// As the shaders name them.
-    pub(super) fn values(&self, g: &ConvGeometry) -> Value {
-        let Self { source, target, rows, terms, row_stride, term_stride } = *self;
-        context! {
-            rows, terms, row_stride, term_stride,
-            group_stride => rows * terms * g.r * g.s,
-            source_channels => source[0], source_h => source[1], source_w => source[2],
-            target_channels => target[0], target_h => target[1], target_w => target[2],
-        }
     }
 }
 
@@ -153,124 +115,169 @@ fn build(
     if conv2d_direct::applies(g, backward, limits) {
         return conv2d_direct::lower(g, backward, bias, fused, limits);
     }
+    if backward && swaps(g, limits) {
+        return Implicit::swapped(g).lower(bias, fused, limits);
+    }
     let pass = if backward { Pass::Input } else { Pass::Forward };
     match winograd::choose(g, pass, limits) {
         Some(tile) if limits.variant.is_some() => winograd::lower(tile, g, backward, bias, fused, limits),
         Some(tile) => winograd::lower(tile, g, backward, bias, fused, limits)
-            .or_else(|_| implicit(g, backward, bias, fused, limits)),
+            .or_else(|_| Implicit::new(g, backward).lower(bias, fused, limits)),
         None if !bias && pointwise::is_product(g, backward, limits) => {
             pointwise::product(g, backward, fused, limits)
         }
-        None => implicit(g, backward, bias, fused, limits),
+        None => Implicit::new(g, backward).lower(bias, fused, limits),
     }
 }
 
-/// An implicit matrix product: one launch for as many images as fit a binding.
-fn implicit(
-    g: &ConvGeometry,
+/// An implicit matrix product, and which operands are its source and its weight.
+struct Implicit {
+    g: ConvGeometry,
+    sum: Sum,
     backward: bool,
-    bias: bool,
-    fused: &Chain,
-    limits: &Limits,
-) -> Result<Lowering, Refusal> {
-    let (groups, taps) = (g.options.groups, g.r * g.s);
-    let sum = Sum::new(g, backward);
-    let Sum { source, target, rows, terms, row_stride, term_stride } = sum;
-    let phases = if backward { Phases::new(g) } else { None };
-    let [grid_h, grid_w] = phases.as_ref().map_or([target[1], target[2]], Phases::grid);
-    let count = phases.as_ref().map_or(1, Phases::count);
-    let columns = g.n * grid_h * grid_w;
-    let group_stride = rows * terms * taps;
-    let weight = ChannelsLast {
-        sizes: [groups, taps, rows],
-        channels: terms,
-        strides: [group_stride, 1, row_stride, term_stride],
-        zeros: false,
-    };
-    let (batch, of_a_pixel) = (groups * count, (terms * taps).div_ceil(count));
-    let extent = Extent { batch, rows, columns, terms: of_a_pixel, cut: false, eight: false };
-    let shared = WorkgroupTile::choose(extent, limits).map(|t| if backward { t.square(limits) } else { t });
-    let fits = weight.bytes() <= limits.max_binding_bytes && shared.is_none();
-    let uses = if fits { rows * taps } else { 0 };
-    let (from, to) = ((Operand::Input(0), source), (Operand::Output(0), target));
-    let (runs, packed) = runs(g.n, from, to, groups, uses, limits)?;
-    // The pixels of a phase are stored one by one.
-    let eight = packed && phases.is_none();
-    let tile = Tile::choose(Extent { eight, ..extent }, limits);
-    let out_vec4 = phases.is_none() && (target[1] * target[2]) % 4 == 0;
-    // Taps, and fours of channels; those that are no whole four are taken one by one.
-    let longest = phases.as_ref().map_or(taps, Phases::most_taps);
-    let single = if packed { 0 } else { terms % 4 };
-    let pieces = match &shared {
-        Some(tile) => vec![turns::whole(tile.turns(terms * longest, limits))],
-        None => turns::pieces([longest, terms.div_ceil(4)], single, limits),
-    };
-    let elements = g.n * target.iter().product::<usize>();
-    let out_eight = tile.eight() && shared.is_none() && out_vec4 && (target[1] * target[2]).is_multiple_of(8);
-    let mut lowering = Lowering::default();
-    let mut weights = Binding::read(Operand::Input(1));
-    if packed {
-        let longest = runs.iter().map(|(_, images)| *images).max().unwrap_or(0);
-        lowering.workspaces = vec![channels_last(longest, source, groups).bytes()];
-        if !weight.in_place() {
-            lowering.workspaces.push(weight.bytes());
-            lowering.launches.push(weight.launch(weights, PACKED_WEIGHT, limits)?);
-            weights = Binding::read(PACKED_WEIGHT);
+    swapped: bool,
+    source: Operand,
+    weight: Operand,
+}
+
+impl Implicit {
+    fn new(g: &ConvGeometry, backward: bool) -> Self {
+        let (source, weight) = (Operand::Input(0), Operand::Input(1));
+        Self { g: *g, sum: Sum::new(g, backward), backward, swapped: false, source, weight }
+    }
+
+    /// The input gradient with the error as the weight.
+    fn swapped(g: &ConvGeometry) -> Self {
+        let (g, sum) = swapped(g);
+        let (source, weight) = (Operand::Input(1), Operand::Input(0));
+        Self { g, sum, backward: true, swapped: true, source, weight }
+    }
+
+    /// The source with its channels last.
+    fn channels_last(&self, images: usize) -> ChannelsLast {
+        let [channels, h, w] = self.sum.source;
+        let [image, group, channel] = self.sum.source_strides;
+        let groups = self.g.options.groups;
+        ChannelsLast {
+            sizes: [images, h * w, groups],
+            channels: channels / groups,
+            strides: [image, 1, group, channel],
+            zeros: true,
         }
     }
-    // Sums that are too long for one invocation are those of parts, the first of which begin with the bias.
-    let (parts, nothing) =
-        ((pieces.len() > 1).then_some(Operand::Workspace(lowering.workspaces.len())), Chain::default());
-    for (first, images) in runs {
-        let columns = images * grid_h * grid_w;
-        let (shader, tiles_m, tiles_n) = match &shared {
-            Some(tile) => ("conv2d_workgroup", tile.count(rows), tile.count(columns)),
-            None => ("conv2d", tile.tiles_m(rows), tile.tiles_n(columns)),
+
+    /// Some images of the source or the target; all of it where operands are swapped, whose images do not lie one behind
+    /// the other.
+    fn run(&self, binding: Binding, image: [usize; 3], first: usize, images: usize) -> Binding {
+        if self.swapped { binding } else { of_images(binding, image, first, images) }
+    }
+
+    /// One launch for as many images as fit a binding.
+    fn lower(&self, bias: bool, fused: &Chain, limits: &Limits) -> Result<Lowering, Refusal> {
+        let Self { g, sum, backward, .. } = self;
+        let (groups, taps, backward) = (g.options.groups, g.r * g.s, *backward);
+        let Sum { source, target, rows, terms, weight: [group_stride, row_stride, term_stride], .. } = *sum;
+        let phases = if backward { Phases::new(g) } else { None };
+        let [grid_h, grid_w] = phases.as_ref().map_or([target[1], target[2]], Phases::grid);
+        let count = phases.as_ref().map_or(1, Phases::count);
+        let columns = g.n * grid_h * grid_w;
+        let weight = ChannelsLast {
+            sizes: [groups, taps, rows],
+            channels: terms,
+            strides: [group_stride, 1, row_stride, term_stride],
+            zeros: false,
         };
-        let run = |b: Binding, image: [usize; 3]| of_images(b, image, first, images);
-        let source_binding = run(Binding::read(Operand::Input(0)), source);
-        let mut bindings = vec![source_binding, weights];
-        let last = channels_last(images, source, groups);
+        let (batch, of_a_pixel) = (groups * count, (terms * taps).div_ceil(count));
+        let extent = Extent { batch, rows, columns, terms: of_a_pixel, cut: false, eight: false };
+        let shared = if self.swapped { None } else { WorkgroupTile::choose(extent, limits) };
+        let shared = shared.map(|t| if backward { t.square(limits) } else { t });
+        let fits = weight.bytes() <= limits.max_binding_bytes && shared.is_none();
+        let uses = if fits { rows * taps } else { 0 };
+        let (from, to) = ((self.source, source), (Operand::Output(0), target));
+        let (runs, packed) = runs(g.n, from, to, groups, uses, limits)?;
+        // Whole tensors fit where operands are swapped.
+        let runs = if self.swapped { vec![(0, g.n)] } else { runs };
+        // The pixels of a phase are stored one by one.
+        let eight = packed && phases.is_none();
+        let tile = Tile::choose(Extent { eight, ..extent }, limits);
+        let out_vec4 = phases.is_none() && (target[1] * target[2]) % 4 == 0;
+        // Taps, and fours of channels; those that are no whole four are taken one by one.
+        let longest = phases.as_ref().map_or(taps, Phases::most_taps);
+        let single = if packed { 0 } else { terms % 4 };
+        let pieces = match &shared {
+            Some(tile) => vec![turns::whole(tile.turns(terms * longest, limits))],
+            None => turns::pieces([longest, terms.div_ceil(4)], single, limits),
+        };
+        let elements = g.n * target.iter().product::<usize>();
+        let out_eight =
+            tile.eight() && shared.is_none() && out_vec4 && (target[1] * target[2]).is_multiple_of(8);
+        let mut lowering = Lowering::default();
+        let mut weights = Binding::read(self.weight);
         if packed {
-            lowering.launches.push(last.launch(source_binding, PACKED_SOURCE, limits)?);
-            let packed_source = Binding::read(PACKED_SOURCE).range(0, last.bytes());
-            bindings = vec![packed_source, weights];
+            let longest = runs.iter().map(|(_, images)| *images).max().unwrap_or(0);
+            lowering.workspaces = vec![self.channels_last(longest).bytes()];
+            if !weight.in_place() {
+                lowering.workspaces.push(weight.bytes());
+                lowering.launches.push(weight.launch(weights, PACKED_WEIGHT, limits)?);
+                weights = Binding::read(PACKED_WEIGHT);
+            }
         }
-        let how = if packed { ", channels last" } else { "" };
-        let of_tile = shared.map_or_else(|| tile.why(), |tile| tile.why());
-        let how = if count > 1 { format!("{how}, {count} phases of the stride") } else { how.to_owned() };
-        let blocks = groups * count * tiles_m * tiles_n;
-        for (number, piece) in pieces.iter().enumerate() {
-            let (bias, fused) = (bias && piece.first, if parts.is_some() { &nothing } else { fused });
-            let mut bindings = bindings.clone();
-            bindings.extend(bias.then(|| Binding::read(Operand::Input(2))));
-            bindings
-                .push(parts.map_or_else(|| run(Binding::write(Operand::Output(0)), target), Binding::write));
-            bindings.extend(fused.bindings(|b| run(b, target)));
-            let first_output = number * elements + first * target.iter().product::<usize>();
-            let values = context! {
-                columns, tiles_m, tiles_n, backward, bias, packed, out_vec4, out_eight, grid_h, grid_w,
-                first_output => if parts.is_some() { first_output } else { 0 },
-                phases => phases.as_ref().map(Phases::values),
-                blocks => groups, quarters => last.quarters(), zeros => last.elements(),
-                wide => limits.wide_loads,
-                pointwise => pointwise::in_place(g),
-                weight_vec4 => !backward && (terms * taps).is_multiple_of(4),
-                ..context! { ..shared.map_or_else(|| tile.values(), |tile| tile.values(limits)), ..context! {
-                    ..context! { ..window(g), ..sum.values(g) }, ..context! {
-                        ..piece.values(), ..fused.values(if bias { 4 } else { 3 }, out_vec4)
-                    }
-                } }
+        // Sums that are too long for one invocation are those of parts, the first of which begin with the bias.
+        let (parts, nothing) =
+            ((pieces.len() > 1).then_some(Operand::Workspace(lowering.workspaces.len())), Chain::default());
+        for (first, images) in runs {
+            let columns = images * grid_h * grid_w;
+            let (shader, tiles_m, tiles_n) = match &shared {
+                Some(tile) => ("conv2d_workgroup", tile.count(rows), tile.count(columns)),
+                None => ("conv2d", tile.tiles_m(rows), tile.tiles_n(columns)),
             };
-            let why = format!("{of_tile}{how}{}{}", piece.why(), fused.why());
-            lowering.launches.push(launch(limits, shader, blocks, piece.turns, bindings, why, values)?);
+            let run = |b: Binding, image: [usize; 3]| self.run(b, image, first, images);
+            let source_binding = run(Binding::read(self.source), source);
+            let mut bindings = vec![source_binding, weights];
+            let last = self.channels_last(images);
+            if packed {
+                lowering.launches.push(last.launch(source_binding, PACKED_SOURCE, limits)?);
+                let packed_source = Binding::read(PACKED_SOURCE).range(0, last.bytes());
+                bindings = vec![packed_source, weights];
+            }
+            let swapped = if self.swapped { ", the error as the weight" } else { "" };
+            let how = format!("{swapped}{}", if packed { ", channels last" } else { "" });
+            let of_tile = shared.map_or_else(|| tile.why(), |tile| tile.why());
+            let how = if count > 1 { format!("{how}, {count} phases of the stride") } else { how };
+            let blocks = groups * count * tiles_m * tiles_n;
+            for (number, piece) in pieces.iter().enumerate() {
+                let (bias, fused) = (bias && piece.first, if parts.is_some() { &nothing } else { fused });
+                let mut bindings = bindings.clone();
+                bindings.extend(bias.then(|| Binding::read(Operand::Input(2))));
+                bindings.push(
+                    parts.map_or_else(|| run(Binding::write(Operand::Output(0)), target), Binding::write),
+                );
+                bindings.extend(fused.bindings(|b| run(b, target)));
+                let first_output = number * elements + first * target.iter().product::<usize>();
+                let values = context! {
+                    columns, tiles_m, tiles_n, backward, bias, packed, out_vec4, out_eight, grid_h, grid_w,
+                    first_output => if parts.is_some() { first_output } else { 0 },
+                    phases => phases.as_ref().map(Phases::values),
+                    blocks => groups, quarters => last.quarters(), zeros => last.elements(),
+                    wide => limits.wide_loads,
+                    pointwise => pointwise::in_place(g),
+                    weight_vec4 => !backward && (terms * taps).is_multiple_of(4),
+                    ..context! { ..shared.map_or_else(|| tile.values(), |tile| tile.values(limits)), ..context! {
+                        ..context! { ..window(g), ..sum.values() }, ..context! {
+                            ..piece.values(), ..fused.values(if bias { 4 } else { 3 }, out_vec4)
+                        }
+                    } }
+                };
+                let why = format!("{of_tile}{how}{}{}", piece.why(), fused.why());
+                lowering.launches.push(launch(limits, shader, blocks, piece.turns, bindings, why, values)?);
+            }
         }
+        if let Some(parts) = parts {
+            lowering.workspaces.push((pieces.len() * elements * 4) as u64);
+            lowering.launches.extend(partial_sums::fused(parts, pieces.len(), elements, fused, limits)?);
+        }
+        Ok(lowering)
     }
-    if let Some(parts) = parts {
-        lowering.workspaces.push((pieces.len() * elements * 4) as u64);
-        lowering.launches.extend(partial_sums::fused(parts, pieces.len(), elements, fused, limits)?);
-    }
-    Ok(lowering)
 }
 
 /// Workgroups that are enough to fill a large device.
@@ -290,7 +297,7 @@ pub(super) fn backward_weight(
     inputs: &[&TensorType],
     limits: &Limits,
 ) -> Result<Lowering, Refusal> {
-    let g = ConvGeometry::new(options, &inputs[1].shape, weight)?;
+    let g = lying(ConvGeometry::new(options, &inputs[1].shape, weight)?);
     if conv2d_direct::applies_to_weight(&g, limits) {
         return conv2d_direct::lower_weight(&g, limits);
     }

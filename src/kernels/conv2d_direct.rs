@@ -1,8 +1,9 @@
 //! Convolutions whose groups have few target channels, depthwise ones above all: `shaders/conv2d_direct.wgsl`, and
 //! `shaders/conv2d_direct_weight.wgsl` for the gradient of their weight.
 
-use super::conv2d::{Sum, bytes, of_images, window};
+use super::conv2d::{bytes, of_images, window};
 use super::partials::{self, Layout};
+use super::roles::Sum;
 use super::runs::{Places, Run, elements, part};
 use super::{
     Binding, Chain, FEWEST_LANES, Launch, Limits, Lowering, Operand, Refusal, chunks, lanes, launch, turns,
@@ -13,6 +14,11 @@ use minijinja::{Value, context};
 
 /// Target channels of a group up to which nothing is gained by a matrix.
 const MOST_ROWS: usize = 4;
+/// Pixels of a run in lines that no run divides.
+const RAGGED: usize = 4;
+/// Such runs of an invocation in images of a single line, and sums of four pixels that it may keep.
+const SPANS: usize = 4;
+const MOST_SUMS: usize = 8;
 /// Products of an invocation and a source channel that are written out.
 const MOST_PRODUCTS: usize = 144;
 
@@ -43,6 +49,8 @@ fn taps(
 struct Pieces {
     sum: Sum,
     many: usize,
+    /// Whether the last run of a line reaches into the one before, so that pixels are stored one by one.
+    ragged: bool,
     /// Pieces of a line, and of a column, of the target.
     runs: usize,
     strips: usize,
@@ -57,21 +65,30 @@ impl Pieces {
         let [_, target_h, target_w] = sum.target;
         let stride = if backward { 1 } else { options.stride.w };
         let fits = |run: &Run| target_w.is_multiple_of(run.windows);
-        let Run { across, unit, windows: many } = Run::of(sum.source[2], stride, fits);
+        let run = Run::of(sum.source[2], stride, fits);
+        // Of a line that is not whole runs, the last run begins earlier and computes some pixels again.
+        let ragged = !whole && limits.software && run.windows == 1 && target_w >= RAGGED;
+        // A single line has no neighbours to share its weights with but its own pixels.
+        let long = ragged && target_h == 1 && target_w >= RAGGED * SPANS && sum.rows * SPANS <= MOST_SUMS;
+        let spans = if long { SPANS } else { 1 };
+        let columns = if ragged { RAGGED * spans } else { run.windows };
+        let run = if ragged { Run { across: columns * stride, unit: 1, windows: RAGGED } } else { run };
+        let Run { across, unit, windows: many } = run;
         // Lines share what they load; a GPU would rather have more invocations.
         let most = if limits.software { MOST_PRODUCTS / (sum.rows * g.r * g.s) } else { 1 };
         let fits = |tall: usize| tall <= most.min(target_h) && (!whole || target_h.is_multiple_of(tall));
         let tall = [4, 2].into_iter().find(|&tall| fits(tall)).unwrap_or(1);
-        let (runs, strips) = (target_w / many, target_h.div_ceil(tall));
+        let (runs, strips) = (target_w.div_ceil(columns), target_h.div_ceil(tall));
+        let (last, step) = ((target_w - columns) * stride / unit, across / unit);
         let vertical = taps(tall, g.r, [options.stride.h, options.dilation.h, options.padding.top], backward);
-        let horizontal = taps(many, g.s, [stride, options.dilation.w, options.padding.left], backward);
+        let horizontal = taps(columns, g.s, [stride, options.dilation.w, options.padding.left], backward);
         let height = Places {
             at: elements(vertical.iter().flatten().copied(), 1),
             last: (strips - 1) * tall * options.stride.h,
             count: sum.source[1],
         };
         let loaded = elements(horizontal.iter().flatten().copied(), unit);
-        let width = Places { at: loaded, last: (runs - 1) * across / unit, count: sum.source[2] / unit };
+        let width = Places { at: loaded, last, count: sum.source[2] / unit };
         let line = |&at: &i64| {
             let of_tap = |(r, lines): (usize, &Vec<i64>)| {
                 let places = lines.iter().enumerate().filter(|(_, line)| **line == at);
@@ -84,19 +101,26 @@ impl Pieces {
             let (element, part) = part(at, unit, &width.at);
             context! { element, part }
         };
-        let of_tap = |columns: &Vec<i64>| columns.iter().map(place).collect::<Vec<Value>>();
+        let of_tap = |(s, columns): (usize, &Vec<i64>)| {
+            let parts = columns.chunks(many).enumerate();
+            parts
+                .map(|(part, columns)| {
+                    let places: Vec<Value> = columns.iter().map(place).collect();
+                    context! { s, part, places }
+                })
+                .collect::<Vec<_>>()
+        };
         let values = context! {
-            backward, unit, tall, many, runs, strips,
-            step => across / unit,
+            backward, unit, tall, many, spans, runs, strips, ragged, last, step,
             lines => height.at.iter().map(line).collect::<Vec<Value>>(),
             columns => width.values(),
-            taps => horizontal.iter().map(of_tap).collect::<Vec<_>>(),
+            taps => horizontal.iter().enumerate().flat_map(of_tap).collect::<Vec<_>>(),
             blocks => options.groups,
             wide => limits.wide_loads,
-            ..context! { ..sum.values(g), ..window(g) }
+            ..context! { ..sum.values(), ..window(g) }
         };
-        let why = format!("direct, {tall}x{many} pixels of {} channels a turn, loads of {unit}", sum.rows);
-        Self { sum, many, runs, strips, values, why }
+        let why = format!("direct, {tall}x{columns} pixels of {} channels a turn, loads of {unit}", sum.rows);
+        Self { sum, many, ragged, runs, strips, values, why }
     }
 }
 
@@ -108,9 +132,9 @@ pub(super) fn lower(
     fused: &Chain,
     limits: &Limits,
 ) -> Result<Lowering, Refusal> {
-    let Pieces { sum, many, runs, strips, values, why } = Pieces::new(g, backward, false, limits);
+    let Pieces { sum, many, ragged, runs, strips, values, why } = Pieces::new(g, backward, false, limits);
     let values = context! { bias, weights => 0, ..context! {
-        ..values, ..fused.values(if bias { 4 } else { 3 }, many == 4)
+        ..values, ..fused.values(if bias { 4 } else { 3 }, many == 4 && !ragged)
     } };
     let why = format!("{why}{}", fused.why());
     let sizes = [(Operand::Input(0), bytes(sum.source)), (Operand::Output(0), bytes(sum.target))];
@@ -144,11 +168,15 @@ const LEAST_PIECES: usize = 64;
 /// Bytes of sums that a workgroup shares.
 const MOST_SHARED: usize = 16 << 10;
 
-/// Whether the gradient of the weight is computed so: of groups with one source channel.
+/// Source channels of a group up to which its errors are read again for each, where there are several groups.
+const MOST_TERMS: usize = 16;
+
+/// Whether the gradient of the weight is computed so: of groups with few source channels, of each apart.
 pub(super) fn applies_to_weight(g: &ConvGeometry, limits: &Limits) -> bool {
     let Sum { rows, terms, .. } = Sum::new(g, false);
+    let most = if limits.software && g.options.groups > 1 { MOST_TERMS } else { 1 };
     applies(g, false, limits)
-        && terms == 1
+        && terms <= most
         && rows * g.r * g.s * 4 * lanes(usize::MAX >> 1, limits) <= MOST_SHARED
         && most_pieces(rows * g.r * g.s, limits) > 0
 }
@@ -168,7 +196,8 @@ fn most_pieces(weights: usize, limits: &Limits) -> usize {
 /// The gradient of the weight: sums over parts of the pixels, then over the parts.
 pub(super) fn lower_weight(g: &ConvGeometry, limits: &Limits) -> Result<Lowering, Refusal> {
     let Pieces { sum, runs, strips, values, why, .. } = Pieces::new(g, false, true, limits);
-    let (groups, weights) = (g.options.groups, sum.rows * g.r * g.s);
+    // A group and a source channel of it, whose weights of all target channels are summed together.
+    let (groups, weights) = (g.options.groups * sum.terms, sum.rows * g.r * g.s);
     let sizes = [(Operand::Input(1), bytes(sum.source)), (Operand::Input(0), bytes(sum.target))];
     let images = chunks(g.n, &sizes, limits)?;
     let wanted = ENOUGH_GROUPS.div_ceil(groups).div_ceil(images.len());

@@ -1,6 +1,8 @@
-//! Rows of a table: `shaders/embedding.wgsl`, `shaders/embedding_backward.wgsl`.
+//! Rows of a table: `shaders/embedding.wgsl`; their gradient, where each row looks for the places that showed it,
+//! `shaders/embedding_backward.wgsl`, or where places are sorted by row, `shaders/embedding_sort.wgsl`,
+//! `shaders/embedding_starts.wgsl`, `shaders/embedding_blocks.wgsl` and `shaders/embedding_rows.wgsl`.
 
-use super::{Binding, Limits, Lowering, Operand, launch, turns};
+use super::{Binding, Launch, Limits, Lowering, Operand, Refusal, chunks, launch, turns};
 use crate::error::Mismatch;
 use crate::shape::Shape;
 use crate::tensor::TensorType;
@@ -21,20 +23,159 @@ fn bindings() -> Vec<Binding> {
 pub(super) fn forward(inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Mismatch> {
     let (width, values) = sizes(&inputs[0].shape, inputs[1]);
     let groups = (inputs[1].shape.elements() * width).div_ceil(64);
+    let values = context! { wide => limits.wide_loads, ..values };
     launch(limits, "embedding", groups, 0, bindings(), "by index", values).map(Lowering::single)
 }
 
-pub(super) fn backward(
-    weight: &Shape,
-    inputs: &[&TensorType],
-    limits: &Limits,
-) -> Result<Lowering, Mismatch> {
+/// Looks of all rows at all indices up to which they cost less than the launches that sort.
+const MOST_LOOKS: usize = 1 << 17;
+/// Indices that one row looks at, one after the other.
+const MOST_INDICES: usize = 1 << 12;
+
+pub(super) fn backward(weight: &Shape, inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Refusal> {
+    let count = inputs[1].shape.elements();
     let (width, values) = sizes(weight, inputs[1]);
     let lanes = width.next_power_of_two().clamp(8, 64);
     let tiles = width.div_ceil(lanes);
+    let looks = weight[0].saturating_mul(count).saturating_mul(tiles * lanes);
+    if looks > MOST_LOOKS || count > MOST_INDICES || count >= turns::most(limits) {
+        return Sorted::new(weight, count, limits).lower(weight, &values);
+    }
     let values = context! { lanes, tiles, ..values };
     let why = format!("a row gathers, {lanes} lanes");
-    let turns = turns::of_loop(inputs[1].shape.elements(), 0);
-    launch(limits, "embedding_backward", weight[0] * tiles, turns, bindings(), why, values)
-        .map(Lowering::single)
+    Ok(Lowering::single(launch(
+        limits,
+        "embedding_backward",
+        weight[0] * tiles,
+        turns::of_loop(count, 0),
+        bindings(),
+        why,
+        values,
+    )?))
+}
+
+/// Indices that are sorted by counting, before runs of them are merged.
+const RUN: usize = 64;
+/// Elements or vec4 of a row that an invocation adds up.
+const MANY: usize = 4;
+/// Places of a block at least.
+const LEAST_BLOCK: usize = 16;
+
+/// Sorted places, two copies of which take turns while runs are merged; where the rows begin in them; sums of blocks.
+const PLACES: [Operand; 2] = [Operand::Workspace(0), Operand::Workspace(1)];
+const STARTS: Operand = Operand::Workspace(2);
+const BLOCKS: Operand = Operand::Workspace(3);
+
+/// Turns of a search by halves.
+fn searched(count: usize) -> usize {
+    turns::of_loop(count.ilog2() as usize + 1, 0)
+}
+
+/// The gradient by sorted places: every place is read once, however many rows there are. A row that many places show is
+/// added up block by block.
+struct Sorted<'a> {
+    limits: &'a Limits,
+    count: usize,
+    /// In elements or vec4.
+    width: usize,
+    /// Neighbours that an invocation adds up.
+    many: usize,
+    /// Places of a block, and whole blocks.
+    block: usize,
+    blocks: usize,
+}
+
+impl<'a> Sorted<'a> {
+    fn new(weight: &Shape, count: usize, limits: &'a Limits) -> Self {
+        let width = if weight[1].is_multiple_of(4) { weight[1] / 4 } else { weight[1] };
+        // Half as many places in a block as there are blocks, at least: a row adds few of both.
+        let block = (count / 4).isqrt().next_power_of_two().max(LEAST_BLOCK);
+        let whole = count / block;
+        // A row of one block gains nothing by it.
+        let many = MANY.min(width);
+        Self { limits, count, width, many, block, blocks: if whole > 1 { whole } else { 0 } }
+    }
+
+    fn lower(&self, weight: &Shape, values: &Value) -> Result<Lowering, Refusal> {
+        let &Self { count, many, block, blocks, limits, .. } = self;
+        let (tiles, wide) = (self.width.div_ceil(many), limits.wide_loads);
+        let values = context! { block, blocks, many, tiles, wide, ..values.clone() };
+        let (mut launches, sorted) = self.sort()?;
+        let starts = vec![Binding::read(sorted), Binding::write(STARTS)];
+        let groups = (weight[0] + 1).div_ceil(64);
+        let why = "where each row's places begin";
+        launches.push(launch(
+            limits,
+            "embedding_starts",
+            groups,
+            searched(count),
+            starts,
+            why,
+            values.clone(),
+        )?);
+        let grad = Binding::read(Operand::Input(0));
+        if blocks > 0 {
+            let bindings = vec![grad, Binding::read(sorted), Binding::write(BLOCKS)];
+            let (groups, why) = ((blocks * tiles).div_ceil(64), format!("blocks of {block} places"));
+            launches.push(launch(
+                limits,
+                "embedding_blocks",
+                groups,
+                turns::of_loop(block, 0),
+                bindings,
+                why,
+                values.clone(),
+            )?);
+        }
+        // Places before the first and behind the last whole block of a row that has all, and the blocks.
+        let alone = if blocks > 0 { 2 * (block - 1) } else { count };
+        let (added, row) = (turns::of_loop(alone + blocks, 0), weight[1] as u64 * 4);
+        for (first_row, rows) in chunks(weight[0], &[(Operand::Output(0), row)], limits)? {
+            let written = Binding::write(Operand::Output(0)).range(first_row as u64 * row, rows as u64 * row);
+            let mut bindings = vec![grad, Binding::read(sorted), Binding::read(STARTS)];
+            bindings.extend((blocks > 0).then(|| Binding::read(BLOCKS)));
+            bindings.push(written);
+            let (groups, values) =
+                ((rows * tiles).div_ceil(64), context! { first_row, rows, ..values.clone() });
+            let why = "each row adds its sorted places";
+            launches.push(launch(limits, "embedding_rows", groups, added, bindings, why, values)?);
+        }
+        let (pairs, row_starts) = (count as u64 * 8, (weight[0] as u64 + 1) * 4);
+        let workspaces = vec![pairs, pairs, row_starts, blocks as u64 * row];
+        Ok(Lowering { launches, workspaces, ..Lowering::default() })
+    }
+
+    /// Runs that are sorted by counting, then merged two by two; and where the result lies.
+    fn sort(&self) -> Result<(Vec<Launch>, Operand), Mismatch> {
+        let (count, groups) = (self.count, self.count.div_ceil(64));
+        let (mut launches, mut run, [mut sorted, mut other]) = (Vec::new(), RUN, PLACES);
+        let first = vec![Binding::read(Operand::Input(1)), Binding::write(sorted)];
+        let values = context! { count, run, merge => false };
+        let why = format!("runs of {run} places by index");
+        launches.push(launch(
+            self.limits,
+            "embedding_sort",
+            groups,
+            turns::of_loop(run, 0),
+            first,
+            why,
+            values,
+        )?);
+        while run < count {
+            let bindings = vec![Binding::read(sorted), Binding::write(other)];
+            let values = context! { count, run, merge => true };
+            let why = format!("merges runs of {run} places");
+            launches.push(launch(
+                self.limits,
+                "embedding_sort",
+                groups,
+                searched(run),
+                bindings,
+                why,
+                values,
+            )?);
+            (sorted, other, run) = (other, sorted, run * 2);
+        }
+        Ok((launches, sorted))
+    }
 }

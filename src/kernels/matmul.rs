@@ -203,6 +203,19 @@ fn in_runs(
     Ok(Lowering { launches, workspaces, ..Lowering::default() })
 }
 
+/// The share of the time below which a product is computed turned round: of few columns, most of a tile lies outside.
+const TURNED: f64 = 0.6;
+
+/// Whether a product is computed as the turned one of the turned operands. On CPU adapters, where tiles tell the time; a
+/// workgroup's blocks are square.
+fn better_turned(geometry: &MatMulGeometry, limits: &Limits) -> bool {
+    let MatMulGeometry { ref batch, m, k, n } = *geometry;
+    let extent =
+        |rows, columns| Extent { batch: batch.elements(), rows, columns, terms: k, cut: false, eight: false };
+    let measured = limits.software && tile::shuffles(limits) && limits.variant.is_none();
+    measured && n < m && Tile::time(extent(n, m), limits) < TURNED * Tile::time(extent(m, n), limits)
+}
+
 /// One launch: the bindings are the operands, a bias if there is one, the result and what is fused.
 pub(super) fn product(
     options: &MatMul,
@@ -219,28 +232,36 @@ pub(super) fn product(
 fn part_of_product(
     options: &MatMul,
     fused: &Chain,
-    [a, b]: [&Shape; 2],
+    [mut a, mut b]: [&Shape; 2],
     bias: bool,
-    bindings: Vec<Binding>,
+    mut bindings: Vec<Binding>,
     part: Option<Part>,
     limits: &Limits,
 ) -> Result<Launch, Mismatch> {
-    let geometry = MatMulGeometry::new(options, a, b)?;
-    let method = Method::choose(options, &geometry, limits);
+    let (mut geometry, mut options) = (MatMulGeometry::new(options, a, b)?, *options);
+    let turned = better_turned(&geometry, limits);
+    if turned {
+        bindings.swap(0, 1);
+        (a, b) = (b, a);
+        (options.trans_a, options.trans_b) = (!options.trans_b, !options.trans_a);
+        (geometry.m, geometry.n) = (geometry.n, geometry.m);
+    }
+    let method = Method::choose(&options, &geometry, limits);
     let Method { shader, tiles_m, tiles_n, a_vec4, b_vec4, b_eight, out_eight, values, why, .. } = method;
     let MatMulGeometry { m, k, n, .. } = geometry;
+    let (out_vec4, out_eight) = (n % 4 == 0 && !turned, out_eight && !turned);
     let turns = part.as_ref().map_or(method.turns, |part| alone_turns(part.terms.len()));
     let Part { terms, first_output } = part.unwrap_or(Part { terms: 0..k, first_output: 0 });
     let values = context! {
         first_output, first => terms.start, last => terms.end,
-        m, n, k, tiles_m, tiles_n, bias, a_vec4, b_vec4, b_eight, out_eight,
+        m, n, k, tiles_m, tiles_n, bias, a_vec4, b_vec4, b_eight, out_eight, out_vec4, turned,
         wide => limits.wide_loads,
         trans_a => options.trans_a,
         trans_b => options.trans_b,
-        out_vec4 => n % 4 == 0,
         batch => batch(&geometry, a, b),
-        ..context! { ..values, ..fused.values(if bias { 4 } else { 3 }, n % 4 == 0) }
+        ..context! { ..values, ..fused.values(if bias { 4 } else { 3 }, out_vec4) }
     };
     let groups = geometry.batch.elements() * tiles_m * tiles_n;
-    launch(limits, shader, groups, turns, bindings, format!("{why}{}", fused.why()), values)
+    let how = if turned { ", turned round" } else { "" };
+    launch(limits, shader, groups, turns, bindings, format!("{why}{how}{}", fused.why()), values)
 }

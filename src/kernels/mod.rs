@@ -27,6 +27,7 @@ mod pointwise;
 mod pool2d;
 mod recurrent;
 mod refusal;
+mod roles;
 mod runs;
 mod select;
 mod softmax;
@@ -220,9 +221,12 @@ pub struct Launch {
 }
 
 /// Kernels that bring operands into order or add up what others left: an op's operations are not theirs.
-const HELPERS: [&str; 8] = [
+const HELPERS: [&str; 11] = [
     "channels_last",
     "conv2d_spread",
+    "embedding_blocks",
+    "embedding_sort",
+    "embedding_starts",
     "sum_partials",
     "winograd_error",
     "winograd_gradient",

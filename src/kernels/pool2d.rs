@@ -20,18 +20,23 @@ pub(super) struct Pool {
     values: Value,
 }
 
+/// Windows and their input, as the shaders name them.
+pub(super) fn windows([rows, columns]: [Window; 2]) -> Value {
+    context! {
+        h => rows.input, w => columns.input,
+        kernel_h => rows.kernel, kernel_w => columns.kernel,
+        stride_h => rows.stride, stride_w => columns.stride,
+        dilation_h => rows.dilation, dilation_w => columns.dilation,
+        extent_h => rows.extent(), extent_w => columns.extent(),
+        pad_top => rows.before, pad_bottom => rows.after,
+        pad_left => columns.before, pad_right => columns.after,
+    }
+}
+
 impl Pool {
     pub(super) fn new(input: &Shape, [rows, columns]: [Window; 2]) -> Result<Self, Mismatch> {
         let (oh, ow) = (rows.output("height")?, columns.output("width")?);
-        let values = context! {
-            h => rows.input, w => columns.input, oh, ow,
-            kernel_h => rows.kernel, kernel_w => columns.kernel,
-            stride_h => rows.stride, stride_w => columns.stride,
-            dilation_h => rows.dilation, dilation_w => columns.dilation,
-            extent_h => rows.extent(), extent_w => columns.extent(),
-            pad_top => rows.before, pad_bottom => rows.after,
-            pad_left => columns.before, pad_right => columns.after,
-        };
+        let values = context! { oh, ow, ..windows([rows, columns]) };
         let planes = input[..2].iter().product();
         Ok(Self { planes, input: rows.input * columns.input, output: oh * ow, outputs: [oh, ow], values })
     }

@@ -28,12 +28,21 @@ const TABLE: [&str; 13] = [
     "1x2x20x20 kernel=7 stride=3 padding=3",
 ];
 
+/// Large windows, which are averaged along the width and then along the height. Too large for PyTorch's frozen results.
+const HALVES: [&str; 4] = [
+    "3x4x24x30 kernel=5 stride=1",
+    "3x4x25x31 kernel=7 stride=3 padding=3",
+    "3x4x24x33 kernel=7 stride=3 padding=3 exclude_pad",
+    "3x4x24x33 kernel=4 stride=1 padding=2 ceil exclude_pad",
+];
+
 /// Windows of more pixels than Mesa's llvmpipe has loop turns for.
 pub(super) const LONG: [&str; 2] = ["1x2x300x300 kernel=300", "1x1x2x70001 kernel=2x70000 stride=1"];
 
 pub(super) fn lines() -> Vec<String> {
     let line = |t: &str, data: &str| format!("avg_pool2d input={t} data={data}");
-    let table = TABLE.iter().flat_map(|t| ["integers:3", "real:1"].map(|data| line(t, data)));
+    let usual = TABLE.iter().chain(&HALVES);
+    let table = usual.flat_map(|t| ["integers:3", "real:1"].map(|data| line(t, data)));
     table.chain(LONG.map(|t| line(t, "late:3"))).collect()
 }
 

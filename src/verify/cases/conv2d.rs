@@ -69,6 +69,30 @@ const LONG: [&str; 6] = [
     "input=1x1x2x2 weight=6x1x600x600 stride=2 padding=300,300,300,300",
 ];
 
+/// Kernels nearly as large as the image, whose input gradient takes the error for the weight: with strides, dilation,
+/// groups and padding, of pixels that are fours and that are not. Too large for PyTorch's frozen results.
+const SWAPPED: [&str; 5] = [
+    "input=4x1x28x28 weight=16x1x28x28",
+    "input=6x12x9x7 weight=20x12x8x7 padding=1,0,1,0",
+    "input=2x12x12x14 weight=16x6x5x5 stride=3x2 dilation=2x3 groups=2",
+    "input=5x12x11x11 weight=20x12x5x5 dilation=2x2",
+    "input=9x8x8x8 weight=40x8x7x7 bias padding=1",
+];
+
+/// Images of one column, which are rows; lines that no run divides; groups of a few source channels. Too large for
+/// PyTorch's frozen results.
+const NARROW: [&str; 9] = [
+    "input=9x3x301x1 weight=4x3x7x1 bias stride=3x2 padding=2,2,0,0",
+    "input=9x2x400x1 weight=2x2x9x1 dilation=4x4",
+    "input=9x3x1x301 weight=4x3x1x7 stride=3x2",
+    "input=9x1x1x507 weight=3x1x1x10 bias",
+    "input=5x3x1x1009 weight=2x3x1x31 bias padding=0,0,3,3",
+    "input=9x4x13x15 weight=2x4x3x3 bias padding=1",
+    "input=9x4x9x23 weight=2x4x3x4 stride=1x2",
+    "input=9x12x9x8 weight=8x3x3x3 padding=1 groups=4",
+    "input=30x12x7x7 weight=8x6x1x1 groups=2",
+];
+
 /// A row of the table: its tag, its fields, whether it is large, and whether it is valid.
 struct Row {
     tag: &'static str,
@@ -113,7 +137,13 @@ pub(super) fn lines() -> Vec<String> {
         let shapes = format!("input=2x{}x5x6 weight=18x{c}x3x3", 2 * c);
         lines.push(format!("conv2d {shapes} bias padding=1 groups=2 data={data} tag=packed_groups"));
     }
-    let tagged: [(&str, &[&str]); 3] = [("pointwise", &POINTWISE), ("direct", &DIRECT), ("tiles", &TILES)];
+    let tagged: [(&str, &[&str]); 5] = [
+        ("pointwise", &POINTWISE),
+        ("direct", &DIRECT),
+        ("tiles", &TILES),
+        ("swapped", &SWAPPED),
+        ("narrow", &NARROW),
+    ];
     for (tag, fields) in tagged.iter().flat_map(|(tag, table)| table.iter().map(move |fields| (tag, fields)))
     {
         lines.extend(["integers:3", "real:1"].map(|data| format!("conv2d {fields} data={data} tag={tag}")));

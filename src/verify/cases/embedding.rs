@@ -17,8 +17,20 @@ pub(super) fn lines() -> Vec<String> {
         "weight=7x130 indices=33",
         "weight=300x4 indices=5",
         "weight=2x300 indices=500",
+        // Places that are sorted: in one run and in several, the last not whole; rows that fill blocks and that do not.
+        "weight=3000x4 indices=250",
+        "weight=3000x6 indices=257",
+        "weight=90x8 indices=1000",
+        "weight=3x5 indices=5000",
+        "weight=1x12 indices=4500",
+        "weight=100x3 indices=2x2300",
     ];
-    table.iter().map(|text| format!("embedding {text} data=integers:9")).collect()
+    let mut lines: Vec<String> =
+        table.iter().map(|text| format!("embedding {text} data=integers:9")).collect();
+    // More places than Mesa's llvmpipe has loop turns for.
+    lines.push("embedding weight=3x2 indices=140001 data=late:3".into());
+    lines.push("embedding weight=7x4 indices=9000 data=real:1".into());
+    lines
 }
 
 pub(super) fn build(_: &str, case: &mut Case, fields: &Fields<'_>) -> Result<()> {

@@ -55,6 +55,10 @@ const STORED: [&str; 8] = [
     "a=52800x8 b=52800x12 trans_a",
 ];
 
+/// Few columns, or rows, of many others, which are turned round. Too large for PyTorch's frozen results.
+const THIN: [&str; 4] =
+    ["a=2000x9 b=4x9 trans_b bias", "a=9x1501 b=9x3 trans_a", "a=3x700x12 b=3x12x5 bias", "a=1203x6 b=6x1"];
+
 pub(super) fn lines() -> Vec<String> {
     let mut lines = Vec::new();
     for data in ["integers:3", "real:1"] {
@@ -63,6 +67,7 @@ pub(super) fn lines() -> Vec<String> {
             lines.push(format!("linear input={m}x{k} weight={n}x{k} bias data={data}"));
         }
         lines.extend(STORED.map(|how| format!("matmul {how} data={data}")));
+        lines.extend(THIN.map(|how| format!("matmul {how} data={data}")));
         lines.extend(BATCHED.map(|(a, b)| format!("matmul a={a} b={b} data={data}")));
         lines.push(format!("linear input=2x3x6 weight=5x6 data={data}"));
     }

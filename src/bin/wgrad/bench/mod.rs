@@ -2,6 +2,7 @@
 
 mod compare;
 mod html;
+mod odd;
 mod ops;
 mod peaks;
 mod plan;
@@ -34,6 +35,9 @@ enum Command {
     /// `wgrad bench ops --op conv2d --shape .. --pass wgrad`; `--list` shows sets, ops and their letters. Any op of
     /// `wgrad parity` is measured with `--case`, which takes the same lines.
     Ops(ops::OpsArgs),
+    /// Measure odd but legal shapes on the device and on the CPU reference, on the same cores, and list every case in
+    /// which the device is slower.
+    Odd(odd::OddArgs),
     /// Measure whole training steps of named models.
     Train(train::TrainArgs),
     /// Measure how long a fresh process takes to its first training step, with empty caches and with full ones.
@@ -69,6 +73,7 @@ struct OneOp {
 pub fn run(args: &BenchArgs) -> anyhow::Result<()> {
     match &args.command {
         Command::Ops(args) => ops::run(args),
+        Command::Odd(args) => odd::run(args),
         Command::Train(args) => train::run(args),
         Command::Start(args) => start::run(args),
         Command::Plan(args) => plan::run(args),
@@ -81,7 +86,7 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<()> {
             if wgrad::bench::op(name).is_err() {
                 let ops: Vec<_> = wgrad::bench::OPS.iter().map(|o| o.name).collect();
                 anyhow::bail!(
-                    "bench: expected ops, train, start, plan, peaks, shader, compare, versus or an op with letters ({}; others with ops --case), got {name}",
+                    "bench: expected ops, odd, train, start, plan, peaks, shader, compare, versus or an op with letters ({}; others with ops --case), got {name}",
                     ops.join(", ")
                 );
             }

@@ -51,6 +51,11 @@ pub fn stop_on_ctrl_c() -> anyhow::Result<&'static AtomicBool> {
     Ok(&STOP)
 }
 
+/// Whether Ctrl-C was pressed.
+pub fn stopped() -> bool {
+    STOP.load(Ordering::Relaxed)
+}
+
 /// As Ctrl-C does.
 pub fn stop() {
     STOP.store(true, Ordering::Relaxed);
@@ -104,7 +109,7 @@ impl Session {
 
     /// Whether Ctrl-C was pressed.
     pub fn stopped(&self) -> bool {
-        STOP.load(Ordering::Relaxed)
+        stopped()
     }
 
     /// Writes the result files, and fails when a case failed or it was interrupted.
