@@ -381,6 +381,9 @@ mod tests {
     #[test]
     fn of_many_who_claim_one_folder_one_gets_it() {
         let place = tempfile::tempdir().unwrap();
+        // Both have found the folder empty: the second is refused whatever the timing.
+        claim_settings(place.path()).unwrap();
+        assert_eq!(claim_settings(place.path()).unwrap_err().kind(), ErrorKind::AlreadyExists);
         for round in 0..20 {
             let out = place.path().join(format!("a/{round}"));
             let claim = |_| {
