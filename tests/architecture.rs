@@ -129,6 +129,7 @@ const SHARED: [(&str, &[&str]); 5] = [
             "template",
             "tile",
             "tuned",
+            "turns",
             "variant",
             "winograd",
             "winograd_gradient",

@@ -185,7 +185,7 @@ fn the_whole_table_has_fixtures() {
 /// PyTorch's results of every op and of every function of a family, and of every option that a case has.
 #[test]
 fn every_function_has_fixtures() {
-    let metadata = metadata();
+    let metadata = metadata(FIXTURES);
     let frozen: Vec<Line> = metadata["cases"].lines().map(|line| line.parse().expect("a line")).collect();
     for name in Op::names() {
         functions::check(name, &functions::lines_of(name, &frozen), "no fixture in tests/fixtures");

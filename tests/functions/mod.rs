@@ -38,12 +38,18 @@ fn needs(case: &Case, name: &str) -> bool {
     })
 }
 
+/// Whether a line is of numbers as networks have them, not of those at the edges alone.
+fn is_usual(line: &Line) -> bool {
+    let edges = ["special", "edges", "denormals", "masked"];
+    !line.fields.iter().any(|(key, value)| key == "data" && edges.contains(&value.as_str()))
+}
+
 /// The lines of a function of its own that compute it. `None` for what has none.
 pub fn lines_of<'a>(name: &str, table: &'a [Line]) -> Option<Vec<&'a Line>> {
     if WITHOUT_CASES.contains(&name) {
         return None;
     }
-    let own = table.iter().filter(|line| line.op == line_op(name));
+    let own = table.iter().filter(|line| line.op == line_op(name) && is_usual(line));
     Some(own.filter(|line| needs(&Case::build(line).expect("a case of the table"), name)).collect())
 }
 
