@@ -98,7 +98,8 @@ pub(super) fn around(along: &Window) -> usize {
     along.extent().div_ceil(along.stride).min(along.output("").unwrap_or(usize::MAX))
 }
 
-/// The divisor of all windows, where it is the same.
+/// The divisor of all windows, where it is the same and a power of two: a quotient by another, of which SwiftShader makes
+/// errors that point one way, is taken where sums begin.
 fn common_divisor(options: &AvgPool2d, sides: [Window; 2]) -> Result<Option<usize>, Refusal> {
     let mut area = 1;
     for side in sides {
@@ -109,7 +110,7 @@ fn common_divisor(options: &AvgPool2d, sides: [Window; 2]) -> Result<Option<usiz
         }
         area *= side.kernel;
     }
-    Ok(Some(area))
+    Ok(Some(area).filter(|area| area.is_power_of_two()))
 }
 
 /// Whether loads of both halves of the work are so few that they pay for a second launch.

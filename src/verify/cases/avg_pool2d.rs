@@ -29,7 +29,8 @@ const TABLE: [&str; 13] = [
 ];
 
 /// Large windows, which are averaged along the width and then along the height. Too large for PyTorch's frozen results.
-const HALVES: [&str; 4] = [
+const HALVES: [&str; 5] = [
+    "3x4x24x33 kernel=4 stride=1",
     "3x4x24x30 kernel=5 stride=1",
     "3x4x25x31 kernel=7 stride=3 padding=3",
     "3x4x24x33 kernel=7 stride=3 padding=3 exclude_pad",
