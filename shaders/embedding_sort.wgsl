@@ -1,11 +1,9 @@
-{% if merge %}
-// embedding_sort: neighbouring runs of {{ run }} sorted (index, place) become one
+// embedding_sort: {{ "neighbouring runs of " ~ run ~ " sorted (index, place) become one" if merge else "the places of " ~ run ~ " indices in the order of the indices, equal ones in their own order" }}
 //
+{% if merge %}
 // An invocation finds where its pair goes: behind those before it in its own run, and behind those of the other run that
 // are smaller, or as large where the other run comes first.
 {% else %}
-// embedding_sort: the places of {{ run }} indices in the order of the indices, equal ones in their own order
-//
 // An invocation counts the indices of its run that come before its own.
 {% endif %}
 //

@@ -102,6 +102,7 @@ const SHARED: [(&str, &[&str]); 5] = [
             "bench_fma",
             "bench_stream",
             "bench_workgroup",
+            "count_turns",
             "channels_last",
             "winograd_error",
             "winograd_gradient",

@@ -19,7 +19,8 @@ fn a_chain_has_as_many_kernels_and_slots_however_long_it_is() -> Result<()> {
     let chain = |nodes: usize| {
         let graph = Graph::new();
         let (x, row) = (graph.input("x", [4, 16])?, graph.input("row", [16])?);
-        let step = |y: Tensor, i: usize| if i % 2 == 0 { y.mul(&graph.scalar(0.5)?) } else { y.add(&row) };
+        let step =
+            |y: Tensor, i: usize| if i.is_multiple_of(2) { y.mul(&graph.scalar(0.5)?) } else { y.add(&row) };
         planned(&[&(0..nodes).try_fold(x, step)?])
     };
     let (short, long) = (chain(1000)?, chain(50_000)?);
@@ -34,7 +35,8 @@ fn a_chain_has_as_many_kernels_and_slots_however_long_it_is() -> Result<()> {
 fn a_long_fused_chain_is_kernels_of_one_length() -> Result<()> {
     let graph = Graph::new();
     let x = graph.input("x", [64])?;
-    let y = (0..20_000).try_fold(x, |y, i| if i % 2 == 0 { y.scale(1.5) } else { y.tanh() })?;
+    let y =
+        (0..20_000).try_fold(x, |y, i: usize| if i.is_multiple_of(2) { y.scale(1.5) } else { y.tanh() })?;
     let plan = planned(&[&y])?;
     assert!(plan.kernels.len() <= 4, "{} kernels", plan.kernels.len());
     let longest = plan.kernels.iter().map(|kernel| kernel.wgsl.len()).max().unwrap_or(0);
@@ -62,7 +64,7 @@ fn many_parameters_many_readers_and_many_reshapes() -> Result<()> {
     let table = graph.input("table", [4000, 8])?;
     let rows = (0..4000).map(|i| table.narrow(0, i, 1)).collect::<Result<Vec<_>>>()?;
     let stack = Tensor::concat(&rows.iter().collect::<Vec<_>>(), 0)?;
-    let to = |i: usize| if i % 2 == 0 { [8, 4000] } else { [4000, 8] };
+    let to = |i: usize| if i.is_multiple_of(2) { [8, 4000] } else { [4000, 8] };
     let flat = (0..20_000).try_fold(stack, |y, i| y.reshape(to(i)))?;
     let readers = (0..4000).map(|i| flat.scale(i as f32)).collect::<Result<Vec<_>>>()?;
     let sum = readers.iter().skip(1).try_fold(readers[0].clone(), |sum, part| sum.add(part))?;

@@ -61,7 +61,10 @@ fn kernels() -> (Vec<Kernel>, BTreeMap<String, usize>) {
                 Ok(plan) => kernels.extend(plan.kernels.into_iter().filter(|k| seen.insert(k.clone()))),
                 Err(e) => {
                     let (text, most) = (e.to_string(), limits.max_binding_bytes.to_string());
-                    let named = text.contains("bytes") && text.contains(&most) || text.contains("workgroups");
+                    let turns = format!("at most {} loop turns", limits.max_turns);
+                    let named = text.contains("bytes") && text.contains(&most)
+                        || text.contains("workgroups")
+                        || text.contains(&turns);
                     assert!(named, "{} on a device with {device}: {text}", case.line);
                     *refused.entry(device).or_default() += 1;
                 }
@@ -73,6 +76,18 @@ fn kernels() -> (Vec<Kernel>, BTreeMap<String, usize>) {
         kernels.extend(micro.into_iter().filter(|k| seen.insert(k.clone())));
     }
     (kernels, refused)
+}
+
+/// The loops of a block, those in each other too.
+fn loops_of(block: &naga::Block) -> usize {
+    let of = |statement: &naga::Statement| match statement {
+        naga::Statement::Loop { body, continuing, .. } => 1 + loops_of(body) + loops_of(continuing),
+        naga::Statement::Block(block) => loops_of(block),
+        naga::Statement::If { accept, reject, .. } => loops_of(accept) + loops_of(reject),
+        naga::Statement::Switch { cases, .. } => cases.iter().map(|case| loops_of(&case.body)).sum(),
+        _ => 0,
+    };
+    block.iter().map(of).sum()
 }
 
 /// A shader, parsed and validated as wgpu does for a device with or without subgroups.
@@ -87,6 +102,13 @@ fn parse(kernel: &Kernel) -> Result<(Module, ModuleInfo), String> {
     validator.subgroup_stages(naga::valid::ShaderStages::COMPUTE);
     validator.subgroup_operations(naga::valid::SubgroupOperationSet::all());
     let info = validator.validate(&module).map_err(|e| fail(&e.emit_to_string(&kernel.wgsl)))?;
+    let found = wgrad::verify::loops(&kernel.wgsl);
+    let written = module.functions.iter().map(|(_, function)| function);
+    let written = written.chain(module.entry_points.iter().map(|entry| &entry.function));
+    let loops: usize = written.map(|function| loops_of(&function.body)).sum();
+    if found != loops {
+        return Err(format!("{}: {loops} loops, of which those who count turns find {found}", kernel.name));
+    }
     let entries: Vec<_> = module.entry_points.iter().map(|e| (e.stage, e.name.as_str())).collect();
     if entries != [(ShaderStage::Compute, kernel.name)] {
         return Err(format!("{}: entry points {entries:?}", kernel.name));

@@ -10,9 +10,13 @@ fn all() -> Vec<Adapter> {
     wgrad::adapters(None).into_iter().filter_map(open).collect()
 }
 
+/// Kernels whose turns follow from the data: where all indices are one.
+const BY_DATA: [&str; 2] = ["embedding_blocks", "embedding_rows"];
+
 /// What a launch states of itself is no less than what was counted, and not so much more that shapes are cut in vain.
 fn wrong(turns: &Turns) -> bool {
-    turns.counted > turns.stated || turns.stated > 3 * turns.counted + 64
+    let may_be_fewer = BY_DATA.contains(&turns.kernel);
+    turns.counted > turns.stated || !may_be_fewer && turns.stated > 3 * turns.counted + 128
 }
 
 /// Of each op some cases of the table, and all with long loops.

@@ -104,15 +104,8 @@ pub(super) fn lanes(fewest: usize, length: usize, passes: usize, limits: &Limits
     let doubled =
         |lanes: &usize| (lanes * 2 <= limits.max_workgroup_invocations as usize).then_some(lanes * 2);
     let enough = |lanes: &usize| passes * of_loop(length.div_ceil(*lanes), 0) <= most(limits);
-    let mut tried = std::iter::successors(Some(fewest), doubled).peekable();
-    let mut last = fewest;
-    while let Some(lanes) = tried.next() {
-        last = lanes;
-        if enough(&lanes) {
-            break;
-        }
-    }
-    last
+    let tried = || std::iter::successors(Some(fewest), doubled);
+    tried().find(enough).or_else(|| tried().last()).unwrap_or(fewest)
 }
 
 #[cfg(test)]

@@ -97,18 +97,15 @@ macro_rules! names {
 
             /// The name of every op and of every function of a family.
             pub fn names() -> Vec<&'static str> {
-                let mut names = Vec::new();
-                $(names!(@list names, $name $(, $function in $all)?);)*
-                names
+                let families: Vec<Vec<&'static str>> = vec![$(names!(@list $name $(, $function in $all)?)),*];
+                families.concat()
             }
         }
     };
     (@pattern $op:ident) => { Op::$op { .. } };
     (@pattern $op:ident $function:ident) => { Op::$op($function) };
-    (@list $names:ident, $name:expr) => { $names.push($name) };
-    (@list $names:ident, $name:expr, $function:ident in $all:expr) => {
-        $names.extend($all.iter().map(|$function| $name))
-    };
+    (@list $name:expr) => { vec![$name] };
+    (@list $name:expr, $function:ident in $all:expr) => { $all.iter().map(|$function| $name).collect() };
 }
 
 names! {

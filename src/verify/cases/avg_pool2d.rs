@@ -40,11 +40,16 @@ const HALVES: [&str; 5] = [
 /// Windows of more pixels than Mesa's llvmpipe has loop turns for.
 pub(super) const LONG: [&str; 2] = ["1x2x300x300 kernel=300", "1x1x2x70001 kernel=2x70000 stride=1"];
 
+/// The same windows over few pixels.
+pub(super) const FAR: [&str; 2] =
+    ["1x2x2x3 kernel=300 padding=150", "1x1x3x2 kernel=2x70000 padding=1x35000 stride=1"];
+
 pub(super) fn lines() -> Vec<String> {
     let line = |t: &str, data: &str| format!("avg_pool2d input={t} data={data}");
     let usual = TABLE.iter().chain(&HALVES);
     let table = usual.flat_map(|t| ["integers:3", "real:1"].map(|data| line(t, data)));
-    table.chain(LONG.map(|t| line(t, "late:3"))).collect()
+    let far = FAR.map(|t| line(t, "real:1"));
+    table.chain(far).chain(LONG.map(|t| line(t, "late:3"))).collect()
 }
 
 pub(super) fn build(_: &str, case: &mut Case, fields: &Fields<'_>) -> Result<()> {
