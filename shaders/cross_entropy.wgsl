@@ -15,6 +15,8 @@
 @group(0) @binding(3) var<storage, read_write> maximum: array<f32>;
 @group(0) @binding(4) var<storage, read_write> log_sum: array<f32>;
 @group(0) @binding(5) var<storage, read_write> counted: array<f32>;
+// The first row whose target is neither a class nor ignored.
+@group(0) @binding(6) var<storage, read_write> bad_row: atomic<u32>;
 
 @compute @workgroup_size({{ lanes }})
 fn cross_entropy(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
@@ -50,6 +52,7 @@ fn cross_entropy(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_inv
 {% else %}
     let ignored = false;
 {% endif %}
+    if (label >= LENGTH && !ignored) { atomicMin(&bad_row, row); }
     loss[row] = select(value, 0.0, ignored);
     maximum[row] = highest;
     log_sum[row] = shift;

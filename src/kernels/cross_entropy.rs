@@ -26,6 +26,7 @@ pub(super) fn forward(
     let sizes = axis(&inputs[0].shape, 1)?;
     let mut bindings = vec![Binding::read(Operand::Input(0)), Binding::read(Operand::Input(1))];
     bindings.extend((0..4).map(|i| Binding::write(Operand::Output(i))));
+    bindings.push(Binding::write(Operand::Check));
     let (row, turns) = row(sizes, 2, limits);
     let values = context! { ..options(o, sizes[1]), ..row };
     let groups = sizes[0] * sizes[2];

@@ -4,8 +4,9 @@
 //! What the backward pass reads is the row's maximum `m` and `log_sum = log(sum(exp(x - m)))`, two numbers: their sum
 //! would lose the logarithm where logits are large. A logit of -inf that is not the target's has probability 0.
 //!
-//! Targets are `u32`; the graph cannot see their values. One outside `0..C` that is not `ignore_index`
-//! matches no class: datasets check their labels when they are loaded.
+//! Targets are `u32`; the graph cannot see their values. One outside `0..C` that is not `ignore_index` matches no class,
+//! and the next run or read of the program fails, naming the row: see [`Op::index_range`]. In a row that is ignored the
+//! gradient is 0 whatever its logits are (PyTorch's is NaN where they are).
 
 use super::{Op, count, f32s, same, softmax::axis};
 use crate::dtype::DType;
@@ -62,6 +63,15 @@ pub(crate) fn build(
         (Reduction::Mean, None) => rows.mean(),
         (Reduction::Mean, Some(_)) => rows.sum(&all, false)?.div(&counted.sum(&all, false)?),
     }
+}
+
+/// What targets must be.
+pub(super) fn index_range(options: &CrossEntropy, inputs: &[&TensorType]) -> Option<String> {
+    let below = format!("targets below {}", inputs[0].shape.get(1)?);
+    Some(match options.ignore_index {
+        Some(ignored) => format!("{below} or {ignored}, which is ignored"),
+        None => below,
+    })
 }
 
 /// The type of one number a row.

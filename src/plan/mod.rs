@@ -5,6 +5,7 @@
 
 mod batch;
 mod build;
+mod check;
 mod common;
 mod divide;
 mod fold;
@@ -19,7 +20,8 @@ mod slots;
 mod stream;
 mod views;
 
-pub use build::{plan, plan_unfused};
+pub use build::{plan, plan_finite, plan_unfused};
+pub use check::{Check, Wanted};
 pub use fuse::Unfused;
 pub use memory::Life;
 
@@ -45,6 +47,8 @@ pub enum BufferKind {
     Constant(f32),
     /// Activations, gradients and scratch that take turns.
     Slot,
+    /// What kernels found wrong: [`Plan::checks`]. All bits are ones before anything is.
+    Checks,
 }
 
 /// One device buffer.
@@ -195,6 +199,10 @@ pub struct Plan {
     pub states: Vec<State>,
     /// What it gives.
     pub outputs: Vec<Output>,
+    /// What is looked at, in the order in which it is computed, and the buffer that says what was found.
+    pub checks: Vec<Check>,
+    /// See `checks`.
+    pub checked: Option<BufferId>,
     /// What it holds.
     pub memory: Memory,
     /// What lies in the slots when.
@@ -289,7 +297,8 @@ impl Plan {
         let dispatches = self.steps.iter().filter(|s| is_dispatch(s)).count() as u64;
         Work {
             dispatches,
-            copies: self.steps.len() as u64 - dispatches,
+            // One more brings what was found wrong to the host.
+            copies: self.steps.len() as u64 - dispatches + u64::from(self.checked.is_some()),
             passes: self.submitted().map(passes).sum(),
             submits: self.submitted().count() as u64,
             uploaded: self.inputs.iter().map(|i| i.ty.bytes()).sum(),

@@ -9,6 +9,12 @@ fn ignored(o: &CrossEntropy, target: f64) -> bool {
     o.ignore_index.is_some_and(|index| f64::from(index) == target)
 }
 
+/// The first row whose target is neither a class nor ignored.
+pub(super) fn out_of_range(o: &CrossEntropy, inputs: &[&Array]) -> Option<usize> {
+    let classes = inputs[0].ty.shape[1] as f64;
+    inputs[1].data.iter().position(|&target| target >= classes && !ignored(o, target))
+}
+
 /// Losses, maxima, logarithms of sums of exponentials relative to them, and which rows count.
 pub(super) fn forward(o: &CrossEntropy, inputs: &[&Array]) -> Result<Vec<Vec<f64>>, Mismatch> {
     let [outer, classes, inner] = sizes(&inputs[0].ty.shape, 1)?;
