@@ -1,4 +1,6 @@
 //! The ops: attributes, shape inference, gradient rules and costs, one file a family.
+//!
+#![doc = include_str!("edges.md")]
 
 mod argmax;
 mod avg_pool2d;

@@ -66,6 +66,7 @@ impl Check {
 fn named(node: &Node) -> (String, String) {
     let (op, label) = match &node.op {
         Op::State { role, .. } => (role.to_string(), node.op.leaf_name()),
+        // All others are called after what they compute.
         other => (other.name().to_owned(), other.leaf_name()),
     };
     (op, label.unwrap_or(&node.label).to_owned())

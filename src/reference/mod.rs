@@ -79,10 +79,10 @@ pub enum Precision {
 
 /// The first row of an op's indices that is out of their range: see [`Op::index_range`].
 pub fn out_of_range(op: &Op, inputs: &[&Array]) -> Option<usize> {
-    // Which ops read indices is said there, for all of them.
     match op {
         Op::CrossEntropy(o) => cross_entropy::out_of_range(o, inputs),
         Op::Embedding => embedding::out_of_range(inputs),
+        // Which ops read indices is said there, for all of them by name.
         _ => None,
     }
 }
