@@ -1,7 +1,8 @@
 //! What a program finds wrong while it runs, on every kind of device in the same words: indices that are out of their
 //! range, and, where a user asks for it, the first value that is not finite.
 
-use wgrad::ops::{CrossEntropy, Init, Reduction};
+use wgrad::nn::{Gru, Lstm, Rnn};
+use wgrad::ops::{CrossEntropy, Init, RecurrentKind, Reduction};
 use wgrad::optim::{LEARNING_RATE, Optimizer, Sgd};
 use wgrad::{Backend, Device, Executable, Graph, HostTensor, Parameters, Result, Tensor};
 
@@ -277,6 +278,64 @@ fn a_learning_rate_that_no_optimizer_takes_cannot_be_set() -> Result<()> {
         }
         parameters.set(LEARNING_RATE, &f32s(&[], &[0.0]))?;
         assert_eq!(parameters.get(LEARNING_RATE)?.as_f32()?, [0.0]);
+    }
+    Ok(())
+}
+
+/// A condition that is NaN is not 0, whatever a driver makes of its comparison.
+#[test]
+fn where_takes_nan_for_true() -> Result<()> {
+    for device in devices() {
+        let graph = Graph::new();
+        let condition = graph.input("condition", [6])?;
+        let output = condition.select(&graph.scalar(1.0)?, &graph.scalar(2.0)?)?;
+        let mut program = Parameters::new(&device, 0).compile(&graph, &[&output])?;
+        let values = [f32::NAN, -f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -0.0, 0.0];
+        program.run(&[(&condition, &f32s(&[6], &values))])?;
+        let read = program.read(&output)?;
+        assert_eq!(read.as_f32()?, [1.0, 1.0, 1.0, 1.0, 2.0, 2.0], "{}", device.describe());
+    }
+    Ok(())
+}
+
+/// What stands where a sequence has ended plays no part, NaN included, for every kind of recurrent layer.
+#[test]
+fn steps_that_a_sequence_does_not_have_leave_no_nan() -> Result<()> {
+    for device in devices() {
+        for kind in [RecurrentKind::RnnTanh, RecurrentKind::RnnRelu, RecurrentKind::Lstm, RecurrentKind::Gru]
+        {
+            let (steps, batch, hidden) = (4, 2, 8);
+            let graph = Graph::new();
+            let input = graph.input("input", [steps, batch, 3])?;
+            let lengths = graph.input_u32("lengths", [batch])?;
+            let output = match kind {
+                RecurrentKind::RnnTanh => Rnn::new(3, hidden).sequence(&input, None, Some(&lengths))?.output,
+                RecurrentKind::RnnRelu => {
+                    Rnn::new(3, hidden).relu().sequence(&input, None, Some(&lengths))?.output
+                }
+                RecurrentKind::Lstm => Lstm::new(3, hidden).sequence(&input, None, Some(&lengths))?.output,
+                RecurrentKind::Gru => Gru::new(3, hidden).sequence(&input, None, Some(&lengths))?.output,
+            };
+            let error = graph.input("error", output.shape())?;
+            let gradient = output.gradients_from(&error, &[&input])?.remove(0);
+            let mut program = Parameters::new(&device, 0).compile(&graph, &[&output, &gradient])?;
+            let ones = f32s(&[steps, batch, hidden], &[1.0; 64]);
+            let mut run = |rest: f32| -> Result<Vec<f32>> {
+                let mut values = [0.25; 24];
+                // The second sequence has two steps.
+                [2, 3].iter().for_each(|t| values[(t * batch + 1) * 3..][..3].fill(rest));
+                let given =
+                    [(&input, &f32s(&[4, 2, 3], &values)), (&lengths, &u32s(&[4, 2])), (&error, &ones)];
+                program.run(&given)?;
+                let mut read = program.read(&output)?.as_f32()?.to_vec();
+                let gradient = program.read(&gradient)?.as_f32()?.to_vec();
+                assert!([2, 3].iter().all(|t| gradient[(t * batch + 1) * 3..][..3] == [0.0; 3]), "{kind:?}");
+                read.extend(gradient);
+                Ok(read)
+            };
+            let (usual, with_nan) = (run(0.25)?, run(f32::NAN)?);
+            assert_eq!(usual, with_nan, "{kind:?} on {}", device.describe());
+        }
     }
     Ok(())
 }

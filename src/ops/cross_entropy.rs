@@ -52,9 +52,9 @@ pub(crate) fn build(
     reduction: Reduction,
 ) -> Result<Tensor> {
     let outputs = logits.graph().apply(Op::CrossEntropy(options), &[logits, target])?;
-    let [rows, _, _, counted] = &outputs[..] else {
+    let [rows, _, counted] = &outputs[..] else {
         let got = format!("{} outputs", outputs.len());
-        return Err(Error::op("cross_entropy", "", Mismatch::new("4 outputs", got)));
+        return Err(Error::op("cross_entropy", "", Mismatch::new("3 outputs", got)));
     };
     let all: Vec<usize> = (0..rows.shape().len()).collect();
     match (reduction, options.ignore_index) {
@@ -63,6 +63,12 @@ pub(crate) fn build(
         (Reduction::Mean, None) => rows.mean(),
         (Reduction::Mean, Some(_)) => rows.sum(&all, false)?.div(&counted.sum(&all, false)?),
     }
+}
+
+/// The type of what is saved: two numbers a row.
+fn saved(rows: &TensorType) -> TensorType {
+    let dims = rows.shape.iter().copied().chain([2]);
+    TensorType::f32(dims.collect::<Vec<_>>())
 }
 
 /// What targets must be.
@@ -90,18 +96,17 @@ pub(super) fn infer(options: &CrossEntropy, inputs: &[&TensorType]) -> Result<Ve
     let [logits, target] = count(inputs)?;
     let rows = rows(options, logits)?;
     same("target", &TensorType { dtype: DType::U32, ..rows.clone() }, target)?;
-    Ok(vec![rows; 4])
+    Ok(vec![rows.clone(), saved(&rows), rows])
 }
 
 pub(super) fn infer_backward(
     options: &CrossEntropy,
     inputs: &[&TensorType],
 ) -> Result<Vec<TensorType>, Mismatch> {
-    let [grad, logits, target, maximum, log_sum] = count(inputs)?;
+    let [grad, logits, target, kept] = count(inputs)?;
     let rows = rows(options, logits)?;
     same("grad_loss", &rows, grad)?;
-    same("maximum", &rows, maximum)?;
-    same("log_sum", &rows, log_sum)?;
+    same("saved", &saved(&rows), kept)?;
     same("target", &TensorType { dtype: DType::U32, ..rows }, target)?;
     Ok(vec![logits.clone()])
 }
@@ -110,7 +115,7 @@ pub(super) fn infer_backward(
 pub(super) fn gradient(options: &CrossEntropy, flow: &Flow<'_>) -> Result<Vec<Option<Tensor>>> {
     let grad = flow.grad("cross_entropy")?;
     let rule = || {
-        let inputs = [grad, &flow.inputs[0], &flow.inputs[1], &flow.outputs[1], &flow.outputs[2]];
+        let inputs = [grad, &flow.inputs[0], &flow.inputs[1], &flow.outputs[1]];
         grad.graph().apply(Op::CrossEntropyBackward(*options), &inputs).map(|mut out| out.remove(0))
     };
     Ok(vec![flow.wants(0, rule)?, None])

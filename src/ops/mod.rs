@@ -136,9 +136,10 @@ pub enum Op {
     Softmax(Softmax),
     /// `grad_output, output` to `grad_input`.
     SoftmaxBackward(Softmax),
-    /// `logits (N, C, ..), target (N, ..)` to `loss`, `maximum`, `log_sum` and `counted`, each `(N, ..)`.
+    /// `logits (N, C, ..), target (N, ..)` to `loss (N, ..)`, `saved (N, .., 2)`, the maximum of each row and the logarithm
+    /// of the sum relative to it, and `counted (N, ..)`.
     CrossEntropy(CrossEntropy),
-    /// `grad_loss (N, ..), logits, target, maximum, log_sum` to `grad_logits`.
+    /// `grad_loss (N, ..), logits, target, saved` to `grad_logits`.
     CrossEntropyBackward(CrossEntropy),
     /// Inputs one after the other along a dimension.
     Concat {
