@@ -4,7 +4,7 @@
 // count. Maximum and logarithm of the sum relative to it are kept apart: of their sum nothing could be subtracted that
 // is large. A row with a NaN, with inf, or of -inf alone has loss and logarithm NaN.
 //
-// logits ({{ outer }}, C = {{ length }}, {{ inner }}), target (u32), loss, maximum, log_sum and counted ({{ outer }}, {{ inner }})
+// logits ({{ outer }}, C = {{ length }}, {{ inner }}), target (u32), loss and counted ({{ outer }}, {{ inner }}), saved ({{ outer }}, {{ inner }}, 2)
 {% include "common/group.wgsl" %}
 {% include "common/math.wgsl" %}
 {% include "common/row.wgsl" %}
@@ -12,9 +12,11 @@
 @group(0) @binding(0) var<storage, read> logits: array<f32>;
 @group(0) @binding(1) var<storage, read> labels: array<u32>;
 @group(0) @binding(2) var<storage, read_write> loss: array<f32>;
-@group(0) @binding(3) var<storage, read_write> maximum: array<f32>;
-@group(0) @binding(4) var<storage, read_write> log_sum: array<f32>;
-@group(0) @binding(5) var<storage, read_write> counted: array<f32>;
+// The maximum and the logarithm of each row.
+@group(0) @binding(3) var<storage, read_write> saved: array<f32>;
+@group(0) @binding(4) var<storage, read_write> counted: array<f32>;
+// The first row whose target is neither a class nor ignored.
+@group(0) @binding(5) var<storage, read_write> bad_row: atomic<u32>;
 
 @compute @workgroup_size({{ lanes }})
 fn cross_entropy(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
@@ -50,9 +52,10 @@ fn cross_entropy(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_inv
 {% else %}
     let ignored = false;
 {% endif %}
+    if (label >= LENGTH && !ignored) { atomicMin(&bad_row, row); }
     loss[row] = select(value, 0.0, ignored);
-    maximum[row] = highest;
-    log_sum[row] = shift;
+    saved[2u * row] = highest;
+    saved[2u * row + 1u] = shift;
     counted[row] = select(1.0, 0.0, ignored);
   }
 }

@@ -1,17 +1,16 @@
-// cross_entropy_backward: grad_logits[o,c,i] = g[o,i] (exp((x - maximum) - log_sum) - (1 - e) [c = target] - e / C)
+// cross_entropy_backward: grad_logits[o,c,i] = g[o,i] (exp((x - saved[o,i,0]) - saved[o,i,1]) - (1 - e) [c = target] - e / C)
 //
 // An invocation computes one logit, a workgroup 64. Ignored rows are 0.
 //
-// grad_loss, target, maximum and log_sum ({{ outer }}, {{ inner }}), logits and grad_logits ({{ outer }}, C = {{ length }}, {{ inner }})
+// grad_loss and target ({{ outer }}, {{ inner }}), saved ({{ outer }}, {{ inner }}, 2), logits and grad_logits ({{ outer }}, C = {{ length }}, {{ inner }})
 {% include "common/group.wgsl" %}
 {% include "common/math.wgsl" %}
 
 @group(0) @binding(0) var<storage, read> grad_loss: array<f32>;
 @group(0) @binding(1) var<storage, read> logits: array<f32>;
 @group(0) @binding(2) var<storage, read> labels: array<u32>;
-@group(0) @binding(3) var<storage, read> maximum: array<f32>;
-@group(0) @binding(4) var<storage, read> log_sum: array<f32>;
-@group(0) @binding(5) var<storage, read_write> grad_logits: array<f32>;
+@group(0) @binding(3) var<storage, read> saved: array<f32>;
+@group(0) @binding(4) var<storage, read_write> grad_logits: array<f32>;
 
 @compute @workgroup_size(64)
 fn cross_entropy_backward(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
@@ -21,7 +20,7 @@ fn cross_entropy_backward(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(
   let class_index = at / {{ inner }}u % {{ length }}u;
   let label = labels[row];
   // Of two numbers that are at most 0: there is nothing to clamp above.
-  let probability = exp_bounded((logits[at] - maximum[row]) - log_sum[row]);
+  let probability = exp_bounded((logits[at] - saved[2u * row]) - saved[2u * row + 1u]);
   let wanted = select(0.0, {{ one_minus_smoothing }}, class_index == label){{ " + " ~ smoothing_per_class if smoothing > 0 else "" }};
 {% if ignore is not none %}
   grad_logits[at] = select(grad_loss[row] * (probability - wanted), 0.0, label == {{ ignore }}u);

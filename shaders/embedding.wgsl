@@ -12,6 +12,8 @@
 @group(0) @binding(0) var<storage, read> weight: array<{{ element }}>;
 @group(0) @binding(1) var<storage, read> indices: array<u32>;
 @group(0) @binding(2) var<storage, read_write> output: array<{{ element }}>;
+// The first index that the table lacks.
+@group(0) @binding(3) var<storage, read_write> bad_row: atomic<u32>;
 
 @compute @workgroup_size(64)
 fn embedding(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
@@ -19,5 +21,6 @@ fn embedding(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocat
   if (at >= {{ count * width }}u) { return; }
   let index = indices[at / {{ width }}u];
   let known = index < {{ rows }}u;
+  if (!known) { atomicMin(&bad_row, at / {{ width }}u); }
   output[at] = select({{ element }}(), weight[select(0u, index, known) * {{ width }}u + at % {{ width }}u], known);
 }

@@ -94,7 +94,7 @@ const STEMS: [Stem; 17] = [
 const SHARED: [(&str, &[&str]); 5] = [
     ("src/ops", &["leaf", "mod", "names", "reshape"]),
     ("src/reference", &["erf", "interpreter", "mod", "parallel"]),
-    // Micro-kernels of the benchmark, and what convolutions do before and after their products.
+    // Micro-kernels of the benchmark, what looks for NaN, and what convolutions do before and after their products.
     (
         "shaders",
         &[
@@ -103,6 +103,7 @@ const SHARED: [(&str, &[&str]); 5] = [
             "bench_stream",
             "bench_workgroup",
             "count_turns",
+            "finite",
             "channels_last",
             "winograd_error",
             "winograd_gradient",
@@ -117,6 +118,7 @@ const SHARED: [(&str, &[&str]); 5] = [
             "broken",
             "channels_last",
             "conv2d_direct",
+            "finite",
             "fused",
             "mod",
             "partials",

@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn kernels_run_in_no_workgroup() -> Result<()> {
         let device = Device::auto()?;
-        let Device(Kind::Gpu(gpu)) = &device else {
+        let Kind::Gpu(gpu) = &device.0 else {
             println!("SKIPPED: {}", device.notice().unwrap_or("no adapter"));
             return Ok(());
         };

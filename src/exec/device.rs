@@ -243,7 +243,14 @@ pub(super) enum Kind {
 
 /// Where programs run: an adapter, or the CPU reference. Clones are handles to the same device.
 #[derive(Debug, Clone)]
-pub struct Device(pub(super) Kind);
+pub struct Device(pub(super) Kind, Finite);
+
+/// Whether programs look for what is not finite.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Finite {
+    Checked,
+    Unchecked,
+}
 
 /// How to get an adapter where there is none.
 pub const NO_ADAPTER: &str = "no usable GPU adapter; on Debian or Ubuntu `apt-get install mesa-vulkan-drivers` gives \
@@ -261,7 +268,7 @@ impl Device {
 
     /// The CPU reference: exact, slow, everywhere.
     pub fn cpu() -> Self {
-        Self(Kind::Cpu { notice: None })
+        Self(Kind::Cpu { notice: None }, Finite::Unchecked)
     }
 
     /// A device by backend, and by its index in [`adapters`] or part of its name; `cpu` is the reference
@@ -301,9 +308,10 @@ impl Device {
         };
         match choose(&all, backend, device, by_index)? {
             Some(found) => Self::from_adapter(found, checked),
-            None => Ok(Self(Kind::Cpu {
-                notice: Some(format!("{NO_ADAPTER}; running on the CPU reference, slowly")),
-            })),
+            None => {
+                let notice = Some(format!("{NO_ADAPTER}; running on the CPU reference, slowly"));
+                Ok(Self(Kind::Cpu { notice }, Finite::Unchecked))
+            }
         }
     }
 
@@ -315,9 +323,9 @@ impl Device {
     ) -> Result<Option<Self>> {
         let all = find(&Backend::ALL);
         let Some(found) = choose(&all, None, None, None)? else { return Ok(None) };
-        let Self(Kind::Gpu(gpu)) = Self::from_adapter(found, false)? else { return Ok(None) };
+        let Self(Kind::Gpu(gpu), _) = Self::from_adapter(found, false)? else { return Ok(None) };
         let gpu = Gpu::open(&found.adapter, identity(found), limits(gpu.limits()), false, features)?;
-        Ok(Some(Self(Kind::Gpu(Arc::new(gpu)))))
+        Ok(Some(Self(Kind::Gpu(Arc::new(gpu)), Finite::Unchecked)))
     }
 
     fn from_adapter(found: &Found, checked: bool) -> Result<Self> {
@@ -342,10 +350,38 @@ impl Device {
         };
         let open = |limits| -> Result<Self> {
             let gpu = Gpu::open(&found.adapter, identity(found), limits, checked, WANTED)?;
-            Ok(Self(Kind::Gpu(Arc::new(gpu))))
+            Ok(Self(Kind::Gpu(Arc::new(gpu)), Finite::Unchecked))
         };
         let max_turns = turns::measure(&identity(found), || open(kernel_limits.clone()))?;
         open(Limits { max_turns, ..kernel_limits })
+    }
+
+    /// The same device, whose programs look at every input, parameter and result as soon as it is there: the next read
+    /// or run after the first NaN or infinity fails, naming the node that gave it, the place and the value. Nothing is
+    /// fused, and every value is read once more. Masks of -inf are found, too.
+    ///
+    /// ```
+    /// # fn main() -> wgrad::Result<()> {
+    /// use wgrad::{Device, Graph, HostTensor, Parameters};
+    ///
+    /// let graph = Graph::new();
+    /// let x = graph.input("x", [2])?;
+    /// let root = x.sqrt()?;
+    /// let device = Device::auto()?.check_finite(true);
+    /// let mut program = Parameters::new(&device, 0).compile(&graph, &[&root])?;
+    /// program.run(&[(&x, &HostTensor::from_f32([2], vec![4.0, -1.0])?)])?;
+    /// let error = program.read(&root).unwrap_err().to_string();
+    /// assert_eq!(error, "sqrt: expected finite numbers, got NaN at [1] of output 0, f32 (2)");
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn check_finite(self, check: bool) -> Self {
+        Self(self.0, if check { Finite::Checked } else { Finite::Unchecked })
+    }
+
+    pub(super) fn checks_finite(&self) -> bool {
+        self.1 == Finite::Checked
     }
 
     /// Name, kind and backend.

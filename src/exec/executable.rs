@@ -1,33 +1,20 @@
 //! A compiled program: given inputs, runs; its outputs can be read.
 
-use super::parameters::{Store, lock};
 use super::profile::{self, Profile};
 use super::program::Program;
 use super::readback::Pending;
+pub(super) use super::reference::Reference;
 use super::stopwatch::Stopwatch;
 use crate::error::{Error, Mismatch, Result};
-use crate::graph::{Graph, Tensor, ValueId};
+use crate::graph::{Graph, Tensor};
 use crate::plan::{Memory, Plan};
-use crate::reference::{Array, Interpreter};
+use crate::reference::Array;
 use crate::tensor::{HostTensor, TensorType};
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
 
 #[derive(Debug)]
 enum Runner {
     Gpu(Box<Program>),
     Reference(Box<Reference>),
-}
-
-/// A program on the CPU reference.
-#[derive(Debug)]
-struct Reference {
-    interpreter: Interpreter,
-    store: Arc<Mutex<Store>>,
-    inputs: HashMap<String, Array>,
-    outputs: HashMap<ValueId, Array>,
-    /// What a device of WebGPU's guaranteed limits would do; only to be looked at.
-    plan: Option<Plan>,
 }
 
 /// A program compiled by [`super::Parameters::compile`].
@@ -42,25 +29,19 @@ impl Executable {
         Self { graph, runner: Runner::Gpu(Box::new(program)) }
     }
 
-    pub(super) fn reference(
-        graph: Graph,
-        interpreter: Interpreter,
-        store: Arc<Mutex<Store>>,
-        plan: Option<Plan>,
-    ) -> Self {
-        let (inputs, outputs) = (HashMap::new(), HashMap::new());
-        Self {
-            graph,
-            runner: Runner::Reference(Box::new(Reference { interpreter, store, inputs, outputs, plan })),
-        }
+    pub(super) fn reference(graph: Graph, reference: Reference) -> Self {
+        Self { graph, runner: Runner::Reference(Box::new(reference)) }
     }
 
     /// Runs the program once: writes `inputs`, then one submit. Does not wait for the result; when the
     /// device is several runs behind, waits for the oldest. Inputs not given keep their last value, zeros
     /// before the first.
     ///
+    /// A class or embedding index that is out of its range is met on the device: the next read of this program, or of its
+    /// parameters, fails, naming op, layer and row, or a later run, where no read comes first. It is said once.
+    ///
     /// # Errors
-    /// When a tensor is not an input of this program's graph, a value has another type, or the device failed.
+    /// When an earlier run met an index out of range, a tensor is not an input of this program's graph, a value has another type, or the device failed.
     pub fn run(&mut self, inputs: &[(&Tensor, &HostTensor)]) -> Result<()> {
         self.write_inputs(inputs)?;
         self.run_with_inputs()
@@ -118,12 +99,10 @@ impl Executable {
         match &mut self.runner {
             Runner::Gpu(program) => program.run(),
             Runner::Reference(reference) => {
-                let Reference { interpreter, store, inputs: held, outputs, plan: _ } = reference.as_mut();
                 for (name, ty) in self.graph.inputs() {
-                    held.entry(name).or_insert_with(|| Array::zeros(&ty));
+                    reference.inputs.entry(name).or_insert_with(|| Array::zeros(&ty));
                 }
-                *outputs = interpreter.run(held, &mut lock(store).host)?;
-                Ok(())
+                reference.run()
             }
         }
     }
@@ -131,7 +110,7 @@ impl Executable {
     /// An output of the last run; waits for it.
     ///
     /// # Errors
-    /// When the tensor is not an output of this program, or the device failed.
+    /// When the tensor is not an output of this program, a run so far met an index out of range, or the device failed.
     pub fn read(&self, output: &Tensor) -> Result<HostTensor> {
         self.read_async(output)?.wait()
     }
@@ -146,9 +125,12 @@ impl Executable {
             Runner::Gpu(program) => {
                 let found = program.plan.outputs.iter().find(|o| program.has_run && o.value == output.id());
                 let found = found.ok_or_else(|| not_an_output(output))?;
-                Pending::start(&program.gpu, &program.buffers[found.buffer], found.ty.clone())
+                let buffer = &program.buffers[found.buffer];
+                let pending = Pending::start(&program.gpu, buffer, found.ty.clone())?;
+                Ok(pending.watched(program.watch.clone()))
             }
             Runner::Reference(reference) => {
+                reference.told()?;
                 let found = reference.outputs.get(&output.id()).ok_or_else(|| not_an_output(output))?;
                 found.to_host().map(Pending::ready)
             }

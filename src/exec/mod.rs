@@ -12,10 +12,12 @@ mod parameters;
 mod profile;
 mod program;
 mod readback;
+mod reference;
 mod replay;
 mod staging;
 mod stopwatch;
 mod turns;
+mod watch;
 mod weights;
 mod workload;
 

@@ -1,21 +1,22 @@
 //! The states of programs: parameters, optimizer memory and counters, on the device, by name.
 
 use super::device::{Device, Kind};
-use super::executable::Executable;
+use super::executable::{Executable, Reference};
 use super::gpu::Gpu;
 use super::program::Program;
 use super::readback::Pending;
+use super::watch::Watch;
 use super::weights;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Tensor};
-use crate::ops::{Init, Op, Role};
+use crate::ops::{Init, LEARNING_RATE, Op, Role};
 use crate::plan::{self, BufferKind};
 use crate::reference::{Array, Interpreter, Precision};
 use crate::tensor::{HostTensor, TensorType};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 #[derive(Debug)]
 struct State {
@@ -29,6 +30,41 @@ struct State {
 pub(super) struct Store {
     states: BTreeMap<String, State>,
     pub(super) host: HashMap<String, Array>,
+    /// What the programs on a GPU look for, those that there still are.
+    watches: Vec<Weak<Watch>>,
+    /// What those on the CPU reference found.
+    pub(super) failures: Failures,
+}
+
+/// What the programs on the CPU reference met and nobody was told yet.
+#[derive(Debug, Default)]
+pub(super) struct Failures {
+    /// Programs so far.
+    programs: usize,
+    found: Vec<(usize, Error)>,
+}
+
+impl Failures {
+    /// The number of a new program.
+    fn program(&mut self) -> usize {
+        self.programs += 1;
+        self.programs
+    }
+
+    /// A program met something; the first is kept.
+    pub(super) fn add(&mut self, program: usize, failure: Option<Error>) {
+        let known = self.found.iter().any(|(number, _)| *number == program);
+        self.found.extend(failure.filter(|_| !known).map(|failure| (program, failure)));
+    }
+
+    /// Says what this program met, or any where none is given; once.
+    pub(super) fn take(&mut self, program: Option<usize>) -> Result<()> {
+        let of = |number: usize| program.is_none_or(|program| program == number);
+        match self.found.iter().position(|(number, _)| of(*number)) {
+            Some(at) => Err(self.found.remove(at).1),
+            None => Ok(()),
+        }
+    }
 }
 
 /// States kept on a device, by name, shared by all programs compiled over them: training, evaluation at
@@ -42,6 +78,18 @@ pub struct Parameters {
 
 pub(super) fn lock(store: &Mutex<Store>) -> MutexGuard<'_, Store> {
     store.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The learning rate obeys the same rule here as where an optimizer is made.
+fn check_rate(name: &str, value: &HostTensor) -> Result<()> {
+    if name != LEARNING_RATE {
+        return Ok(());
+    }
+    let rates = value.as_f32()?;
+    match rates.iter().find(|rate| !(rate.is_finite() && **rate >= 0.0)) {
+        Some(rate) => Err(Error::argument(name, "a finite number of at least 0", rate.to_string())),
+        None => Ok(()),
+    }
 }
 
 impl Parameters {
@@ -64,7 +112,11 @@ impl Parameters {
         graph.owns("compile", outputs)?;
         let ids: Vec<_> = outputs.iter().map(|t| t.id()).collect();
         let data = graph.with(Clone::clone);
-        let plan = || plan::plan(&data, &ids, &self.device.limits());
+        let finite = self.device.checks_finite();
+        let plan = || match finite {
+            true => plan::plan_finite(&data, &ids, &self.device.limits()),
+            false => plan::plan(&data, &ids, &self.device.limits()),
+        };
         match &self.device.0 {
             Kind::Cpu { .. } => {
                 let needed = data.reachable(&ids);
@@ -76,7 +128,9 @@ impl Parameters {
                 // The reference has no device limits; its plan only serves to be looked at.
                 let plan = plan().ok();
                 let interpreter = Interpreter::new(data, &ids, Precision::F32);
-                Ok(Executable::reference(graph.clone(), interpreter, self.store.clone(), plan))
+                let number = lock(&self.store).failures.program();
+                let reference = Reference::new(interpreter, self.store.clone(), plan, number, finite);
+                Ok(Executable::reference(graph.clone(), reference))
             }
             Kind::Gpu(gpu) => {
                 // Each turn does without at least one kernel more, and there are finitely many.
@@ -89,12 +143,15 @@ impl Parameters {
                 for state in &plan.states {
                     self.declare(&state.named.name, &state.named.ty, state.init, state.role)?;
                 }
-                let store = lock(&self.store);
+                let mut store = lock(&self.store);
                 let shared = |kind: &BufferKind| match kind {
                     BufferKind::State(name) => store.states.get(name).and_then(|s| s.buffer.clone()),
-                    BufferKind::Input(_) | BufferKind::Constant(_) | BufferKind::Slot => None,
+                    BufferKind::Input(_) | BufferKind::Constant(_) => None,
+                    BufferKind::Slot | BufferKind::Checks => None,
                 };
                 let program = Program::with_pipelines(gpu, plan, &pipelines, shared)?;
+                store.watches.retain(|watch| watch.strong_count() > 0);
+                store.watches.extend(program.watch.as_ref().map(Arc::downgrade));
                 Ok(Executable::gpu(graph.clone(), program))
             }
         }
@@ -158,12 +215,16 @@ impl Parameters {
     pub fn get_async(&self, name: &str) -> Result<Pending> {
         match &self.device.0 {
             Kind::Cpu { .. } => {
-                let value = lock(&self.store).host.get(name).map(Array::to_host);
+                let mut store = lock(&self.store);
+                store.failures.take(None)?;
+                let value = store.host.get(name).map(Array::to_host);
+                drop(store);
                 value.unwrap_or_else(|| Err(self.unknown(name))).map(Pending::ready)
             }
             Kind::Gpu(gpu) => {
                 let (buffer, ty) = self.gpu_buffer(gpu, name)?;
-                Pending::start(gpu, &buffer, ty)
+                let watches: Vec<_> = lock(&self.store).watches.iter().filter_map(Weak::upgrade).collect();
+                Ok(Pending::start(gpu, &buffer, ty)?.watched(watches))
             }
         }
     }
@@ -171,12 +232,13 @@ impl Parameters {
     /// Gives a state a new value, seen by all later runs.
     ///
     /// # Errors
-    /// When there is no such state or the value has another type.
+    /// When there is no such state, the value has another type, or it is a learning rate that no optimizer takes.
     pub fn set(&self, name: &str, value: &HostTensor) -> Result<()> {
         let ty = self.ty(name)?;
         if ty != value.ty() {
             return Err(Error::argument(name, ty.to_string(), value.ty().to_string()));
         }
+        check_rate(name, value)?;
         match &self.device.0 {
             Kind::Cpu { .. } => {
                 lock(&self.store).host.insert(name.to_owned(), Array::from_host(value));

@@ -4,6 +4,7 @@ use super::counters::count;
 use super::encode::{Marks, encode};
 use super::gpu::Gpu;
 use super::staging::Uploads;
+use super::watch::Watch;
 use crate::error::Result;
 use crate::plan::{BufferId, BufferKind, Dispatch, Plan, Step};
 use std::collections::VecDeque;
@@ -39,6 +40,8 @@ pub(super) struct Program {
     pub(super) commands: Vec<Command>,
     uploads: Uploads,
     in_flight: VecDeque<wgpu::SubmissionIndex>,
+    /// What its runs found wrong, where they look for anything.
+    pub(super) watch: Option<Arc<Watch>>,
     /// Whether there is a result to read.
     pub(super) has_run: bool,
 }
@@ -66,10 +69,14 @@ impl Program {
                 BufferKind::Input(name) | BufferKind::State(name) => name,
                 BufferKind::Constant(_) => "constant",
                 BufferKind::Slot => "slot",
+                BufferKind::Checks => "checks",
             };
             let buffer = shared(&b.kind).unwrap_or_else(|| gpu.buffer(label, b.bytes));
             if let BufferKind::Constant(value) = b.kind {
                 gpu.upload(&buffer, &value.to_le_bytes().repeat(b.bytes as usize / 4));
+            }
+            if b.kind == BufferKind::Checks {
+                gpu.upload(&buffer, &vec![u8::MAX; b.bytes as usize]);
             }
             buffer
         };
@@ -87,8 +94,9 @@ impl Program {
         let commands = plan.steps.iter().map(command).collect();
         let uploads = Uploads::new(IN_FLIGHT, plan.inputs.iter().map(|input| input.ty.bytes()));
         gpu.check()?;
+        let watch = Watch::new(gpu, &plan, &buffers, IN_FLIGHT);
         let in_flight = VecDeque::new();
-        Ok(Self { gpu: gpu.clone(), plan, buffers, commands, uploads, in_flight, has_run: false })
+        Ok(Self { gpu: gpu.clone(), plan, buffers, commands, uploads, in_flight, watch, has_run: false })
     }
 
     /// A program that no plan describes: `plan` lists its buffers only.
@@ -99,7 +107,7 @@ impl Program {
         commands: Vec<Command>,
     ) -> Self {
         let (uploads, in_flight) = (Uploads::default(), VecDeque::new());
-        Self { gpu: gpu.clone(), plan, buffers, commands, uploads, in_flight, has_run: false }
+        Self { gpu: gpu.clone(), plan, buffers, commands, uploads, in_flight, watch: None, has_run: false }
     }
 
     /// When the device is several runs behind, waits for the oldest.
@@ -133,12 +141,14 @@ impl Program {
         self.uploads.submitted();
     }
 
-    /// Encodes all steps and submits them, once unless they would take very long.
+    /// Encodes all steps and submits them, once unless they would take very long. Fails instead where an earlier run is
+    /// known to have met something wrong.
     pub(super) fn run(&mut self) -> Result<()> {
         self.make_room()?;
+        self.watch.as_ref().map_or(Ok(()), |watch| watch.look(&self.gpu))?;
         let mut encoder = self.gpu.encoder();
         self.uploads.encode(&mut encoder, &self.buffers);
-        for steps in self.plan.submitted() {
+        for steps in self.plan.submitted_of(self.commands.len()) {
             if steps.start > 0 {
                 let full = std::mem::replace(&mut encoder, self.gpu.encoder());
                 self.gpu.submit(full);
@@ -146,8 +156,14 @@ impl Program {
             let commands = self.commands[steps].iter();
             encode(&mut encoder, commands.map(|command| (&*self, command)), Marks::None);
         }
+        if let Some(watch) = &self.watch {
+            watch.encode(&self.gpu, &mut encoder);
+        }
         self.in_flight.push_back(self.gpu.submit(encoder));
         self.uploads.submitted();
+        if let Some(watch) = &self.watch {
+            watch.submitted();
+        }
         self.has_run = true;
         self.gpu.check()
     }

@@ -3,6 +3,7 @@
 use super::counters::count;
 use super::gpu::Gpu;
 use super::staging;
+use super::watch::Watch;
 use crate::error::{Error, Result};
 use crate::tensor::{HostTensor, TensorType};
 use std::sync::Arc;
@@ -10,7 +11,11 @@ use std::sync::mpsc::{Receiver, TryRecvError, channel};
 
 /// A tensor on its way to the host.
 #[derive(Debug)]
-pub struct Pending(State);
+pub struct Pending {
+    state: State,
+    /// What the programs behind it found wrong.
+    watches: Vec<Arc<Watch>>,
+}
 
 #[derive(Debug)]
 enum State {
@@ -29,7 +34,7 @@ struct Mapping {
 
 impl Pending {
     pub(super) fn ready(tensor: HostTensor) -> Self {
-        Self(State::Ready(tensor))
+        Self { state: State::Ready(tensor), watches: Vec::new() }
     }
 
     /// Copies the tensor out of `buffer` as it is after all work submitted so far.
@@ -44,24 +49,31 @@ impl Pending {
         // The receiver may be gone: the result was not wanted any more.
         staging.map_async(wgpu::MapMode::Read, .., move |result| drop(sender.send(result)));
         gpu.check()?;
-        Ok(Self(State::Mapping(Mapping { gpu: gpu.clone(), staging, mapped, ty })))
+        let state = State::Mapping(Mapping { gpu: gpu.clone(), staging, mapped, ty });
+        Ok(Self { state, watches: Vec::new() })
+    }
+
+    /// With the tensor comes what these have found wrong until then.
+    pub(super) fn watched(mut self, watches: impl IntoIterator<Item = Arc<Watch>>) -> Self {
+        self.watches.extend(watches);
+        self
     }
 
     /// The tensor if it has arrived; `None` if not yet, or if it was taken before.
     ///
     /// # Errors
-    /// When the device failed.
+    /// When the device failed, or a run before it met an index out of range.
     pub fn try_get(&mut self) -> Result<Option<HostTensor>> {
-        match std::mem::replace(&mut self.0, State::Taken) {
+        match std::mem::replace(&mut self.state, State::Taken) {
             State::Ready(tensor) => Ok(Some(tensor)),
             State::Taken => Ok(None),
             State::Mapping(mapping) => {
                 let polled = mapping.gpu.device.poll(wgpu::PollType::Poll);
                 polled.map_err(|e| Error::device("a readback", e.to_string()))?;
                 match mapping.mapped.try_recv() {
-                    Ok(result) => mapping.take(result).map(Some),
+                    Ok(result) => mapping.take(result, &self.watches).map(Some),
                     Err(TryRecvError::Empty) => {
-                        self.0 = State::Mapping(mapping);
+                        self.state = State::Mapping(mapping);
                         Ok(None)
                     }
                     Err(TryRecvError::Disconnected) => Err(mapping.failed()),
@@ -73,15 +85,15 @@ impl Pending {
     /// Waits for the tensor.
     ///
     /// # Errors
-    /// When the device failed, or the tensor was taken before.
+    /// When the device failed, the tensor was taken before, or a run before it met an index out of range.
     pub fn wait(self) -> Result<HostTensor> {
-        match self.0 {
+        match self.state {
             State::Ready(tensor) => Ok(tensor),
             State::Taken => Err(Error::device("a readback", "one that was taken before")),
             State::Mapping(mapping) => {
                 mapping.gpu.wait(None)?;
                 match mapping.mapped.recv() {
-                    Ok(result) => mapping.take(result),
+                    Ok(result) => mapping.take(result, &self.watches),
                     Err(_) => Err(mapping.failed()),
                 }
             }
@@ -96,9 +108,11 @@ pub(super) fn read_bytes(gpu: &Arc<Gpu>, buffer: &wgpu::Buffer, bytes: u64) -> R
 }
 
 impl Mapping {
-    fn take(self, result: Result<(), wgpu::BufferAsyncError>) -> Result<HostTensor> {
+    fn take(self, result: Result<(), wgpu::BufferAsyncError>, watches: &[Arc<Watch>]) -> Result<HostTensor> {
         result.map_err(|_| self.failed())?;
         self.gpu.check()?;
+        // Those of earlier runs are there by now: they were asked for first.
+        watches.iter().try_for_each(|watch| watch.look(&self.gpu))?;
         let view =
             self.staging.get_mapped_range(..).map_err(|e| Error::device("a readback", e.to_string()))?;
         let tensor = HostTensor::from_bytes(&self.ty, &view);

@@ -119,6 +119,11 @@ pub(super) fn keep(gpu: &Gpu, buffer: wgpu::Buffer) {
     }
 }
 
+/// A buffer in which a run's checks come to the host.
+pub(super) fn checks(gpu: &Gpu, bytes: u64) -> wgpu::Buffer {
+    gpu.staging("checks", bytes, wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ)
+}
+
 impl Gpu {
     /// A buffer that the host maps; one to write to is mapped already.
     fn staging(&self, label: &str, size: u64, usage: wgpu::BufferUsages) -> wgpu::Buffer {

@@ -25,7 +25,8 @@ pub(super) fn forward(
 ) -> Result<Lowering, Mismatch> {
     let sizes = axis(&inputs[0].shape, 1)?;
     let mut bindings = vec![Binding::read(Operand::Input(0)), Binding::read(Operand::Input(1))];
-    bindings.extend((0..4).map(|i| Binding::write(Operand::Output(i))));
+    bindings.extend((0..3).map(|i| Binding::write(Operand::Output(i))));
+    bindings.push(Binding::write(Operand::Check));
     let (row, turns) = row(sizes, 2, limits);
     let values = context! { ..options(o, sizes[1]), ..row };
     let groups = sizes[0] * sizes[2];
@@ -39,7 +40,7 @@ pub(super) fn backward(
     limits: &Limits,
 ) -> Result<Lowering, Mismatch> {
     let sizes = axis(&inputs[1].shape, 1)?;
-    let mut bindings: Vec<_> = (0..5).map(|i| Binding::read(Operand::Input(i))).collect();
+    let mut bindings: Vec<_> = (0..4).map(|i| Binding::read(Operand::Input(i))).collect();
     bindings.push(Binding::write(Operand::Output(0)));
     let values = context! { ..options(o, sizes[1]), ..row(sizes, 0, limits).0 };
     let groups = inputs[1].shape.elements().div_ceil(64);

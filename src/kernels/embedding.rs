@@ -24,7 +24,9 @@ pub(super) fn forward(inputs: &[&TensorType], limits: &Limits) -> Result<Lowerin
     let (width, values) = sizes(&inputs[0].shape, inputs[1]);
     let groups = (inputs[1].shape.elements() * width).div_ceil(64);
     let values = context! { wide => limits.wide_loads, ..values };
-    launch(limits, "embedding", groups, 0, bindings(), "by index", values).map(Lowering::single)
+    let mut bindings = bindings();
+    bindings.push(Binding::write(Operand::Check));
+    launch(limits, "embedding", groups, 0, bindings, "by index", values).map(Lowering::single)
 }
 
 /// Looks of all rows at all indices up to which they cost less than the launches that sort.

@@ -16,6 +16,7 @@ mod cross_entropy;
 mod dropout;
 mod elementwise;
 mod embedding;
+mod finite;
 mod fused;
 mod matmul;
 mod max_pool2d;
@@ -43,6 +44,7 @@ mod winograd_transforms;
 mod workgroup_tile;
 
 pub use broken::Broken;
+pub use finite::finite;
 pub use fused::{Chain, ChainStep, Fused};
 pub use optimizer::shared_by_steps;
 pub use peaks::micro_kernels;
@@ -169,7 +171,13 @@ pub enum Operand {
     Output(usize),
     /// A scratch buffer of the lowering.
     Workspace(usize),
+    /// Four words of the node, all ones as long as nothing is wrong: see [`CHECK_BYTES`].
+    Check,
 }
+
+/// Bytes of an [`Operand::Check`]. A kernel that meets an index out of its range takes the minimum of the first word and
+/// the row; one that looks for what is not finite, of the first three and the place of a NaN, of inf and of -inf.
+pub const CHECK_BYTES: u64 = 16;
 
 /// How a kernel uses a binding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -468,6 +476,7 @@ fn check_bindings(
             Operand::Input(i) => inputs[i].bytes(),
             Operand::Output(i) => outputs[i].bytes(),
             Operand::Workspace(i) => lowering.workspaces[i],
+            Operand::Check => CHECK_BYTES,
         };
         let bytes = binding.range.map_or(whole, |(_, bytes)| bytes);
         let most = limits.max_binding_bytes;

@@ -55,6 +55,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("embedding_sort.wgsl", include_str!("../../shaders/embedding_sort.wgsl")),
     ("embedding_starts.wgsl", include_str!("../../shaders/embedding_starts.wgsl")),
     ("elementwise.wgsl", include_str!("../../shaders/elementwise.wgsl")),
+    ("finite.wgsl", include_str!("../../shaders/finite.wgsl")),
     ("equal.wgsl", include_str!("../../shaders/equal.wgsl")),
     ("increment.wgsl", include_str!("../../shaders/increment.wgsl")),
     ("matmul.wgsl", include_str!("../../shaders/matmul.wgsl")),

@@ -4,8 +4,9 @@
 //! What the backward pass reads is the row's maximum `m` and `log_sum = log(sum(exp(x - m)))`, two numbers: their sum
 //! would lose the logarithm where logits are large. A logit of -inf that is not the target's has probability 0.
 //!
-//! Targets are `u32`; the graph cannot see their values. One outside `0..C` that is not `ignore_index`
-//! matches no class: datasets check their labels when they are loaded.
+//! Targets are `u32`; the graph cannot see their values. One outside `0..C` that is not `ignore_index` matches no class,
+//! and the next run or read of the program fails, naming the row: see [`Op::index_range`]. In a row that is ignored the
+//! gradient is 0 whatever its logits are (PyTorch's is NaN where they are).
 
 use super::{Op, count, f32s, same, softmax::axis};
 use crate::dtype::DType;
@@ -51,9 +52,9 @@ pub(crate) fn build(
     reduction: Reduction,
 ) -> Result<Tensor> {
     let outputs = logits.graph().apply(Op::CrossEntropy(options), &[logits, target])?;
-    let [rows, _, _, counted] = &outputs[..] else {
+    let [rows, _, counted] = &outputs[..] else {
         let got = format!("{} outputs", outputs.len());
-        return Err(Error::op("cross_entropy", "", Mismatch::new("4 outputs", got)));
+        return Err(Error::op("cross_entropy", "", Mismatch::new("3 outputs", got)));
     };
     let all: Vec<usize> = (0..rows.shape().len()).collect();
     match (reduction, options.ignore_index) {
@@ -62,6 +63,21 @@ pub(crate) fn build(
         (Reduction::Mean, None) => rows.mean(),
         (Reduction::Mean, Some(_)) => rows.sum(&all, false)?.div(&counted.sum(&all, false)?),
     }
+}
+
+/// The type of what is saved: two numbers a row.
+fn saved(rows: &TensorType) -> TensorType {
+    let dims = rows.shape.iter().copied().chain([2]);
+    TensorType::f32(dims.collect::<Vec<_>>())
+}
+
+/// What targets must be.
+pub(super) fn index_range(options: &CrossEntropy, inputs: &[&TensorType]) -> Option<String> {
+    let below = format!("targets below {}", inputs[0].shape.get(1)?);
+    Some(match options.ignore_index {
+        Some(ignored) => format!("{below} or {ignored}, which is ignored"),
+        None => below,
+    })
 }
 
 /// The type of one number a row.
@@ -80,18 +96,17 @@ pub(super) fn infer(options: &CrossEntropy, inputs: &[&TensorType]) -> Result<Ve
     let [logits, target] = count(inputs)?;
     let rows = rows(options, logits)?;
     same("target", &TensorType { dtype: DType::U32, ..rows.clone() }, target)?;
-    Ok(vec![rows; 4])
+    Ok(vec![rows.clone(), saved(&rows), rows])
 }
 
 pub(super) fn infer_backward(
     options: &CrossEntropy,
     inputs: &[&TensorType],
 ) -> Result<Vec<TensorType>, Mismatch> {
-    let [grad, logits, target, maximum, log_sum] = count(inputs)?;
+    let [grad, logits, target, kept] = count(inputs)?;
     let rows = rows(options, logits)?;
     same("grad_loss", &rows, grad)?;
-    same("maximum", &rows, maximum)?;
-    same("log_sum", &rows, log_sum)?;
+    same("saved", &saved(&rows), kept)?;
     same("target", &TensorType { dtype: DType::U32, ..rows }, target)?;
     Ok(vec![logits.clone()])
 }
@@ -100,7 +115,7 @@ pub(super) fn infer_backward(
 pub(super) fn gradient(options: &CrossEntropy, flow: &Flow<'_>) -> Result<Vec<Option<Tensor>>> {
     let grad = flow.grad("cross_entropy")?;
     let rule = || {
-        let inputs = [grad, &flow.inputs[0], &flow.inputs[1], &flow.outputs[1], &flow.outputs[2]];
+        let inputs = [grad, &flow.inputs[0], &flow.inputs[1], &flow.outputs[1]];
         grad.graph().apply(Op::CrossEntropyBackward(*options), &inputs).map(|mut out| out.remove(0))
     };
     Ok(vec![flow.wants(0, rule)?, None])

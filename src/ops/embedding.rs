@@ -1,7 +1,7 @@
 //! embedding: rows of a table by index. `output[n,d] = weight[index[n],d]`.
 //!
-//! Indices are `u32`; the graph cannot see their values. One that the table lacks gives a row of zeros and
-//! takes no gradient: datasets check their indices when they are loaded.
+//! Indices are `u32`; the graph cannot see their values. One that the table lacks gives a row of zeros and takes no
+//! gradient, and the next run or read of the program fails, naming the row: see [`Op::index_range`].
 
 use super::{Op, count, dims, f32s, same};
 use crate::dtype::DType;
@@ -16,6 +16,11 @@ fn output(weight: &TensorType, indices: &TensorType) -> Result<TensorType, Misma
     let mut shape = indices.shape.to_vec();
     shape.push(width);
     Ok(TensorType::f32(shape))
+}
+
+/// What indices must be.
+pub(super) fn index_range(weight: &TensorType) -> Option<String> {
+    weight.shape.first().map(|rows| format!("indices below {rows}"))
 }
 
 pub(super) fn infer(inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {

@@ -1,4 +1,6 @@
 //! The ops: attributes, shape inference, gradient rules and costs, one file a family.
+//!
+#![doc = include_str!("edges.md")]
 
 mod argmax;
 mod avg_pool2d;
@@ -29,6 +31,7 @@ pub use dropout::Dropout;
 pub use leaf::{Init, Role};
 pub use matmul::{MatMul, MatMulGeometry};
 pub use max_pool2d::MaxPool2d;
+pub(crate) use optimizer::LEARNING_RATE;
 pub use optimizer::{AdamStep, SgdStep};
 pub use recurrent::{Recurrent, RecurrentBackward, RecurrentKind};
 pub use softmax::Softmax;
@@ -133,9 +136,10 @@ pub enum Op {
     Softmax(Softmax),
     /// `grad_output, output` to `grad_input`.
     SoftmaxBackward(Softmax),
-    /// `logits (N, C, ..), target (N, ..)` to `loss`, `maximum`, `log_sum` and `counted`, each `(N, ..)`.
+    /// `logits (N, C, ..), target (N, ..)` to `loss (N, ..)`, `saved (N, .., 2)`, the maximum of each row and the logarithm
+    /// of the sum relative to it, and `counted (N, ..)`.
     CrossEntropy(CrossEntropy),
-    /// `grad_loss (N, ..), logits, target, maximum, log_sum` to `grad_logits`.
+    /// `grad_loss (N, ..), logits, target, saved` to `grad_logits`.
     CrossEntropyBackward(CrossEntropy),
     /// Inputs one after the other along a dimension.
     Concat {
@@ -356,6 +360,28 @@ impl Op {
             Op::Sgd(_) | Op::Adam(_) | Op::Increment => None,
         };
         valid.unwrap_or_else(|| self.flops(inputs, outputs))
+    }
+
+    /// What the indices that the op reads must be, in words; `None` for an op that reads none. The graph cannot see their
+    /// values: kernels and reference look, and the next run or read says which row is wrong.
+    pub fn index_range(&self, inputs: &[&TensorType]) -> Option<String> {
+        match self {
+            Op::CrossEntropy(o) => cross_entropy::index_range(o, inputs),
+            Op::Embedding => embedding::index_range(inputs[0]),
+            Op::Input { .. } | Op::State { .. } | Op::Constant { .. } | Op::Reshape { .. } => None,
+            Op::Conv2d(_) | Op::Conv2dBackwardInput { .. } | Op::Conv2dBackwardWeight { .. } => None,
+            Op::MaxPool2d(_) | Op::MaxPool2dBackward { .. } => None,
+            Op::AvgPool2d(_) | Op::AvgPool2dBackward { .. } => None,
+            Op::Unary(_) | Op::UnaryBackward(_) | Op::Binary(_) | Op::Equal | Op::MatMul(_) => None,
+            Op::BroadcastTo { .. } | Op::Sum { .. } | Op::Argmax { .. } => None,
+            Op::Softmax(_) | Op::SoftmaxBackward(_) => None,
+            Op::Concat { .. } | Op::Split { .. } | Op::Narrow { .. } | Op::NarrowBackward { .. } => None,
+            Op::Permute { .. } | Op::Where | Op::SequenceMask { .. } | Op::Dropout(_) => None,
+            Op::Recurrent(_) | Op::RecurrentBackward(_) => None,
+            // Their forward pass looks at the same indices.
+            Op::CrossEntropyBackward(_) | Op::EmbeddingBackward { .. } => None,
+            Op::Sgd(_) | Op::Adam(_) | Op::Increment => None,
+        }
     }
 
     /// The name of an input, parameter or state.

@@ -5,6 +5,9 @@ use crate::dtype::DType;
 use crate::error::Mismatch;
 use crate::tensor::TensorType;
 
+/// The name of the state that holds the learning rate.
+pub(crate) const LEARNING_RATE: &str = "optimizer.lr";
+
 /// PyTorch's SGD: `g += weight_decay * p; v = momentum * v + g; p -= lr * v`, with Nesterov
 /// `p -= lr * (g + momentum * v)`. Without momentum there is no `v`.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]

@@ -6,9 +6,9 @@ use crate::graph::{Graph, Tensor};
 use crate::ops::{AdamStep, Init, Op, Role, SgdStep};
 use crate::tensor::TensorType;
 
-/// The name of the state that holds the learning rate, an `f32` scalar: set it with
-/// [`crate::Parameters::set`] for a schedule.
-pub const LEARNING_RATE: &str = "optimizer.lr";
+/// The name of the state that holds the learning rate, an `f32` scalar: set it with [`crate::Parameters::set`] for a
+/// schedule. That refuses what is not finite or below 0.
+pub const LEARNING_RATE: &str = crate::ops::LEARNING_RATE;
 /// The name of the state that counts steps, a `u32` scalar.
 pub const STEP: &str = "optimizer.step";
 

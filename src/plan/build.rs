@@ -1,6 +1,7 @@
 //! Graph to plan: kernels for each group of nodes, in order, and buffers by liveness.
 
 use super::batch::batch;
+use super::check::{Check, add};
 use super::common::merge;
 use super::divide;
 use super::fold::fold;
@@ -13,9 +14,10 @@ use super::share::share;
 use super::slots::settle;
 use super::views::{Place, is_view, places};
 use super::{Bound, BufferId, BufferKind, BufferPlan, Dispatch, Named, Output, Plan, State, Step};
+use crate::dtype::DType;
 use crate::error::{Error, Mismatch, Result};
 use crate::graph::{GraphData, Node, NodeId, ValueId};
-use crate::kernels::{Access, Limits, Lowering, Operand, Refusal, shared_by_steps};
+use crate::kernels::{Access, Binding, Launch, Limits, Lowering, Operand, Refusal, finite, shared_by_steps};
 use crate::ops::Op;
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -25,7 +27,16 @@ use std::collections::HashMap;
 /// # Errors
 /// When a tensor does not fit the device.
 pub fn plan(graph: &GraphData, outputs: &[ValueId], limits: &Limits) -> Result<Plan> {
-    planned(graph, outputs, limits, true)
+    planned(graph, outputs, limits, Kind::Usual)
+}
+
+/// As [`plan`], but every node has kernels of its own, and every value of type `f32` is looked at as soon as it is there:
+/// the first check that finds something names the node that went bad first.
+///
+/// # Errors
+/// When a tensor does not fit the device.
+pub fn plan_finite(graph: &GraphData, outputs: &[ValueId], limits: &Limits) -> Result<Plan> {
+    planned(graph, outputs, limits, Kind::Finite)
 }
 
 /// As [`plan`], but every node has kernels of its own: what fusion is compared with.
@@ -33,16 +44,27 @@ pub fn plan(graph: &GraphData, outputs: &[ValueId], limits: &Limits) -> Result<P
 /// # Errors
 /// When a tensor does not fit the device.
 pub fn plan_unfused(graph: &GraphData, outputs: &[ValueId], limits: &Limits) -> Result<Plan> {
-    planned(graph, outputs, limits, false)
+    planned(graph, outputs, limits, Kind::Unfused)
 }
 
-fn planned(graph: &GraphData, outputs: &[ValueId], limits: &Limits, fused: bool) -> Result<Plan> {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Usual,
+    Unfused,
+    Finite,
+}
+
+fn planned(graph: &GraphData, outputs: &[ValueId], limits: &Limits, kind: Kind) -> Result<Plan> {
     let graph = rewrite(&merge(&fold(graph), outputs), outputs);
     let graph = &lay_out(graph, outputs, limits);
     let needed = graph.reachable(outputs);
-    let (groups, unfused) = if fused { fuse(graph, outputs, &needed) } else { apart(graph, &needed) };
-    let groups = batch(graph, groups);
+    let (groups, unfused) = match kind {
+        Kind::Usual => fuse(graph, outputs, &needed),
+        Kind::Unfused | Kind::Finite => apart(graph, &needed),
+    };
+    let groups = if kind == Kind::Finite { groups } else { batch(graph, groups) };
     let mut builder = Builder::new(graph, &groups, outputs, limits);
+    builder.finite = kind == Kind::Finite;
     for (turn, group) in groups.iter().enumerate() {
         builder.group(turn, group)?;
     }
@@ -64,6 +86,17 @@ fn described(node: &Node) -> String {
     format!("{}{label}", node.op.name())
 }
 
+/// The bindings of a launch, from where its operands lie: buffer, first byte, bytes.
+fn bind(launch: &Launch, lies: impl Fn(Operand) -> Option<(BufferId, u64, u64)>) -> Vec<Bound> {
+    let bind = |binding: &Binding| {
+        let (buffer, begin, whole) = lies(binding.operand)?;
+        let (offset, bytes) = binding.range.unwrap_or((0, whole));
+        let write = binding.access == Access::Write;
+        Some(Bound { buffer, offset: begin + offset, bytes: padded(bytes), write })
+    };
+    launch.bindings.iter().filter_map(bind).collect()
+}
+
 struct Builder<'a> {
     graph: &'a GraphData,
     limits: &'a Limits,
@@ -80,6 +113,8 @@ struct Builder<'a> {
     /// The new value of each state that has one.
     updates: HashMap<ValueId, ValueId>,
     lowerings: Lowerings,
+    /// Whether each value is looked at.
+    finite: bool,
     plan: Plan,
 }
 
@@ -106,6 +141,7 @@ impl<'a> Builder<'a> {
             life_of: HashMap::new(),
             updates: graph.updates.iter().copied().collect(),
             lowerings: Lowerings::default(),
+            finite: false,
             plan: Plan::default(),
         }
     }
@@ -114,16 +150,17 @@ impl<'a> Builder<'a> {
         let graph = self.graph;
         let node = group.node(graph);
         if self.leaf(node) {
-            return Ok(());
+            let held = node.op.leaf_name().is_some();
+            return if held { self.look(group) } else { Ok(()) };
         }
         let lowered = self.lowerings.of(graph, group, self.limits);
-        let fail = |r: Refusal| Error::op(node.op.name(), &node.label, r.words(|o| self.named(group, o)));
-        let lowered = lowered.map_err(fail)?;
+        let lowered = lowered.map_err(|refusal| self.refused(group, refusal))?;
         self.place_outputs(turn, group, &lowered.lowering);
         let what = format!("scratch of {}", described(node));
         let workspaces = lowered.lowering.workspaces.iter();
         let workspaces: Vec<BufferId> = workspaces.map(|&bytes| self.take(what.clone(), bytes)).collect();
         self.dispatches(group, &lowered, &workspaces);
+        self.look(group)?;
         workspaces.into_iter().for_each(|w| self.give(w));
         self.release(turn, group);
         Ok(())
@@ -162,6 +199,7 @@ impl<'a> Builder<'a> {
                 let node = group.node(self.graph);
                 return (format!("scratch memory of {}", described(node)), 0);
             }
+            Operand::Check => return (format!("the check of {}", described(group.node(self.graph))), 0),
         };
         (self.name(value), self.graph.ty(value).bytes())
     }
@@ -241,45 +279,72 @@ impl<'a> Builder<'a> {
         };
         let (loaded, stored) = (inside(&group.nodes[..group.base]), inside(&group.nodes[group.base + 1..]));
         self.plan.fused += loaded.len() + stored.len();
+        let inputs: Vec<_> = node.inputs.iter().map(|&v| self.graph.ty(v)).collect();
+        let check = Check::indices(node, &inputs).map(|check| add(&mut self.plan, check, self.limits));
         let launches = lowering.launches.iter().zip(&lowered.kernels);
         for ((launch, &kernel), flops) in launches.zip(shares) {
             let (computes, stores) = (launch.computes(), launch.stores());
             let fused = [(computes, &loaded), (stores, &stored)].into_iter().filter(|(here, _)| *here);
             let fused = fused.flat_map(|(_, nodes)| nodes.iter().cloned()).collect();
-            let bindings = launch.bindings.iter().map(|binding| {
-                let of = |value: ValueId| {
-                    (self.buffer_of(value), self.places[value].offset, self.graph.ty(value).bytes())
-                };
-                let (buffer, begin, whole) = match binding.operand {
-                    Operand::Input(i) => of(group.inputs[i]),
-                    Operand::Output(i) => of(group.outputs[i]),
-                    Operand::Workspace(i) => (workspaces[i], 0, lowering.workspaces[i]),
-                };
-                let (offset, bytes) = binding.range.unwrap_or((0, whole));
-                let write = binding.access == Access::Write;
-                Bound { buffer, offset: begin + offset, bytes: padded(bytes), write }
-            });
-            let bindings = bindings.collect();
-            let dispatch = Dispatch {
-                kernel,
-                bindings,
-                grid: launch.grid,
-                turns: launch.turns,
-                sizes: Vec::new(),
-                op: node.op.name(),
-                label: node.label.clone(),
-                why: launch.why.clone(),
-                fused,
-                flops,
+            let lies = |operand| match operand {
+                Operand::Input(i) => Some(self.lies(group.inputs[i])),
+                Operand::Output(i) => Some(self.lies(group.outputs[i])),
+                Operand::Workspace(i) => Some((workspaces[i], 0, lowering.workspaces[i])),
+                Operand::Check => check.map(|c| (c.buffer, c.offset, c.bytes)),
             };
-            match divide::parts(&launch.kernel, &dispatch, self.limits) {
-                None => self.plan.steps.push(Step::Dispatch(dispatch)),
-                Some(parts) => {
-                    let number = |(kernel, part)| Dispatch { kernel: self.lowerings.number(&kernel), ..part };
-                    self.plan.steps.extend(parts.into_iter().map(number).map(Step::Dispatch));
-                }
+            let bindings = bind(launch, lies);
+            self.dispatch(launch, Dispatch { kernel, bindings, fused, flops, ..Dispatch::default() }, node);
+        }
+    }
+
+    /// Where a value lies: buffer, first byte, bytes.
+    fn lies(&self, value: ValueId) -> (BufferId, u64, u64) {
+        (self.buffer_of(value), self.places[value].offset, self.graph.ty(value).bytes())
+    }
+
+    /// Adds a launch of a node, in parts where it would take too long.
+    fn dispatch(&mut self, launch: &Launch, dispatch: Dispatch, node: &Node) {
+        let dispatch = Dispatch {
+            grid: launch.grid,
+            turns: launch.turns,
+            op: node.op.name(),
+            label: node.label.clone(),
+            why: launch.why.clone(),
+            ..dispatch
+        };
+        match divide::parts(&launch.kernel, &dispatch, self.limits) {
+            None => self.plan.steps.push(Step::Dispatch(dispatch)),
+            Some(parts) => {
+                let number = |(kernel, part)| Dispatch { kernel: self.lowerings.number(&kernel), ..part };
+                self.plan.steps.extend(parts.into_iter().map(number).map(Step::Dispatch));
             }
         }
+    }
+
+    /// Looks for what is not finite in what a group gives, where that is wanted.
+    fn look(&mut self, group: &Group) -> Result<()> {
+        let (graph, node) = (self.graph, group.node(self.graph));
+        let wanted = |value: &ValueId| self.finite && graph.ty(*value).dtype == DType::F32;
+        let outputs: Vec<_> = group.outputs.iter().copied().enumerate().filter(|(_, v)| wanted(v)).collect();
+        for (number, value) in outputs {
+            let launches = finite(graph.ty(value), self.limits).map_err(|r| self.refused(group, r))?;
+            let check = add(&mut self.plan, Check::finite(graph, node, number), self.limits);
+            for launch in launches {
+                let lies = self.lies(value);
+                let bound = |operand| match operand {
+                    Operand::Check => Some((check.buffer, check.offset, check.bytes)),
+                    Operand::Input(_) | Operand::Output(_) | Operand::Workspace(_) => Some(lies),
+                };
+                let (kernel, bindings) = (self.lowerings.number(&launch.kernel), bind(&launch, bound));
+                self.dispatch(&launch, Dispatch { kernel, bindings, ..Dispatch::default() }, node);
+            }
+        }
+        Ok(())
+    }
+
+    fn refused(&self, group: &Group, refusal: Refusal) -> Error {
+        let node = group.node(self.graph);
+        Error::op(node.op.name(), &node.label, refusal.words(|o| self.named(group, o)))
     }
 
     fn flops(&self, node: &Node) -> u64 {

@@ -5,6 +5,7 @@
 
 mod batch;
 mod build;
+mod check;
 mod common;
 mod divide;
 mod fold;
@@ -19,7 +20,8 @@ mod slots;
 mod stream;
 mod views;
 
-pub use build::{plan, plan_unfused};
+pub use build::{plan, plan_finite, plan_unfused};
+pub use check::{Check, Wanted};
 pub use fuse::Unfused;
 pub use memory::Life;
 
@@ -45,6 +47,8 @@ pub enum BufferKind {
     Constant(f32),
     /// Activations, gradients and scratch that take turns.
     Slot,
+    /// What kernels found wrong: [`Plan::checks`]. All bits are ones before anything is.
+    Checks,
 }
 
 /// One device buffer.
@@ -195,6 +199,10 @@ pub struct Plan {
     pub states: Vec<State>,
     /// What it gives.
     pub outputs: Vec<Output>,
+    /// What is looked at, in the order in which it is computed, and the buffer that says what was found.
+    pub checks: Vec<Check>,
+    /// See `checks`.
+    pub checked: Option<BufferId>,
     /// What it holds.
     pub memory: Memory,
     /// What lies in the slots when.
@@ -274,8 +282,13 @@ impl Plan {
 
     /// The steps of each submission.
     pub fn submitted(&self) -> impl Iterator<Item = Range<usize>> + '_ {
+        self.submitted_of(self.steps.len())
+    }
+
+    /// The same for so many commands: a program that no plan describes has no steps.
+    pub(crate) fn submitted_of(&self, commands: usize) -> impl Iterator<Item = Range<usize>> + '_ {
         let begins = std::iter::once(0).chain(self.submissions.iter().copied());
-        let ends = self.submissions.iter().copied().chain([self.steps.len()]);
+        let ends = self.submissions.iter().copied().chain([commands]);
         begins.zip(ends).map(|(begin, end)| begin..end)
     }
 
@@ -289,7 +302,8 @@ impl Plan {
         let dispatches = self.steps.iter().filter(|s| is_dispatch(s)).count() as u64;
         Work {
             dispatches,
-            copies: self.steps.len() as u64 - dispatches,
+            // One more brings what was found wrong to the host.
+            copies: self.steps.len() as u64 - dispatches + u64::from(self.checked.is_some()),
             passes: self.submitted().map(passes).sum(),
             submits: self.submitted().count() as u64,
             uploaded: self.inputs.iter().map(|i| i.ty.bytes()).sum(),

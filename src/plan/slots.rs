@@ -40,6 +40,7 @@ pub(super) fn settle(plan: &mut Plan, mut lives: Vec<Life>, limits: &Limits) -> 
     let named = plan.inputs.iter_mut().chain(plan.states.iter_mut().map(|s| &mut s.named));
     named.for_each(|n| n.buffer = place[n.buffer].0);
     plan.outputs.iter_mut().for_each(|o| o.buffer = place[o.buffer].0);
+    plan.checked = plan.checked.map(|buffer| place[buffer].0);
     plan.lives = lives;
     plan.memory = memory(plan, requested);
     place.into_iter().map(|(buffer, _)| buffer).collect()

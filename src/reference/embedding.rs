@@ -3,6 +3,12 @@
 use super::Array;
 use crate::shape::Shape;
 
+/// The first index that the table lacks.
+pub(super) fn out_of_range(inputs: &[&Array]) -> Option<usize> {
+    let rows = inputs[0].ty.shape[0] as f64;
+    inputs[1].data.iter().position(|&index| index >= rows)
+}
+
 pub(super) fn forward(inputs: &[&Array]) -> Vec<f64> {
     let (table, width) = (&inputs[0].data, inputs[0].ty.shape[1]);
     let mut output = Vec::new();

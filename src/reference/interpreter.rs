@@ -2,10 +2,13 @@
 
 use super::{Array, Precision, eval};
 use crate::error::{Error, Result};
-use crate::graph::{GraphData, NodeId, ValueId};
+use crate::graph::{GraphData, Node, NodeId, ValueId};
 use crate::ops::Op;
 use crate::tensor::TensorType;
 use std::collections::HashMap;
+
+/// Is shown a node, what it read and what it gave.
+pub type Watch<'a> = &'a mut dyn FnMut(&Node, &[&Array], &[Array]);
 
 /// A graph, ready to be evaluated op by op.
 #[derive(Debug)]
@@ -32,6 +35,11 @@ impl Interpreter {
         Self { graph, outputs: outputs.to_vec(), needed, last_use, precision }
     }
 
+    /// The graph.
+    pub fn graph(&self) -> &GraphData {
+        &self.graph
+    }
+
     /// Evaluates the graph, then writes the new values of the states, all at once. Gives the outputs.
     ///
     /// # Errors
@@ -41,19 +49,31 @@ impl Interpreter {
         inputs: &HashMap<String, Array>,
         states: &mut HashMap<String, Array>,
     ) -> Result<HashMap<ValueId, Array>> {
+        self.run_watched(inputs, states, &mut |_, _, _| ())
+    }
+
+    /// As [`Interpreter::run`]; `watch` is shown each node with what it read and what it gave, in order.
+    ///
+    /// # Errors
+    /// As [`Interpreter::run`].
+    pub fn run_watched(
+        &self,
+        inputs: &HashMap<String, Array>,
+        states: &mut HashMap<String, Array>,
+        watch: Watch<'_>,
+    ) -> Result<HashMap<ValueId, Array>> {
         let mut values: HashMap<ValueId, Array> = HashMap::new();
         for (id, node) in self.graph.nodes.iter().enumerate().filter(|(id, _)| self.needed[*id]) {
+            let missing = || Error::argument(node.op.name(), "inputs computed before it", "one that was not");
+            let read = node.inputs.iter().map(|v| values.get(v).ok_or_else(missing));
+            let read = read.collect::<Result<Vec<_>>>()?;
             let results = match &node.op {
                 Op::Input { name, ty } => vec![find(inputs, "input", name, ty)?],
                 Op::State { name, ty, .. } => vec![find(states, "state", name, ty)?],
                 // All that reads something is evaluated.
-                op => {
-                    let missing =
-                        || Error::argument(op.name(), "inputs computed before it", "one that was not");
-                    let read = node.inputs.iter().map(|v| values.get(v).ok_or_else(missing));
-                    eval(op, &read.collect::<Result<Vec<_>>>()?, self.precision)?
-                }
+                op => eval(op, &read, self.precision)?,
             };
+            watch(node, &read, &results);
             values.extend(node.outputs.iter().copied().zip(results));
             for value in node.inputs.iter().chain(&node.outputs) {
                 if self.last_use[*value] == Some(id) {

@@ -22,7 +22,7 @@ mod softmax;
 mod sum;
 mod unary;
 
-pub use interpreter::Interpreter;
+pub use interpreter::{Interpreter, Watch};
 
 use crate::dtype::DType;
 use crate::error::{Error, Result};
@@ -75,6 +75,16 @@ pub enum Precision {
     F32,
     /// Not rounded, for finite differences.
     F64,
+}
+
+/// The first row of an op's indices that is out of their range: see [`Op::index_range`].
+pub fn out_of_range(op: &Op, inputs: &[&Array]) -> Option<usize> {
+    match op {
+        Op::CrossEntropy(o) => cross_entropy::out_of_range(o, inputs),
+        Op::Embedding => embedding::out_of_range(inputs),
+        // Which ops read indices is said there, for all of them by name.
+        _ => None,
+    }
 }
 
 /// Evaluates one op. A leaf has no value of its own here, except a constant.

@@ -86,6 +86,7 @@ impl Guarded {
                 BufferKind::Input(name) => format!("input '{name}'"),
                 BufferKind::State(name) => format!("state '{name}'"),
                 BufferKind::Constant(value) => format!("constant {value}"),
+                BufferKind::Checks => "what is found wrong".to_owned(),
                 BufferKind::Slot => format!("buffer {number}, written by {}", self.writers(number)),
             };
             let (front, rest) = (changed(0..guard), changed(end..before.len()));
@@ -117,6 +118,7 @@ pub(super) fn contents(plan: &Plan, inputs: &[(String, HostTensor)], guard: u64)
     let fill = |buffer: &crate::plan::BufferPlan| -> Result<Vec<u8>> {
         let data = match &buffer.kind {
             BufferKind::Slot => vec![],
+            BufferKind::Checks => vec![u8::MAX; buffer.bytes as usize],
             BufferKind::Constant(value) => value.to_le_bytes().repeat(buffer.bytes as usize / 4),
             BufferKind::Input(name) => {
                 let found = inputs.iter().find(|(input, _)| input == name);

@@ -159,9 +159,10 @@ fn evaluate(op: &Op, inputs: &[&Estimate], tile: TileOf<'_>) -> Result<Vec<Estim
     Ok(pairs.map(estimate).collect())
 }
 
-/// A denormal result may be 0.
+/// A denormal result may be 0, and so may a denormal operand of it; what is 0 is 0.
 fn flushed(estimate: &mut Estimate) {
-    let tiny = |v: f64| if v.abs() < f64::from(f32::MIN_POSITIVE) { v.abs() } else { 0.0 };
+    let least = f64::from(f32::MIN_POSITIVE);
+    let tiny = |v: f64| if v != 0.0 && v.abs() < 2.0 * least { least } else { 0.0 };
     let values = estimate.array.data.iter().enumerate();
     let errors: Vec<f64> = values.map(|(i, &v)| estimate.error_at(i).max(tiny(v))).collect();
     estimate.error = Some(errors);
@@ -192,7 +193,7 @@ impl Case {
         let inputs: HashMap<String, Array> = self.data()?.iter().map(value).collect();
         let outputs: Vec<ValueId> = self.outputs.iter().map(|(_, t)| t.id()).collect();
         let mut estimates = estimate_tiled(&self.graph.with(Clone::clone), &outputs, &inputs, tile)?;
-        if self.fill() == Fill::Denormals {
+        if [Fill::Denormals, Fill::Edges].contains(&self.fill()) {
             estimates.iter_mut().for_each(flushed);
         }
         Ok(estimates)

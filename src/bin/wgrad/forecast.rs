@@ -60,6 +60,9 @@ pub struct ForecastArgs {
     seed: u64,
     #[command(flatten)]
     device: DeviceArgs,
+    /// Look at every input, parameter and result: the first NaN or infinity is named. Slower.
+    #[arg(long)]
+    check_finite: bool,
     /// The folder to write [default: a fresh one under runs/].
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -92,7 +95,7 @@ pub fn run(args: &ForecastArgs) -> anyhow::Result<()> {
     let test = args.test.unwrap_or(horizons.saturating_mul(args.horizon));
     let series = Series::new(values, args.input, args.horizon, test)?;
     let mut folder = RunFolder::claim(args.out.as_deref(), MODEL)?;
-    let device = args.device.open()?;
+    let device = args.device.open()?.check_finite(args.check_finite);
     println!("device   {}", device.describe());
     println!("data     {about}: {} values, the last {test} to forecast", series.values().len());
     let parameters = Parameters::new(&device, args.seed);

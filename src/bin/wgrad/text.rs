@@ -77,6 +77,9 @@ pub struct TextArgs {
     sampling: SamplingArgs,
     #[command(flatten)]
     device: DeviceArgs,
+    /// Look at every input, parameter and result: the first NaN or infinity is named. Slower.
+    #[arg(long)]
+    check_finite: bool,
     /// The folder to write [default: a fresh one under runs/].
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -180,7 +183,7 @@ pub fn run(args: &TextArgs) -> anyhow::Result<()> {
     let usual = first_word(&text);
     let prompt = args.sampling.check(&vocabulary, &usual)?;
     let mut folder = RunFolder::claim(args.out.as_deref(), MODEL)?;
-    let device = args.device.open()?;
+    let device = args.device.open()?.check_finite(args.check_finite);
     println!("device   {}", device.describe());
     println!("data     {from}: {} characters, {} distinct", text.chars().count(), vocabulary.len());
     let model = args.model(&vocabulary);

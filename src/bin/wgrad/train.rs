@@ -58,6 +58,9 @@ pub struct TrainArgs {
     data: DataArgs,
     #[command(flatten)]
     device: DeviceArgs,
+    /// Look at every input, parameter and result: the first NaN or infinity is named. Slower.
+    #[arg(long)]
+    check_finite: bool,
     /// Measure every kernel of some steps, write them as a trace for Perfetto or chrome://tracing, and print
     /// the most expensive ones.
     #[arg(long, value_name = "FILE")]
@@ -113,7 +116,7 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
     let mut folder = RunFolder::claim(args.out.as_deref(), model.name)?;
     let sets = args.data.load(None)?;
     sets.train.check_batch_size(batch_size)?;
-    let device = args.device.open()?;
+    let device = args.device.open()?.check_finite(args.check_finite);
     println!("device   {}", device.describe());
     println!("data     {}", sets.about);
     let options = Options { batch_size, seed: args.seed };
