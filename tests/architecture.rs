@@ -330,8 +330,8 @@ fn may_hide_an_op(lines: &[&str], at: usize) -> bool {
     // The other arms of the same match, as rustfmt writes them.
     let inside = |line: &&&str| line.trim().is_empty() || indent(line) >= indent(lines[at]);
     let arms = lines[..at].iter().rev().take_while(inside).filter(|line| indent(line) == indent(lines[at]));
-    let patterns = arms.map(|line| code(line).split("=>").next().unwrap_or_default().to_owned());
-    listed || catches_all && patterns.map(|p| of_a_family(&p)).any(|found| found)
+    let mut patterns = arms.map(|line| code(line).split("=>").next().unwrap_or_default().to_owned());
+    listed || catches_all && patterns.any(|pattern| of_a_family(&pattern))
 }
 
 /// A wildcard over ops or functions says why what is not known to it is right, in the line above or its own.

@@ -364,7 +364,7 @@ fn backward_steps(
 ) -> Result<Launch, Mismatch> {
     let (kind, steps, s) = (o.forward.kind, shares.sizes.steps, run.start);
     let (first, pointwise) = (s == 0, shares.whole || s < steps);
-    let step = |s: usize| if o.forward.reverse { s } else { steps - 1 - s };
+    let step = |s: usize| if o.forward.reverse { s } else { (steps - 1).saturating_sub(s) };
     let after = step(s.saturating_sub(1));
     let t = if pointwise { step(s) } else { after };
     let here = (t, 1);
