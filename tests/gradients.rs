@@ -267,7 +267,15 @@ fn check(family: &str, lines: &[Line]) -> Tally {
 fn family(stem: &str, rules: &[&str], too_dear: usize) {
     let mut lines = verify::table(Some(stem)).expect("a stem");
     let mut seen = BTreeSet::new();
+    // Nothing can be subtracted from infinity, or from numbers that leave no digits for a step.
+    let edges = ["edges", "denormals", "masked", "offset"];
     lines.retain(|line| {
+        let at_the_edges = |(key, value): &(String, String)| {
+            key == "data" && edges.iter().any(|edge| value.starts_with(edge))
+        };
+        if line.fields.iter().any(at_the_edges) {
+            return false;
+        }
         let shapes = line.fields.iter().filter(|(key, _)| key != "data" && key != "seed");
         seen.insert((line.op.clone(), shapes.cloned().collect::<Vec<_>>()))
     });
