@@ -1,7 +1,7 @@
 // channels_last: packed[o,i,m,c] = source[o * so + i * si + m * sm + c * sc], four channels c a vec4
 //
 // Brings the terms of a convolution together, so that its kernels load four at a time: a source with its
-// channels last, or weights with the source's channels last. What is missing to a multiple of 4 is zero{{ ", and so is one more pixel behind all others, for taps outside the image" if zeros else "" }}.
+// channels last, or weights with the source's channels last. What is missing to {{ 4 * quarters }} channels is zero{{ ", and so is one more pixel behind all others, for taps outside the image" if zeros else "" }}.
 // An invocation writes {{ "four vec4 of neighbours along i, which it loads four at a time" if run == 4 else "one vec4" }}; its neighbours are those along i.
 //
 // packed ({{ outer }}, {{ inner }}, {{ middle }}, {{ quarters }}) of vec4
@@ -32,11 +32,11 @@ fn channels_last(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_inv
   {% set nothing = "vec4<f32>()" if run == 4 else "0.0" %}
   {% for j in range(4) %}
   {% set place = "first + " ~ j * strides[3] ~ "u" %}
-  {% if channels % 4 == 0 or j == 0 %}
+  {% if quarters * 4 == channels or j == 0 and not padded %}
   let c{{ j }} = {{ "four(source[(" ~ place ~ ") / 4u])" if run == 4 else "source[" ~ place ~ "]" }};
   {% else %}
   let ok{{ j }} = q * 4u + {{ j }}u < {{ channels }}u;
-  let from{{ j }} = select(first, {{ place }}, ok{{ j }});
+  let from{{ j }} = select({{ "0u" if padded else "first" }}, {{ place }}, ok{{ j }});
   let c{{ j }} = select({{ nothing }}, {{ "four(source[from" ~ j ~ " / 4u])" if run == 4 else "source[from" ~ j ~ "]" }}, ok{{ j }});
   {% endif %}
   {% endfor %}

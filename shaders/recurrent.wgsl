@@ -3,6 +3,8 @@
 // A step is two passes over the units: the product, in which an invocation computes {{ rows }} batch rows of {{ 4 * fours }} units of
 // {{ "a gate" if together == 1 else "all gates" }}, then the cell, a row at a time. {% if slices > 1 %}An invocation meets
 // the same units in both.
+{% elif merged %}Here each
+// invocation has all of its units at once and keeps their sums.
 {% else %}In between the sums stand where the cell's results will: in {{ "reserve" if reserved else "hidden" }}. An
 // invocation meets the same units in both.
 {% endif %}
@@ -23,7 +25,7 @@
 // begins with the gates, has the sum, keeps it in workgroup memory and computes the cell.
 {% endif %}
 //
-// gates (T, B, {{ gates }} H), weight (H, {{ row }}), which is weight_hh ({{ gates }} H, H) transposed, first_h and first_c (B, H), bias_hh ({{ gates }} H), mask (T, B); hidden and cells (T, B, H),
+// gates (T, B, {{ gates }} H), weight (H, {{ gates }}, {{ padded }}), which is weight_hh ({{ gates }}, H, H) transposed with the units of a gate padded, first_h and first_c (B, H), bias_hh ({{ gates }} H), mask (T, B); hidden and cells (T, B, H),
 // reserve (T, B, 5 H). A binding may begin before the step's part: the offsets count elements.
 {% include "common/group.wgsl" %}
 
@@ -31,10 +33,10 @@
 const WORDS = {{ (hidden + 4 * fours - 1) // (4 * fours) }}u;
 {% include "common/math.wgsl" %}
 {% include "common/recurrent.wgsl" %}
-{% from "common/recurrent_memory.wgsl" import word, element, place, split, load, terms, joined, store, multiply_add, for_terms, begin, add_slices, own_sum %}
+{% from "common/recurrent_memory.wgsl" import word, element, place, split, load, load_weight, terms, joined, store, multiply_add, for_terms, begin, add_slices, own_sum %}
 
 {% for b in bindings %}
-@group(0) @binding({{ loop.index0 }}) var<storage, {{ b.access }}> {{ b.name }}: array<{{ "f32" if b.name == "mask" else element }}>;
+@group(0) @binding({{ loop.index0 }}) var<storage, {{ b.access }}> {{ b.name }}: array<{{ {"mask": "f32", "weight": word}[b.name] | default(element) }}>;
 {% endfor %}
 {% if whole %}
 var<workgroup> state: array<{{ word }}, {{ 2 * rows * ((hidden + 4 * fours - 1) // (4 * fours)) }}>;
@@ -51,16 +53,9 @@ var<workgroup> partial: array<vec4<f32>, {{ halves[0] * lanes * rows * together 
 {# Some terms of the state of one row; what is behind the last unit is 0 in workgroup memory. #}
 {% macro held_at(name, slot, row) %}
 {% if whole %}
-{% if vec4 %}
       {{ split(name, "state[from_state + " ~ slot ~ " * WORDS + k]") }}
 {% else %}
-      let {{ name }}_0 = four(state[from_state + {{ slot }} * WORDS + k]);
-{% endif %}
-{% elif vec4 %}
       {{ terms(name, previous, previous_offset ~ "u + " ~ row ~ " * H", "H") }}
-{% else %}
-      {{ terms(name ~ "_any", previous, previous_offset ~ "u + " ~ row ~ " * H", "H") }}
-      let {{ name }}_0 = only_first(H, {{ name }}_any_0, 4u * k);
 {% endif %}
 {% endmacro %}
 {# Where the sum of a row and gate stands until the cell reads it: in the reserve, where the GRU's last sum stays. #}
@@ -78,10 +73,13 @@ var<workgroup> partial: array<vec4<f32>, {{ halves[0] * lanes * rows * together 
 {% macro gate(q) %}{{ "q" if together == 1 else q ~ "u" }}{% endmacro %}
 {# Keeps a row's state for the next step, 0 behind the last unit. #}
 {% macro keep(slot, name) %}
-{% if vec4 %}
+{% if hidden == padded %}
       state[{{ slot }} * WORDS + start / {{ 4 * fours }}u] = {{ joined(name) }};
 {% else %}
-      state[{{ slot }} * WORDS + start / 4u] = word(only_first(H, {{ name }}_0, start));
+{% for v in range(fours) %}
+      let kept_{{ v }} = only_first(H, {{ name }}_{{ v }}, start + {{ 4 * v }}u);
+{% endfor %}
+      state[{{ slot }} * WORDS + start / {{ 4 * fours }}u] = {{ joined("kept") }};
 {% endif %}
 {% endmacro %}
 @compute @workgroup_size({{ lanes * slices }})
@@ -99,10 +97,16 @@ fn recurrent(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocat
       {% else %}
       {{ load("h" ~ i, "hidden", "(" ~ before * batch ~ "u + row" ~ i ~ ") * H") }}
       {% endif %}
-      {{ keep((first_step % 2 * rows + i) ~ "u", "h" ~ i) }}
+      { {{ keep((first_step % 2 * rows + i) ~ "u", "h" ~ i) }} }
       {% endfor %}
     }
   }
+  {% if merged and bias %}
+  {{ place("0u") }}
+  {% for q in range(gates) %}
+  {{ load("bias" ~ q, "bias_hh", q ~ "u * H") }}
+  {% endfor %}
+  {% endif %}
   workgroupBarrier();
   for (var s = {{ first_step }}u; s < {{ last_step }}u; s++) {
     let t = {{ "T - 1u - s" if reverse else "s" }};
@@ -121,7 +125,7 @@ fn recurrent(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocat
     {
     {% endif %}
       {% for q in range(together) %}
-      {% if bias %}
+      {% if bias and not merged %}
       {{ load("bias" ~ q, "bias_hh", gate(q) ~ " * H") }}
       {% endif %}
       {% for i in range(rows) %}
@@ -140,7 +144,7 @@ fn recurrent(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocat
       {{ for_terms((hidden + 4 * fours - 1) // (4 * fours)) }}
         {% for q in range(together) %}
         {% for e in range(4 * fours) %}
-        {{ load("w" ~ q ~ "_" ~ e, "weight", "min(k * " ~ 4 * fours ~ "u + " ~ e ~ "u, H - 1u) * " ~ row ~ "u + " ~ gate(q) ~ " * H") }}
+        {{ load_weight("w" ~ q ~ "_" ~ e, "weight", "min(k * " ~ 4 * fours ~ "u + " ~ e ~ "u, H - 1u) * " ~ row ~ "u + " ~ gate(q) ~ " * " ~ padded ~ "u") }}
         {% endfor %}
         {% endfor %}
         {% if shuffle %}
@@ -170,7 +174,7 @@ fn recurrent(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocat
         {% endfor %}
         {% endfor %}
       }
-      {% else %}
+      {% elif not merged %}
       {% for i in range(rows) %}
       let ok{{ i }} = (first_row + {{ i }}u < B) & (start < H);
       {% for q in range(together) %}
@@ -178,10 +182,12 @@ fn recurrent(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocat
       {% endfor %}
       {% endfor %}
       {% endif %}
+    {% if not merged %}
     }
     }
     for (var block = first_tile; block < first_tile + {{ tiles }}u; block++) {
     {{ place("block") }}
+    {% endif %}
     if (start >= H{{ " || slice > 0u" if slices > 1 }}) { break; }
     for (var i = 0u; i < min(ROWS, B - first_row); i++) {
     let row = first_row + i;
@@ -189,6 +195,10 @@ fn recurrent(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocat
     {% for q in range(gates) %}
     {% if slices > 1 %}
     let z{{ q }}_0 = {{ own_sum("i * " ~ gates ~ "u + " ~ q ~ "u") }};
+    {% elif merged %}
+    {% for v in range(fours) %}
+    let z{{ q }}_{{ v }} = z0_{{ q }}_{{ v }};
+    {% endfor %}
     {% else %}
     {{ load("z" ~ q, sums, sum_at("row", q ~ "u")) }}
     {% endif %}
@@ -196,10 +206,8 @@ fn recurrent(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocat
     {{ load("x" ~ q, "gates", gates_offset ~ "u + (" ~ at ~ " * " ~ gates ~ "u + " ~ q ~ "u) * H") }}
     {% endif %}
     {% endfor %}
-    {% if keeps_h and whole and vec4 %}
+    {% if keeps_h and whole %}
     {{ split("h", "state[from_state + i * WORDS + start / " ~ 4 * fours ~ "u]") }}
-    {% elif keeps_h and whole %}
-    let h_0 = four(state[from_state + i * WORDS + start / 4u]);
     {% elif keeps_h %}
     {{ load("h", previous, previous_offset ~ "u + row * H") }}
     {% endif %}
@@ -247,7 +255,7 @@ fn recurrent(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocat
     {% endif %}
     {% endif %}
     {% endfor %}
-    {% for part in {"lstm": ["i", "f", "g", "o", "c"], "gru": ["r", "u", "n", "z2" if slices > 1 else "", "h"]}[kind] | default([]) %}
+    {% for part in {"lstm": ["i", "f", "g", "o", "c"], "gru": ["r", "u", "n", "z2" if slices > 1 or merged else "", "h"]}[kind] | default([]) %}
     {% if part %}
     {{ store("", "reserve", reserve_offset ~ "u + (" ~ at ~ " * 5u + " ~ loop.index0 ~ "u) * H", part) }}
     {% endif %}
@@ -261,6 +269,9 @@ fn recurrent(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocat
 {{ keep("(to_slot + i)", next ~ "_h") }}
     {% endif %}
     }
+    {% if merged %}
+    }
+    {% endif %}
     }
     {% if whole %}
     workgroupBarrier();

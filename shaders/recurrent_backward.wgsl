@@ -22,7 +22,7 @@
 // has their sum and computes the derivative.
 {% endif %}
 //
-// grad_hidden and grad_cells (T, B, H), weight_hh ({{ gates }} H, H), reserve (T, B, {{ saved }} H), mask (T, B); grad_gates and
+// grad_hidden and grad_cells (T, B, H), weight_hh ({{ gates }} H, {{ padded }}){{ ", its rows padded" if padded != hidden }}, reserve (T, B, {{ saved }} H), mask (T, B); grad_gates and
 // grad_hidden_gates (T, B, {{ gates }} H), grad_state (S, B, H). A binding may begin before the step's part: the offsets count elements.
 {% include "common/group.wgsl" %}
 
@@ -30,10 +30,10 @@
 const G = {{ gates * hidden }}u;
 {% include "common/math.wgsl" %}
 {% include "common/recurrent.wgsl" %}
-{% from "common/recurrent_memory.wgsl" import element, place, split, load, terms, joined, store, multiply_add, for_terms, begin, add_slices, own_sum %}
+{% from "common/recurrent_memory.wgsl" import word, element, place, split, load, load_weight, terms, joined, store, multiply_add, for_terms, begin, add_slices, own_sum %}
 
 {% for b in bindings %}
-@group(0) @binding({{ loop.index0 }}) var<storage, {{ b.access }}> {{ b.name }}: array<{{ "f32" if b.name == "mask" else element }}>;
+@group(0) @binding({{ loop.index0 }}) var<storage, {{ b.access }}> {{ b.name }}: array<{{ {"mask": "f32", "weight_hh": word}[b.name] | default(element) }}>;
 {% endfor %}
 {% if slices > 1 %}
 var<workgroup> partial: array<vec4<f32>, {{ halves[0] * lanes * rows }}>;
@@ -47,12 +47,7 @@ var<workgroup> partial: array<vec4<f32>, {{ halves[0] * lanes * rows }}>;
 {# Some terms of the errors of one row, 0 behind the last. #}
 {% macro errors_at(name, row) %}
 {% set base = after_offset ~ "u + (after * B + " ~ row ~ ") * G" %}
-{% if vec4 %}
         {{ terms(name, errors, base, "G") }}
-{% else %}
-        {{ terms(name ~ "_any", errors, base, "G") }}
-        let {{ name }}_0 = only_first(G, {{ name }}_any_0, 4u * k);
-{% endif %}
 {% endmacro %}
 {% macro product() %}
     for (var block = first_tile; block < first_tile + {{ tiles }}u; block++) {
@@ -67,7 +62,7 @@ var<workgroup> partial: array<vec4<f32>, {{ halves[0] * lanes * rows }}>;
       {% endfor %}
       {{ for_terms((gates * hidden + 4 * fours - 1) // (4 * fours)) }}
         {% for e in range(4 * fours) %}
-        {{ load("w_" ~ e, "weight_hh", "min(k * " ~ 4 * fours ~ "u + " ~ e ~ "u, G - 1u) * H") }}
+        {{ load_weight("w_" ~ e, "weight_hh", "min(k * " ~ 4 * fours ~ "u + " ~ e ~ "u, G - 1u) * " ~ padded ~ "u") }}
         {% endfor %}
         {% if shuffle %}
         {% for g in range(rows // 8) %}

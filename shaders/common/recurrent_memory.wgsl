@@ -1,17 +1,14 @@
 // How the recurrent kernels find, load and store the {{ 4 * fours }} neighbouring units of an invocation, as macros: each four of
 // them has a name of its own.
 {% set word = "vec4<u64>" if fours == 2 else "Four" %}
-{% set element = word if vec4 else "f32" %}
+{# An element of the tensors holds `run` units, those of the weights and of workgroup memory all that an invocation has. #}
+{% set element = {1: "f32", 4: "Four", 8: "vec4<u64>"}[run] %}
 {# The units, number `block` of those that an invocation has; those behind the last are moved inside. #}
 {% macro place(block) %}
 let start = ({{ block }}) * {{ 4 * fours * lanes }}u + unit_lane * {{ 4 * fours }}u;
-    {% if vec4 %}
-    let unit = min(start, H - {{ 4 * fours }}u);
-    {% else %}
-    {% for q in range(4) %}
-    let unit{{ q }} = min(start + {{ q }}u, H - 1u);
+    {% for q in range(0, 4 * fours, run) %}
+    let unit{{ q }} = min(start + {{ q }}u, H - {{ run }}u);
     {% endfor %}
-    {% endif %}
 {% endmacro %}
 {# `name_0` and, of eight, `name_1`: what a word holds. #}
 {% macro split(name, word) %}
@@ -20,34 +17,48 @@ let {{ name }}_w = {{ word }};
     let {{ name }}_0 = four({{ name }}_w.xy);
     let {{ name }}_1 = four({{ name }}_w.zw);
 {% else %}
-let {{ name }}_0 = {{ "four(" ~ word ~ ")" if vec4 else word }};
+let {{ name }}_0 = four({{ word }});
 {% endif %}
 {% endmacro %}
 {# The units in a row that begins at element `base`. #}
 {% macro load(name, buffer, base) %}
-{% if vec4 %}
-{{ split(name, buffer ~ "[(" ~ base ~ " + unit) / " ~ 4 * fours ~ "u]") }}
+{% if run == 4 * fours %}
+{{ split(name, buffer ~ "[(" ~ base ~ " + unit0) / " ~ run ~ "u]") }}
 {%- else %}
-let {{ name }}_0 = vec4<f32>({% for q in range(4) %}{{ buffer }}[{{ base }} + unit{{ q }}]{{ ", " if q < 3 else "" }}{% endfor %});
+{% for f in range(fours) %}
+let {{ name }}_{{ f }} = {% if run == 4 %}four({{ buffer }}[({{ base }} + unit{{ 4 * f }}) / 4u]){% else %}vec4<f32>({% for q in range(4) %}{{ buffer }}[{{ base }} + unit{{ 4 * f + q }}]{{ ", " if q < 3 else "" }}{% endfor %}){% endif %};
+{% endfor %}
 {% endif %}
 {% endmacro %}
-{# Terms of a row that begins at element `base`, number `k` of its words; those behind the last are the last. #}
+{# The weights of the units in a row that begins at element `base`: of rows padded to whole words, whose last are never used. #}
+{% macro load_weight(name, buffer, base) %}
+{{ split(name, buffer ~ "[(" ~ base ~ " + min(start, " ~ (padded - 4 * fours) ~ "u)) / " ~ 4 * fours ~ "u]") }}
+{% endmacro %}
+{# Terms of a row that begins at element `base`, number `k` of its words; those behind the last are 0. #}
 {% macro terms(name, buffer, base, width) %}
-{% if vec4 %}
-{{ split(name, buffer ~ "[(" ~ base ~ ") / " ~ 4 * fours ~ "u + k]") }}
+{% if run == 4 * fours %}
+{{ split(name, buffer ~ "[(" ~ base ~ ") / " ~ run ~ "u + k]") }}
 {%- else %}
-let {{ name }}_0 = vec4<f32>({% for e in range(4) %}{{ buffer }}[{{ base }} + min(4u * k + {{ e }}u, {{ width }} - 1u)]{{ ", " if e < 3 else "" }}{% endfor %});
+{% set from = 4 * fours ~ "u * k + " %}
+{% if spread and run == 1 %}
+let {{ name }}_mine = {{ buffer }}[{{ base }} + min({{ from }}lane.x % 8u, {{ width }} - 1u)];
+{% endif %}
+{% for f in range(fours) %}
+let {{ name }}_any_{{ f }} = {% if run == 4 %}four({{ buffer }}[({{ base }} + min({{ from }}{{ 4 * f }}u, {{ width }} - 4u)) / 4u]){% else %}vec4<f32>({% for e in range(4) %}{% if spread %}subgroupShuffle({{ name }}_mine, {{ 4 * f + e }}u){% else %}{{ buffer }}[{{ base }} + min({{ from }}{{ 4 * f + e }}u, {{ width }} - 1u)]{% endif %}{{ ", " if e < 3 else "" }}{% endfor %}){% endif %};
+let {{ name }}_{{ f }} = only_first({{ width }}, {{ name }}_any_{{ f }}, {{ from }}{{ 4 * f }}u);
+{% endfor %}
 {% endif %}
 {% endmacro %}
 {# The word of `name_0` and `name_1`. #}
 {% macro joined(name) %}{{ "vec4<u64>(word(" ~ name ~ "_0), word(" ~ name ~ "_1))" if fours == 2 else "word(" ~ name ~ "_0)" }}{% endmacro %}
 {# Stores the units where `ok`, the name of a bool, holds; with "" in any case. #}
 {% macro store(ok, buffer, base, name) %}
-    {% if vec4 %}
-    {{ "if (" ~ ok ~ ") { " if ok and not full }}{{ buffer }}[({{ base }} + unit) / {{ 4 * fours }}u] = {{ joined(name) }};{{ " }" if ok and not full }}
+    {% if run == 4 * fours %}
+    {{ "if (" ~ ok ~ ") { " if ok and not full }}{{ buffer }}[({{ base }} + unit0) / {{ run }}u] = {{ joined(name) }};{{ " }" if ok and not full }}
     {% else %}
-    {% for q in range(4) %}
-    if ({{ ok ~ " & " if ok }}(start + {{ q }}u < H)) { {{ buffer }}[{{ base }} + unit{{ q }}] = {{ name }}_0[{{ q }}]; }
+    {% for q in range(0, 4 * fours, run) %}
+    {% set four = name ~ "_" ~ q // 4 %}
+    if ({{ ok ~ " & " if ok }}(start + {{ q }}u < H)) { {{ buffer }}[({{ base }} + unit{{ q }}) / {{ run }}u] = {{ four ~ "[" ~ q % 4 ~ "]" if run == 1 else "word(" ~ four ~ ")" }}; }
     {% endfor %}
     {% endif %}
 {% endmacro %}

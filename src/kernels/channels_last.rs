@@ -10,6 +10,8 @@ pub(super) struct ChannelsLast {
     pub(super) sizes: [usize; 3],
     pub(super) channels: usize,
     pub(super) strides: [usize; 4],
+    /// The vec4 of a pixel are a multiple of so many.
+    pub(super) together: usize,
     /// Whether a pixel of zeros follows, for taps outside the image.
     pub(super) zeros: bool,
 }
@@ -17,7 +19,7 @@ pub(super) struct ChannelsLast {
 impl ChannelsLast {
     /// vec4 of one pixel.
     pub(super) fn quarters(&self) -> usize {
-        self.channels.div_ceil(4)
+        self.channels.div_ceil(4).next_multiple_of(self.together)
     }
 
     /// vec4 in all, without the zeros.
@@ -37,7 +39,7 @@ impl ChannelsLast {
         let lies = [middle * inner * channels, middle * channels, channels, 1];
         // The stride of a dimension of one element is never taken.
         let same = |d: usize| self.strides[d] == lies[d] || self.sizes.get(d) == Some(&1);
-        channels.is_multiple_of(4) && !self.zeros && (0..4).all(same)
+        channels == 4 * self.quarters() && !self.zeros && (0..4).all(same)
     }
 
     /// The three dimensions and their strides, the second longer than 1 where it can be: an invocation's neighbours
@@ -64,6 +66,7 @@ impl ChannelsLast {
             wide => limits.wide_loads,
             channels => self.channels,
             quarters => self.quarters(),
+            padded => 4 * self.quarters() >= self.channels + 4,
             elements => self.elements(),
             zeros => self.zeros,
         };

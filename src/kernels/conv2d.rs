@@ -70,6 +70,7 @@ fn channels_last(images: usize, [channels, h, w]: [usize; 3], groups: usize) -> 
         sizes: [images, h * w, groups],
         channels: channels / groups,
         strides: [channels * h * w, 1, channels / groups * h * w, h * w],
+        together: 1,
         zeros: true,
     }
 }
@@ -162,6 +163,7 @@ impl Implicit {
             sizes: [images, h * w, groups],
             channels: channels / groups,
             strides: [image, 1, group, channel],
+            together: 1,
             zeros: true,
         }
     }
@@ -185,6 +187,7 @@ impl Implicit {
             sizes: [groups, taps, rows],
             channels: terms,
             strides: [group_stride, 1, row_stride, term_stride],
+            together: 1,
             zeros: false,
         };
         let (batch, of_a_pixel) = (groups * count, (terms * taps).div_ceil(count));

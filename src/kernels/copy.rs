@@ -152,6 +152,7 @@ fn in_fours(dims: &[Dim]) -> Option<ChannelsLast> {
         sizes: [outer.0, inner.0, middle.0],
         channels,
         strides: [outer.1, inner.1, middle.1, apart],
+        together: 1,
         zeros: false,
     })
 }

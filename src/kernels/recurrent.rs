@@ -25,6 +25,8 @@ const MOST_INVOCATIONS: usize = 512;
 const MOST_ROWS: usize = 4;
 /// Workgroups that are enough for invocations to have more than one row on a GPU.
 const ENOUGH_GROUPS: usize = 64;
+/// Sums of eight units, of all rows and gates, that one turn of a CPU adapter's loop adds to: its code grows with them.
+const MOST_SUMS: usize = 4;
 /// Bytes of workgroup memory every device has.
 const WORKGROUP_BYTES: usize = 16 << 10;
 /// The subgroup size for which rows are passed round by shuffles.
@@ -45,6 +47,8 @@ struct Shares {
     /// Parts of a workgroup among which the terms of the product are shared: a power of two.
     slices: usize,
     shuffle: bool,
+    /// Whether a subgroup shares the loads of terms that do not lie in words.
+    spread: bool,
     wide: bool,
 }
 
@@ -55,7 +59,9 @@ impl Shares {
         }
         let vec4s = sizes.hidden.div_ceil(4);
         let whole = vec4s <= MOST_LANES;
-        let shuffle = limits.subgroup_size == Some(SUBGROUP as u32) && sizes.batch > 4;
+        let subgroups = limits.subgroup_size == Some(SUBGROUP as u32);
+        let shuffle = subgroups && sizes.batch > 4;
+        let spread = subgroups && whole && !shuffle;
         // More rows share a weight that was loaded; the states of two steps must fit workgroup memory.
         let fit = if whole { WORKGROUP_BYTES / (2 * 16 * vec4s) } else { 16 };
         // Ragged units are loaded one by one: their shaders are long enough with 8 rows.
@@ -68,7 +74,7 @@ impl Shares {
             sizes.batch.next_power_of_two().min(4)
         };
         // A CPU adapter's workgroup is one vector wide, where no barrier has to switch between invocations.
-        let lanes = if shuffle {
+        let lanes = if shuffle || spread {
             SUBGROUP
         } else if whole {
             vec4s.next_multiple_of(SUBGROUP)
@@ -76,9 +82,13 @@ impl Shares {
             MOST_LANES
         };
         // A load takes a turn for each lane, whatever its width: four words of 64 bits are the widest there are.
-        let eight = shuffle && limits.wide_loads && sizes.hidden.is_multiple_of(8) && vec4s >= 2 * SUBGROUP;
-        let fours = if eight { 2 } else { 1 };
-        Self { sizes, whole, rows, fours, lanes, slices: 1, shuffle, wide: limits.wide_loads }
+        let eight = if shuffle {
+            sizes.hidden.is_multiple_of(8) && vec4s >= 2 * SUBGROUP
+        } else {
+            spread && vec4s > SUBGROUP
+        };
+        let fours = if eight && limits.wide_loads { 2 } else { 1 };
+        Self { sizes, whole, rows, fours, lanes, slices: 1, shuffle, spread, wide: limits.wide_loads }
     }
 
     /// A GPU hides the latency of its memory behind other invocations: the terms of a unit are dealt out to slices of
@@ -99,7 +109,8 @@ impl Shares {
         while slices > 1 && bytes(rows, slices) > limits.max_workgroup_bytes as usize {
             if rows > 1 { rows /= 2 } else { slices /= 2 }
         }
-        Self { sizes, whole, rows, fours: 1, lanes, slices, shuffle: false, wide: limits.wide_loads }
+        let wide = limits.wide_loads;
+        Self { sizes, whole, rows, fours: 1, lanes, slices, shuffle: false, spread: false, wide }
     }
 
     /// Runs of units that a workgroup's invocations compute together.
@@ -124,7 +135,25 @@ impl Shares {
     /// Gates that an invocation adds up together: a GPU's invocations share the state's loads; a CPU's code is long enough
     /// with one gate.
     fn together(&self, kind: RecurrentKind) -> usize {
-        if self.shuffle { 1 } else { kind.gates() }
+        let long = self.shuffle || self.fours > 1 && self.rows * kind.gates() > MOST_SUMS;
+        if long { 1 } else { kind.gates() }
+    }
+
+    /// Whether an invocation has all units of a step at once: their sums need no place between product and cell.
+    fn merged(&self, kind: RecurrentKind) -> bool {
+        let alone = self.whole && self.rows == 1 && self.tiles() == 1 && self.slices == 1;
+        alone && self.together(kind) == kind.gates()
+    }
+
+    /// Units of a row of weights, padded to whole words.
+    fn padded(&self) -> usize {
+        self.sizes.hidden.next_multiple_of(4 * self.fours)
+    }
+
+    /// Units of an element of the tensors.
+    fn run(&self) -> usize {
+        let divides = |run: &usize| self.sizes.hidden.is_multiple_of(*run);
+        [4 * self.fours, 4].into_iter().find(divides).unwrap_or(1)
     }
 
     /// Tiles of units that a workgroup goes through.
@@ -159,7 +188,7 @@ impl Shares {
     }
 
     fn values(&self, kind: RecurrentKind) -> Value {
-        let Self { sizes, whole, rows, fours, lanes, slices, shuffle, wide } = *self;
+        let Self { sizes, whole, rows, fours, lanes, slices, shuffle, spread, wide } = *self;
         let halves = tree(slices);
         let RecurrentSizes { steps, batch, hidden } = sizes;
         context! {
@@ -167,12 +196,14 @@ impl Shares {
             gates => kind.gates(),
             reserved => kind.reserve() > 0,
             together => self.together(kind),
-            vec4 => hidden % 4 == 0,
+            merged => self.merged(kind),
+            padded => self.padded(),
+            run => self.run(),
             // No invocation lies outside: nothing to guard.
             full => slices == 1 && batch.is_multiple_of(rows) && hidden.is_multiple_of(4 * lanes * fours),
             unit_tiles => self.unit_tiles(),
             tiles => self.tiles(),
-            steps, batch, hidden, whole, rows, fours, lanes, slices, halves, shuffle, wide,
+            steps, batch, hidden, whole, rows, fours, lanes, slices, halves, shuffle, spread, wide,
         }
     }
 
@@ -263,7 +294,7 @@ pub(super) fn forward(o: &Recurrent, inputs: &[&TensorType], limits: &Limits) ->
     let shares = Shares::choose(o.kind, sizes, limits);
     let (turns, load) =
         (shares.forward_turns(o.kind), if shares.whole { turns::of_loop(shares.tiles(), 0) } else { 0 });
-    let transposed = transposed(o.kind, sizes.hidden);
+    let transposed = transposed(o.kind, &shares);
     let mut launches = vec![transposed.launch(Binding::read(Operand::Input(1)), WEIGHT, limits)?];
     for steps in shares.runs(sizes.steps, turns, load, limits) {
         let turns = if shares.whole { load + turns::of_loop(steps.len(), turns) } else { turns };
@@ -272,13 +303,32 @@ pub(super) fn forward(o: &Recurrent, inputs: &[&TensorType], limits: &Limits) ->
     Ok(Lowering { launches, workspaces: vec![transposed.bytes()], ..Lowering::default() })
 }
 
-/// Where the forward pass has its weights, `(H, G H)`: neighbouring units lie side by side.
+/// Where the forward pass has its weights, `(H, G, H)`, and the backward pass those whose rows are padded: neighbouring
+/// units lie side by side.
 const WEIGHT: Operand = Operand::Workspace(0);
 
-/// `weight_hh (G H, H)`, transposed.
-fn transposed(kind: RecurrentKind, hidden: usize) -> ChannelsLast {
-    let strides = [0, 1, 0, hidden];
-    ChannelsLast { sizes: [1, hidden, 1], channels: kind.gates() * hidden, strides, zeros: false }
+/// `weight_hh (G, H, H)` with the terms first, the units of a gate padded to whole words.
+fn transposed(kind: RecurrentKind, shares: &Shares) -> ChannelsLast {
+    let (hidden, gates) = (shares.sizes.hidden, kind.gates());
+    let packed = |sizes, channels, strides| ChannelsLast {
+        sizes,
+        channels,
+        strides,
+        together: shares.fours,
+        zeros: false,
+    };
+    if shares.padded() == hidden {
+        return packed([1, hidden, 1], gates * hidden, [0, 1, 0, hidden]);
+    }
+    packed([hidden, gates, 1], hidden, [1, hidden * hidden, 0, hidden])
+}
+
+/// `weight_hh (G H, H)` with its rows padded to whole words, where they are not.
+fn padded(kind: RecurrentKind, shares: &Shares) -> Option<ChannelsLast> {
+    let hidden = shares.sizes.hidden;
+    let (sizes, strides) = ([1, kind.gates() * hidden, 1], [0, hidden, 0, 1]);
+    let packed = ChannelsLast { sizes, channels: hidden, strides, together: shares.fours, zeros: false };
+    (shares.padded() != hidden).then_some(packed)
 }
 
 /// The launch of some steps, numbered in the order of the pass: of one where a launch is a step.
@@ -331,7 +381,7 @@ fn forward_steps(
         bias => o.bias,
         masked => o.masked,
         // Elements from one row of the transposed weights to the next.
-        row => 4 * transposed(kind, shares.sizes.hidden).quarters(),
+        row => kind.gates() * shares.padded(),
         first_step => steps.start, last_step => steps.end, before,
         ..shares.values(kind)
     };
@@ -347,17 +397,23 @@ pub(super) fn backward(
     let shares = Shares::choose(o.forward.kind, sizes, limits);
     let turns = shares.backward_turns(o.forward.kind);
     let runs = shares.runs(sizes.steps + 1, turns, 0, limits).into_iter();
-    let launches = runs.map(|steps| {
+    let packed = padded(o.forward.kind, &shares);
+    let weight = if packed.is_some() { WEIGHT } else { Operand::Input(1) };
+    let pack = packed.iter().map(|packed| packed.launch(Binding::read(Operand::Input(1)), WEIGHT, limits));
+    let steps = runs.map(|steps| {
         let turns = if shares.whole { turns::of_loop(steps.len(), turns) } else { turns };
-        backward_steps(o, &shares, steps, turns, limits)
+        backward_steps(o, &shares, weight, steps, turns, limits)
     });
-    Ok(Lowering { launches: launches.collect::<Result<_, _>>()?, ..Lowering::default() })
+    let launches = pack.chain(steps).collect::<Result<_, _>>()?;
+    let workspaces = packed.iter().map(ChannelsLast::bytes).collect();
+    Ok(Lowering { launches, workspaces, ..Lowering::default() })
 }
 
 /// The launch of some steps on the way back, of one where a launch is a step; the last of all only has the product left.
 fn backward_steps(
     o: &RecurrentBackward,
     shares: &Shares,
+    weight: Operand,
     run: Range<usize>,
     turns: usize,
     limits: &Limits,
@@ -373,7 +429,7 @@ fn backward_steps(
     let input = Operand::Input;
     let mut parts = Vec::new();
     if shares.whole || !first {
-        parts.push(Part::all("weight_hh", input(1)));
+        parts.push(Part::all("weight_hh", weight));
     }
     if pointwise {
         parts.push(shares.steps_of("grad_hidden", input(0), 1, here));
