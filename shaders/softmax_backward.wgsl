@@ -1,6 +1,6 @@
 // softmax_backward: grad_input = {{ "g - exp(y) sum(g)" if log else "y (g - sum(g y))" }} along a row, y the output, g the error
 //
-// A workgroup of {{ lanes }} computes one row of length L, as in softmax.
+// {{ "A workgroup of " ~ lanes if lanes > 1 else "An invocation" }} computes one row of length L, as in softmax.
 //
 // grad_output, output and grad_input ({{ outer }}, L = {{ length }}, {{ inner }})
 {% include "common/group.wgsl" %}
@@ -11,18 +11,19 @@
 @group(0) @binding(1) var<storage, read> output: array<f32>;
 @group(0) @binding(2) var<storage, read_write> grad_input: array<f32>;
 
-@compute @workgroup_size({{ lanes }})
+@compute @workgroup_size({{ lanes * rows }})
 fn softmax_backward(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
-  let row = flat_group(workgroup);
-  if (row >= {{ groups }}u) { return; }
+  let row = row_of(flat_group(workgroup), lane.x);
+  let own = lane_of(lane.x);
+  if (row >= {{ outer * inner }}u) { return; }
   let base = row_base(row);
   var part = 0.0;
-  for (var l = lane.x; l < LENGTH; l += LANES) {
+  for (var l = own; l < LENGTH; l += LANES) {
     let at = base + l * INNER;
     part += grad_output[at]{{ "" if log else " * output[at]" }};
   }
-  let total = join_sum(lane.x, part);
-  for (var l = lane.x; l < LENGTH; l += LANES) {
+  let total = join_sum(own, part);
+  for (var l = own; l < LENGTH; l += LANES) {
     let at = base + l * INNER;
 {% if log %}
     grad_input[at] = grad_output[at] - exp_bounded(output[at]) * total;

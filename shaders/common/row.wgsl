@@ -1,9 +1,15 @@
-// A row of length LENGTH along one dimension, worked on by one workgroup of LANES invocations.
+// A row of length LENGTH along one dimension, worked on by {{ "one workgroup of LANES invocations" if lanes > 1 else "one invocation" }}.
 const LENGTH = {{ length }}u;
 const INNER = {{ inner }}u;
 const LANES = {{ lanes }}u;
 
+{% if lanes > 1 %}
 var<workgroup> lanes: array<f32, {{ lanes }}>;
+{% endif %}
+
+// The row of an invocation, and its place among those that work on it.
+fn row_of(group: u32, lane: u32) -> u32 { return {{ "group" if lanes > 1 else "group * " ~ rows ~ "u + lane" }}; }
+fn lane_of(lane: u32) -> u32 { return {{ "lane" if lanes > 1 else "0u" }}; }
 
 fn row_base(row: u32) -> u32 {
   return row / INNER * {{ length * inner }}u + row % INNER;
@@ -22,6 +28,9 @@ fn nan_unless_finite(value: f32, highest: f32) -> f32 {
 
 // The maximum over all lanes, in all lanes; none is NaN.
 fn join_max(lane: u32, value: f32) -> f32 {
+{% if lanes == 1 %}
+  return value;
+{% else %}
   lanes[lane] = value;
   workgroupBarrier();
 {% for step in tree %}
@@ -31,10 +40,14 @@ fn join_max(lane: u32, value: f32) -> f32 {
   let joined = lanes[0];
   workgroupBarrier();
   return joined;
+{% endif %}
 }
 
 // The sum over all lanes in a fixed order, in all lanes.
 fn join_sum(lane: u32, value: f32) -> f32 {
+{% if lanes == 1 %}
+  return value;
+{% else %}
   lanes[lane] = value;
   workgroupBarrier();
 {% for step in tree %}
@@ -44,4 +57,5 @@ fn join_sum(lane: u32, value: f32) -> f32 {
   let joined = lanes[0];
   workgroupBarrier();
   return joined;
+{% endif %}
 }

@@ -1,7 +1,7 @@
 //! Cross entropy: `shaders/cross_entropy.wgsl`, `shaders/cross_entropy_backward.wgsl`.
 
 use super::template::literal;
-use super::{Binding, Limits, Lowering, Operand, launch, softmax::row};
+use super::{Binding, Limits, Lowering, Operand, launch, softmax::rows};
 use crate::error::Mismatch;
 use crate::ops::{CrossEntropy, softmax::axis};
 use crate::tensor::TensorType;
@@ -27,11 +27,9 @@ pub(super) fn forward(
     let mut bindings = vec![Binding::read(Operand::Input(0)), Binding::read(Operand::Input(1))];
     bindings.extend((0..3).map(|i| Binding::write(Operand::Output(i))));
     bindings.push(Binding::write(Operand::Check));
-    let (row, turns) = row(sizes, 2, limits);
-    let values = context! { ..options(o, sizes[1]), ..row };
-    let groups = sizes[0] * sizes[2];
-    launch(limits, "cross_entropy", groups, turns, bindings, "a row a workgroup", values)
-        .map(Lowering::single)
+    let rows = rows(sizes, 2, limits);
+    let values = context! { ..options(o, sizes[1]), ..rows.values };
+    launch(limits, "cross_entropy", rows.groups, rows.turns, bindings, rows.why, values).map(Lowering::single)
 }
 
 pub(super) fn backward(
@@ -42,7 +40,8 @@ pub(super) fn backward(
     let sizes = axis(&inputs[1].shape, 1)?;
     let mut bindings: Vec<_> = (0..4).map(|i| Binding::read(Operand::Input(i))).collect();
     bindings.push(Binding::write(Operand::Output(0)));
-    let values = context! { ..options(o, sizes[1]), ..row(sizes, 0, limits).0 };
+    let [outer, length, inner] = sizes;
+    let values = context! { outer, length, inner, ..options(o, length) };
     let groups = inputs[1].shape.elements().div_ceil(64);
     launch(limits, "cross_entropy_backward", groups, 0, bindings, "a logit an invocation", values)
         .map(Lowering::single)

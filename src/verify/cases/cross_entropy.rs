@@ -12,7 +12,7 @@ pub(super) const OPS: &[&str] = &["cross_entropy"];
 pub(super) fn lines() -> Vec<String> {
     let options = ["", " label_smoothing=0.1", " ignore_index=1", " ignore_index=0 label_smoothing=0.2"];
     let mut lines = Vec::new();
-    for shape in ["64x10", "1x2", "3x1000", "2x5x7", "2x3x4x5"] {
+    for shape in ["64x10", "1x2", "3x1000", "2x5x7", "2x3x4x5", "5x11x7"] {
         for option in options {
             for reduction in ["mean", "sum", "none"] {
                 lines.push(format!(
