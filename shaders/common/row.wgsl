@@ -6,7 +6,7 @@ const LANES = {{ lanes }}u;
 var<workgroup> lanes: array<f32, {{ lanes }}>;
 
 fn row_base(row: u32) -> u32 {
-  return row / INNER * {{ length * inner }}u + row % INNER;
+  return {{ first_element }}u + row / INNER * {{ length * inner }}u + row % INNER;
 }
 
 // A NaN counts as inf: a row that has either is NaN throughout.

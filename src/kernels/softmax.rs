@@ -1,6 +1,7 @@
 //! Softmax and its logarithm: `shaders/softmax.wgsl`, `shaders/softmax_backward.wgsl`.
 
-use super::{Binding, Limits, Lowering, Operand, lanes, launch, turns};
+use super::ranges::{Lies, Part, parts};
+use super::{Access, Binding, Limits, Lowering, Operand, Refusal, lanes, launch, turns};
 use crate::error::Mismatch;
 use crate::ops::{Softmax, softmax::axis};
 use crate::tensor::TensorType;
@@ -21,11 +22,80 @@ pub(super) fn tree(lanes: usize) -> Vec<usize> {
     (0..lanes.ilog2()).rev().map(|bit| 1 << bit).collect()
 }
 
+/// Some of the rows along a dimension, for a launch of their own.
+pub(super) struct Rows<'a> {
+    part: Part,
+    sizes: [usize; 3],
+    limits: &'a Limits,
+}
+
+/// How a tensor of so many numbers a row lies.
+fn lies([outer, _, inner]: [usize; 3], operand: Operand, numbers: usize) -> Lies {
+    let item = numbers * inner;
+    Lies::of(operand, vec![item], outer * item).item(item)
+}
+
+impl Rows<'_> {
+    /// Sizes of what it has.
+    pub(super) fn sizes(&self) -> [usize; 3] {
+        [self.part.places(), self.sizes[1], self.sizes[2]]
+    }
+
+    fn bind(&self, operand: Operand, numbers: usize, access: Access) -> (Binding, usize) {
+        self.part.bind(&lies(self.sizes, operand, numbers), access, self.limits)
+    }
+
+    /// The binding of a tensor of the rows' elements.
+    pub(super) fn long(&self, operand: Operand, access: Access) -> Binding {
+        self.bind(operand, self.sizes[1], access).0
+    }
+
+    /// The binding of a tensor of two numbers a row.
+    pub(super) fn pairs(&self, operand: Operand, access: Access) -> Binding {
+        self.bind(operand, 2, access).0
+    }
+
+    /// The binding of a tensor of a number a row.
+    pub(super) fn short(&self, operand: Operand, access: Access) -> Binding {
+        self.bind(operand, 1, access).0
+    }
+
+    /// Where the first row begins in what is bound, and how many are before it.
+    pub(super) fn values(&self) -> Value {
+        let first = |numbers: usize| self.bind(Operand::Output(0), numbers, Access::Read).1;
+        context! {
+            first_element => first(self.sizes[1]),
+            first_pair => first(2),
+            first_row => first(1),
+            rows_before => self.part.ranges[0].start * self.sizes[2],
+        }
+    }
+
+    pub(super) fn why(&self) -> String {
+        self.part.why()
+    }
+}
+
+/// The rows, cut where the tensor `long` of their elements, or one of a number or two a row, does not fit a binding.
+pub(super) fn rows<'a>(
+    sizes: [usize; 3],
+    long: Operand,
+    short: &[Operand],
+    pairs: &[Operand],
+    limits: &'a Limits,
+) -> Result<Vec<Rows<'a>>, Refusal> {
+    let mut tensors = vec![lies(sizes, long, sizes[1])];
+    tensors.extend(short.iter().map(|&operand| lies(sizes, operand, 1)));
+    tensors.extend(pairs.iter().map(|&operand| lies(sizes, operand, 2)));
+    let parts = parts(&sizes[..1], &[1], &tensors, limits)?.into_iter();
+    Ok(parts.map(|part| Rows { part, sizes, limits }).collect())
+}
+
 pub(super) fn forward(
     options: &Softmax,
     inputs: &[&TensorType],
     limits: &Limits,
-) -> Result<Lowering, Mismatch> {
+) -> Result<Lowering, Refusal> {
     build("softmax", 3, options, inputs, limits)
 }
 
@@ -33,7 +103,7 @@ pub(super) fn backward(
     options: &Softmax,
     inputs: &[&TensorType],
     limits: &Limits,
-) -> Result<Lowering, Mismatch> {
+) -> Result<Lowering, Refusal> {
     build("softmax_backward", 2, options, inputs, limits)
 }
 
@@ -44,12 +114,18 @@ fn build(
     options: &Softmax,
     inputs: &[&TensorType],
     limits: &Limits,
-) -> Result<Lowering, Mismatch> {
+) -> Result<Lowering, Refusal> {
     let sizes = axis(&inputs[0].shape, options.dim)?;
-    let mut bindings: Vec<_> = (0..inputs.len()).map(|i| Binding::read(Operand::Input(i))).collect();
-    bindings.push(Binding::write(Operand::Output(0)));
-    let (row, turns) = row(sizes, passes, limits);
-    let values = context! { log => options.log, ..row };
-    let groups = sizes[0] * sizes[2];
-    launch(limits, name, groups, turns, bindings, "a row a workgroup", values).map(Lowering::single)
+    let part = |rows: Rows| {
+        let read = |i| rows.long(Operand::Input(i), Access::Read);
+        let mut bindings: Vec<_> = (0..inputs.len()).map(read).collect();
+        bindings.push(rows.long(Operand::Output(0), Access::Write));
+        let sizes = rows.sizes();
+        let (row, turns) = row(sizes, passes, limits);
+        let values = context! { log => options.log, ..context! { ..row, ..rows.values() } };
+        let why = format!("a row a workgroup{}", rows.why());
+        launch(limits, name, sizes[0] * sizes[2], turns, bindings, why, values)
+    };
+    let launches = rows(sizes, Operand::Input(0), &[], &[], limits)?.into_iter().map(part);
+    Ok(Lowering { launches: launches.collect::<Result<_, Mismatch>>()?, ..Lowering::default() })
 }
