@@ -301,7 +301,7 @@ fn runs(options: &MatMul, geometry: &MatMulGeometry, limits: &Limits) -> Option<
     }
     let longest = (RUN / 4..=RUN).rev().find(|&run| k.is_multiple_of(run))?;
     let count = k / longest;
-    (count > 1 && (count * m * n * 4) as u64 <= MOST_PARTIALS.min(limits.max_binding_bytes)).then_some(count)
+    (count > 1 && (count * m * n * 4) as u64 <= MOST_PARTIALS).then_some(count)
 }
 
 /// A product for each run of terms, and their sum.
