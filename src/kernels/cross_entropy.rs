@@ -38,7 +38,9 @@ pub(super) fn forward(
         let why = format!("a row a workgroup{}", rows.why());
         launch(limits, "cross_entropy", sizes[0] * sizes[2], turns, bindings, why, values)
     };
-    let launches = rows(all, Operand::Input(0), &[Operand::Input(1)], &[Operand::Output(1)], limits)?.into_iter().map(part);
+    let launches = rows(all, Operand::Input(0), &[Operand::Input(1)], &[Operand::Output(1)], limits)?
+        .into_iter()
+        .map(part);
     Ok(Lowering { launches: launches.collect::<Result<_, Mismatch>>()?, ..Lowering::default() })
 }
 
@@ -63,6 +65,8 @@ pub(super) fn backward(
         let groups = sizes.iter().product::<usize>().div_ceil(64);
         launch(limits, "cross_entropy_backward", groups, 0, bindings, why, values)
     };
-    let launches = rows(all, Operand::Input(1), &[Operand::Input(2)], &[Operand::Input(3)], limits)?.into_iter().map(part);
+    let launches = rows(all, Operand::Input(1), &[Operand::Input(2)], &[Operand::Input(3)], limits)?
+        .into_iter()
+        .map(part);
     Ok(Lowering { launches: launches.collect::<Result<_, Mismatch>>()?, ..Lowering::default() })
 }

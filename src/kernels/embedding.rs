@@ -43,7 +43,15 @@ pub(super) fn forward(inputs: &[&TensorType], limits: &Limits) -> Result<Lowerin
         };
         let why = format!("by index{}", part.why());
         let groups = (places * width).div_ceil(64);
-        launch(limits, "embedding", groups, 0, vec![weight, indices, output, Binding::write(Operand::Check)], why, values)
+        launch(
+            limits,
+            "embedding",
+            groups,
+            0,
+            vec![weight, indices, output, Binding::write(Operand::Check)],
+            why,
+            values,
+        )
     };
     let parts = parts(&[count, rows], &[1, 1], &[weight.clone(), indices.clone(), output.clone()], limits)?;
     let launches = parts.into_iter().map(launch).collect::<Result<_, Mismatch>>()?;

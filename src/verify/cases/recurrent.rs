@@ -47,7 +47,13 @@ pub(super) fn lines() -> Vec<String> {
     }
     // Few rows, whose weights an invocation loads eight units at a time: in one tile of units or two, padded, four by four.
     lines.extend(OPS.iter().flat_map(|op| {
-        let few = ["5x1x50 reverse bias masked", "4x1x64 bias", "4x3x36 bias masked", "3x1x130 reverse bias", "3x4x128 bias"];
+        let few = [
+            "5x1x50 reverse bias masked",
+            "4x1x64 bias",
+            "4x3x36 bias masked",
+            "3x1x130 reverse bias",
+            "3x4x128 bias",
+        ];
         few.map(|how| format!("{op} sizes={how} data=real:1"))
     }));
     // A GRU without the bias that its reset gate acts on.
