@@ -34,7 +34,7 @@ fn argmax(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation
   let first = 0u;
   {% endif %}
   if (row >= {{ outer * inner }}u) { return; }
-  let base = row / {{ inner }}u * {{ length * inner }}u + row % {{ inner }}u;
+  let base = {{ first_element }}u + row / {{ inner }}u * {{ length * inner }}u + row % {{ inner }}u;
   var best = input[base + first * {{ inner }}u];
   var index = first;
   for (var l = first + {{ lanes }}u; l < {{ length }}u; l += {{ lanes }}u) {
@@ -60,8 +60,8 @@ fn argmax(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation
   }
   workgroupBarrier();
   {% endfor %}
-  if (first == 0u) { output[row] = indices[0]; }
+  if (first == 0u) { output[{{ first_row }}u + row] = indices[0]; }
   {% else %}
-  output[row] = index;
+  output[{{ first_row }}u + row] = index;
   {% endif %}
 }

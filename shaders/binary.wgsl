@@ -13,7 +13,5 @@
 fn binary(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
   let i = flat_group(workgroup) * 64u + lane.x;
   if (i >= {{ elements }}u) { return; }
-  let from_a = {% for d in dims %}(i / {{ d.div }}u % {{ d.size }}u) * {{ d.a }}u + {% endfor %}0u;
-  let from_b = {% for d in dims %}(i / {{ d.div }}u % {{ d.size }}u) * {{ d.b }}u + {% endfor %}0u;
-  output[i] = a[from_a] {{ operator }} b[from_b];
+  output[{{ at.output }}] = a[{{ at.a }}] {{ operator }} b[{{ at.b }}];
 }

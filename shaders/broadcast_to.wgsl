@@ -12,5 +12,5 @@
 fn broadcast_to(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
   let i = flat_group(workgroup) * 64u + lane.x;
   if (i >= {{ elements }}u) { return; }
-  output[i] = input[{% for d in dims %}(i / {{ d.div }}u % {{ d.size }}u) * {{ d.stride }}u + {% endfor %}0u];
+  output[{{ at.output }}] = input[{{ at.input }}];
 }

@@ -13,7 +13,5 @@
 fn copy(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
   let i = flat_group(workgroup) * 64u + lane.x;
   if (i >= {{ elements }}u) { return; }
-  let from_input = {% for d in dims %}(i / {{ d.div }}u % {{ d.size }}u) * {{ d.input }}u + {% endfor %}{{ input_offset }}u;
-  let to_output = {% for d in dims %}(i / {{ d.div }}u % {{ d.size }}u) * {{ d.output }}u + {% endfor %}{{ output_offset }}u;
-  output[to_output] = input[from_input];
+  output[{{ at.output }}] = input[{{ at.input }}];
 }

@@ -24,7 +24,8 @@ fn cross_entropy(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_inv
   let own = lane_of(lane.x);
   if (row >= {{ outer * inner }}u) { return; }
   let base = row_base(row);
-  let label = labels[row];
+  let place = {{ first_row }}u + row;
+  let label = labels[place];
   var highest = nan_as_inf(logits[base]);
   for (var l = own; l < LENGTH; l += LANES) { highest = max(highest, nan_as_inf(logits[base + l * INNER])); }
   highest = join_max(own, highest);
@@ -53,10 +54,10 @@ fn cross_entropy(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_inv
 {% else %}
     let ignored = false;
 {% endif %}
-    if (label >= LENGTH && !ignored) { atomicMin(&bad_row, row); }
-    loss[row] = select(value, 0.0, ignored);
-    saved[2u * row] = highest;
-    saved[2u * row + 1u] = shift;
-    counted[row] = select(1.0, 0.0, ignored);
+    if (label >= LENGTH && !ignored) { atomicMin(&bad_row, {{ rows_before }}u + row); }
+    loss[place] = select(value, 0.0, ignored);
+    saved[{{ first_pair }}u + 2u * row] = highest;
+    saved[{{ first_pair }}u + 2u * row + 1u] = shift;
+    counted[place] = select(1.0, 0.0, ignored);
   }
 }

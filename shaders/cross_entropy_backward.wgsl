@@ -14,13 +14,16 @@
 
 @compute @workgroup_size(64)
 fn cross_entropy_backward(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
-  let at = flat_group(workgroup) * 64u + lane.x;
-  if (at >= {{ outer * length * inner }}u) { return; }
-  let row = at / {{ length * inner }}u * {{ inner }}u + at % {{ inner }}u;
-  let class_index = at / {{ inner }}u % {{ length }}u;
+  let i = flat_group(workgroup) * 64u + lane.x;
+  if (i >= {{ outer * length * inner }}u) { return; }
+  let at = {{ first_element }}u + i;
+  let own = i / {{ length * inner }}u * {{ inner }}u + i % {{ inner }}u;
+  let row = {{ first_row }}u + own;
+  let pair = {{ first_pair }}u + 2u * own;
+  let class_index = i / {{ inner }}u % {{ length }}u;
   let label = labels[row];
   // Of two numbers that are at most 0: there is nothing to clamp above.
-  let probability = exp_bounded((logits[at] - saved[2u * row]) - saved[2u * row + 1u]);
+  let probability = exp_bounded((logits[at] - saved[pair]) - saved[pair + 1u]);
   let wanted = select(0.0, {{ one_minus_smoothing }}, class_index == label){{ " + " ~ smoothing_per_class if smoothing > 0 else "" }};
 {% if ignore is not none %}
   grad_logits[at] = select(grad_loss[row] * (probability - wanted), 0.0, label == {{ ignore }}u);

@@ -16,6 +16,7 @@ fn dropout(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocatio
   let i = flat_group(workgroup) * 64u + lane.x;
   if (i >= {{ vec4s }}u) { return; }
   let key = vec2<u32>({{ seed }}u, 0u);
-  let bits = vec4<u32>(threefry(key, vec2<u32>(2u * i, counter[0])), threefry(key, vec2<u32>(2u * i + 1u, counter[0])));
+  let block = 2u * ({{ first }}u + i);
+  let bits = vec4<u32>(threefry(key, vec2<u32>(block, counter[0])), threefry(key, vec2<u32>(block + 1u, counter[0])));
   output[i] = select({{ scale }} * input[i], vec4<f32>(), bits < vec4<u32>({{ threshold }}u));
 }

@@ -19,8 +19,15 @@
 fn embedding(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
   let at = flat_group(workgroup) * 64u + lane.x;
   if (at >= {{ count * width }}u) { return; }
-  let index = indices[at / {{ width }}u];
+  let index = indices[{{ first_index }}u + at / {{ width }}u];
+  {% if shown < rows %}
+  // The table's rows from {{ first_row }} on.
+  let known = index - {{ first_row }}u < {{ shown }}u;
+  if (!known{{ " & (index < " ~ rows ~ "u)" if first_row == 0 }}) { return; }
+  {% else %}
   let known = index < {{ rows }}u;
-  if (!known) { atomicMin(&bad_row, at / {{ width }}u); }
-  output[at] = select({{ element }}(), weight[select(0u, index, known) * {{ width }}u + at % {{ width }}u], known);
+  {% endif %}
+  if (!known) { atomicMin(&bad_row, {{ before }}u + at / {{ width }}u); }
+  let place = {{ first_weight }}u + select(0u, index - {{ first_row }}u, known) * {{ width }}u + at % {{ width }}u;
+  output[{{ first_output }}u + at] = select({{ element }}(), weight[place], known);
 }

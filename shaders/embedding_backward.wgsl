@@ -15,12 +15,13 @@
 fn embedding_backward(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
   let group = flat_group(workgroup);
   if (group >= {{ groups }}u) { return; }
-  let v = group / {{ tiles }}u;
+  let row = group / {{ tiles }}u;
+  let v = {{ first_row }}u + row;
   let d = group % {{ tiles }}u * {{ lanes }}u + lane.x;
   let column = min(d, {{ width - 1 }}u);
   var sum = {{ element }}();
   for (var n = 0u; n < {{ count }}u; n++) {
     if (indices[n] == v) { sum += grad_output[n * {{ width }}u + column]; }
   }
-  if (d < {{ width }}u) { grad_weight[v * {{ width }}u + d] = sum; }
+  if (d < {{ width }}u) { grad_weight[row * {{ width }}u + d] = sum; }
 }

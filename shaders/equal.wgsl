@@ -13,5 +13,5 @@
 fn equal(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
   let i = flat_group(workgroup) * 64u + lane.x;
   if (i >= {{ elements }}u) { return; }
-  output[i] = select(0.0, 1.0, a[i] == b[i]);
+  output[{{ at.output }}] = select(0.0, 1.0, a[{{ at.a }}] == b[{{ at.b }}]);
 }

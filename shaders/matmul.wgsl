@@ -11,8 +11,8 @@
 {% if turned %}
 // The result is stored turned round, as are the operands: it has few columns, which are the rows here.
 {% endif %}
-{% if last - first < k %}
-// Here terms {{ first }} to {{ last }} alone; the sums of all parts are added in a later pass.
+{% if carried %}
+// Goes on with the sums of the terms before, which were stored.
 {% endif %}
 //
 // a ({{ "Z, K, M" if trans_a else "Z, M, K" }}), b ({{ "Z, N, K" if trans_b else "Z, K, N" }}), bias (N), output (Z, M, N)
@@ -23,19 +23,19 @@
 {# Rows that share four columns in registers, on a CPU adapter, whose compiler keeps to this order. #}
 {% set together = 2 if shuffle else 1 %}
 
-{% macro a_at(row, k) %}{% if trans_a %}a[a_base + ({{ k }}) * M + {{ row }}]{% else %}a[a_base + {{ row }} * K + {{ k }}]{% endif %}{% endmacro %}
-{% macro b_at(k, q) %}{% if trans_b %}b[b_base + n{{ q }} * K + {{ k }}]{% else %}b[b_base + ({{ k }}) * N + n{{ q }}]{% endif %}{% endmacro %}
-{% macro a_four(row) %}{% if a_vec4 %}four(a[(a_base + {{ row }} * K + k) / 4u]){% else %}vec4<f32>({{ a_at(row, "k") }}, {{ a_at(row, "k + 1u") }}, {{ a_at(row, "k + 2u") }}, {{ a_at(row, "k + 3u") }}){% endif %}{% endmacro %}
+{% macro a_at(row, k) %}{% if trans_a %}a[a_base + ({{ k }}) * ROW_A + {{ row }}]{% else %}a[a_base + {{ row }} * ROW_A + {{ k }}]{% endif %}{% endmacro %}
+{% macro b_at(k, q) %}{% if trans_b %}b[b_base + n{{ q }} * ROW_B + {{ k }}]{% else %}b[b_base + ({{ k }}) * ROW_B + n{{ q }}]{% endif %}{% endmacro %}
+{% macro a_four(row) %}{% if a_vec4 %}four(a[(a_base + {{ row }} * ROW_A + k) / 4u]){% else %}vec4<f32>({{ a_at(row, "k") }}, {{ a_at(row, "k + 1u") }}, {{ a_at(row, "k + 2u") }}, {{ a_at(row, "k + 3u") }}){% endif %}{% endmacro %}
 {# Term `k` of the invocation's columns. #}
 {% macro b_term(j, k) %}
 {% if b_eight %}
-let w{{ j }} = b[(b_base + ({{ k }}) * N + min(column, N - 8u)) / 8u];
+let w{{ j }} = b[(b_base + ({{ k }}) * ROW_B + min(column, N - 8u)) / 8u];
     let b{{ j }}_0 = four(w{{ j }}.xy);
     let b{{ j }}_1 = four(w{{ j }}.zw);
 {%- else %}
 {% for v in range(runs) %}
 {% if b_vec4 and not trans_b %}
-let b{{ j }}_{{ v }} = four(b[(b_base + ({{ k }}) * N + min(column + {{ 4 * v }}u, N - 4u)) / 4u]);
+let b{{ j }}_{{ v }} = four(b[(b_base + ({{ k }}) * ROW_B + min(column + {{ 4 * v }}u, N - 4u)) / 4u]);
 {%- else %}
 let b{{ j }}_{{ v }} = vec4<f32>({% for q in range(4 * v, 4 * v + 4) %}{{ b_at(k, q) }}{{ ", " if q % 4 < 3 }}{% endfor %});
 {%- endif %}
@@ -68,14 +68,14 @@ fn matmul(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation
   {% endif %}
   {% for i in range(tm) %}
   {% for v in range(runs) %}
-  var s{{ i }}_{{ v }} = vec4<f32>();
+  var s{{ i }}_{{ v }} = {{ "carried(z, row + " ~ i ~ "u, column + " ~ 4 * v ~ "u)" if carried else "vec4<f32>()" }};
   {% endfor %}
   {% endfor %}
-  {% set whole = first + (last - first) // 4 * 4 %}
-  for (var k = {{ first }}u; k < {{ whole }}u; k += 4u) {
+  {% set whole = k // 4 * 4 %}
+  for (var k = 0u; k < {{ whole }}u; k += 4u) {
     {% if b_vec4 and trans_b %}
     {% for q in range(tn) %}
-    let w{{ q }} = four(b[(b_base + n{{ q }} * K + k) / 4u]);
+    let w{{ q }} = four(b[(b_base + n{{ q }} * ROW_B + k) / 4u]);
     {% endfor %}
     {% for j in range(4) %}
     {% for v in range(0, tn, 4) %}
@@ -89,7 +89,7 @@ fn matmul(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation
     {% endif %}
     {% if shuffle and trans_a and a_vec4 %}
     {% for g in range(tm // lanes) %}
-    let held{{ g }} = four(a[(a_base + (k + {{ g * lanes // fours }}u + lane.x / {{ fours }}u) * M + four_a) / 4u]);
+    let held{{ g }} = four(a[(a_base + (k + {{ g * lanes // fours }}u + lane.x / {{ fours }}u) * ROW_A + four_a) / 4u]);
     {% endfor %}
     {% elif shuffle %}
     {% for g in range(tm // lanes) %}
@@ -116,8 +116,8 @@ fn matmul(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation
     {% endfor %}
     {% endfor %}
   }
-  {% if last > whole %}
-  for (var k = {{ whole }}u; k < {{ last }}u; k++) {
+  {% if k > whole %}
+  for (var k = {{ whole }}u; k < K; k++) {
     {{ b_term(0, "k") }}
     {% if shuffle %}
     {% for g in range(tm // lanes) %}

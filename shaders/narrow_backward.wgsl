@@ -15,5 +15,6 @@ fn narrow_backward(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_i
   let l = at / {{ inner }}u % {{ size }}u;
   let inside = (l >= {{ start }}u) & (l < {{ start + length }}u);
   let row = at / {{ size * inner }}u * {{ length }}u + select(0u, l - {{ start }}u, inside);
-  grad_input[at] = select(0.0, grad_output[row * {{ inner }}u + at % {{ inner }}u], inside);
+  let place = {{ first_grad }}u + row * {{ inner }}u + at % {{ inner }}u;
+  grad_input[{{ first }}u + at] = select(0.0, grad_output[place], inside);
 }

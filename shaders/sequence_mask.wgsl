@@ -11,6 +11,6 @@
 @compute @workgroup_size(64)
 fn sequence_mask(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
   let i = flat_group(workgroup) * 64u + lane.x;
-  if (i >= {{ max_length * batch }}u) { return; }
-  output[i] = select(0.0, 1.0, i / {{ batch }}u < lengths[i % {{ batch }}u]);
+  if (i >= {{ steps * batch }}u) { return; }
+  output[i + {{ first }}u] = select(0.0, 1.0, {{ first_step }}u + i / {{ batch }}u < lengths[i % {{ batch }}u]);
 }

@@ -29,7 +29,7 @@ fn sum(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id
   if (group >= {{ groups }}u) { return; }
   let o = group % OUTPUTS;
   let part = group / OUTPUTS;
-  let base = {% for d in kept %}(o / {{ d.div }}u % {{ d.size }}u) * {{ d.stride }}u + {% endfor %}0u;
+  let base = {% for d in kept %}(o / {{ d.div }}u % {{ d.size }}u) * {{ d.stride }}u + {% endfor %}{{ first_input }}u;
   let last = min((part + 1u) * {{ terms_per_part }}u, TERMS);
   var total = {{ "vec4<f32>()" if vec4 else "0.0" }};
   for (var t = part * {{ terms_per_part }}u + lane.x; t < last; t += {{ lanes }}u) {
@@ -47,6 +47,6 @@ fn sum(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id
   if (lane.x < {{ step }}u) { lanes[lane.x] += lanes[lane.x + {{ step }}u]; }
   workgroupBarrier();
 {% endfor %}
-  let to = {{ first_part }}u * OUTPUTS + group;
+  let to = {% for d in to %}(o / {{ d.div }}u % {{ d.size }}u) * {{ d.stride }}u + {% endfor %}part * {{ all_outputs }}u + {{ first_output }}u;
   if (lane.x == 0u) { output[to] = epilogue(lanes[0], to); }
 }

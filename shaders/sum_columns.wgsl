@@ -17,13 +17,13 @@ fn sum_columns(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invoc
   if (group >= {{ groups }}u) { return; }
   let part = group / {{ tiles }}u;
   let column = group % {{ tiles }}u * {{ lanes }}u + lane.x;
-  if (column >= {{ columns }}u) { return; }
+  if (column >= {{ width }}u) { return; }
   let last = min((part + 1u) * {{ rows_per_part }}u, {{ rows }}u);
   var total = vec4<f32>();
   for (var r = part * {{ rows_per_part }}u; r < last; r++) {
-    let at = r * {{ columns }}u + column;
+    let at = {{ first_input }}u + r * {{ columns }}u + column;
     total += prologue(four(input[at]), at);
   }
-  let at = part * {{ columns }}u + column;
+  let at = {{ first_output }}u + part * {{ columns }}u + column;
   output[at] = to_four(epilogue(total, at));
 }

@@ -6,7 +6,7 @@
 {% endif %}
 //
 {% if carried or not done %}
-// Of the runs {{ outer_first }} to {{ outer_last }}{{ ", added to the sum of those before" if carried }}.
+// Of some runs{{ ", added to the sum of those before" if carried }}.
 {% endif %}
 // partials ({{ count }}, {{ length }}), output ({{ elements }})
 {% include "common/group.wgsl" %}
@@ -25,7 +25,10 @@ const LENGTH = {{ length // 4 if fours else length }}u;
 @compute @workgroup_size(64)
 fn sum_partials(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
   let i = flat_group(workgroup) * 64u + lane.x;
-  if (i >= LENGTH) { return; }
+  if (i >= {{ width }}u) { return; }
+  {% if not last %}
+  let to = {{ first_output }}u + i;
+  {% endif %}
   {% if last %}
   // Neighbours read neighbours, and write what is {{ taps }} apart.
   let channel = i * 4u % {{ padded }}u;
@@ -35,12 +38,13 @@ fn sum_partials(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invo
   {% if carried and last %}
   var total = vec4<f32>({% for j in range(4) %}output[first + select(0u, {{ j * taps }}u, channel + {{ j }}u < {{ channels }}u)]{{ ", " if j < 3 }}{% endfor %});
   {% elif carried %}
-  var total = {{ "four(output[i])" if fours else "output[i]" }};
+  var total = {{ "four(output[to])" if fours else "output[to]" }};
   {% else %}
   var total = {{ "vec4<f32>()" if fours else "0.0" }};
   {% endif %}
-  for (var p = {{ outer_first }}u; p < {{ outer_last }}u; p++) {
-    total += {{ "four(partials[p * LENGTH + i])" if fours else "partials[p * LENGTH + i]" }};
+  for (var p = 0u; p < {{ runs }}u; p++) {
+    let at = {{ first_input }}u + p * LENGTH + i;
+    total += {{ "four(partials[at])" if fours else "partials[at]" }};
   }
   {% if last %}
   {% for j in range(4) %}
@@ -51,6 +55,6 @@ fn sum_partials(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invo
   {% endif %}
   {% endfor %}
   {% else %}
-  output[i] = {{ "to_four(epilogue(total, i))" if fours else "epilogue(total, i)" }};
+  output[to] = {{ "to_four(epilogue(total, to))" if fours else "epilogue(total, to)" }};
   {% endif %}
 }

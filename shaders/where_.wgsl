@@ -14,8 +14,6 @@
 fn where_(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
   let i = flat_group(workgroup) * 64u + lane.x;
   if (i >= {{ elements }}u) { return; }
-  let from_condition = {% for d in dims %}(i / {{ d.div }}u % {{ d.size }}u) * {{ d.condition }}u + {% endfor %}0u;
-  let from_a = {% for d in dims %}(i / {{ d.div }}u % {{ d.size }}u) * {{ d.a }}u + {% endfor %}0u;
-  let from_b = {% for d in dims %}(i / {{ d.div }}u % {{ d.size }}u) * {{ d.b }}u + {% endfor %}0u;
-  output[i] = select(b[from_b], a[from_a], (bitcast<u32>(condition[from_condition]) & 0x7fffffffu) != 0u);
+  let chosen = (bitcast<u32>(condition[{{ at.condition }}]) & 0x7fffffffu) != 0u;
+  output[{{ at.output }}] = select(b[{{ at.b }}], a[{{ at.a }}], chosen);
 }

@@ -12,7 +12,7 @@ fn row_of(group: u32, lane: u32) -> u32 { return {{ "group" if lanes > 1 else "g
 fn lane_of(lane: u32) -> u32 { return {{ "lane" if lanes > 1 else "0u" }}; }
 
 fn row_base(row: u32) -> u32 {
-  return row / INNER * {{ length * inner }}u + row % INNER;
+  return {{ first_element }}u + row / INNER * {{ length * inner }}u + row % INNER;
 }
 
 // A NaN counts as inf: a row that has either is NaN throughout.

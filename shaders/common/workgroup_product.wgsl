@@ -62,7 +62,11 @@
   {% endfor %}
   {% for i in range(rows_each) %}
   {% for p in range(parts) %}
+  {% if carried is defined and carried %}
+  var s{{ i }}_{{ p }} = {{ "select(vec4<f32>(), " if slices > 1 }}carried(z, first_a + (down + {{ i // 4 * down_lanes }}u) * 4u + {{ i % 4 }}u, first_b + (across + {{ p * across_lanes }}u) * 4u){{ ", lane.z == 0u)" if slices > 1 }};
+  {% else %}
   var s{{ i }}_{{ p }} = vec4<f32>();
+  {% endif %}
   {% endfor %}
   {% endfor %}
   for (var k = 0u; k < K; k += {{ turn * slices }}u) {

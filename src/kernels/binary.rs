@@ -2,12 +2,13 @@
 //! shapes are [`super::elementwise`]'s.
 
 use super::fused::operator;
-use super::{Binding, Limits, Lowering, Operand, Refusal, launch};
-use crate::error::Mismatch;
+use super::ranges::Lies;
+use super::strided::Strided;
+use super::{Limits, Lowering, Operand, Refusal};
 use crate::ops::Binary;
 use crate::shape::Shape;
 use crate::tensor::TensorType;
-use minijinja::{Value, context};
+use minijinja::context;
 
 pub(super) fn forward(
     function: &Binary,
@@ -16,33 +17,34 @@ pub(super) fn forward(
     limits: &Limits,
 ) -> Result<Lowering, Refusal> {
     let (a, b, output) = (&inputs[0].shape, &inputs[1].shape, &outputs[0].shape);
-    let bindings = [
-        Binding::read(Operand::Input(0)),
-        Binding::read(Operand::Input(1)),
-        Binding::write(Operand::Output(0)),
-    ];
-    let operator = operator(function);
-    let values = context! { elements => output.elements(), operator, dims => dims(a, b, output) };
-    let groups = output.elements().div_ceil(64);
-    let why = "broadcast by strides";
-    Ok(Lowering::single(launch(limits, "binary", groups, 0, bindings.to_vec(), why, values)?))
+    let read =
+        |i: usize, of: &Shape| Lies::of(Operand::Input(i), of.broadcast_strides(output), of.elements());
+    let written = Lies::of(Operand::Output(0), output.strides(), output.elements());
+    let work = Strided {
+        kernel: "binary",
+        sizes: output.to_vec(),
+        tensors: vec![("a", read(0, a)), ("b", read(1, b)), ("output", written)],
+        unit: 1,
+        why: "broadcast by strides",
+        values: context! { operator => operator(function) },
+    };
+    work.lower(limits)
 }
 
-/// For each dimension of the output its divisor and size, and the operands' strides.
-fn dims(a: &Shape, b: &Shape, output: &Shape) -> Vec<Value> {
-    let strides = a.broadcast_strides(output).into_iter().zip(b.broadcast_strides(output));
-    let dims = output.iter().zip(output.strides()).zip(strides);
-    dims.map(|((size, div), (a, b))| context! { size, div, a, b }).collect()
-}
-
-pub(super) fn equal(inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Mismatch> {
+pub(super) fn equal(inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Refusal> {
     let elements = inputs[0].shape.elements();
-    let bindings = vec![
-        Binding::read(Operand::Input(0)),
-        Binding::read(Operand::Input(1)),
-        Binding::write(Operand::Output(0)),
-    ];
-    let groups = elements.div_ceil(64);
-    launch(limits, "equal", groups, 0, bindings, "an element an invocation", context! { elements })
-        .map(Lowering::single)
+    let flat = |operand| Lies::of(operand, vec![1], elements);
+    let work = Strided {
+        kernel: "equal",
+        sizes: vec![elements],
+        tensors: vec![
+            ("a", flat(Operand::Input(0))),
+            ("b", flat(Operand::Input(1))),
+            ("output", flat(Operand::Output(0))),
+        ],
+        unit: 1,
+        why: "an element an invocation",
+        values: context! {},
+    };
+    work.lower(limits)
 }

@@ -1,17 +1,23 @@
 //! Repetition along stretched dimensions: `shaders/broadcast_to.wgsl`.
 
-use super::{Binding, Limits, Lowering, Operand, launch};
-use crate::error::Mismatch;
+use super::ranges::Lies;
+use super::strided::Strided;
+use super::{Limits, Lowering, Operand, Refusal};
 use crate::shape::Shape;
 use crate::tensor::TensorType;
-use minijinja::{Value, context};
+use minijinja::context;
 
-pub(super) fn forward(shape: &Shape, inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Mismatch> {
-    let strides = inputs[0].shape.broadcast_strides(shape);
-    let dims = shape.iter().zip(shape.strides()).zip(strides);
-    let dims: Vec<Value> = dims.map(|((size, div), stride)| context! { size, div, stride }).collect();
-    let bindings = vec![Binding::read(Operand::Input(0)), Binding::write(Operand::Output(0))];
-    let values = context! { elements => shape.elements(), dims };
-    let groups = shape.elements().div_ceil(64);
-    launch(limits, "broadcast_to", groups, 0, bindings, "by strides", values).map(Lowering::single)
+pub(super) fn forward(shape: &Shape, inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Refusal> {
+    let input = &inputs[0].shape;
+    let read = Lies::of(Operand::Input(0), input.broadcast_strides(shape), input.elements());
+    let written = Lies::of(Operand::Output(0), shape.strides(), shape.elements());
+    let work = Strided {
+        kernel: "broadcast_to",
+        sizes: shape.to_vec(),
+        tensors: vec![("input", read), ("output", written)],
+        unit: 1,
+        why: "by strides",
+        values: context! {},
+    };
+    work.lower(limits)
 }

@@ -1,13 +1,15 @@
 //! Strided copies: `shaders/copy.wgsl`, `shaders/narrow_backward.wgsl`.
 
 use super::channels_last::ChannelsLast;
-use super::{Binding, Launch, Limits, Lowering, Operand, launch};
+use super::ranges::{self, Lies, Part};
+use super::strided::Strided;
+use super::{Access, Binding, Launch, Limits, Lowering, Operand, Refusal, launch};
 use crate::dtype::DType;
 use crate::error::Mismatch;
 use crate::ops::softmax::axis;
 use crate::shape::Shape;
 use crate::tensor::TensorType;
-use minijinja::{Value, context};
+use minijinja::context;
 
 /// One dimension of what is copied: its size and its stride in input and output.
 type Dim = (usize, usize, usize);
@@ -36,36 +38,29 @@ fn merged(dims: &[Dim]) -> Vec<Dim> {
 }
 
 impl Copy {
-    fn launch(self, limits: &Limits) -> Result<Launch, Mismatch> {
+    /// The launches that copy it, and how many words are copied at once: whole vec4 where the innermost dimension is dense on
+    /// both sides and everything is a multiple of 4.
+    fn launches(self, elements: [usize; 2], limits: &Limits) -> Result<Vec<Launch>, Refusal> {
         let dims = merged(&self.dims);
-        let elements: usize = dims.iter().map(|d| d.0).product();
-        // Whole vec4 where the innermost dimension is dense on both sides and everything is a multiple of 4.
         let of_four = |n: usize| n.is_multiple_of(4);
         let vec4 =
             dims.last().is_some_and(|&(size, input, output)| (input, output) == (1, 1) && of_four(size))
                 && dims.iter().rev().skip(1).all(|&(_, input, output)| of_four(input) && of_four(output))
                 && of_four(self.input_offset)
                 && of_four(self.output_offset);
-        let unit = if vec4 { 4 } else { 1 };
-        let mut count = 1;
-        let mut values: Vec<Value> = Vec::new();
-        for (place, &(size, input, output)) in dims.iter().rev().enumerate() {
-            let inner = place == 0;
-            let size = if inner { size / unit } else { size };
-            let stride = |s: usize| if inner { s } else { s / unit };
-            values.push(context! { size, input => stride(input), output => stride(output), div => count });
-            count *= size;
-        }
-        let bindings = vec![Binding::read(self.input), Binding::write(self.output)];
-        let values = context! {
-            vec4,
-            dims => values,
-            elements => elements / unit,
-            input_offset => self.input_offset / unit,
-            output_offset => self.output_offset / unit,
+        let [read, written] = elements;
+        let input = Lies::of(self.input, dims.iter().map(|d| d.1).collect(), read).first(self.input_offset);
+        let output =
+            Lies::of(self.output, dims.iter().map(|d| d.2).collect(), written).first(self.output_offset);
+        let work = Strided {
+            kernel: "copy",
+            sizes: dims.iter().map(|d| d.0).collect(),
+            tensors: vec![("input", input), ("output", output)],
+            unit: if vec4 { 4 } else { 1 },
+            why: if vec4 { "vec4 by strides" } else { "words by strides" },
+            values: context! { vec4 },
         };
-        let why = if vec4 { "vec4 by strides" } else { "words by strides" };
-        launch(limits, "copy", (elements / unit).div_ceil(64), 0, bindings, why, values)
+        Ok(work.lower(limits)?.launches)
     }
 }
 
@@ -80,7 +75,7 @@ pub(super) fn concat(
     inputs: &[&TensorType],
     outputs: &[&TensorType],
     limits: &Limits,
-) -> Result<Lowering, Mismatch> {
+) -> Result<Lowering, Refusal> {
     let output = &outputs[0].shape;
     let mut lowering = Lowering::default();
     let mut start = 0;
@@ -92,7 +87,7 @@ pub(super) fn concat(
             output: Operand::Output(0),
             output_offset: start * output.strides()[dim],
         };
-        lowering.launches.push(copy.launch(limits)?);
+        lowering.launches.extend(copy.launches([input.shape.elements(), output.elements()], limits)?);
         start += input.shape[dim];
     }
     Ok(lowering)
@@ -105,7 +100,7 @@ pub(super) fn parts(
     inputs: &[&TensorType],
     outputs: &[&TensorType],
     limits: &Limits,
-) -> Result<Lowering, Mismatch> {
+) -> Result<Lowering, Refusal> {
     let input = &inputs[0].shape;
     let mut lowering = Lowering::default();
     let mut start = start;
@@ -117,7 +112,7 @@ pub(super) fn parts(
             output: Operand::Output(number),
             output_offset: 0,
         };
-        lowering.launches.push(copy.launch(limits)?);
+        lowering.launches.extend(copy.launches([input.elements(), output.shape.elements()], limits)?);
         start += output.shape[dim];
     }
     Ok(lowering)
@@ -129,13 +124,22 @@ pub(super) fn narrow_backward(
     input: &Shape,
     inputs: &[&TensorType],
     limits: &Limits,
-) -> Result<Lowering, Mismatch> {
-    let [outer, size, inner] = axis(input, dim)?;
-    let values = context! { outer, size, inner, start, length => inputs[0].shape[dim] };
-    let bindings = vec![Binding::read(Operand::Input(0)), Binding::write(Operand::Output(0))];
-    let groups = input.elements().div_ceil(64);
-    launch(limits, "narrow_backward", groups, 0, bindings, "an element an invocation", values)
-        .map(Lowering::single)
+) -> Result<Lowering, Refusal> {
+    let ([outer, size, inner], length) = (axis(input, dim)?, inputs[0].shape[dim]);
+    let lies = |operand, item: usize| Lies::of(operand, vec![item], outer * item).item(item);
+    let (read, written) = (lies(Operand::Input(0), length * inner), lies(Operand::Output(0), size * inner));
+    let launch = |part: Part| {
+        let (grad, first_grad) = part.bind(&read, Access::Read, limits);
+        let (output, first) = part.bind(&written, Access::Write, limits);
+        let outer = part.places();
+        let values = context! { outer, size, inner, start, length, first_grad, first };
+        let why = format!("an element an invocation{}", part.why());
+        let groups = (outer * size * inner).div_ceil(64);
+        launch(limits, "narrow_backward", groups, 0, vec![grad, output], why, values)
+    };
+    let parts = ranges::parts(&[outer], &[1], &[read.clone(), written.clone()], limits)?;
+    let launches = parts.into_iter().map(launch).collect::<Result<_, Mismatch>>()?;
+    Ok(Lowering { launches, ..Lowering::default() })
 }
 
 /// A transposition whose innermost dimension is far apart in the input, and a multiple of 4.
@@ -162,14 +166,15 @@ pub(super) fn permute(
     inputs: &[&TensorType],
     outputs: &[&TensorType],
     limits: &Limits,
-) -> Result<Lowering, Mismatch> {
+) -> Result<Lowering, Refusal> {
     let (strides, output) = (inputs[0].shape.strides(), &outputs[0].shape);
     let sizes = output.iter().zip(output.strides());
     let dims = dims.iter().zip(sizes).map(|(&from, (&size, stride))| (size, strides[from], stride));
     let dims: Vec<Dim> = dims.collect();
-    if let Some(fours) = in_fours(&dims).filter(|_| inputs[0].dtype == DType::F32) {
+    let in_one = inputs[0].dtype == DType::F32 && inputs[0].bytes() <= limits.max_binding_bytes;
+    if let Some(fours) = in_fours(&dims).filter(|_| in_one) {
         let from = Binding::read(Operand::Input(0));
-        return fours.launch(from, Operand::Output(0), limits).map(Lowering::single);
+        return Ok(Lowering::single(fours.launch(from, Operand::Output(0), limits)?));
     }
     let copy = Copy {
         dims,
@@ -178,5 +183,6 @@ pub(super) fn permute(
         output: Operand::Output(0),
         output_offset: 0,
     };
-    copy.launch(limits).map(Lowering::single)
+    let launches = copy.launches([output.elements(); 2], limits)?;
+    Ok(Lowering { launches, ..Lowering::default() })
 }

@@ -1,7 +1,8 @@
 //! Cross entropy: `shaders/cross_entropy.wgsl`, `shaders/cross_entropy_backward.wgsl`.
 
+use super::softmax::{Rows, dealt, rows};
 use super::template::literal;
-use super::{Binding, Limits, Lowering, Operand, launch, softmax::rows};
+use super::{Access, Binding, Limits, Lowering, Operand, Refusal, launch};
 use crate::error::Mismatch;
 use crate::ops::{CrossEntropy, softmax::axis};
 use crate::tensor::TensorType;
@@ -22,27 +23,49 @@ pub(super) fn forward(
     o: &CrossEntropy,
     inputs: &[&TensorType],
     limits: &Limits,
-) -> Result<Lowering, Mismatch> {
-    let sizes = axis(&inputs[0].shape, 1)?;
-    let mut bindings = vec![Binding::read(Operand::Input(0)), Binding::read(Operand::Input(1))];
-    bindings.extend((0..3).map(|i| Binding::write(Operand::Output(i))));
-    bindings.push(Binding::write(Operand::Check));
-    let rows = rows(sizes, 2, limits);
-    let values = context! { ..options(o, sizes[1]), ..rows.values };
-    launch(limits, "cross_entropy", rows.groups, rows.turns, bindings, rows.why, values).map(Lowering::single)
+) -> Result<Lowering, Refusal> {
+    let all = axis(&inputs[0].shape, 1)?;
+    let part = |rows: Rows| {
+        let labels = rows.short(Operand::Input(1), Access::Read);
+        let mut bindings = vec![rows.long(Operand::Input(0), Access::Read), labels];
+        bindings.push(rows.short(Operand::Output(0), Access::Write));
+        bindings.push(rows.pairs(Operand::Output(1), Access::Write));
+        bindings.push(rows.short(Operand::Output(2), Access::Write));
+        bindings.push(Binding::write(Operand::Check));
+        let dealt = dealt(rows.sizes(), all, 2, limits);
+        let values = context! { ..options(o, all[1]), ..context! { ..dealt.values, ..rows.values() } };
+        let why = format!("{}{}", dealt.why, rows.why());
+        launch(limits, "cross_entropy", dealt.groups, dealt.turns, bindings, why, values)
+    };
+    let launches = rows(all, Operand::Input(0), &[Operand::Input(1)], &[Operand::Output(1)], limits)?
+        .into_iter()
+        .map(part);
+    Ok(Lowering { launches: launches.collect::<Result<_, Mismatch>>()?, ..Lowering::default() })
 }
 
 pub(super) fn backward(
     o: &CrossEntropy,
     inputs: &[&TensorType],
     limits: &Limits,
-) -> Result<Lowering, Mismatch> {
-    let sizes = axis(&inputs[1].shape, 1)?;
-    let mut bindings: Vec<_> = (0..4).map(|i| Binding::read(Operand::Input(i))).collect();
-    bindings.push(Binding::write(Operand::Output(0)));
-    let [outer, length, inner] = sizes;
-    let values = context! { outer, length, inner, ..options(o, length) };
-    let groups = inputs[1].shape.elements().div_ceil(64);
-    launch(limits, "cross_entropy_backward", groups, 0, bindings, "a logit an invocation", values)
-        .map(Lowering::single)
+) -> Result<Lowering, Refusal> {
+    let all = axis(&inputs[1].shape, 1)?;
+    let part = |rows: Rows| {
+        let read = |i| match i {
+            1 => rows.long(Operand::Input(i), Access::Read),
+            3 => rows.pairs(Operand::Input(i), Access::Read),
+            _ => rows.short(Operand::Input(i), Access::Read),
+        };
+        let mut bindings: Vec<_> = (0..4).map(read).collect();
+        bindings.push(rows.long(Operand::Output(0), Access::Write));
+        let sizes = rows.sizes();
+        let [outer, length, inner] = sizes;
+        let values = context! { outer, length, inner, ..context! { ..options(o, length), ..rows.values() } };
+        let why = format!("a logit an invocation{}", rows.why());
+        let groups = sizes.iter().product::<usize>().div_ceil(64);
+        launch(limits, "cross_entropy_backward", groups, 0, bindings, why, values)
+    };
+    let launches = rows(all, Operand::Input(1), &[Operand::Input(2)], &[Operand::Input(3)], limits)?
+        .into_iter()
+        .map(part);
+    Ok(Lowering { launches: launches.collect::<Result<_, Mismatch>>()?, ..Lowering::default() })
 }

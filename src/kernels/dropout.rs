@@ -1,17 +1,23 @@
 //! Dropout: `shaders/dropout.wgsl`.
 
 use super::template::literal;
-use super::{Binding, Limits, Lowering, Operand, launch};
+use super::{Binding, Limits, Lowering, Operand, Refusal, chunks, launch};
 use crate::error::Mismatch;
 use crate::ops::Dropout;
 use crate::tensor::TensorType;
 use minijinja::context;
 
-pub(super) fn forward(o: &Dropout, inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Mismatch> {
+pub(super) fn forward(o: &Dropout, inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Refusal> {
     let vec4s = inputs[0].shape.elements().div_ceil(4);
-    let read = |i| Binding::read(Operand::Input(i));
-    let bindings = vec![read(0), read(1), Binding::write(Operand::Output(0))];
-    let values = context! { vec4s, seed => o.seed, scale => literal(o.scale()), threshold => o.threshold() };
-    launch(limits, "dropout", vec4s.div_ceil(64), 0, bindings, "a vec4 an invocation", values)
-        .map(Lowering::single)
+    let part = |(first, count): (usize, usize)| {
+        let run = |b: Binding| b.range(first as u64 * 16, count as u64 * 16);
+        let read = |i| Binding::read(Operand::Input(i));
+        let bindings = vec![run(read(0)), read(1), run(Binding::write(Operand::Output(0)))];
+        // Random bits are those of an element's place in the whole tensor.
+        let (seed, scale, threshold) = (o.seed, literal(o.scale()), o.threshold());
+        let values = context! { first, vec4s => count, seed, scale, threshold };
+        launch(limits, "dropout", count.div_ceil(64), 0, bindings, "a vec4 an invocation", values)
+    };
+    let parts = chunks(vec4s, &[(Operand::Output(0), 16)], limits)?.into_iter();
+    Ok(Lowering { launches: parts.map(part).collect::<Result<_, Mismatch>>()?, ..Lowering::default() })
 }

@@ -2,7 +2,8 @@
 //! `shaders/embedding_backward.wgsl`, or where places are sorted by row, `shaders/embedding_sort.wgsl`,
 //! `shaders/embedding_starts.wgsl`, `shaders/embedding_blocks.wgsl` and `shaders/embedding_rows.wgsl`.
 
-use super::{Binding, Launch, Limits, Lowering, Operand, Refusal, chunks, launch, turns};
+use super::ranges::{Lies, Part, parts};
+use super::{Access, Binding, Launch, Limits, Lowering, Operand, Refusal, chunks, launch, turns};
 use crate::error::Mismatch;
 use crate::shape::Shape;
 use crate::tensor::TensorType;
@@ -20,13 +21,41 @@ fn bindings() -> Vec<Binding> {
     vec![read(0), read(1), Binding::write(Operand::Output(0))]
 }
 
-pub(super) fn forward(inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Mismatch> {
-    let (width, values) = sizes(&inputs[0].shape, inputs[1]);
-    let groups = (inputs[1].shape.elements() * width).div_ceil(64);
-    let values = context! { wide => limits.wide_loads, ..values };
-    let mut bindings = bindings();
-    bindings.push(Binding::write(Operand::Check));
-    launch(limits, "embedding", groups, 0, bindings, "by index", values).map(Lowering::single)
+/// Cut by indices, and by rows of the table where it does not fit a binding: then the launch of some rows writes what
+/// shows them, and the first one what shows none.
+pub(super) fn forward(inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Refusal> {
+    let (table, count) = (&inputs[0].shape, inputs[1].shape.elements());
+    let (width, values) = sizes(table, inputs[1]);
+    let (rows, row) = (table[0], table[1]);
+    let weight = Lies::of(Operand::Input(0), vec![0, row], rows * row).item(row);
+    let indices = Lies::of(Operand::Input(1), vec![1, 0], count);
+    let output = Lies::of(Operand::Output(0), vec![row, 0], count * row).item(row);
+    let unit = row / width;
+    let launch = |part: Part| {
+        let (weight, first_weight) = part.bind(&weight, Access::Read, limits);
+        let (indices, first_index) = part.bind(&indices, Access::Read, limits);
+        let (output, first_output) = part.bind(&output, Access::Write, limits);
+        let [places, shown] = [part.ranges[0].len(), part.ranges[1].len()];
+        let values = context! {
+            wide => limits.wide_loads, count => places, before => part.ranges[0].start, first_row => part.ranges[1].start, shown,
+            first_weight => first_weight / unit, first_index, first_output => first_output / unit,
+            ..values.clone()
+        };
+        let why = format!("by index{}", part.why());
+        let groups = (places * width).div_ceil(64);
+        launch(
+            limits,
+            "embedding",
+            groups,
+            0,
+            vec![weight, indices, output, Binding::write(Operand::Check)],
+            why,
+            values,
+        )
+    };
+    let parts = parts(&[count, rows], &[1, 1], &[weight.clone(), indices.clone(), output.clone()], limits)?;
+    let launches = parts.into_iter().map(launch).collect::<Result<_, Mismatch>>()?;
+    Ok(Lowering { launches, ..Lowering::default() })
 }
 
 /// Looks of all rows at all indices up to which they cost less than the launches that sort.
@@ -43,17 +72,17 @@ pub(super) fn backward(weight: &Shape, inputs: &[&TensorType], limits: &Limits) 
     if looks > MOST_LOOKS || count > MOST_INDICES || count >= turns::most(limits) {
         return Sorted::new(weight, count, limits).lower(weight, &values);
     }
-    let values = context! { lanes, tiles, ..values };
     let why = format!("a row gathers, {lanes} lanes");
-    Ok(Lowering::single(launch(
-        limits,
-        "embedding_backward",
-        weight[0] * tiles,
-        turns::of_loop(count, 0),
-        bindings(),
-        why,
-        values,
-    )?))
+    let row = weight[1] as u64 * 4;
+    let part = |(first_row, rows): (usize, usize)| {
+        let mut bindings = bindings();
+        bindings[2] = bindings[2].range(first_row as u64 * row, rows as u64 * row);
+        let values = context! { lanes, tiles, first_row, rows, ..values.clone() };
+        let turns = turns::of_loop(count, 0);
+        launch(limits, "embedding_backward", rows * tiles, turns, bindings, why.clone(), values)
+    };
+    let parts = chunks(weight[0], &[(Operand::Output(0), row)], limits)?.into_iter();
+    Ok(Lowering { launches: parts.map(part).collect::<Result<_, Mismatch>>()?, ..Lowering::default() })
 }
 
 /// Indices that are sorted by counting, before runs of them are merged.

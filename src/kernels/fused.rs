@@ -154,10 +154,15 @@ impl Fused {
         self.loads.0.len() + self.stores.0.len()
     }
 
-    /// What both read, to be bound behind a kernel's own bindings; `like` cuts the range of what is loaded.
-    pub(super) fn bindings(&self, like: impl Fn(Binding) -> Binding) -> Vec<Binding> {
-        let mut bindings = self.loads.bindings(like);
-        bindings.extend(self.stores.bindings(|b| b));
+    /// What both read, to be bound behind a kernel's own bindings; the range of what is read beside the input is cut like it,
+    /// and beside the output like that.
+    pub(super) fn bindings(
+        &self,
+        like_input: impl Fn(Binding) -> Binding,
+        like_output: impl Fn(Binding) -> Binding,
+    ) -> Vec<Binding> {
+        let mut bindings = self.loads.bindings(like_input);
+        bindings.extend(self.stores.bindings(like_output));
         bindings
     }
 

@@ -1,9 +1,10 @@
 //! Matrix products: `shaders/matmul.wgsl`, and `shaders/matmul_workgroup.wgsl` where workgroups share loads.
 
 use super::partials::{self, Layout};
+use super::ranges::{self, Lies, Part};
 use super::tile::{self, Extent, Tile};
 use super::workgroup_tile::WorkgroupTile;
-use super::{Binding, Chain, Launch, Limits, Lowering, Operand, launch, turns};
+use super::{Access, Binding, Chain, Launch, Limits, Lowering, Operand, Refusal, launch, turns};
 use crate::error::Mismatch;
 use crate::ops::{MatMul, MatMulGeometry};
 use crate::shape::Shape;
@@ -11,16 +12,44 @@ use crate::tensor::TensorType;
 use minijinja::{Value, context};
 use std::ops::Range;
 
-/// Where matrix `z` of the batch begins in each operand, a dimension of the batch at a time.
-fn batch(geometry: &MatMulGeometry, a: &Shape, b: &Shape) -> Vec<Value> {
-    let lead = |shape: &Shape| Shape::from(&shape[..shape.len() - 2]);
-    let strides = |shape: &Shape, matrix: usize| -> Vec<usize> {
-        lead(shape).broadcast_strides(&geometry.batch).into_iter().map(|s| s * matrix).collect()
-    };
-    let (of_a, of_b) = (strides(a, geometry.m * geometry.k), strides(b, geometry.k * geometry.n));
-    let divisors = geometry.batch.strides();
-    let dims = geometry.batch.iter().zip(divisors).zip(of_a.into_iter().zip(of_b));
-    dims.map(|((size, div), (a, b))| context! { size, div, a, b }).collect()
+/// What one launch computes of a product, and where its operands begin in what is bound.
+struct Share {
+    /// Matrices along each dimension of the batch.
+    batch: Vec<usize>,
+    m: usize,
+    n: usize,
+    k: usize,
+    first_a: usize,
+    first_b: usize,
+    first_bias: usize,
+    first_output: usize,
+    /// Whether it goes on with sums of terms before, which were stored.
+    carried: bool,
+}
+
+impl Share {
+    fn all(geometry: &MatMulGeometry) -> Self {
+        let MatMulGeometry { ref batch, m, n, k } = *geometry;
+        let (first_a, first_b, first_bias, first_output) = (0, 0, 0, 0);
+        let batch = batch.to_vec();
+        Self { batch, m, n, k, first_a, first_b, first_bias, first_output, carried: false }
+    }
+}
+
+/// Elements from one matrix of an operand to the next, along each dimension of the batch.
+fn batch_strides(geometry: &MatMulGeometry, operand: &Shape, matrix: usize) -> Vec<usize> {
+    let lead = Shape::from(&operand[..operand.len() - 2]);
+    lead.broadcast_strides(&geometry.batch).into_iter().map(|s| s * matrix).collect()
+}
+
+/// Where matrix `z` of a share begins in each operand and in the result, a dimension of the batch at a time.
+fn batch(geometry: &MatMulGeometry, a: &Shape, b: &Shape, share: &Share) -> Vec<Value> {
+    let of_a = batch_strides(geometry, a, geometry.m * geometry.k);
+    let of_b = batch_strides(geometry, b, geometry.k * geometry.n);
+    let of_output = geometry.batch.strides().into_iter().map(|s| s * geometry.m * geometry.n);
+    let divisors = Shape::from(share.batch.clone()).strides();
+    let dims = share.batch.iter().zip(divisors).zip(of_a.into_iter().zip(of_b)).zip(of_output);
+    dims.map(|(((size, div), (a, b)), output)| context! { size, div, a, b, output }).collect()
 }
 
 /// How one product is computed.
@@ -36,51 +65,62 @@ struct Method {
     out_eight: bool,
     /// Turns of an invocation for so many terms: one for all that are loaded at once, and one for each that is left.
     turns: usize,
+    /// Terms that are added in one turn, where sums can go on with those of terms before; 0 where they cannot.
+    turn: usize,
     values: Value,
     why: String,
 }
 
 impl Method {
-    fn choose(options: &MatMul, geometry: &MatMulGeometry, limits: &Limits) -> Self {
+    /// The one for the whole product, of which the share is computed.
+    fn choose(options: &MatMul, geometry: &MatMulGeometry, share: &Share, limits: &Limits) -> Self {
         let MatMulGeometry { ref batch, m, k, n } = *geometry;
         let (batch, eight) = (batch.elements(), options.trans_b || n % 8 == 0);
         let extent = Extent { batch, rows: m, columns: n, terms: k, cut: false, eight };
         match WorkgroupTile::choose(extent, limits) {
-            Some(tile) => Self::shared(options, geometry, &tile, limits),
-            None => Self::alone(options, geometry, &Tile::choose(extent, limits)),
+            Some(tile) => Self::shared(options, geometry, share, &tile, limits),
+            None => Self::alone(options, geometry, share, &Tile::choose(extent, limits)),
         }
     }
 
     /// A workgroup copies fours of rows, of columns or of terms: whichever lie side by side.
-    fn shared(options: &MatMul, geometry: &MatMulGeometry, tile: &WorkgroupTile, limits: &Limits) -> Self {
+    fn shared(
+        options: &MatMul,
+        geometry: &MatMulGeometry,
+        share: &Share,
+        tile: &WorkgroupTile,
+        limits: &Limits,
+    ) -> Self {
         let MatMulGeometry { m, k, n, .. } = *geometry;
         Self {
             shader: "matmul_workgroup",
-            tiles_m: tile.count(m),
-            tiles_n: tile.count(n),
+            tiles_m: tile.count(share.m),
+            tiles_n: tile.count(share.n),
             a_vec4: if options.trans_a { m % 4 == 0 } else { k % 4 == 0 },
             b_vec4: if options.trans_b { k % 4 == 0 } else { n % 4 == 0 },
             b_eight: false,
             out_eight: false,
-            turns: tile.turns(k, limits),
+            turns: tile.turns(share.k, limits),
+            turn: tile.turn_in_order(),
             values: tile.values(limits),
             why: tile.why(),
         }
     }
 
     /// Every invocation loads its own rows and columns, four terms a turn.
-    fn alone(options: &MatMul, geometry: &MatMulGeometry, tile: &Tile) -> Self {
+    fn alone(options: &MatMul, geometry: &MatMulGeometry, share: &Share, tile: &Tile) -> Self {
         let MatMulGeometry { m, k, n, .. } = *geometry;
         Self {
             shader: "matmul",
-            tiles_m: tile.tiles_m(m),
-            tiles_n: tile.tiles_n(n),
+            tiles_m: tile.tiles_m(share.m),
+            tiles_n: tile.tiles_n(share.n),
             // Of a transposed matrix, four rows of a term are side by side.
             a_vec4: k % 4 == 0 && (!options.trans_a || tile.shuffle && m % 4 == 0),
             b_vec4: if options.trans_b { k % 4 == 0 } else { n % 4 == 0 },
             b_eight: tile.eight() && !options.trans_b && n % 8 == 0,
             out_eight: tile.eight() && n % 8 == 0,
-            turns: alone_turns(k),
+            turns: alone_turns(share.k),
+            turn: 4,
             values: tile.values(),
             why: tile.why(),
         }
@@ -98,63 +138,147 @@ pub(super) fn forward(
     fused: &Chain,
     inputs: &[&TensorType],
     limits: &Limits,
-) -> Result<Lowering, Mismatch> {
-    let geometry = MatMulGeometry::new(options, &inputs[0].shape, &inputs[1].shape)?;
-    if alone_turns(geometry.k) > turns::most(limits) {
-        let method = Method::choose(options, &geometry, limits);
-        if method.shader == "matmul" {
-            return in_parts(options, fused, inputs, &geometry, limits);
-        }
+) -> Result<Lowering, Refusal> {
+    let shapes = [&inputs[0].shape, &inputs[1].shape];
+    let geometry = MatMulGeometry::new(options, shapes[0], shapes[1])?;
+    let work = Work { options, shapes, geometry, bias: inputs.len() == 3, limits };
+    let MatMulGeometry { ref batch, m, n, k } = work.geometry;
+    let method = Method::choose(options, &work.geometry, &Share::all(&work.geometry), limits);
+    if alone_turns(k) > turns::most(limits) && method.shader == "matmul" {
+        // Fours of terms, so that all parts but the last are whole ones; up to three terms are left for it.
+        return work.in_parts(fused, turns::most(limits).saturating_sub(5).max(1) * 4);
     }
     if let ([a, b], true) = (inputs, fused.0.is_empty())
-        && let Some(count) = runs(options, &geometry, limits)
+        && let Some(count) = runs(options, &work.geometry, limits)
     {
         return in_runs(options, &a.shape, &b.shape, count, limits);
     }
-    let mut bindings: Vec<_> = (0..inputs.len()).map(|i| Binding::read(Operand::Input(i))).collect();
-    bindings.push(Binding::write(Operand::Output(0)));
-    bindings.extend(fused.bindings(|b| b));
-    let shapes = [&inputs[0].shape, &inputs[1].shape];
-    product(options, fused, shapes, inputs.len() == 3, bindings, limits).map(Lowering::single)
-}
-
-/// Sums that are too long for one invocation: a launch for each part of the terms, of which the first adds the bias, then
-/// the sum of the parts in order.
-fn in_parts(
-    options: &MatMul,
-    fused: &Chain,
-    inputs: &[&TensorType],
-    geometry: &MatMulGeometry,
-    limits: &Limits,
-) -> Result<Lowering, Mismatch> {
-    let MatMulGeometry { ref batch, m, n, k } = *geometry;
-    // Fours of terms, so that all parts but the last are whole ones; up to three terms are left for it.
-    let step = turns::most(limits).saturating_sub(5).max(1) * 4;
-    let (count, elements) = (k.div_ceil(step), batch.elements() * m * n);
-    let parts = Operand::Workspace(0);
-    let mut lowering = Lowering { workspaces: vec![(count * elements * 4) as u64], ..Lowering::default() };
-    for part in 0..count {
-        let bias = part == 0 && inputs.len() == 3;
-        let mut bindings: Vec<_> =
-            (0..if bias { 3 } else { 2 }).map(|i| Binding::read(Operand::Input(i))).collect();
-        bindings.push(Binding::write(parts));
-        let terms = part * step..k.min((part + 1) * step);
-        let shapes = [&inputs[0].shape, &inputs[1].shape];
-        let of = Part { terms, first_output: part * elements };
-        let mut launch =
-            part_of_product(options, &Chain::default(), shapes, bias, bindings, Some(of), limits)?;
-        launch.why = format!("part {} of {count} of the terms, {}", part + 1, launch.why);
-        lowering.launches.push(launch);
+    let output = (Operand::Output(0), 0, batch.elements() * m * n);
+    let parts = work.parts(fused, 0..k, output, limits)?;
+    let step = parts.iter().filter_map(|part| part.ranges.last()).map(Range::len).find(|&step| step < k);
+    // Slices of the terms have their sums added at the end: they cannot go on with others.
+    if let (0, Some(step)) = (method.turn, step) {
+        return work.in_parts(fused, step);
     }
-    lowering.launches.extend(partials::fused(parts, count, elements, fused, limits)?);
-    Ok(lowering)
+    Ok(Lowering { launches: work.launches(fused, 0..k, output)?, ..Lowering::default() })
 }
 
-/// Some of the terms of a product.
-struct Part {
-    terms: Range<usize>,
-    /// Where the sums begin in what is written.
-    first_output: usize,
+/// A product whose operands may be larger than a binding. Its dimensions are those of the batch, rows, columns and terms.
+struct Work<'a> {
+    options: &'a MatMul,
+    shapes: [&'a Shape; 2],
+    geometry: MatMulGeometry,
+    bias: bool,
+    limits: &'a Limits,
+}
+
+impl Work<'_> {
+    /// How the operands and what is written lie, the result from an element on in a tensor of so many: a, b, bias, output.
+    fn tensors(&self, terms: &Range<usize>, output: (Operand, usize, usize)) -> [Lies; 4] {
+        let MatMulGeometry { ref batch, m, n, k } = self.geometry;
+        let MatMul { trans_a, trans_b } = *self.options;
+        let lies = |operand, lead: Vec<usize>, of: [usize; 3], elements| {
+            Lies::of(operand, [lead, of.to_vec()].concat(), elements)
+        };
+        let input = |i: usize, matrix, of: [usize; 3]| {
+            let shape = self.shapes[i];
+            let lead = batch_strides(&self.geometry, shape, matrix);
+            lies(Operand::Input(i), lead, of, shape.elements()).first(terms.start * of[2])
+        };
+        let (operand, first, elements) = output;
+        let lead = batch.strides().into_iter().map(|s| s * m * n).collect();
+        [
+            input(0, m * k, if trans_a { [1, 0, m] } else { [k, 0, 1] }),
+            input(1, k * n, if trans_b { [0, k, 1] } else { [0, 1, n] }),
+            lies(Operand::Input(2), vec![0; batch.len()], [0, 1, 0], n),
+            lies(operand, lead, [n, 1, 0], elements).first(first),
+        ]
+    }
+
+    /// Launches that cover the product of some terms, in order.
+    fn parts(
+        &self,
+        fused: &Chain,
+        terms: Range<usize>,
+        output: (Operand, usize, usize),
+        limits: &Limits,
+    ) -> Result<Vec<Part>, Refusal> {
+        let MatMulGeometry { ref batch, m, n, .. } = self.geometry;
+        let [a, b, bias, written] = self.tensors(&terms, output);
+        let others = fused.operands().into_iter();
+        let others = others.map(|i| Lies { operand: Operand::Input(i), ..written.clone() });
+        let mut tensors: Vec<Lies> = others.collect();
+        tensors.extend([a, b, written]);
+        tensors.extend(self.bias.then_some(bias));
+        let sizes = [&batch[..], &[m, n, terms.len()]].concat();
+        // Fours of rows and of terms and eights of columns stay together where they are loaded or stored at once.
+        let method = Method::choose(self.options, &self.geometry, &Share::all(&self.geometry), limits);
+        let grains = [&vec![1; batch.len()][..], &[4, 8, method.turn.max(4)]].concat();
+        ranges::parts(&sizes, &grains, &tensors, limits)
+    }
+
+    fn launches(
+        &self,
+        fused: &Chain,
+        terms: Range<usize>,
+        output: (Operand, usize, usize),
+    ) -> Result<Vec<Launch>, Refusal> {
+        let parts = self.parts(fused, terms.clone(), output, self.limits)?;
+        let tensors = self.tensors(&terms, output);
+        let launches = parts.iter().map(|part| self.launch(fused, &tensors, terms.len(), part));
+        Ok(launches.collect::<Result<_, Mismatch>>()?)
+    }
+
+    fn launch(
+        &self,
+        fused: &Chain,
+        tensors: &[Lies; 4],
+        terms: usize,
+        part: &Part,
+    ) -> Result<Launch, Mismatch> {
+        let [a, b, bias, written] = tensors;
+        let batch = self.geometry.batch.len();
+        let (lead, of) = part.ranges.split_at(batch);
+        let [m, n, k] = [0, 1, 2].map(|d| of[d].clone());
+        // Bias and what is fused are applied to the sums of all terms.
+        let (nothing, last) = (Chain::default(), k.end == terms);
+        let (fused, biased) = if last { (fused, self.bias) } else { (&nothing, false) };
+        let bind = |lies: &Lies, access| part.bind(lies, access, self.limits);
+        let (bound_a, first_a) = bind(a, Access::Read);
+        let (bound_b, first_b) = bind(b, Access::Read);
+        let (bound_bias, first_bias) = bind(bias, Access::Read);
+        let (output, first_output) = bind(written, Access::Write);
+        let mut bindings = vec![bound_a, bound_b];
+        bindings.extend(biased.then_some(bound_bias));
+        bindings.push(output);
+        bindings.extend(fused.bindings(|b| Binding { range: output.range, ..b }));
+        let (m, n, carried, k) = (m.len(), n.len(), k.start > 0, k.len());
+        let batch = lead.iter().map(|range| range.len()).collect();
+        let share = Share { batch, m, n, k, first_a, first_b, first_bias, first_output, carried };
+        let launch =
+            share_of_product(self.options, fused, self.shapes, biased, bindings, share, self.limits)?;
+        Ok(Launch { why: format!("{}{}", launch.why, part.why()), ..launch })
+    }
+
+    /// A sum for each run of so many terms, of which the first adds the bias, then the sum of the runs in order.
+    fn in_parts(&self, fused: &Chain, step: usize) -> Result<Lowering, Refusal> {
+        let MatMulGeometry { ref batch, m, n, k } = self.geometry;
+        let (count, elements) = (k.div_ceil(step), batch.elements() * m * n);
+        let parts = Operand::Workspace(0);
+        let mut lowering =
+            Lowering { workspaces: vec![(count * elements * 4) as u64], ..Lowering::default() };
+        for part in 0..count {
+            let work = Work { bias: part == 0 && self.bias, geometry: self.geometry.clone(), ..*self };
+            let terms = part * step..k.min((part + 1) * step);
+            let output = (parts, part * elements, count * elements);
+            for mut launch in work.launches(&Chain::default(), terms, output)? {
+                launch.why = format!("part {} of {count} of the terms, {}", part + 1, launch.why);
+                lowering.launches.push(launch);
+            }
+        }
+        lowering.launches.extend(partials::fused(parts, count, elements, fused, self.limits)?);
+        Ok(lowering)
+    }
 }
 
 /// Terms of a run: what all tiles read of it should stay in a core's cache.
@@ -177,7 +301,7 @@ fn runs(options: &MatMul, geometry: &MatMulGeometry, limits: &Limits) -> Option<
     }
     let longest = (RUN / 4..=RUN).rev().find(|&run| k.is_multiple_of(run))?;
     let count = k / longest;
-    (count > 1 && (count * m * n * 4) as u64 <= MOST_PARTIALS.min(limits.max_binding_bytes)).then_some(count)
+    (count > 1 && (count * m * n * 4) as u64 <= MOST_PARTIALS).then_some(count)
 }
 
 /// A product for each run of terms, and their sum.
@@ -187,17 +311,15 @@ fn in_runs(
     b: &Shape,
     count: usize,
     limits: &Limits,
-) -> Result<Lowering, Mismatch> {
+) -> Result<Lowering, Refusal> {
     let of = |shape: &Shape| Shape::from([count, shape[0] / count, shape[1]]);
-    let elements = a[1] * b[1];
-    let bindings = vec![
-        Binding::read(Operand::Input(0)),
-        Binding::read(Operand::Input(1)),
-        Binding::write(Operand::Workspace(0)),
-    ];
-    let mut launch = product(options, &Chain::default(), [&of(a), &of(b)], false, bindings, limits)?;
-    launch.why = format!("{count} partial sums, {}", launch.why);
-    let mut launches = vec![launch];
+    let (elements, [a, b]) = (a[1] * b[1], [of(a), of(b)]);
+    let geometry = MatMulGeometry::new(options, &a, &b)?;
+    let terms = 0..geometry.k;
+    let work = Work { options, shapes: [&a, &b], geometry, bias: false, limits };
+    let sums = (Operand::Workspace(0), 0, count * elements);
+    let mut launches = work.launches(&Chain::default(), terms, sums)?;
+    launches.iter_mut().for_each(|launch| launch.why = format!("{count} partial sums, {}", launch.why));
     launches.extend(partials::sum(Operand::Workspace(0), count, elements, Layout::Same, limits)?);
     let workspaces = vec![(count * elements * 4) as u64];
     Ok(Lowering { launches, workspaces, ..Lowering::default() })
@@ -225,43 +347,50 @@ pub(super) fn product(
     bindings: Vec<Binding>,
     limits: &Limits,
 ) -> Result<Launch, Mismatch> {
-    part_of_product(options, fused, shapes, bias, bindings, None, limits)
+    let share = Share::all(&MatMulGeometry::new(options, shapes[0], shapes[1])?);
+    share_of_product(options, fused, shapes, bias, bindings, share, limits)
 }
 
-/// As [`product`], of some of the terms.
-fn part_of_product(
+/// As [`product`], of a share of it.
+fn share_of_product(
     options: &MatMul,
     fused: &Chain,
     [mut a, mut b]: [&Shape; 2],
     bias: bool,
     mut bindings: Vec<Binding>,
-    part: Option<Part>,
+    mut share: Share,
     limits: &Limits,
 ) -> Result<Launch, Mismatch> {
     let (mut geometry, mut options) = (MatMulGeometry::new(options, a, b)?, *options);
     let turned = better_turned(&geometry, limits);
+    // Elements from one line of a matrix to the next.
+    let row = geometry.n;
     if turned {
         bindings.swap(0, 1);
         (a, b) = (b, a);
         (options.trans_a, options.trans_b) = (!options.trans_b, !options.trans_a);
         (geometry.m, geometry.n) = (geometry.n, geometry.m);
+        (share.m, share.n) = (share.n, share.m);
+        (share.first_a, share.first_b) = (share.first_b, share.first_a);
     }
-    let method = Method::choose(&options, &geometry, limits);
-    let Method { shader, tiles_m, tiles_n, a_vec4, b_vec4, b_eight, out_eight, values, why, .. } = method;
-    let MatMulGeometry { m, k, n, .. } = geometry;
-    let (out_vec4, out_eight) = (n % 4 == 0 && !turned, out_eight && !turned);
-    let turns = part.as_ref().map_or(method.turns, |part| alone_turns(part.terms.len()));
-    let Part { terms, first_output } = part.unwrap_or(Part { terms: 0..k, first_output: 0 });
+    let row_a = if options.trans_a { geometry.m } else { geometry.k };
+    let row_b = if options.trans_b { geometry.k } else { geometry.n };
+    let method = Method::choose(&options, &geometry, &share, limits);
+    let Method { shader, tiles_m, tiles_n, a_vec4, b_vec4, b_eight, out_eight, turns, values, why, .. } =
+        method;
+    let (out_vec4, carried) = (geometry.n % 4 == 0 && !turned, share.carried);
+    let out_eight = out_eight && !turned && !carried;
+    let batch = batch(&geometry, a, b, &share);
+    let groups = share.batch.iter().product::<usize>() * tiles_m * tiles_n;
+    let Share { m, n, k, first_a, first_b, first_bias, first_output, .. } = share;
     let values = context! {
-        first_output, first => terms.start, last => terms.end,
-        m, n, k, tiles_m, tiles_n, bias, a_vec4, b_vec4, b_eight, out_eight, out_vec4, turned,
+        first_a, first_b, first_bias, first_output, carried, row, row_a, row_b,
+        m, n, k, tiles_m, tiles_n, bias, a_vec4, b_vec4, b_eight, out_eight, out_vec4, turned, batch,
         wide => limits.wide_loads,
         trans_a => options.trans_a,
         trans_b => options.trans_b,
-        batch => batch(&geometry, a, b),
         ..context! { ..values, ..fused.values(if bias { 4 } else { 3 }, out_vec4) }
     };
-    let groups = geometry.batch.elements() * tiles_m * tiles_n;
     let how = if turned { ", turned round" } else { "" };
     launch(limits, shader, groups, turns, bindings, format!("{why}{how}{}", fused.why()), values)
 }

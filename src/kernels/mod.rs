@@ -26,12 +26,14 @@ pub(crate) mod peaks;
 mod phases;
 mod pointwise;
 mod pool2d;
+mod ranges;
 mod recurrent;
 mod refusal;
 mod roles;
 mod runs;
 mod select;
 mod softmax;
+mod strided;
 mod sum;
 mod template;
 mod tile;
@@ -53,6 +55,8 @@ pub use template::sources;
 pub use tuned::Tuned;
 pub use variant::{Variant, variants};
 pub use winograd_transforms::{Transforms, transposed};
+
+use ranges::chunks;
 
 use crate::error::Mismatch;
 use crate::ops::Op;
@@ -495,22 +499,4 @@ const FEWEST_LANES: usize = 8;
 fn lanes(terms: usize, limits: &Limits) -> usize {
     let most = if tile::shuffles(limits) { tile::LANES } else { 64 };
     terms.next_power_of_two().clamp(FEWEST_LANES, most)
-}
-
-/// Splits `items` of `bytes` each into runs that fit a binding and begin at aligned offsets:
-/// `(first, count)`. `sizes` lists the bytes of one item in each tensor that is split.
-fn chunks(items: usize, sizes: &[(Operand, u64)], limits: &Limits) -> Result<Vec<(usize, usize)>, Refusal> {
-    let largest = sizes.iter().max_by_key(|(_, bytes)| *bytes);
-    let (operand, largest) = largest.map_or((Operand::Output(0), 1), |&(o, bytes)| (o, bytes.max(1)));
-    let fit = (limits.max_binding_bytes / largest).min(items as u64) as usize;
-    if fit == items {
-        return Ok(vec![(0, items)]);
-    }
-    let aligned =
-        |n: usize| sizes.iter().all(|(_, b)| (b * n as u64).is_multiple_of(limits.offset_alignment));
-    let Some(step) = (1..=fit).rev().find(|&n| aligned(n)) else {
-        let (item, most) = (largest, limits.max_binding_bytes);
-        return Err(Refusal::Unsplittable { operand, item, alignment: limits.offset_alignment, most });
-    };
-    Ok((0..items).step_by(step).map(|first| (first, step.min(items - first))).collect())
 }

@@ -1,7 +1,7 @@
 //! Optimizer steps, in place: `shaders/sgd.wgsl`, `shaders/adam.wgsl`, `shaders/increment.wgsl`.
 
 use super::template::literal;
-use super::{Binding, Launch, Limits, Lowering, Operand, launch};
+use super::{Binding, Launch, Limits, Lowering, Operand, Refusal, chunks, launch};
 use crate::error::Mismatch;
 use crate::ops::{AdamStep, Op, SgdStep};
 use crate::tensor::TensorType;
@@ -44,12 +44,21 @@ impl Layout {
     }
 
     /// As few launches over the vec4s of all parameters as the device allows.
-    fn lower(&self, inputs: &[&TensorType], values: &Value, limits: &Limits) -> Result<Lowering, Mismatch> {
+    fn lower(&self, inputs: &[&TensorType], values: &Value, limits: &Limits) -> Result<Lowering, Refusal> {
         let steps: Vec<&[&TensorType]> = inputs.chunks_exact(self.inputs).collect();
         let mut lowering = Lowering::default();
         for (number, part) in steps.chunks(self.together(limits)).enumerate() {
             let first = number * self.together(limits);
-            lowering.launches.push(self.launch(first, part, values, limits)?);
+            if part.iter().all(|step| step[0].bytes() <= limits.max_binding_bytes) {
+                lowering.launches.push(self.launch(first, part, None, values, limits)?);
+                continue;
+            }
+            for (number, step) in (first..).zip(part.chunks(1)) {
+                let vec4s = step[0][0].shape.elements().div_ceil(4);
+                for run in chunks(vec4s, &[(Operand::Input(number * self.inputs), 16)], limits)? {
+                    lowering.launches.push(self.launch(number, step, Some(run), values, limits)?);
+                }
+            }
         }
         for step in 0..steps.len() {
             let of_step = |&(output, input): &(usize, usize)| {
@@ -60,11 +69,12 @@ impl Layout {
         Ok(lowering)
     }
 
-    /// The steps from number `first` on.
+    /// The steps from number `first` on, of all vec4s or of a run of them: first and count.
     fn launch(
         &self,
         first: usize,
         steps: &[&[&TensorType]],
+        run: Option<(usize, usize)>,
         values: &Value,
         limits: &Limits,
     ) -> Result<Launch, Mismatch> {
@@ -72,10 +82,15 @@ impl Layout {
         let mut bindings: Vec<Binding> = shared.collect();
         let mut groups = 0;
         for (number, step) in (first..).zip(steps) {
-            bindings.push(Binding::read(Operand::Input(number * self.inputs + 1)));
+            let cut = |b: Binding| match run {
+                Some((first, count)) => b.range(first as u64 * 16, count as u64 * 16),
+                None => b,
+            };
+            bindings.push(cut(Binding::read(Operand::Input(number * self.inputs + 1))));
             let outputs = (0..self.updated.len()).map(|i| number * self.updated.len() + i);
-            bindings.extend(outputs.map(|output| Binding::write(Operand::Output(output))));
-            groups += step[0].shape.elements().div_ceil(4).div_ceil(64);
+            bindings.extend(outputs.map(|output| cut(Binding::write(Operand::Output(output)))));
+            let vec4s = run.map_or(step[0].shape.elements().div_ceil(4), |(_, count)| count);
+            groups += vec4s.div_ceil(64);
         }
         let together = if steps.len() > 1 { format!(", {} parameters", steps.len()) } else { String::new() };
         let why = format!("in place, a vec4 an invocation{together}");
@@ -84,7 +99,7 @@ impl Layout {
     }
 }
 
-pub(super) fn sgd(o: &SgdStep, inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Mismatch> {
+pub(super) fn sgd(o: &SgdStep, inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Refusal> {
     let momentum = o.momentum != 0.0;
     let updated: &[_] = if momentum { &[(0, 0), (1, 3)] } else { &[(0, 0)] };
     let layout = Layout { name: "sgd", inputs: if momentum { 4 } else { 3 }, shared: 2..3, updated };
@@ -98,7 +113,7 @@ pub(super) fn sgd(o: &SgdStep, inputs: &[&TensorType], limits: &Limits) -> Resul
     layout.lower(inputs, &values, limits)
 }
 
-pub(super) fn adam(o: &AdamStep, inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Mismatch> {
+pub(super) fn adam(o: &AdamStep, inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Refusal> {
     let layout = Layout { name: "adam", inputs: 6, shared: 2..4, updated: &[(0, 0), (1, 4), (2, 5)] };
     let (beta1, beta2) = o.betas;
     let f64_literal = |value: f64| literal(value as f32);
@@ -119,9 +134,13 @@ pub(super) fn adam(o: &AdamStep, inputs: &[&TensorType], limits: &Limits) -> Res
     layout.lower(inputs, &values, limits)
 }
 
-pub(super) fn increment(inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Mismatch> {
+pub(super) fn increment(inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Refusal> {
     let elements = inputs[0].shape.elements();
-    let bindings = vec![Binding::write(Operand::Output(0))];
-    let launch = launch(limits, "increment", elements.div_ceil(64), 0, bindings, "in place", context! {})?;
-    Ok(Lowering { in_place: vec![(0, 0)], ..Lowering::single(launch) })
+    let part = |(first, count): (usize, usize)| {
+        let counter = Binding::write(Operand::Output(0)).range(first as u64 * 4, count as u64 * 4);
+        launch(limits, "increment", count.div_ceil(64), 0, vec![counter], "in place", context! {})
+    };
+    let parts = chunks(elements, &[(Operand::Output(0), 4)], limits)?.into_iter();
+    let launches = parts.map(part).collect::<Result<_, Mismatch>>()?;
+    Ok(Lowering { launches, in_place: vec![(0, 0)], ..Lowering::default() })
 }

@@ -1,6 +1,7 @@
 //! The second pass of sums that were split: `shaders/sum_partials.wgsl`.
 
-use super::{Binding, Chain, Launch, Limits, Operand, launch, turns};
+use super::ranges::{self, Lies, Part};
+use super::{Access, Binding, Chain, Launch, Limits, Operand, Refusal, launch, turns};
 use crate::error::Mismatch;
 use minijinja::context;
 
@@ -35,7 +36,7 @@ pub(super) fn sum(
     elements: usize,
     layout: Layout,
     limits: &Limits,
-) -> Result<Vec<Launch>, Mismatch> {
+) -> Result<Vec<Launch>, Refusal> {
     added(workspace, [count, elements], layout, &Chain::default(), limits)
 }
 
@@ -46,7 +47,7 @@ pub(super) fn fused(
     elements: usize,
     fused: &Chain,
     limits: &Limits,
-) -> Result<Vec<Launch>, Mismatch> {
+) -> Result<Vec<Launch>, Refusal> {
     added(workspace, [count, elements], Layout::Same, fused, limits)
 }
 
@@ -56,7 +57,7 @@ fn added(
     layout: Layout,
     fused: &Chain,
     limits: &Limits,
-) -> Result<Vec<Launch>, Mismatch> {
+) -> Result<Vec<Launch>, Refusal> {
     let (channels, taps) = match layout {
         Layout::ChannelsLast { channels, taps } if taps > 1 || !channels.is_multiple_of(4) => {
             (channels, taps)
@@ -69,18 +70,43 @@ fn added(
     let many = limits.software || last || length >= MANY;
     let (padded, fours) = (channels.next_multiple_of(4), length.is_multiple_of(4) && many);
     let nothing = Chain::default();
-    let part = |piece: turns::Piece| {
-        let fused = if piece.last { fused } else { &nothing };
-        let mut bindings = vec![Binding::read(workspace), Binding::write(Operand::Output(0))];
-        bindings.extend(fused.bindings(|b| b));
-        let why = format!("{count} partial sums, in order{order}{}{}", piece.why(), fused.why());
-        let values = context! {
-            count, elements, length, last, fours, channels, taps, padded,
-            wide => limits.wide_loads,
-            ..context! { ..piece.values(), ..fused.values(2, fours) }
+    let cut = |run: &turns::Piece| -> Result<Vec<Launch>, Refusal> {
+        let first = run.outer.start * length;
+        let read = Lies::of(workspace, vec![length, 1], count * length).first(first);
+        // Channels that come first again lie all over the result.
+        let written = if last {
+            Lies::of(Operand::Output(0), vec![0, 0], elements).item(elements)
+        } else {
+            Lies::of(Operand::Output(0), vec![0, 1], elements)
         };
-        let groups = length.div_ceil(if fours { 256 } else { 64 });
-        launch(limits, "sum_partials", groups, piece.turns, bindings, why, values)
+        let grains = [1, if last { 0 } else { 4 }];
+        let sizes = [run.outer.len(), length];
+        let parts = ranges::parts(&sizes, &grains, &[read.clone(), written.clone()], limits)?;
+        let launch = |part: Part| {
+            let done = run.last && part.ranges[0].end == run.outer.len();
+            let carried = !run.first || part.ranges[0].start > 0;
+            let fused = if done { fused } else { &nothing };
+            let (input, first_input) = part.bind(&read, Access::Read, limits);
+            let (output, first_output) = part.bind(&written, Access::Write, limits);
+            let mut bindings = vec![input, output];
+            bindings.extend(fused.bindings(|b| Binding { range: output.range, ..b }));
+            let why =
+                format!("{count} partial sums, in order{order}{}{}{}", run.why(), part.why(), fused.why());
+            let [runs, width] = [part.ranges[0].len(), part.ranges[1].len()];
+            let unit = if fours { 4 } else { 1 };
+            let values = context! {
+                count, elements, length, last, fours, channels, taps, padded, carried, done, runs,
+                width => width / unit,
+                first_input => first_input / unit,
+                first_output => first_output / unit,
+                wide => limits.wide_loads,
+                ..fused.values(2, fours)
+            };
+            let turns = turns::of_loop(runs, 0);
+            launch(limits, "sum_partials", width.div_ceil(64 * unit), turns, bindings, why, values)
+        };
+        Ok(parts.into_iter().map(launch).collect::<Result<_, Mismatch>>()?)
     };
-    turns::runs(count, limits).into_iter().map(part).collect()
+    let launches: Vec<Vec<Launch>> = turns::runs(count, limits).iter().map(cut).collect::<Result<_, _>>()?;
+    Ok(launches.concat())
 }

@@ -1,36 +1,46 @@
 //! Choices by element and masks: `shaders/where_.wgsl` (`where` is no name in WGSL), `shaders/sequence_mask.wgsl`.
 
-use super::{Binding, Limits, Lowering, Operand, launch};
+use super::ranges::{Lies, Part, parts};
+use super::strided::Strided;
+use super::{Access, Binding, Limits, Lowering, Operand, Refusal, launch};
 use crate::error::Mismatch;
 use crate::tensor::TensorType;
-use minijinja::{Value, context};
+use minijinja::context;
 
 pub(super) fn choose(
     inputs: &[&TensorType],
     outputs: &[&TensorType],
     limits: &Limits,
-) -> Result<Lowering, Mismatch> {
+) -> Result<Lowering, Refusal> {
     let output = &outputs[0].shape;
-    let strides = |i: usize| inputs[i].shape.broadcast_strides(output);
-    let (of_condition, of_a, of_b) = (strides(0), strides(1), strides(2));
-    let divisors = output.strides();
-    let dim = |d: usize| -> Value {
-        let (size, div) = (output[d], divisors[d]);
-        context! { size, div, condition => of_condition[d], a => of_a[d], b => of_b[d] }
+    let read = |i: usize| {
+        let shape = &inputs[i].shape;
+        Lies::of(Operand::Input(i), shape.broadcast_strides(output), shape.elements())
     };
-    let dims: Vec<Value> = (0..output.len()).map(dim).collect();
-    let mut bindings: Vec<_> = (0..3).map(|i| Binding::read(Operand::Input(i))).collect();
-    bindings.push(Binding::write(Operand::Output(0)));
-    let values = context! { dims, elements => output.elements() };
-    launch(limits, "where_", output.elements().div_ceil(64), 0, bindings, "by strides", values)
-        .map(Lowering::single)
+    let written = Lies::of(Operand::Output(0), output.strides(), output.elements());
+    let work = Strided {
+        kernel: "where_",
+        sizes: output.to_vec(),
+        tensors: vec![("condition", read(0)), ("a", read(1)), ("b", read(2)), ("output", written)],
+        unit: 1,
+        why: "by strides",
+        values: context! {},
+    };
+    work.lower(limits)
 }
 
-pub(super) fn mask(max_length: usize, inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Mismatch> {
+pub(super) fn mask(max_length: usize, inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Refusal> {
     let batch = inputs[0].shape.elements();
-    let bindings = vec![Binding::read(Operand::Input(0)), Binding::write(Operand::Output(0))];
-    let groups = (max_length * batch).div_ceil(64);
-    let values = context! { max_length, batch };
-    launch(limits, "sequence_mask", groups, 0, bindings, "an element an invocation", values)
-        .map(Lowering::single)
+    let written = Lies::of(Operand::Output(0), vec![batch], max_length * batch).item(batch);
+    let launch = |part: Part| {
+        let (output, first) = part.bind(&written, Access::Write, limits);
+        let (steps, first_step) = (part.places(), part.ranges[0].start);
+        let bindings = vec![Binding::read(Operand::Input(0)), output];
+        let why = format!("an element an invocation{}", part.why());
+        let values = context! { steps, first_step, first, max_length, batch };
+        launch(limits, "sequence_mask", (steps * batch).div_ceil(64), 0, bindings, why, values)
+    };
+    let parts = parts(&[max_length], &[1], std::slice::from_ref(&written), limits)?;
+    let launches = parts.into_iter().map(launch).collect::<Result<_, Mismatch>>()?;
+    Ok(Lowering { launches, ..Lowering::default() })
 }

@@ -1,6 +1,7 @@
 //! Softmax and its logarithm: `shaders/softmax.wgsl`, `shaders/softmax_backward.wgsl`.
 
-use super::{Binding, Limits, Lowering, Operand, lanes, launch, tile, turns};
+use super::ranges::{Lies, Part, parts};
+use super::{Access, Binding, Limits, Lowering, Operand, Refusal, lanes, launch, tile, turns};
 use crate::error::Mismatch;
 use crate::ops::{Softmax, softmax::axis};
 use crate::tensor::TensorType;
@@ -13,7 +14,7 @@ const ROWS: usize = 8;
 const MANY_ROWS: usize = 4 * ROWS;
 
 /// How rows are dealt out to workgroups that go through them.
-pub(super) struct Rows {
+pub(super) struct Dealt {
     /// As `common/row.wgsl` names it.
     pub(super) values: Value,
     /// Workgroups.
@@ -24,13 +25,19 @@ pub(super) struct Rows {
     pub(super) why: &'static str,
 }
 
-/// Rows of these sizes that are gone through so many times.
-pub(super) fn rows([outer, length, inner]: [usize; 3], passes: usize, limits: &Limits) -> Rows {
-    let short = tile::shuffles(limits) && length <= SHORT && outer * inner >= MANY_ROWS;
+/// Rows of these sizes that are gone through so many times; how follows from those of all launches, so that the order of
+/// sums does not change where rows are cut.
+pub(super) fn dealt(
+    [outer, length, inner]: [usize; 3],
+    all: [usize; 3],
+    passes: usize,
+    limits: &Limits,
+) -> Dealt {
+    let short = tile::shuffles(limits) && length <= SHORT && all[0] * all[2] >= MANY_ROWS;
     let fewest = if short { 1 } else { lanes(length, limits) };
     let lanes = turns::lanes(fewest, length, passes, limits);
     let rows = if lanes == 1 { ROWS } else { 1 };
-    Rows {
+    Dealt {
         values: context! { outer, length, inner, lanes, rows, tree => tree(lanes) },
         groups: (outer * inner).div_ceil(rows),
         turns: passes * turns::of_loop(length.div_ceil(lanes), 0),
@@ -43,11 +50,80 @@ pub(super) fn tree(lanes: usize) -> Vec<usize> {
     (0..lanes.ilog2()).rev().map(|bit| 1 << bit).collect()
 }
 
+/// Some of the rows along a dimension, for a launch of their own.
+pub(super) struct Rows<'a> {
+    part: Part,
+    sizes: [usize; 3],
+    limits: &'a Limits,
+}
+
+/// How a tensor of so many numbers a row lies.
+fn lies([outer, _, inner]: [usize; 3], operand: Operand, numbers: usize) -> Lies {
+    let item = numbers * inner;
+    Lies::of(operand, vec![item], outer * item).item(item)
+}
+
+impl Rows<'_> {
+    /// Sizes of what it has.
+    pub(super) fn sizes(&self) -> [usize; 3] {
+        [self.part.places(), self.sizes[1], self.sizes[2]]
+    }
+
+    fn bind(&self, operand: Operand, numbers: usize, access: Access) -> (Binding, usize) {
+        self.part.bind(&lies(self.sizes, operand, numbers), access, self.limits)
+    }
+
+    /// The binding of a tensor of the rows' elements.
+    pub(super) fn long(&self, operand: Operand, access: Access) -> Binding {
+        self.bind(operand, self.sizes[1], access).0
+    }
+
+    /// The binding of a tensor of two numbers a row.
+    pub(super) fn pairs(&self, operand: Operand, access: Access) -> Binding {
+        self.bind(operand, 2, access).0
+    }
+
+    /// The binding of a tensor of a number a row.
+    pub(super) fn short(&self, operand: Operand, access: Access) -> Binding {
+        self.bind(operand, 1, access).0
+    }
+
+    /// Where the first row begins in what is bound, and how many are before it.
+    pub(super) fn values(&self) -> Value {
+        let first = |numbers: usize| self.bind(Operand::Output(0), numbers, Access::Read).1;
+        context! {
+            first_element => first(self.sizes[1]),
+            first_pair => first(2),
+            first_row => first(1),
+            rows_before => self.part.ranges[0].start * self.sizes[2],
+        }
+    }
+
+    pub(super) fn why(&self) -> String {
+        self.part.why()
+    }
+}
+
+/// The rows, cut where the tensor `long` of their elements, or one of a number or two a row, does not fit a binding.
+pub(super) fn rows<'a>(
+    sizes: [usize; 3],
+    long: Operand,
+    short: &[Operand],
+    pairs: &[Operand],
+    limits: &'a Limits,
+) -> Result<Vec<Rows<'a>>, Refusal> {
+    let mut tensors = vec![lies(sizes, long, sizes[1])];
+    tensors.extend(short.iter().map(|&operand| lies(sizes, operand, 1)));
+    tensors.extend(pairs.iter().map(|&operand| lies(sizes, operand, 2)));
+    let parts = parts(&sizes[..1], &[1], &tensors, limits)?.into_iter();
+    Ok(parts.map(|part| Rows { part, sizes, limits }).collect())
+}
+
 pub(super) fn forward(
     options: &Softmax,
     inputs: &[&TensorType],
     limits: &Limits,
-) -> Result<Lowering, Mismatch> {
+) -> Result<Lowering, Refusal> {
     build("softmax", 3, options, inputs, limits)
 }
 
@@ -55,7 +131,7 @@ pub(super) fn backward(
     options: &Softmax,
     inputs: &[&TensorType],
     limits: &Limits,
-) -> Result<Lowering, Mismatch> {
+) -> Result<Lowering, Refusal> {
     build("softmax_backward", 2, options, inputs, limits)
 }
 
@@ -66,11 +142,17 @@ fn build(
     options: &Softmax,
     inputs: &[&TensorType],
     limits: &Limits,
-) -> Result<Lowering, Mismatch> {
+) -> Result<Lowering, Refusal> {
     let sizes = axis(&inputs[0].shape, options.dim)?;
-    let mut bindings: Vec<_> = (0..inputs.len()).map(|i| Binding::read(Operand::Input(i))).collect();
-    bindings.push(Binding::write(Operand::Output(0)));
-    let rows = rows(sizes, passes, limits);
-    let values = context! { log => options.log, ..rows.values };
-    launch(limits, name, rows.groups, rows.turns, bindings, rows.why, values).map(Lowering::single)
+    let part = |rows: Rows| {
+        let read = |i| rows.long(Operand::Input(i), Access::Read);
+        let mut bindings: Vec<_> = (0..inputs.len()).map(read).collect();
+        bindings.push(rows.long(Operand::Output(0), Access::Write));
+        let dealt = dealt(rows.sizes(), sizes, passes, limits);
+        let values = context! { log => options.log, ..context! { ..dealt.values, ..rows.values() } };
+        let why = format!("{}{}", dealt.why, rows.why());
+        launch(limits, name, dealt.groups, dealt.turns, bindings, why, values)
+    };
+    let launches = rows(sizes, Operand::Input(0), &[], &[], limits)?.into_iter().map(part);
+    Ok(Lowering { launches: launches.collect::<Result<_, Mismatch>>()?, ..Lowering::default() })
 }

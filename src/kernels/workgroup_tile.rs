@@ -85,6 +85,11 @@ impl WorkgroupTile {
         self.terms * self.slices
     }
 
+    /// As [`WorkgroupTile::turn`], where terms are added in order; 0 where slices of them are added at the end.
+    pub(super) fn turn_in_order(&self) -> usize {
+        if self.slices > 1 { 0 } else { self.terms }
+    }
+
     /// Turns of the loops for one such turn.
     fn turns_a_turn(&self, limits: &Limits) -> usize {
         let unroll = self.unroll(limits);

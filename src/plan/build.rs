@@ -436,15 +436,14 @@ mod tests {
             &["max_pool2d", "input 'images'", "32768 bytes", "16384 bytes", "at most 8192 bytes"],
         );
         let weight = graph.parameter("fc.weight", [64, 64], Init::Zeros)?;
-        let few = graph.input("few", [4, 64])?;
-        let product = graph.scoped("fc", || few.linear(&weight, None))?;
-        refused(&product, &limits, &["'fc'", "parameter 'fc.weight'", "16384 bytes", "at most 8192 bytes"]);
-        // A reshape has no name of its own, but what it renames has.
-        let rows = images.reshape([128, 64])?;
-        refused(&rows.matmul(&weight)?, &limits, &["input 'images'", "32768 bytes", "at most 8192 bytes"]);
+        // A row that is longer than a binding. A reshape has no name of its own, but what it renames has.
+        let row = |tensor: &Tensor, rows: usize| tensor.reshape([rows, 4096])?.softmax(1);
+        let softmax = graph.scoped("fc", || row(&weight, 1))?;
+        refused(&softmax, &limits, &["'fc'", "parameter 'fc.weight'", "16384 bytes", "at most 8192 bytes"]);
+        refused(&row(&images, 2)?, &limits, &["input 'images'", "32768 bytes", "at most 8192 bytes"]);
         // What an op computes is called after it.
         let relu = graph.scoped("features.1", || weight.relu())?;
-        refused(&few.matmul(&relu)?, &limits, &["output 0 of relu 'features.1'", "16384", "at most 8192"]);
+        refused(&row(&relu, 1)?, &limits, &["output 0 of relu 'features.1'", "16384", "at most 8192"]);
         Ok(())
     }
 

@@ -44,5 +44,5 @@ pub use line::Line;
 pub(crate) use oracle::first_value;
 pub use oracle::{Estimate, TileOf, estimate, estimate_tiled};
 pub use shrink::shrink;
-pub use trial::{Adapter, Effort, Failure, Outcome, Verdict, run};
+pub use trial::{Adapter, Effort, Failure, Outcome, Verdict, run, run_variant};
 pub use turns::{Turns, loops, turns};

@@ -21,15 +21,17 @@ fn as_large(variant: &Limits, own: &Limits) -> bool {
 }
 
 impl Trial<'_> {
-    /// The distinct plans of a case, that of the planner's own choice first.
-    pub(super) fn plans(&mut self, case: &Case) -> Result<Vec<Variant>> {
+    /// The distinct plans of a case, that of the planner's own choice first; of the variants all, or `only` one.
+    pub(super) fn plans(&mut self, case: &Case, only: Option<&str>) -> Result<Vec<Variant>> {
         let own = self.adapter.limits();
         let mut wanted = vec![("the planner's choice".to_owned(), own.clone())];
         if self.effort.variants && !case.is_huge() {
             // A wrong tile shows best where the bits must agree; the other variants take their turn everywhere.
             let exact = self.outcome.bounded == 0;
             let everywhere = |l: &Limits| matches!(l.variant, None | Some(kernels::Variant::Winograd { .. }));
-            wanted.extend(own.variants().into_iter().filter(|(_, limits)| exact || everywhere(limits)));
+            let asked = |name: &str| only.is_none_or(|only| only == name);
+            let variants = own.variants().into_iter();
+            wanted.extend(variants.filter(|(name, limits)| asked(name) && (exact || everywhere(limits))));
         }
         let outputs: Vec<_> = case.outputs.iter().map(|(_, t)| t.id()).collect();
         let mut plans: Vec<Variant> = Vec::new();

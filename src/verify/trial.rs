@@ -136,12 +136,24 @@ pub struct Outcome {
 /// # Errors
 /// When the device fails: the case then says nothing, and neither would the next.
 pub fn run(case: &Case, adapter: &Adapter, effort: Effort) -> Result<Outcome> {
+    run_some(case, adapter, effort, None)
+}
+
+/// As [`run`], but beside the planner's choice only the variant of this name has its turn.
+///
+/// # Errors
+/// When the device fails.
+pub fn run_variant(case: &Case, adapter: &Adapter, variant: &str) -> Result<Outcome> {
+    run_some(case, adapter, Effort { variants: true, ..Effort::quick() }, Some(variant))
+}
+
+fn run_some(case: &Case, adapter: &Adapter, effort: Effort, only: Option<&str>) -> Result<Outcome> {
     let expected = case.expected()?;
     let named = |(tensor, value): &(Tensor, HostTensor)| (tensor.name().unwrap_or_default(), value.clone());
     let inputs: Vec<_> = case.data()?.iter().map(named).collect();
     let names: Vec<_> = case.outputs.iter().map(|(name, _)| name.clone()).collect();
     let mut trial = Trial::new(&inputs, &names, &expected, adapter, effort);
-    let plans = trial.plans(case)?;
+    let plans = trial.plans(case, only)?;
     trial.run(plans)?;
     let mut outcome = trial.outcome;
     if outcome.verdict == Verdict::Pass && outcome.variants == 0 {
