@@ -11,6 +11,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Mutex;
 use std::thread;
+use wgrad::TensorType;
 use wgrad::kernels::{Kernel, Limits, micro_kernels, sources};
 use wgrad::plan::plan;
 use wgrad::verify::{Case, table};
@@ -31,6 +32,8 @@ fn devices() -> Vec<(String, Limits)> {
     devices.push(("a GPU with 32 KiB".to_owned(), large.clone()));
     devices.extend(large.variants());
     devices.extend(Limits { wide_loads: true, ..subgroups(8) }.variants());
+    // Kernels of launches that are divided in time differ in the number of their first workgroup alone.
+    devices.retain(|(_, limits)| limits.max_launch_work == u64::MAX);
     devices
 }
 
@@ -56,7 +59,12 @@ fn kernels() -> (Vec<Kernel>, BTreeMap<String, usize>) {
         }
         let case = Case::build(&line).expect("a case of the table");
         let outputs: Vec<_> = case.outputs.iter().map(|(_, t)| t.id()).collect();
+        // A device that takes little at a time has a kernel for each of the thousands of pieces of long work, all alike.
+        let long = line.fields.iter().any(|(key, value)| key == "data" && value.starts_with("late"));
         for (device, limits) in devices() {
+            if long && (limits.max_turns < u32::MAX || limits.max_binding_bytes < 1 << 20) {
+                continue;
+            }
             match case.graph.with(|data| plan(data, &outputs, &limits)) {
                 Ok(plan) => kernels.extend(plan.kernels.into_iter().filter(|k| seen.insert(k.clone()))),
                 Err(e) => {
@@ -74,6 +82,9 @@ fn kernels() -> (Vec<Kernel>, BTreeMap<String, usize>) {
     for (_, limits) in devices() {
         let micro = micro_kernels(&limits).expect("micro-kernels");
         kernels.extend(micro.into_iter().filter(|k| seen.insert(k.clone())));
+        // What looks for values that are not finite belongs to no case.
+        let watched = wgrad::kernels::finite(&TensorType::f32([70]), &limits).expect("a small tensor");
+        kernels.extend(watched.into_iter().map(|launch| launch.kernel).filter(|k| seen.insert(k.clone())));
     }
     (kernels, refused)
 }

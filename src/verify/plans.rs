@@ -11,6 +11,9 @@ use crate::plan::{Plan, plan};
 use crate::tensor::TensorType;
 use std::rc::Rc;
 
+/// Kernels of a variant's plan beyond which it is left out: compiling them says nothing that shorter cases do not.
+const MOST_KERNELS: usize = 100;
+
 /// Winograd's tiles of each node, and what they must give.
 type Tiled = (Vec<Option<usize>>, Rc<[Estimate]>);
 
@@ -39,6 +42,11 @@ impl Trial<'_> {
         for (name, limits) in wanted {
             match case.graph.with(|data| plan(data, &outputs, &limits)) {
                 Ok(plan) if plans.iter().any(|known| same(&known.plan, &plan)) => {}
+                // Long work for a device that takes little at a time: a kernel for each piece.
+                Ok(plan) if !plans.is_empty() && plan.kernels.len() > MOST_KERNELS => {
+                    let many = format!("{} kernels, more than {MOST_KERNELS}", plan.kernels.len());
+                    self.outcome.refused.push((name, many));
+                }
                 Ok(plan) => {
                     let decides = |l: &Limits| (l.variant, l.subgroup_size, l.software);
                     let tiled = decides(&limits) == decides(&own);

@@ -102,7 +102,10 @@ fn places(wgsl: &str) -> Vec<(usize, usize)> {
     let mut line_start = 0;
     for line in wgsl.split_inclusive('\n') {
         let code = line.split("//").next().unwrap_or_default();
-        for (at, _) in code.match_indices("for (") {
+        let mut heads: Vec<usize> =
+            ["for (", "while ("].iter().flat_map(|head| code.match_indices(head)).map(|(at, _)| at).collect();
+        heads.sort_unstable();
+        for at in heads {
             let starts_word = !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_');
             // The brace behind the parenthesis that closes.
             let mut depth = 0;
@@ -161,6 +164,7 @@ mod tests {
 
     #[test]
     fn loops_are_found_on_one_line_and_within_each_other() {
+        assert_eq!(loops("while (i < n) { meanwhile (x); }"), 1);
         let text = "fn f() {\n  // for (x) {\n  for (var i = 0u; i < min(3u, n); i++) {\n    for (;;) { break; } }\n  \
                     before (x);\n}\n";
         let places = places(text);
