@@ -251,7 +251,7 @@ MUTANTS = [
     ("long loops: limits of a driver are not looked at", "src/kernels/turns.rs", "limits.max_turns.min(LONGEST) as usize", "(limits.max_turns.min(LONGEST) | u32::MAX) as usize", "parity avg_pool2d"),
     ("long loops: launches state none", "src/kernels/mod.rs", "turns: turns as u32,", "turns: turns.min(1) as u32,", "turns"),
     ("long loops: half of a sum's turns are stated", "src/kernels/sum.rs", "turns::of_loop(terms_per_part.div_ceil(lanes), 0)", "turns::of_loop(terms_per_part.div_ceil(2 * lanes), 0)", "turns"),
-    ("long loops: a recurrent step's rows are not stated", "src/kernels/recurrent.rs", "let rows = turns::of_loop(self.rows, 0);", "let rows = 0;", "turns"),
+    ("long loops: a recurrent step's rows are not stated", "src/kernels/recurrent.rs", "[products, turns::of_loop(self.rows, 0)]", "[products, 0]", "turns"),
     ("avg_pool2d: a long window stops early", "shaders/avg_pool2d.wgsl", "max(y, 0) + {{ outer_last }}, rows)", "max(y, 0) + {{ outer_last }}, min(rows, 217))", "parity avg_pool2d"),
     ("avg_pool2d: a later piece of a window begins anew", "shaders/avg_pool2d.wgsl", "{{ \"output[at]\" if carried else \"0.0\" }}", "0.0", "parity avg_pool2d"),
     ("avg_pool2d: every piece of a window is divided", "shaders/avg_pool2d.wgsl", "{{ \"sum / divisor(i, j)\" if done and divides else \"sum\" }}", "sum / divisor(i, j)", "parity avg_pool2d"),

@@ -166,18 +166,22 @@ impl Shares {
         let terms = self.words(self.sizes.hidden);
         let terms = turns::of_loop(terms, 0);
         let products = if self.together(kind) == 1 { turns::of_loop(kind.gates(), terms) } else { terms };
-        self.turns_of_passes(products)
+        self.passes(products).iter().sum()
     }
 
     /// The same of the backward pass.
     fn backward_turns(&self, kind: RecurrentKind) -> usize {
-        self.turns_of_passes(turns::of_loop(self.words(kind.gates() * self.sizes.hidden), 0))
+        self.backward_passes(kind).iter().sum()
+    }
+
+    /// Those of its products and of its cells.
+    fn backward_passes(&self, kind: RecurrentKind) -> [usize; 2] {
+        self.passes(turns::of_loop(self.words(kind.gates() * self.sizes.hidden), 0))
     }
 
     /// Turns of the two passes over the tiles, of which the first takes so many for a tile.
-    fn turns_of_passes(&self, products: usize) -> usize {
-        let rows = turns::of_loop(self.rows, 0);
-        turns::of_loop(self.tiles(), products) + turns::of_loop(self.tiles(), rows)
+    fn passes(&self, products: usize) -> [usize; 2] {
+        [products, turns::of_loop(self.rows, 0)].map(|inside| turns::of_loop(self.tiles(), inside))
     }
 
     /// The steps of each launch, of `count` in all, where a step takes so many turns and `before` come first.
@@ -401,7 +405,19 @@ pub(super) fn backward(
     let weight = if packed.is_some() { WEIGHT } else { Operand::Input(1) };
     let pack = packed.iter().map(|packed| packed.launch(Binding::read(Operand::Input(1)), WEIGHT, limits));
     let steps = runs.map(|steps| {
-        let turns = if shares.whole { turns::of_loop(steps.len(), turns) } else { turns };
+        // The first step has no product, and the last launch nothing else.
+        let alone = [steps.start > 0, steps.start < sizes.steps];
+        let turns = if shares.whole {
+            turns::of_loop(steps.len(), turns)
+        } else {
+            shares
+                .backward_passes(o.forward.kind)
+                .into_iter()
+                .zip(alone)
+                .filter(|(_, has)| *has)
+                .map(|(t, _)| t)
+                .sum()
+        };
         backward_steps(o, &shares, weight, steps, turns, limits)
     });
     let launches = pack.chain(steps).collect::<Result<_, _>>()?;
