@@ -33,6 +33,19 @@ impl Shape {
         Mismatch::check(self.elements() <= MAX_ELEMENTS, expected, format!("shape {self}"))
     }
 
+    /// Of a pool's output `(N, C, OH, OW)`: how many taps of these windows lie inside the input.
+    pub(crate) fn pooled_taps(&self, [rows, columns]: &[Window; 2]) -> Option<u64> {
+        let [n, c, oh, ow] = self[..].try_into().ok()?;
+        Some((n * c) as u64 * rows.valid_taps(oh) * columns.valid_taps(ow))
+    }
+
+    /// `(outer, length, inner)`: the sizes before, at and after `dim`.
+    pub(crate) fn axis(&self, dim: usize) -> Result<[usize; 3], Mismatch> {
+        let rank = self.len();
+        Mismatch::check(dim < rank, format!("a dimension below the rank {rank}"), format!("dim {dim}"))?;
+        Ok([self[..dim].iter().product(), self[dim], self[dim + 1..].iter().product()])
+    }
+
     /// The shape two operands broadcast to, by NumPy's rule: aligned at the last dimension, 1 stretches.
     pub fn broadcast(&self, other: &Shape) -> Result<Shape, Mismatch> {
         let rank = self.len().max(other.len());

@@ -22,7 +22,7 @@ const ALLOWED: [(&str, &[&str]); 15] = [
     ("shape", &[]),
     ("tensor", &[]),
     ("graph", &["ops"]),
-    ("ops", &["graph"]),
+    ("ops", &[]),
     ("reference", &["graph", "ops"]),
     ("kernels", &["ops"]),
     ("plan", &["graph", "ops", "kernels"]),
@@ -34,116 +34,6 @@ const ALLOWED: [(&str, &[&str]); 15] = [
 
 /// What stands above the engine: it may use all of it, and nothing below may use it.
 const ABOVE: [&str; 3] = ["bench", "train", "verify"];
-
-/// An op's stem and its five places, without folder and extension: `src/ops`, `src/reference`, `src/kernels`,
-/// `shaders`, `src/verify/cases`.
-struct Stem {
-    op: &'static str,
-    kernels: &'static str,
-    shaders: &'static [&'static str],
-}
-
-const fn stem(op: &'static str, kernels: &'static str, shaders: &'static [&'static str]) -> Stem {
-    Stem { op, kernels, shaders }
-}
-
-const STEMS: [Stem; 17] = [
-    stem("argmax", "argmax", &["argmax"]),
-    stem("avg_pool2d", "avg_pool2d", &["avg_pool2d", "avg_pool2d_backward"]),
-    stem("binary", "binary", &["binary", "equal"]),
-    stem("broadcast_to", "broadcast_to", &["broadcast_to"]),
-    stem(
-        "conv2d",
-        "conv2d",
-        &[
-            "conv2d",
-            "conv2d_backward_weight",
-            "conv2d_backward_weight_workgroup",
-            "conv2d_direct",
-            "conv2d_direct_weight",
-            "conv2d_spread",
-            "conv2d_workgroup",
-        ],
-    ),
-    stem("copy", "copy", &["copy", "narrow_backward"]),
-    stem("cross_entropy", "cross_entropy", &["cross_entropy", "cross_entropy_backward"]),
-    stem("dropout", "dropout", &["dropout"]),
-    stem(
-        "embedding",
-        "embedding",
-        &[
-            "embedding",
-            "embedding_backward",
-            "embedding_blocks",
-            "embedding_rows",
-            "embedding_sort",
-            "embedding_starts",
-        ],
-    ),
-    stem("matmul", "matmul", &["matmul", "matmul_workgroup"]),
-    stem("max_pool2d", "max_pool2d", &["max_pool2d", "max_pool2d_backward"]),
-    stem("optimizer", "optimizer", &["adam", "increment", "sgd"]),
-    stem("recurrent", "recurrent", &["recurrent", "recurrent_backward"]),
-    stem("select", "select", &["sequence_mask", "where_"]),
-    stem("softmax", "softmax", &["softmax", "softmax_backward"]),
-    stem("sum", "sum", &["sum", "sum_columns", "sum_partials"]),
-    stem("unary", "elementwise", &["elementwise"]),
-];
-
-/// Files of these folders that belong to no one op: leaves and reshapes have no kernel.
-const SHARED: [(&str, &[&str]); 5] = [
-    ("src/ops", &["leaf", "mod", "names", "reshape"]),
-    ("src/reference", &["erf", "interpreter", "mod", "parallel"]),
-    // Micro-kernels of the benchmark, what looks for NaN, and what convolutions do before and after their products.
-    (
-        "shaders",
-        &[
-            "bench_empty",
-            "bench_fma",
-            "bench_stream",
-            "bench_workgroup",
-            "count_turns",
-            "finite",
-            "channels_last",
-            "winograd_error",
-            "winograd_gradient",
-            "winograd_input",
-            "winograd_output",
-            "winograd_weight",
-        ],
-    ),
-    (
-        "src/kernels",
-        &[
-            "broken",
-            "channels_last",
-            "conv2d_direct",
-            "finite",
-            "fused",
-            "mod",
-            "partials",
-            "phases",
-            "peaks",
-            "pointwise",
-            "pool2d",
-            "ranges",
-            "refusal",
-            "roles",
-            "runs",
-            "strided",
-            "template",
-            "tile",
-            "tuned",
-            "turns",
-            "variant",
-            "winograd",
-            "winograd_gradient",
-            "winograd_transforms",
-            "workgroup_tile",
-        ],
-    ),
-    ("src/verify/cases", &["mod", "reshape"]),
-];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -267,32 +157,45 @@ fn only_exec_knows_wgpu() {
     assert_eq!(users, BTreeSet::from(["exec".to_owned()]));
 }
 
+/// The types for which the files of a folder implement a trait, with the stems of the files.
+fn implementers(folder: &str, of: &str) -> BTreeMap<String, String> {
+    let (mut found, start) = (BTreeMap::new(), format!("impl {of} for "));
+    for (path, text) in files(folder, "rs") {
+        let stem = path.file_stem().and_then(|s| s.to_str()).expect("a name").to_owned();
+        let code = code(&text);
+        let types = code.split(&start).skip(1);
+        let types = types.filter_map(|rest| rest.split(|c: char| !c.is_alphanumeric()).next());
+        found.extend(types.filter(|ty| !ty.is_empty()).map(|ty| (ty.to_owned(), stem.clone())));
+    }
+    found
+}
+
 #[test]
-fn an_op_has_its_five_places() {
-    let shared = |folder: &str| {
-        let found = SHARED.iter().find(|(f, _)| *f == folder);
-        found.map_or(&[][..], |(_, names)| names).iter().copied()
-    };
-    let claimed = |folder: &str, extension: &str, names: BTreeSet<&str>| {
-        let path = root().join(folder);
-        let on_disk: BTreeSet<String> = fs::read_dir(&path)
-            .expect("a folder")
-            .flatten()
-            .filter_map(|e| Some(e.file_name().to_str()?.strip_suffix(extension)?.to_owned()))
-            .collect();
-        let names: BTreeSet<String> = names.into_iter().map(str::to_owned).collect();
-        assert_eq!(on_disk, names, "{folder}: files, and what the table of stems says");
-    };
-    let with = |folder, own: Vec<&'static str>| own.into_iter().chain(shared(folder)).collect();
-    claimed("src/ops", ".rs", with("src/ops", STEMS.iter().map(|s| s.op).collect()));
-    claimed("src/reference", ".rs", with("src/reference", STEMS.iter().map(|s| s.op).collect()));
-    claimed("src/kernels", ".rs", with("src/kernels", STEMS.iter().map(|s| s.kernels).collect()));
-    claimed(
-        "shaders",
-        ".wgsl",
-        STEMS.iter().flat_map(|s| s.shaders).copied().chain(shared("shaders")).collect(),
-    );
-    claimed("src/verify/cases", ".rs", with("src/verify/cases", STEMS.iter().map(|s| s.op).collect()));
+fn an_op_has_one_stem() {
+    let rules = implementers("src/ops", "Rule");
+    assert!(rules.len() > 30, "{rules:?}");
+    for (op, stem) in implementers("src/reference", "Define") {
+        assert_eq!(Some(&stem), rules.get(&op), "the file of src/reference that defines {op}");
+    }
+    let stems: BTreeSet<&String> = rules.values().collect();
+    for (path, _) in files("src/verify/cases", "rs") {
+        let stem = path.file_stem().and_then(|s| s.to_str()).expect("a name").to_owned();
+        assert!(
+            stem == "mod" || stems.contains(&stem),
+            "{}: no file of src/ops is called so",
+            path.display()
+        );
+    }
+}
+
+#[test]
+fn every_shader_is_launched() {
+    let code: String = files("src", "rs").iter().map(|(_, text)| code(text)).collect();
+    for (path, _) in files("shaders", "wgsl") {
+        let stem = path.file_stem().and_then(|s| s.to_str()).expect("a name");
+        let used = path.starts_with("shaders/common") || code.contains(&format!("\"{stem}\""));
+        assert!(used, "{}: no kernel names it", path.display());
+    }
 }
 
 #[test]

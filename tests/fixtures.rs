@@ -6,7 +6,7 @@ mod functions;
 
 use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorView};
 use std::collections::{BTreeSet, HashMap};
-use wgrad::ops::Op;
+use wgrad::ops::{Op, State};
 use wgrad::reference::{Array, Interpreter, Precision};
 use wgrad::verify::{self, Case, Line};
 use wgrad::{DType, TensorType};
@@ -68,7 +68,7 @@ fn metadata(fixtures: &[u8]) -> HashMap<String, String> {
 /// The states of a case before its first run.
 fn states(case: &Case) -> HashMap<String, Array> {
     let of = |op: &Op| match op {
-        Op::State { name, ty, init, .. } => {
+        Op::State(State { name, ty, init, .. }) => {
             let first = init.values(name, 0, ty.shape.elements()).into_iter().map(f64::from);
             Some((name.clone(), Array { ty: ty.clone(), data: first.collect() }))
         }

@@ -34,20 +34,20 @@ const TOO_DEAR: u64 = 40_000_000;
 /// Whether an op has a gradient rule; the others are either constants of differentiation or refused.
 fn has_rule(op: &Op) -> bool {
     match op {
-        Op::Input { .. } | Op::State { .. } | Op::Constant { .. } => false,
-        Op::Conv2d(_) | Op::Conv2dBackwardInput { .. } | Op::Conv2dBackwardWeight { .. } => true,
-        Op::MaxPool2d(_) | Op::AvgPool2d(_) | Op::AvgPool2dBackward { .. } => true,
-        Op::MaxPool2dBackward { .. } => false,
+        Op::Input(_) | Op::State(_) | Op::Constant(_) => false,
+        Op::Conv2d(_) | Op::Conv2dBackwardInput(_) | Op::Conv2dBackwardWeight(_) => true,
+        Op::MaxPool2d(_) | Op::AvgPool2d(_) | Op::AvgPool2dBackward(_) => true,
+        Op::MaxPool2dBackward(_) => false,
         Op::Unary(_) | Op::Binary(_) | Op::MatMul(_) => true,
-        Op::UnaryBackward(_) | Op::Equal | Op::Argmax { .. } | Op::Increment => false,
-        Op::Reshape { .. } | Op::BroadcastTo { .. } | Op::Sum { .. } | Op::Softmax(_) => true,
+        Op::UnaryBackward(_) | Op::Equal(_) | Op::Argmax(_) | Op::Increment(_) => false,
+        Op::Reshape(_) | Op::BroadcastTo(_) | Op::Sum(_) | Op::Softmax(_) => true,
         Op::SoftmaxBackward(_) | Op::CrossEntropyBackward(_) => false,
         Op::CrossEntropy(_) => true,
-        Op::Concat { .. } | Op::Split { .. } | Op::Narrow { .. } | Op::NarrowBackward { .. } => true,
-        Op::Permute { .. } | Op::Embedding | Op::EmbeddingBackward { .. } | Op::Where => true,
+        Op::Concat(_) | Op::Split(_) | Op::Narrow(_) | Op::NarrowBackward(_) => true,
+        Op::Permute(_) | Op::Embedding(_) | Op::EmbeddingBackward(_) | Op::Where(_) => true,
         Op::Recurrent(_) | Op::Dropout(_) => true,
-        Op::SequenceMask { .. } | Op::RecurrentBackward(_) => false,
-        Op::Sgd(_) | Op::Adam(_) => false,
+        Op::SequenceMask(_) | Op::RecurrentBackward(_) => false,
+        Op::SgdStep(_) | Op::AdamStep(_) => false,
     }
 }
 

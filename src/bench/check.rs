@@ -9,7 +9,10 @@
 use super::case::{Prepared, alone};
 use crate::error::{Error, Mismatch, Result};
 use crate::graph::Tensor;
-use crate::ops::Op;
+use crate::ops::{
+    Argmax, AvgPool2dBackward, Conv2dBackwardInput, Conv2dBackwardWeight, MaxPool2dBackward, Op,
+    SoftmaxBackward, Sum,
+};
 use crate::reference::Array;
 use crate::shape::Shape;
 use crate::tensor::{HostTensor, TensorType};
@@ -45,19 +48,19 @@ fn freedom(op: &Op, inputs: &[TensorType], outputs: &[TensorType]) -> Option<Fre
             let cuts = vec![vec![(0, 0, 1), (1, 1, c)], vec![(0, 1, k)], vec![(0, 1, k)]];
             ([in_shapes[0][0], o.groups], ["images", "groups"], cuts, vec![(0, 0, 1), (1, 1, k)])
         }
-        Op::Conv2dBackwardInput { options: o, input } if o.groups == 1 => {
+        Op::Conv2dBackwardInput(Conv2dBackwardInput { options: o, input }) if o.groups == 1 => {
             ([input[0], input[1]], images, vec![vec![(0, 0, 1)], vec![(1, 1, 1)]], vec![(0, 0, 1), (1, 1, 1)])
         }
-        Op::Conv2dBackwardInput { options: o, input } => {
+        Op::Conv2dBackwardInput(Conv2dBackwardInput { options: o, input }) => {
             let (c, k) = (input[1] / o.groups, in_shapes[1][0] / o.groups);
             let cuts = vec![vec![(0, 0, 1), (1, 1, k)], vec![(0, 1, k)]];
             ([input[0], o.groups], ["images", "groups"], cuts, vec![(0, 0, 1), (1, 1, c)])
         }
-        Op::Conv2dBackwardWeight { options: o, weight } if o.groups == 1 => {
+        Op::Conv2dBackwardWeight(Conv2dBackwardWeight { options: o, weight }) if o.groups == 1 => {
             let cuts = vec![vec![(1, 0, 1)], vec![(1, 1, 1)]];
             ([weight[0], weight[1]], ["filters", "channels"], cuts, vec![(0, 0, 1), (1, 1, 1)])
         }
-        Op::Conv2dBackwardWeight { options: o, weight } => {
+        Op::Conv2dBackwardWeight(Conv2dBackwardWeight { options: o, weight }) => {
             let (c, k) = (in_shapes[1][1] / o.groups, weight[0] / o.groups);
             ([1, o.groups], ["part", "groups"], vec![vec![(1, 1, k)], vec![(1, 1, c)]], vec![(0, 1, k)])
         }
@@ -70,7 +73,7 @@ fn freedom(op: &Op, inputs: &[TensorType], outputs: &[TensorType]) -> Option<Fre
             ];
             ([m, n], ["rows", "columns"], cuts, vec![(0, 0, 1), (1, 1, 1)])
         }
-        Op::Sum { dims } if dims[..] == [0, 2, 3] && in_shapes[0].len() == 4 => {
+        Op::Sum(Sum { dims }) if dims[..] == [0, 2, 3] && in_shapes[0].len() == 4 => {
             ([1, in_shapes[0][1]], ["part", "channels"], vec![vec![(1, 1, 1)]], vec![(0, 1, 1)])
         }
         Op::Recurrent(_) | Op::RecurrentBackward(_) => {
@@ -111,21 +114,21 @@ pub(super) fn rowwise(op: &Op, inputs: &[TensorType]) -> bool {
     let inside = match op {
         Op::Unary(_) | Op::UnaryBackward(_) => true,
         Op::Binary(_) => inputs[0] == inputs[1],
-        Op::MaxPool2d(_) | Op::MaxPool2dBackward { .. } => true,
-        Op::AvgPool2d(_) | Op::AvgPool2dBackward { .. } => true,
-        Op::Softmax(s) | Op::SoftmaxBackward(s) => s.dim > 0,
-        Op::Argmax { dim } => *dim > 0,
+        Op::MaxPool2d(_) | Op::MaxPool2dBackward(_) => true,
+        Op::AvgPool2d(_) | Op::AvgPool2dBackward(_) => true,
+        Op::Softmax(s) | Op::SoftmaxBackward(SoftmaxBackward(s)) => s.dim > 0,
+        Op::Argmax(Argmax { dim }) => *dim > 0,
         Op::CrossEntropy(_) | Op::CrossEntropyBackward(_) => true,
-        Op::Input { .. } | Op::State { .. } | Op::Constant { .. } => false,
+        Op::Input(_) | Op::State(_) | Op::Constant(_) => false,
         // Their operands are no rows of a batch, or not all of them, or they change what a row is.
-        Op::Conv2d(_) | Op::Conv2dBackwardInput { .. } | Op::Conv2dBackwardWeight { .. } => false,
-        Op::MatMul(_) | Op::Reshape { .. } | Op::BroadcastTo { .. } | Op::Sum { .. } => false,
-        Op::Concat { .. } | Op::Split { .. } | Op::Narrow { .. } | Op::NarrowBackward { .. } => false,
-        Op::Permute { .. } | Op::Embedding | Op::EmbeddingBackward { .. } | Op::Where => false,
-        Op::SequenceMask { .. } | Op::Recurrent(_) | Op::RecurrentBackward(_) => false,
+        Op::Conv2d(_) | Op::Conv2dBackwardInput(_) | Op::Conv2dBackwardWeight(_) => false,
+        Op::MatMul(_) | Op::Reshape(_) | Op::BroadcastTo(_) | Op::Sum(_) => false,
+        Op::Concat(_) | Op::Split(_) | Op::Narrow(_) | Op::NarrowBackward(_) => false,
+        Op::Permute(_) | Op::Embedding(_) | Op::EmbeddingBackward(_) | Op::Where(_) => false,
+        Op::SequenceMask(_) | Op::Recurrent(_) | Op::RecurrentBackward(_) => false,
         // Its random numbers are those of an element's place; and comparing indices is cheap.
-        Op::Dropout(_) | Op::Equal => false,
-        Op::Sgd(_) | Op::Adam(_) | Op::Increment => false,
+        Op::Dropout(_) | Op::Equal(_) => false,
+        Op::SgdStep(_) | Op::AdamStep(_) | Op::Increment(_) => false,
     };
     same_rows && inside
 }
@@ -141,31 +144,31 @@ fn smaller(op: &Op, picked: [usize; 2], units: [usize; 2]) -> Op {
     let mut op = op.clone();
     match &mut op {
         Op::Conv2d(o) => o.groups = grouped(o.groups),
-        Op::Conv2dBackwardInput { options, input } => {
+        Op::Conv2dBackwardInput(Conv2dBackwardInput { options, input }) => {
             *input = resized(input, &[(0, 0, 1), (1, 1, input[1] / units[1])]);
             options.groups = grouped(options.groups);
         }
-        Op::Conv2dBackwardWeight { options, weight } if options.groups == 1 => {
+        Op::Conv2dBackwardWeight(Conv2dBackwardWeight { options, weight }) if options.groups == 1 => {
             *weight = resized(weight, &[(0, 0, 1), (1, 1, 1)]);
         }
-        Op::Conv2dBackwardWeight { options, weight } => {
+        Op::Conv2dBackwardWeight(Conv2dBackwardWeight { options, weight }) => {
             *weight = resized(weight, &[(0, 1, weight[0] / units[1])]);
             options.groups = grouped(options.groups);
         }
-        Op::MaxPool2dBackward { input, .. } => *input = resized(input, &[(0, 0, 1)]),
-        Op::AvgPool2dBackward { input, .. } => *input = resized(input, &[(0, 0, 1)]),
+        Op::MaxPool2dBackward(MaxPool2dBackward { input, .. }) => *input = resized(input, &[(0, 0, 1)]),
+        Op::AvgPool2dBackward(AvgPool2dBackward { input, .. }) => *input = resized(input, &[(0, 0, 1)]),
         // Their attributes hold no shape that is cut.
-        Op::MaxPool2d(_) | Op::AvgPool2d(_) | Op::MatMul(_) | Op::Sum { .. } | Op::Argmax { .. } => {}
-        Op::Unary(_) | Op::UnaryBackward(_) | Op::Binary(_) | Op::Equal | Op::Where => {}
+        Op::MaxPool2d(_) | Op::AvgPool2d(_) | Op::MatMul(_) | Op::Sum(_) | Op::Argmax(_) => {}
+        Op::Unary(_) | Op::UnaryBackward(_) | Op::Binary(_) | Op::Equal(_) | Op::Where(_) => {}
         Op::Softmax(_) | Op::SoftmaxBackward(_) => {}
         Op::CrossEntropy(_) | Op::CrossEntropyBackward(_) => {}
         Op::Recurrent(_) | Op::RecurrentBackward(_) => {}
         // They are compared whole.
-        Op::Input { .. } | Op::State { .. } | Op::Constant { .. } => {}
-        Op::Reshape { .. } | Op::BroadcastTo { .. } | Op::SequenceMask { .. } | Op::Permute { .. } => {}
-        Op::Concat { .. } | Op::Split { .. } | Op::Narrow { .. } | Op::NarrowBackward { .. } => {}
-        Op::Embedding | Op::EmbeddingBackward { .. } | Op::Dropout(_) => {}
-        Op::Sgd(_) | Op::Adam(_) | Op::Increment => {}
+        Op::Input(_) | Op::State(_) | Op::Constant(_) => {}
+        Op::Reshape(_) | Op::BroadcastTo(_) | Op::SequenceMask(_) | Op::Permute(_) => {}
+        Op::Concat(_) | Op::Split(_) | Op::Narrow(_) | Op::NarrowBackward(_) => {}
+        Op::Embedding(_) | Op::EmbeddingBackward(_) | Op::Dropout(_) => {}
+        Op::SgdStep(_) | Op::AdamStep(_) | Op::Increment(_) => {}
     }
     op
 }

@@ -3,7 +3,7 @@
 use super::check::rowwise;
 use crate::error::{Error, Result};
 use crate::graph::{GraphData, Node, NodeId, ValueId};
-use crate::ops::Op;
+use crate::ops::{self, Op};
 use crate::reference::{Array, Precision, eval};
 use crate::tensor::{HostTensor, TensorType};
 use crate::verify::{Case, Input, first_value};
@@ -15,7 +15,7 @@ const SAVED_ELEMENTS: usize = 1 << 20;
 /// The value of an operand.
 pub(super) fn operand(case: &Case, graph: &GraphData, value: ValueId) -> Result<HostTensor> {
     let (node, ty) = (graph.producer(value), graph.ty(value));
-    if let Op::Input { name, .. } = &node.op {
+    if let Op::Input(ops::Input { name, .. }) = &node.op {
         return input(case, name)?.data();
     }
     let saved =
@@ -33,7 +33,7 @@ fn input<'a>(case: &'a Case, name: &str) -> Result<&'a Input> {
 /// by row.
 fn rows(graph: &GraphData, node: &Node) -> usize {
     let types: Vec<TensorType> = node.inputs.iter().map(|&v| graph.ty(v).clone()).collect();
-    let given = node.inputs.iter().all(|&v| matches!(graph.producer(v).op, Op::Input { .. }));
+    let given = node.inputs.iter().all(|&v| matches!(graph.producer(v).op, Op::Input(_)));
     if !given || !rowwise(&node.op, &types) {
         return usize::MAX;
     }
@@ -64,8 +64,10 @@ impl Reference<'_> {
 
     fn node(&mut self, node: &Node) -> Result<Vec<Array>> {
         match &node.op {
-            Op::Input { name, .. } => Ok(vec![Array::from_host(&input(self.case, name)?.rows(self.rows)?)]),
-            Op::State { name, ty, init, .. } => Ok(vec![first_value(name, ty, *init)]),
+            Op::Input(ops::Input { name, .. }) => {
+                Ok(vec![Array::from_host(&input(self.case, name)?.rows(self.rows)?)])
+            }
+            Op::State(ops::State { name, ty, init, .. }) => Ok(vec![first_value(name, ty, *init)]),
             // All that reads something is computed by the reference.
             op => {
                 let inputs = node.inputs.iter().map(|&v| self.value(v)).collect::<Result<Vec<_>>>()?;

@@ -189,7 +189,11 @@ impl Graph {
         use crate::ops::Op;
         self.with(|data| {
             let input = |op: &Op| {
-                if let Op::Input { name, ty } = op { Some((name.clone(), ty.clone())) } else { None }
+                if let Op::Input(crate::ops::Input { name, ty }) = op {
+                    Some((name.clone(), ty.clone()))
+                } else {
+                    None
+                }
             };
             data.nodes.iter().filter_map(|n| input(&n.op)).collect()
         })
@@ -197,7 +201,7 @@ impl Graph {
 
     fn has_input(&self, name: &str) -> bool {
         use crate::ops::Op;
-        let is_input = |id: usize| self.with(|data| matches!(data.nodes[id].op, Op::Input { .. }));
+        let is_input = |id: usize| self.with(|data| matches!(data.nodes[id].op, Op::Input(_)));
         self.named(name).is_some_and(is_input)
     }
 }

@@ -10,7 +10,7 @@ use super::weights;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Tensor};
-use crate::ops::{Init, LEARNING_RATE, Op, Role};
+use crate::ops::{self, Init, LEARNING_RATE, Op, Role};
 use crate::plan::{self, BufferKind};
 use crate::reference::{Array, Interpreter, Precision};
 use crate::tensor::{HostTensor, TensorType};
@@ -121,7 +121,7 @@ impl Parameters {
             Kind::Cpu { .. } => {
                 let needed = data.reachable(&ids);
                 for (node, _) in data.nodes.iter().zip(needed).filter(|(_, needed)| *needed) {
-                    if let Op::State { name, ty, init, role } = &node.op {
+                    if let Op::State(ops::State { name, ty, init, role }) = &node.op {
                         self.declare(name, ty, *init, *role)?;
                     }
                 }

@@ -69,7 +69,7 @@ fn bad_row(node: &Node, inputs: &[&Array]) -> Option<Error> {
 }
 
 fn not_finite(graph: &GraphData, node: &Node, outputs: &[Array]) -> Option<Error> {
-    if matches!(node.op, Op::Constant { .. }) {
+    if matches!(node.op, Op::Constant(_)) {
         return None;
     }
     let numbers = outputs.iter().enumerate().filter(|(_, array)| array.ty.dtype == DType::F32);

@@ -2,13 +2,14 @@
 
 mod autodiff;
 mod dump;
+mod rules;
 mod tensor;
 
 pub use autodiff::{Flow, gradients, gradients_from};
 pub use tensor::Tensor;
 
 use crate::error::{Error, Mismatch, Result};
-use crate::ops::{Init, Op, Role};
+use crate::ops::{Constant, Increment, Init, Input, Op, Role, State};
 use crate::shape::Shape;
 use crate::tensor::TensorType;
 use std::cell::RefCell;
@@ -69,8 +70,8 @@ impl GraphData {
         let mut node = self.producer(value);
         loop {
             match node.op {
-                Op::Constant { value } => return Some(value),
-                Op::BroadcastTo { .. } | Op::Reshape { .. } => node = self.producer(node.inputs[0]),
+                Op::Constant(Constant { value }) => return Some(value),
+                Op::BroadcastTo(_) | Op::Reshape(_) => node = self.producer(node.inputs[0]),
                 // What any other op gives is folded where a plan is made, and not known here.
                 _ => return None,
             }
@@ -122,7 +123,7 @@ impl Graph {
     /// # Errors
     /// When the shape is empty or too large, or the name is taken by a value of another type.
     pub fn input(&self, name: &str, shape: impl Into<Shape>) -> Result<Tensor> {
-        self.leaf(Op::Input { name: name.into(), ty: TensorType::f32(shape) })
+        self.leaf(Op::Input(Input { name: name.into(), ty: TensorType::f32(shape) }))
     }
 
     /// A value given anew before each run, `u32`: class labels, indices.
@@ -130,7 +131,7 @@ impl Graph {
     /// # Errors
     /// As [`Graph::input`].
     pub fn input_u32(&self, name: &str, shape: impl Into<Shape>) -> Result<Tensor> {
-        self.leaf(Op::Input { name: name.into(), ty: TensorType::u32(shape) })
+        self.leaf(Op::Input(Input { name: name.into(), ty: TensorType::u32(shape) }))
     }
 
     /// A trainable parameter, stored under its PyTorch state-dict key.
@@ -140,7 +141,12 @@ impl Graph {
     /// # Errors
     /// When the shape is empty or too large, or the name is taken by a value of another type.
     pub fn parameter(&self, name: &str, shape: impl Into<Shape>, init: Init) -> Result<Tensor> {
-        self.leaf(Op::State { name: name.into(), ty: TensorType::f32(shape), init, role: Role::Parameter })
+        self.leaf(Op::State(State {
+            name: name.into(),
+            ty: TensorType::f32(shape),
+            init,
+            role: Role::Parameter,
+        }))
     }
 
     /// A value kept on the device from run to run, written by [`Graph::assign`].
@@ -148,7 +154,7 @@ impl Graph {
     /// # Errors
     /// As [`Graph::parameter`].
     pub fn state(&self, name: &str, ty: TensorType, init: Init, role: Role) -> Result<Tensor> {
-        self.leaf(Op::State { name: name.into(), ty, init, role })
+        self.leaf(Op::State(State { name: name.into(), ty, init, role }))
     }
 
     /// Whether layers added from now on behave as in training (at first they do) or, as dropout does, differently.
@@ -169,7 +175,7 @@ impl Graph {
         let ty = TensorType::u32([]);
         let counter = self.state("random.counter", ty, Init::Zeros, Role::Optimizer)?;
         if !self.0.borrow().updated.contains(&counter.value) {
-            self.assign(&counter, &self.apply(Op::Increment, &[&counter])?.remove(0))?;
+            self.assign(&counter, &self.apply(Op::Increment(Increment), &[&counter])?.remove(0))?;
         }
         Ok(counter)
     }
@@ -179,7 +185,7 @@ impl Graph {
     /// # Errors
     /// None today.
     pub fn scalar(&self, value: f32) -> Result<Tensor> {
-        self.leaf(Op::Constant { value })
+        self.leaf(Op::Constant(Constant { value }))
     }
 
     fn leaf(&self, op: Op) -> Result<Tensor> {
@@ -217,7 +223,7 @@ impl Graph {
                 Mismatch::new(expected, got),
             ))
         };
-        if !self.with(|d| matches!(d.producer(state.value).op, Op::State { .. })) {
+        if !self.with(|d| matches!(d.producer(state.value).op, Op::State(_))) {
             return fail("a parameter or state", self.with(|d| d.producer(state.value).op.name().to_owned()));
         }
         if state.ty() != new.ty() {
@@ -278,7 +284,7 @@ impl Graph {
     /// The trainable parameters, in the order they were declared.
     pub fn parameters(&self) -> Vec<Tensor> {
         self.with(|data| {
-            let trainable = |n: &&Node| matches!(n.op, Op::State { role: Role::Parameter, .. });
+            let trainable = |n: &&Node| matches!(n.op, Op::State(State { role: Role::Parameter, .. }));
             data.nodes.iter().filter(trainable).map(|n| self.handle(n.outputs[0])).collect()
         })
     }
@@ -287,7 +293,8 @@ impl Graph {
     ///
     /// # Errors
     /// When an input is of another graph, or the op does not accept the inputs.
-    pub fn apply(&self, op: Op, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
+    pub fn apply(&self, op: impl Into<Op>, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
+        let op = op.into();
         self.owns(op.name(), inputs)?;
         let label = op.leaf_name().map_or_else(|| self.label(), str::to_owned);
         let types: Vec<TensorType> = inputs.iter().map(|t| t.ty()).collect();

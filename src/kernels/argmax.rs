@@ -1,17 +1,24 @@
 //! Positions of maxima: `shaders/argmax.wgsl`.
 
 use super::softmax::{Rows, rows, tree};
-use super::{Access, Launch, Limits, Lowering, Operand, Refusal, launch, turns};
+use super::{Access, Launch, Limits, Lower, Lowering, Operand, Refusal, Site, launch, turns};
 use crate::error::Mismatch;
-use crate::ops::softmax::axis;
+use crate::ops::Argmax;
+
 use crate::tensor::TensorType;
 use minijinja::context;
+
+impl Lower for Argmax {
+    fn lower(&self, site: &Site<'_>) -> Result<Lowering, Refusal> {
+        forward(self.dim, site.inputs, site.limits)
+    }
+}
 
 /// The most invocations that scan a row together.
 const MOST_LANES: usize = 64;
 
-pub(super) fn forward(dim: usize, inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Refusal> {
-    let all = axis(&inputs[0].shape, dim)?;
+fn forward(dim: usize, inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Refusal> {
+    let all = inputs[0].shape.axis(dim)?;
     let launches = rows(all, Operand::Input(0), &[Operand::Output(0)], &[], limits)?.into_iter();
     let launches = launches.map(|rows| part(&rows, rows.sizes(), limits));
     Ok(Lowering { launches: launches.collect::<Result<_, Mismatch>>()?, ..Lowering::default() })

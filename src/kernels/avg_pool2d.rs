@@ -2,10 +2,22 @@
 //! then along the height.
 
 use super::pool2d::{Pool, PoolKernel, windows};
-use super::{Binding, Chain, Limits, Lowering, Operand, Refusal, turns};
-use crate::ops::AvgPool2d;
+use super::{Binding, Chain, Limits, Lower, Lowering, Operand, Refusal, Site, turns};
+use crate::ops::{AvgPool2d, AvgPool2dBackward};
 use crate::shape::{Shape, Window};
 use minijinja::{Value, context};
+
+impl Lower for AvgPool2d {
+    fn lower(&self, site: &Site<'_>) -> Result<Lowering, Refusal> {
+        forward(self, &site.inputs[0].shape, site.limits)
+    }
+}
+
+impl Lower for AvgPool2dBackward {
+    fn lower(&self, site: &Site<'_>) -> Result<Lowering, Refusal> {
+        backward(&self.options, &self.input, site.limits)
+    }
+}
 
 /// A pass over an average pool: all of it, or sums along one side.
 struct Pass<'a> {
@@ -124,7 +136,7 @@ fn joined(first: Lowering, second: Lowering, lying: &Shape) -> Lowering {
     Lowering { launches, workspaces: vec![lying.elements() as u64 * 4], ..Lowering::default() }
 }
 
-pub(super) fn forward(options: &AvgPool2d, input: &Shape, limits: &Limits) -> Result<Lowering, Refusal> {
+fn forward(options: &AvgPool2d, input: &Shape, limits: &Limits) -> Result<Lowering, Refusal> {
     let pass = Pass::whole(options, input);
     let [rows, columns] = pass.whole;
     let (oh, ow) = (rows.output("height")?, columns.output("width")?);
@@ -137,7 +149,7 @@ pub(super) fn forward(options: &AvgPool2d, input: &Shape, limits: &Limits) -> Re
     Ok(joined(across.forward(from, HALF, limits)?, down.forward(HALF, to, limits)?, &down.input))
 }
 
-pub(super) fn backward(options: &AvgPool2d, input: &Shape, limits: &Limits) -> Result<Lowering, Refusal> {
+fn backward(options: &AvgPool2d, input: &Shape, limits: &Limits) -> Result<Lowering, Refusal> {
     let pass = Pass::whole(options, input);
     let [rows, columns] = pass.whole;
     let ow = columns.output("width")?;

@@ -4,13 +4,33 @@
 use super::fused::operator;
 use super::ranges::Lies;
 use super::strided::Strided;
-use super::{Limits, Lowering, Operand, Refusal};
-use crate::ops::Binary;
+use super::{Limits, Lower, Lowering, Operand, Refusal, Site, elementwise};
+use crate::ops::{Binary, Equal};
 use crate::shape::Shape;
 use crate::tensor::TensorType;
 use minijinja::context;
 
-pub(super) fn forward(
+impl Lower for Binary {
+    fn lower(&self, site: &Site<'_>) -> Result<Lowering, Refusal> {
+        if self.takes_epilogue(site.inputs) {
+            Ok(elementwise::chain(&(*self).into(), &site.fused.stores, site.inputs, site.limits)?)
+        } else {
+            Ok(forward(self, site.inputs, site.outputs, site.limits)?)
+        }
+    }
+
+    fn takes_epilogue(&self, inputs: &[&TensorType]) -> bool {
+        inputs[0] == inputs[1]
+    }
+}
+
+impl Lower for Equal {
+    fn lower(&self, site: &Site<'_>) -> Result<Lowering, Refusal> {
+        equal(site.inputs, site.limits)
+    }
+}
+
+fn forward(
     function: &Binary,
     inputs: &[&TensorType],
     outputs: &[&TensorType],
@@ -31,7 +51,7 @@ pub(super) fn forward(
     work.lower(limits)
 }
 
-pub(super) fn equal(inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Refusal> {
+fn equal(inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Refusal> {
     let elements = inputs[0].shape.elements();
     let flat = |operand| Lies::of(operand, vec![1], elements);
     let work = Strided {

@@ -2,12 +2,19 @@
 
 use super::ranges::Lies;
 use super::strided::Strided;
-use super::{Limits, Lowering, Operand, Refusal};
+use super::{Limits, Lower, Lowering, Operand, Refusal, Site};
+use crate::ops::BroadcastTo;
 use crate::shape::Shape;
 use crate::tensor::TensorType;
 use minijinja::context;
 
-pub(super) fn forward(shape: &Shape, inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Refusal> {
+impl Lower for BroadcastTo {
+    fn lower(&self, site: &Site<'_>) -> Result<Lowering, Refusal> {
+        forward(&self.shape, site.inputs, site.limits)
+    }
+}
+
+fn forward(shape: &Shape, inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Refusal> {
     let input = &inputs[0].shape;
     let read = Lies::of(Operand::Input(0), input.broadcast_strides(shape), input.elements());
     let written = Lies::of(Operand::Output(0), shape.strides(), shape.elements());

@@ -10,15 +10,41 @@ use super::winograd::{self, Pass};
 use super::winograd_gradient::Gradient;
 use super::workgroup_tile::WorkgroupTile;
 use super::{
-    Binding, Chain, Limits, Lowering, Operand, Refusal, chunks, conv2d_direct, launch,
+    Binding, Chain, Limits, Lower, Lowering, Operand, Refusal, Site, chunks, conv2d_direct, launch,
     partials as partial_sums, pointwise, turns,
 };
-use crate::ops::{Conv2d, ConvGeometry};
+use crate::ops::{Conv2d, Conv2dBackwardInput, Conv2dBackwardWeight, ConvGeometry};
 use crate::shape::Shape;
 use crate::tensor::TensorType;
 use minijinja::{Value, context};
 
-pub(super) fn forward(
+impl Lower for Conv2d {
+    fn lower(&self, site: &Site<'_>) -> Result<Lowering, Refusal> {
+        forward(self, &site.fused.stores, site.own(), site.limits)
+    }
+
+    fn takes_epilogue(&self, _inputs: &[&TensorType]) -> bool {
+        true
+    }
+}
+
+impl Lower for Conv2dBackwardInput {
+    fn lower(&self, site: &Site<'_>) -> Result<Lowering, Refusal> {
+        backward_input(&self.options, &self.input, &site.fused.stores, site.own(), site.limits)
+    }
+
+    fn takes_epilogue(&self, _inputs: &[&TensorType]) -> bool {
+        true
+    }
+}
+
+impl Lower for Conv2dBackwardWeight {
+    fn lower(&self, site: &Site<'_>) -> Result<Lowering, Refusal> {
+        backward_weight(&self.options, &self.weight, site.inputs, site.limits)
+    }
+}
+
+fn forward(
     options: &Conv2d,
     fused: &Chain,
     inputs: &[&TensorType],
@@ -28,7 +54,7 @@ pub(super) fn forward(
     build(&geometry, false, inputs.len() == 3, fused, limits)
 }
 
-pub(super) fn backward_input(
+fn backward_input(
     options: &Conv2d,
     input: &Shape,
     fused: &Chain,
@@ -294,7 +320,7 @@ const LONGEST_RUN: usize = 512;
 const MOST_PARTIALS: usize = 32 << 20;
 
 /// Weight gradient: after Winograd where that was asked for or is faster and fits the device.
-pub(super) fn backward_weight(
+fn backward_weight(
     options: &Conv2d,
     weight: &Shape,
     inputs: &[&TensorType],

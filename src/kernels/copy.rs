@@ -3,13 +3,44 @@
 use super::channels_last::ChannelsLast;
 use super::ranges::{self, Lies, Part};
 use super::strided::Strided;
-use super::{Access, Binding, Launch, Limits, Lowering, Operand, Refusal, launch};
+use super::{Access, Binding, Launch, Limits, Lower, Lowering, Operand, Refusal, Site, launch};
 use crate::dtype::DType;
 use crate::error::Mismatch;
-use crate::ops::softmax::axis;
+use crate::ops::{Concat, Narrow, NarrowBackward, Permute, Split};
+
 use crate::shape::Shape;
 use crate::tensor::TensorType;
 use minijinja::context;
+
+impl Lower for Concat {
+    fn lower(&self, site: &Site<'_>) -> Result<Lowering, Refusal> {
+        concat(self.dim, site.inputs, site.outputs, site.limits)
+    }
+}
+
+impl Lower for Split {
+    fn lower(&self, site: &Site<'_>) -> Result<Lowering, Refusal> {
+        parts(self.dim, 0, site.inputs, site.outputs, site.limits)
+    }
+}
+
+impl Lower for Narrow {
+    fn lower(&self, site: &Site<'_>) -> Result<Lowering, Refusal> {
+        parts(self.dim, self.start, site.inputs, site.outputs, site.limits)
+    }
+}
+
+impl Lower for NarrowBackward {
+    fn lower(&self, site: &Site<'_>) -> Result<Lowering, Refusal> {
+        narrow_backward(self.dim, self.start, &self.input, site.inputs, site.limits)
+    }
+}
+
+impl Lower for Permute {
+    fn lower(&self, site: &Site<'_>) -> Result<Lowering, Refusal> {
+        permute(&self.dims, site.inputs, site.outputs, site.limits)
+    }
+}
 
 /// One dimension of what is copied: its size and its stride in input and output.
 type Dim = (usize, usize, usize);
@@ -70,7 +101,7 @@ fn within(part: &Shape, input: &Shape, output: &Shape) -> Vec<Dim> {
     part.iter().zip(strides).map(|(&size, (input, output))| (size, input, output)).collect()
 }
 
-pub(super) fn concat(
+fn concat(
     dim: usize,
     inputs: &[&TensorType],
     outputs: &[&TensorType],
@@ -94,7 +125,7 @@ pub(super) fn concat(
 }
 
 /// Each output is a run along `dim`; the first begins at `start`.
-pub(super) fn parts(
+fn parts(
     dim: usize,
     start: usize,
     inputs: &[&TensorType],
@@ -118,14 +149,14 @@ pub(super) fn parts(
     Ok(lowering)
 }
 
-pub(super) fn narrow_backward(
+fn narrow_backward(
     dim: usize,
     start: usize,
     input: &Shape,
     inputs: &[&TensorType],
     limits: &Limits,
 ) -> Result<Lowering, Refusal> {
-    let ([outer, size, inner], length) = (axis(input, dim)?, inputs[0].shape[dim]);
+    let ([outer, size, inner], length) = (input.axis(dim)?, inputs[0].shape[dim]);
     let lies = |operand, item: usize| Lies::of(operand, vec![item], outer * item).item(item);
     let (read, written) = (lies(Operand::Input(0), length * inner), lies(Operand::Output(0), size * inner));
     let launch = |part: Part| {
@@ -161,7 +192,7 @@ fn in_fours(dims: &[Dim]) -> Option<ChannelsLast> {
     })
 }
 
-pub(super) fn permute(
+fn permute(
     dims: &[usize],
     inputs: &[&TensorType],
     outputs: &[&TensorType],

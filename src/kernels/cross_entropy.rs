@@ -2,11 +2,23 @@
 
 use super::softmax::{Rows, dealt, rows};
 use super::template::literal;
-use super::{Access, Binding, Limits, Lowering, Operand, Refusal, launch};
+use super::{Access, Binding, Limits, Lower, Lowering, Operand, Refusal, Site, launch};
 use crate::error::Mismatch;
-use crate::ops::{CrossEntropy, softmax::axis};
+use crate::ops::{CrossEntropy, CrossEntropyBackward};
 use crate::tensor::TensorType;
 use minijinja::{Value, context};
+
+impl Lower for CrossEntropy {
+    fn lower(&self, site: &Site<'_>) -> Result<Lowering, Refusal> {
+        forward(self, site.inputs, site.limits)
+    }
+}
+
+impl Lower for CrossEntropyBackward {
+    fn lower(&self, site: &Site<'_>) -> Result<Lowering, Refusal> {
+        backward(&self.0, site.inputs, site.limits)
+    }
+}
 
 fn options(options: &CrossEntropy, classes: usize) -> Value {
     let e = options.label_smoothing;
@@ -19,12 +31,8 @@ fn options(options: &CrossEntropy, classes: usize) -> Value {
     }
 }
 
-pub(super) fn forward(
-    o: &CrossEntropy,
-    inputs: &[&TensorType],
-    limits: &Limits,
-) -> Result<Lowering, Refusal> {
-    let all = axis(&inputs[0].shape, 1)?;
+fn forward(o: &CrossEntropy, inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Refusal> {
+    let all = inputs[0].shape.axis(1)?;
     let part = |rows: Rows| {
         let labels = rows.short(Operand::Input(1), Access::Read);
         let mut bindings = vec![rows.long(Operand::Input(0), Access::Read), labels];
@@ -43,12 +51,8 @@ pub(super) fn forward(
     Ok(Lowering { launches: launches.collect::<Result<_, Mismatch>>()?, ..Lowering::default() })
 }
 
-pub(super) fn backward(
-    o: &CrossEntropy,
-    inputs: &[&TensorType],
-    limits: &Limits,
-) -> Result<Lowering, Refusal> {
-    let all = axis(&inputs[1].shape, 1)?;
+fn backward(o: &CrossEntropy, inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Refusal> {
+    let all = inputs[1].shape.axis(1)?;
     let part = |rows: Rows| {
         let read = |i| match i {
             1 => rows.long(Operand::Input(i), Access::Read),

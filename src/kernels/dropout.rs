@@ -1,13 +1,19 @@
 //! Dropout: `shaders/dropout.wgsl`.
 
 use super::template::literal;
-use super::{Binding, Limits, Lowering, Operand, Refusal, chunks, launch};
+use super::{Binding, Limits, Lower, Lowering, Operand, Refusal, Site, chunks, launch};
 use crate::error::Mismatch;
 use crate::ops::Dropout;
 use crate::tensor::TensorType;
 use minijinja::context;
 
-pub(super) fn forward(o: &Dropout, inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Refusal> {
+impl Lower for Dropout {
+    fn lower(&self, site: &Site<'_>) -> Result<Lowering, Refusal> {
+        forward(self, site.inputs, site.limits)
+    }
+}
+
+fn forward(o: &Dropout, inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Refusal> {
     let vec4s = inputs[0].shape.elements().div_ceil(4);
     let part = |(first, count): (usize, usize)| {
         let run = |b: Binding| b.range(first as u64 * 16, count as u64 * 16);

@@ -1,10 +1,32 @@
 //! Element-wise functions of one tensor and of two of one shape, and chains of them: `shaders/elementwise.wgsl`.
 
-use super::{Binding, Chain, ChainStep, Launch, Limits, Lowering, Operand, Refusal, chunks, launch};
+use super::{
+    Binding, Chain, ChainStep, Launch, Limits, Lower, Lowering, Operand, Refusal, Site, chunks, launch,
+};
 use crate::error::Mismatch;
-use crate::ops::Op;
+use crate::ops::{Op, Unary, UnaryBackward};
 use crate::tensor::TensorType;
 use minijinja::context;
+
+impl Lower for Unary {
+    fn lower(&self, site: &Site<'_>) -> Result<Lowering, Refusal> {
+        chain(&(*self).into(), &site.fused.stores, site.inputs, site.limits)
+    }
+
+    fn takes_epilogue(&self, _inputs: &[&TensorType]) -> bool {
+        true
+    }
+}
+
+impl Lower for UnaryBackward {
+    fn lower(&self, site: &Site<'_>) -> Result<Lowering, Refusal> {
+        chain(&(*self).into(), &site.fused.stores, site.inputs, site.limits)
+    }
+
+    fn takes_epilogue(&self, _inputs: &[&TensorType]) -> bool {
+        true
+    }
+}
 
 /// vec4s each invocation computes: of few, a GPU would rather have more invocations (H200: one a lane takes 0.84 to
 /// 0.97 of the time of four for 75,000, 1.27 to 1.29 for 250,000).

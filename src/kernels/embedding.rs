@@ -3,11 +3,26 @@
 //! `shaders/embedding_starts.wgsl`, `shaders/embedding_blocks.wgsl` and `shaders/embedding_rows.wgsl`.
 
 use super::ranges::{Lies, Part, parts};
-use super::{Access, Binding, Launch, Limits, Lowering, Operand, Refusal, chunks, launch, turns};
+use super::{
+    Access, Binding, Launch, Limits, Lower, Lowering, Operand, Refusal, Site, chunks, launch, turns,
+};
 use crate::error::Mismatch;
+use crate::ops::{Embedding, EmbeddingBackward};
 use crate::shape::Shape;
 use crate::tensor::TensorType;
 use minijinja::{Value, context};
+
+impl Lower for Embedding {
+    fn lower(&self, site: &Site<'_>) -> Result<Lowering, Refusal> {
+        forward(site.inputs, site.limits)
+    }
+}
+
+impl Lower for EmbeddingBackward {
+    fn lower(&self, site: &Site<'_>) -> Result<Lowering, Refusal> {
+        backward(&self.weight, site.inputs, site.limits)
+    }
+}
 
 /// Sizes in vec4 where the width is whole ones.
 fn sizes(weight: &Shape, indices: &TensorType) -> (usize, Value) {
@@ -23,7 +38,7 @@ fn bindings() -> Vec<Binding> {
 
 /// Cut by indices, and by rows of the table where it does not fit a binding: then the launch of some rows writes what
 /// shows them, and the first one what shows none.
-pub(super) fn forward(inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Refusal> {
+fn forward(inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Refusal> {
     let (table, count) = (&inputs[0].shape, inputs[1].shape.elements());
     let (width, values) = sizes(table, inputs[1]);
     let (rows, row) = (table[0], table[1]);
@@ -63,7 +78,7 @@ const MOST_LOOKS: usize = 1 << 17;
 /// Indices that one row looks at, one after the other.
 const MOST_INDICES: usize = 1 << 12;
 
-pub(super) fn backward(weight: &Shape, inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Refusal> {
+fn backward(weight: &Shape, inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Refusal> {
     let count = inputs[1].shape.elements();
     let (width, values) = sizes(weight, inputs[1]);
     let lanes = width.next_power_of_two().clamp(8, 64);

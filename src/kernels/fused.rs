@@ -2,7 +2,7 @@
 
 use super::template::literal;
 use super::{Binding, Operand};
-use crate::ops::{Binary, Op, Unary};
+use crate::ops::{Binary, Op, Unary, UnaryBackward};
 use minijinja::{Value, context};
 
 /// One function of the value so far and perhaps of another tensor of the same shape.
@@ -54,7 +54,9 @@ impl ChainStep {
     pub fn behind(op: &Op, other: usize, swapped: bool) -> Option<Self> {
         match *op {
             Op::Unary(function) => Some(ChainStep::Unary(function)),
-            Op::UnaryBackward(function) => Some(ChainStep::UnaryBackward { function, saved: other }),
+            Op::UnaryBackward(UnaryBackward(function)) => {
+                Some(ChainStep::UnaryBackward { function, saved: other })
+            }
             Op::Binary(function) => Some(ChainStep::Binary { function, other, swapped }),
             // A chain has no step for it, and nothing is fused with what it computes.
             _ => None,
@@ -65,7 +67,7 @@ impl ChainStep {
     pub fn op(&self) -> Op {
         match *self {
             ChainStep::Unary(function) => Op::Unary(function),
-            ChainStep::UnaryBackward { function, .. } => Op::UnaryBackward(function),
+            ChainStep::UnaryBackward { function, .. } => Op::UnaryBackward(UnaryBackward(function)),
             ChainStep::Binary { function, .. } => Op::Binary(function),
         }
     }

@@ -4,13 +4,23 @@ use super::partials::{self, Layout};
 use super::ranges::{self, Lies, Part};
 use super::tile::{self, Extent, Tile};
 use super::workgroup_tile::WorkgroupTile;
-use super::{Access, Binding, Chain, Launch, Limits, Lowering, Operand, Refusal, launch, turns};
+use super::{Access, Binding, Chain, Launch, Limits, Lower, Lowering, Operand, Refusal, Site, launch, turns};
 use crate::error::Mismatch;
 use crate::ops::{MatMul, MatMulGeometry};
 use crate::shape::Shape;
 use crate::tensor::TensorType;
 use minijinja::{Value, context};
 use std::ops::Range;
+
+impl Lower for MatMul {
+    fn lower(&self, site: &Site<'_>) -> Result<Lowering, Refusal> {
+        forward(self, &site.fused.stores, site.own(), site.limits)
+    }
+
+    fn takes_epilogue(&self, _inputs: &[&TensorType]) -> bool {
+        true
+    }
+}
 
 /// What one launch computes of a product, and where its operands begin in what is bound.
 struct Share {
@@ -133,7 +143,7 @@ fn alone_turns(terms: usize) -> usize {
     turns::of_loop(terms / 4, 0) + if left > 0 { turns::of_loop(left, 0) } else { 0 }
 }
 
-pub(super) fn forward(
+fn forward(
     options: &MatMul,
     fused: &Chain,
     inputs: &[&TensorType],

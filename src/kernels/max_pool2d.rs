@@ -5,11 +5,28 @@
 
 use super::pool2d::{Pool, PoolKernel};
 use super::runs::{Places, Run, elements, part};
-use super::{Binding, Chain, Limits, Lowering, Operand, Refusal, avg_pool2d, turns};
-use crate::ops::MaxPool2d;
+use super::{Binding, Chain, Limits, Lower, Lowering, Operand, Refusal, Site, avg_pool2d, turns};
+use crate::ops::{MaxPool2d, MaxPool2dBackward};
 use crate::shape::{Shape, Window};
+use crate::tensor::TensorType;
 use minijinja::{Value, context};
 use std::ops::RangeInclusive;
+
+impl Lower for MaxPool2d {
+    fn lower(&self, site: &Site<'_>) -> Result<Lowering, Refusal> {
+        forward(self, &site.inputs[0].shape, site.limits)
+    }
+}
+
+impl Lower for MaxPool2dBackward {
+    fn lower(&self, site: &Site<'_>) -> Result<Lowering, Refusal> {
+        backward(&self.options, &self.input, &site.fused.stores, site.limits)
+    }
+
+    fn takes_epilogue(&self, _inputs: &[&TensorType]) -> bool {
+        true
+    }
+}
 
 /// Comparisons of an invocation up to which its windows are unrolled.
 const UNROLL: usize = 64;
@@ -24,7 +41,7 @@ fn counted(windows: usize) -> String {
     if windows == 1 { "a window".into() } else { format!("{windows} windows") }
 }
 
-pub(super) fn forward(options: &MaxPool2d, shape: &Shape, limits: &Limits) -> Result<Lowering, Refusal> {
+fn forward(options: &MaxPool2d, shape: &Shape, limits: &Limits) -> Result<Lowering, Refusal> {
     let [rows, columns] = options.windows(shape[2], shape[3]);
     let pool = Pool::new(shape, [rows, columns])?;
     let [oh, ow] = pool.outputs;
@@ -88,12 +105,7 @@ fn tried(along: &Window, places: usize) -> usize {
     (0..places).map(of).fold(0, usize::saturating_add)
 }
 
-pub(super) fn backward(
-    options: &MaxPool2d,
-    input: &Shape,
-    fused: &Chain,
-    limits: &Limits,
-) -> Result<Lowering, Refusal> {
+fn backward(options: &MaxPool2d, input: &Shape, fused: &Chain, limits: &Limits) -> Result<Lowering, Refusal> {
     let [rows, columns] = options.windows(input[2], input[3]);
     let pool = Pool::new(input, [rows, columns])?;
     let [oh, ow] = pool.outputs;

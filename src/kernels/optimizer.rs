@@ -1,12 +1,30 @@
 //! Optimizer steps, in place: `shaders/sgd.wgsl`, `shaders/adam.wgsl`, `shaders/increment.wgsl`.
 
 use super::template::literal;
-use super::{Binding, Launch, Limits, Lowering, Operand, Refusal, chunks, launch};
+use super::{Binding, Launch, Limits, Lower, Lowering, Operand, Refusal, Site, chunks, launch};
 use crate::error::Mismatch;
-use crate::ops::{AdamStep, Op, SgdStep};
+use crate::ops::{AdamStep, Increment, Op, SgdStep};
 use crate::tensor::TensorType;
 use minijinja::{Value, context};
 use std::ops::Range;
+
+impl Lower for SgdStep {
+    fn lower(&self, site: &Site<'_>) -> Result<Lowering, Refusal> {
+        sgd(self, site.inputs, site.limits)
+    }
+}
+
+impl Lower for AdamStep {
+    fn lower(&self, site: &Site<'_>) -> Result<Lowering, Refusal> {
+        adam(self, site.inputs, site.limits)
+    }
+}
+
+impl Lower for Increment {
+    fn lower(&self, site: &Site<'_>) -> Result<Lowering, Refusal> {
+        increment(site.inputs, site.limits)
+    }
+}
 
 /// Buffers one kernel binds at most: its text grows with them.
 const MOST_BUFFERS: usize = 48;
@@ -15,8 +33,8 @@ const MOST_BUFFERS: usize = 48;
 /// `None` for other ops. Steps that share them can be lowered as one op, the inputs of all one after the other.
 pub fn shared_by_steps(op: &Op) -> Option<Range<usize>> {
     match op {
-        Op::Sgd(_) => Some(2..3),
-        Op::Adam(_) => Some(2..4),
+        Op::SgdStep(_) => Some(2..3),
+        Op::AdamStep(_) => Some(2..4),
         // No step, or one that runs alone, as every step may.
         _ => None,
     }
@@ -99,7 +117,7 @@ impl Layout {
     }
 }
 
-pub(super) fn sgd(o: &SgdStep, inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Refusal> {
+fn sgd(o: &SgdStep, inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Refusal> {
     let momentum = o.momentum != 0.0;
     let updated: &[_] = if momentum { &[(0, 0), (1, 3)] } else { &[(0, 0)] };
     let layout = Layout { name: "sgd", inputs: if momentum { 4 } else { 3 }, shared: 2..3, updated };
@@ -113,7 +131,7 @@ pub(super) fn sgd(o: &SgdStep, inputs: &[&TensorType], limits: &Limits) -> Resul
     layout.lower(inputs, &values, limits)
 }
 
-pub(super) fn adam(o: &AdamStep, inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Refusal> {
+fn adam(o: &AdamStep, inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Refusal> {
     let layout = Layout { name: "adam", inputs: 6, shared: 2..4, updated: &[(0, 0), (1, 4), (2, 5)] };
     let (beta1, beta2) = o.betas;
     let f64_literal = |value: f64| literal(value as f32);
@@ -134,7 +152,7 @@ pub(super) fn adam(o: &AdamStep, inputs: &[&TensorType], limits: &Limits) -> Res
     layout.lower(inputs, &values, limits)
 }
 
-pub(super) fn increment(inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Refusal> {
+fn increment(inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Refusal> {
     let elements = inputs[0].shape.elements();
     let part = |(first, count): (usize, usize)| {
         let counter = Binding::write(Operand::Output(0)).range(first as u64 * 4, count as u64 * 4);

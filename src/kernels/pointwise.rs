@@ -119,7 +119,7 @@ fn spread_run(
 mod tests {
     use super::super::{Fused, lower};
     use super::*;
-    use crate::ops::Op;
+    use crate::ops::{Conv2dBackwardInput, Op};
     use crate::tensor::TensorType;
 
     /// The kernels of a 1x1 convolution or of its input gradient: images, channels, side, target channels, stride.
@@ -129,7 +129,11 @@ mod tests {
         let g = ConvGeometry::new(&options, &input.shape, &weight.shape).unwrap();
         let output = TensorType::f32(g.output());
         let (op, read, written) = match backward {
-            true => (Op::Conv2dBackwardInput { options, input: input.shape.clone() }, &output, &input),
+            true => (
+                Op::Conv2dBackwardInput(Conv2dBackwardInput { options, input: input.shape.clone() }),
+                &output,
+                &input,
+            ),
             false => (Op::Conv2d(options), &input, &output),
         };
         let lowering = lower(&op, &Fused::default(), &[read, &weight], &[written], limits).unwrap();

@@ -5,13 +5,24 @@
 
 use super::channels_last::ChannelsLast;
 use super::softmax::tree;
-use super::{Access, Binding, Launch, Limits, Lowering, Operand, launch, turns};
+use super::{Access, Binding, Launch, Limits, Lower, Lowering, Operand, Refusal, Site, launch, turns};
 use crate::error::Mismatch;
-use crate::ops::recurrent::RecurrentSizes;
-use crate::ops::{Recurrent, RecurrentBackward, RecurrentKind};
+use crate::ops::{Recurrent, RecurrentBackward, RecurrentKind, RecurrentSizes};
 use crate::tensor::TensorType;
 use minijinja::{Value, context};
 use std::ops::Range;
+
+impl Lower for Recurrent {
+    fn lower(&self, site: &Site<'_>) -> Result<Lowering, Refusal> {
+        Ok(forward(self, site.inputs, site.limits)?)
+    }
+}
+
+impl Lower for RecurrentBackward {
+    fn lower(&self, site: &Site<'_>) -> Result<Lowering, Refusal> {
+        Ok(backward(self, site.inputs, site.limits)?)
+    }
+}
 
 /// Invocations of a CPU adapter's workgroup that runs a whole sequence: with 4 units each, hidden sizes up to 256.
 const MOST_LANES: usize = 64;
@@ -293,7 +304,7 @@ fn build(
     launch(limits, name, shares.groups(), turns, bindings, shares.why(), values)
 }
 
-pub(super) fn forward(o: &Recurrent, inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Mismatch> {
+fn forward(o: &Recurrent, inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Mismatch> {
     let sizes = RecurrentSizes::of_gates(o.kind, inputs[0])?;
     let shares = Shares::choose(o.kind, sizes, limits);
     let (turns, load) =
@@ -392,11 +403,7 @@ fn forward_steps(
     build("recurrent", shares, &parts, &offsets, turns, values, limits)
 }
 
-pub(super) fn backward(
-    o: &RecurrentBackward,
-    inputs: &[&TensorType],
-    limits: &Limits,
-) -> Result<Lowering, Mismatch> {
+fn backward(o: &RecurrentBackward, inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Mismatch> {
     let sizes = RecurrentSizes::of_hidden(inputs[0])?;
     let shares = Shares::choose(o.forward.kind, sizes, limits);
     let turns = shares.backward_turns(o.forward.kind);

@@ -2,16 +2,25 @@
 
 use super::ranges::{Lies, Part, parts};
 use super::strided::Strided;
-use super::{Access, Binding, Limits, Lowering, Operand, Refusal, launch};
+use super::{Access, Binding, Limits, Lower, Lowering, Operand, Refusal, Site, launch};
 use crate::error::Mismatch;
+use crate::ops::{SequenceMask, Where};
 use crate::tensor::TensorType;
 use minijinja::context;
 
-pub(super) fn choose(
-    inputs: &[&TensorType],
-    outputs: &[&TensorType],
-    limits: &Limits,
-) -> Result<Lowering, Refusal> {
+impl Lower for Where {
+    fn lower(&self, site: &Site<'_>) -> Result<Lowering, Refusal> {
+        choose(site.inputs, site.outputs, site.limits)
+    }
+}
+
+impl Lower for SequenceMask {
+    fn lower(&self, site: &Site<'_>) -> Result<Lowering, Refusal> {
+        mask(self.max_length, site.inputs, site.limits)
+    }
+}
+
+fn choose(inputs: &[&TensorType], outputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Refusal> {
     let output = &outputs[0].shape;
     let read = |i: usize| {
         let shape = &inputs[i].shape;
@@ -29,7 +38,7 @@ pub(super) fn choose(
     work.lower(limits)
 }
 
-pub(super) fn mask(max_length: usize, inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Refusal> {
+fn mask(max_length: usize, inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Refusal> {
     let batch = inputs[0].shape.elements();
     let written = Lies::of(Operand::Output(0), vec![batch], max_length * batch).item(batch);
     let launch = |part: Part| {

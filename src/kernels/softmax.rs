@@ -1,11 +1,23 @@
 //! Softmax and its logarithm: `shaders/softmax.wgsl`, `shaders/softmax_backward.wgsl`.
 
 use super::ranges::{Lies, Part, parts};
-use super::{Access, Binding, Limits, Lowering, Operand, Refusal, lanes, launch, tile, turns};
+use super::{Access, Binding, Limits, Lower, Lowering, Operand, Refusal, Site, lanes, launch, tile, turns};
 use crate::error::Mismatch;
-use crate::ops::{Softmax, softmax::axis};
+use crate::ops::{Softmax, SoftmaxBackward};
 use crate::tensor::TensorType;
 use minijinja::{Value, context};
+
+impl Lower for Softmax {
+    fn lower(&self, site: &Site<'_>) -> Result<Lowering, Refusal> {
+        forward(self, site.inputs, site.limits)
+    }
+}
+
+impl Lower for SoftmaxBackward {
+    fn lower(&self, site: &Site<'_>) -> Result<Lowering, Refusal> {
+        backward(&self.0, site.inputs, site.limits)
+    }
+}
 
 /// The longest row that is an invocation's on a CPU adapter: joining what eight found takes longer there.
 const SHORT: usize = 64;
@@ -119,19 +131,11 @@ pub(super) fn rows<'a>(
     Ok(parts.map(|part| Rows { part, sizes, limits }).collect())
 }
 
-pub(super) fn forward(
-    options: &Softmax,
-    inputs: &[&TensorType],
-    limits: &Limits,
-) -> Result<Lowering, Refusal> {
+fn forward(options: &Softmax, inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Refusal> {
     build("softmax", 3, options, inputs, limits)
 }
 
-pub(super) fn backward(
-    options: &Softmax,
-    inputs: &[&TensorType],
-    limits: &Limits,
-) -> Result<Lowering, Refusal> {
+fn backward(options: &Softmax, inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Refusal> {
     build("softmax_backward", 2, options, inputs, limits)
 }
 
@@ -143,7 +147,7 @@ fn build(
     inputs: &[&TensorType],
     limits: &Limits,
 ) -> Result<Lowering, Refusal> {
-    let sizes = axis(&inputs[0].shape, options.dim)?;
+    let sizes = inputs[0].shape.axis(options.dim)?;
     let part = |rows: Rows| {
         let read = |i| rows.long(Operand::Input(i), Access::Read);
         let mut bindings: Vec<_> = (0..inputs.len()).map(read).collect();

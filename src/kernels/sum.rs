@@ -3,13 +3,31 @@
 
 use super::ranges::{self, Lies, Part, chunks};
 use super::{
-    Access, Binding, FEWEST_LANES, Fused, Launch, Limits, Lowering, Operand, Refusal, lanes, launch,
-    partials, turns,
+    Access, Binding, FEWEST_LANES, Fused, Launch, Limits, Lower, Lowering, Operand, Refusal, Site, lanes,
+    launch, partials, turns,
 };
 use crate::error::Mismatch;
+use crate::ops::Sum;
 use crate::shape::Shape;
 use crate::tensor::TensorType;
 use minijinja::{Value, context};
+
+impl Lower for Sum {
+    fn lower(&self, site: &Site<'_>) -> Result<Lowering, Refusal> {
+        forward(&self.dims, site.fused, site.own(), site.outputs, site.limits)
+    }
+
+    fn takes_epilogue(&self, _inputs: &[&TensorType]) -> bool {
+        true
+    }
+
+    /// Each element is loaded once, neighbours together.
+    fn takes_prologue(&self, input: &TensorType) -> bool {
+        let inner = input.shape.len().checked_sub(1);
+        inner.is_some_and(|last| self.dims.contains(&last))
+            || self.dims.iter().enumerate().all(|(i, &dim)| i == dim)
+    }
+}
 
 /// Terms one workgroup adds at most, where there are not outputs enough for all cores.
 const LONGEST: usize = 8192;
@@ -113,7 +131,7 @@ fn of_fours(shape: &Shape, dims: &[usize]) -> bool {
     run.product::<usize>().is_multiple_of(4)
 }
 
-pub(super) fn forward(
+fn forward(
     dims: &[usize],
     fused: &Fused,
     inputs: &[&TensorType],

@@ -48,7 +48,7 @@ impl fmt::Display for Variant {
 pub fn variants(op: &Op, inputs: &[&TensorType], limits: &Limits) -> Vec<Variant> {
     let convolution =
         // With products, what is computed in tiles: the kernels of which there are several.
-        matches!(op, Op::Conv2d(_) | Op::Conv2dBackwardInput { .. } | Op::Conv2dBackwardWeight { .. });
+        matches!(op, Op::Conv2d(_) | Op::Conv2dBackwardInput(_) | Op::Conv2dBackwardWeight(_));
     if convolution || matches!(op, Op::MatMul(_)) {
         tiles(limits).chain(winograd::variants(op, inputs)).collect()
     } else {

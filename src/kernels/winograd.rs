@@ -14,7 +14,7 @@ use super::{
     Binding, Chain, Launch, Limits, Lowering, Operand, Refusal, Variant, chunks, launch, matmul, tile,
 };
 use crate::error::Mismatch;
-use crate::ops::{Conv2d, ConvGeometry, MatMul, Op};
+use crate::ops::{Conv2d, Conv2dBackwardInput, Conv2dBackwardWeight, ConvGeometry, MatMul, Op};
 use crate::tensor::TensorType;
 use minijinja::{Value, context};
 
@@ -30,10 +30,10 @@ pub(super) fn all() -> impl Iterator<Item = Variant> {
 /// Those of a convolution or a gradient of these operands.
 pub(super) fn variants(op: &Op, inputs: &[&TensorType]) -> Vec<Variant> {
     let (options, weight) = match op {
-        Op::Conv2d(options) | Op::Conv2dBackwardInput { options, .. } => {
+        Op::Conv2d(options) | Op::Conv2dBackwardInput(Conv2dBackwardInput { options, .. }) => {
             (options, inputs.get(1).map_or(&[][..], |ty| &ty.shape[..]))
         }
-        Op::Conv2dBackwardWeight { options, weight } => (options, &weight[..]),
+        Op::Conv2dBackwardWeight(Conv2dBackwardWeight { options, weight }) => (options, &weight[..]),
         // Winograd's is an algorithm of convolutions.
         _ => return Vec::new(),
     };

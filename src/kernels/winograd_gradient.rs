@@ -108,7 +108,7 @@ impl<'a> Gradient<'a> {
 mod tests {
     use super::super::{Fused, Variant, lower};
     use super::*;
-    use crate::ops::{Conv2d, Op};
+    use crate::ops::{Conv2d, Conv2dBackwardWeight, Op};
     use crate::tensor::TensorType;
 
     fn cpu() -> Limits {
@@ -119,7 +119,7 @@ mod tests {
     fn lowered([n, c, side, k]: [usize; 4], limits: &Limits) -> Result<Lowering, Refusal> {
         let options = Conv2d::default().padding(1);
         let [grad, input, weight] = [[n, k, side, side], [n, c, side, side], [k, c, 3, 3]];
-        let op = Op::Conv2dBackwardWeight { options, weight: weight.into() };
+        let op = Op::Conv2dBackwardWeight(Conv2dBackwardWeight { options, weight: weight.into() });
         let (grad, input) = (TensorType::f32(grad), TensorType::f32(input));
         lower(&op, &Fused::default(), &[&grad, &input], &[&TensorType::f32(weight)], limits)
     }

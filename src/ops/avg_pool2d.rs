@@ -1,9 +1,8 @@
 //! avg_pool2d: the mean of each window.
 
 use super::max_pool2d::check_padding;
-use super::{Op, dims, only_f32, same};
-use crate::error::{Mismatch, Result};
-use crate::graph::{Flow, Tensor};
+use super::{Rule, dims, elements, only_f32, same};
+use crate::error::Mismatch;
 use crate::shape::{Padding, Pair, Shape, Window};
 use crate::tensor::TensorType;
 use std::fmt;
@@ -96,32 +95,50 @@ fn output(options: &AvgPool2d, input: &TensorType) -> Result<Shape, Mismatch> {
     Ok(shape)
 }
 
-pub(super) fn infer(options: &AvgPool2d, inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
-    Ok(vec![TensorType::f32(output(options, only_f32(inputs)?)?)])
+impl Rule for AvgPool2d {
+    const NAME: &'static str = "avg_pool2d";
+
+    fn attributes(&self) -> String {
+        self.to_string()
+    }
+
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
+        Ok(vec![TensorType::f32(output(self, only_f32(inputs)?)?)])
+    }
+
+    fn flops(&self, _inputs: &[&TensorType], outputs: &[&TensorType]) -> u64 {
+        elements(outputs) * (self.kernel_size.h * self.kernel_size.w) as u64
+    }
+
+    fn valid_flops(&self, inputs: &[&TensorType], outputs: &[&TensorType]) -> Option<u64> {
+        let [_, _, h, w] = inputs[0].shape[..].try_into().ok()?;
+        outputs[0].shape.pooled_taps(&self.windows(h, w))
+    }
 }
 
-pub(super) fn infer_backward(
-    options: &AvgPool2d,
-    input: &Shape,
-    inputs: &[&TensorType],
-) -> Result<Vec<TensorType>, Mismatch> {
-    let input = TensorType::f32(input.clone());
-    same("grad_output", &TensorType::f32(output(options, &input)?), only_f32(inputs)?)?;
-    Ok(vec![input])
+/// `grad_output` to `grad_input (N, C, H, W)`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AvgPool2dBackward {
+    /// The forward op's attributes.
+    pub options: AvgPool2d,
+    /// The forward op's input shape.
+    pub input: Shape,
 }
 
-/// Each window spreads its error evenly, over the same divisor.
-pub(super) fn gradient(options: &AvgPool2d, flow: &Flow<'_>) -> Result<Vec<Option<Tensor>>> {
-    let grad = flow.grad("avg_pool2d")?;
-    let rule = || {
-        let op = Op::AvgPool2dBackward { options: *options, input: flow.inputs[0].shape() };
-        grad.graph().apply(op, &[grad]).map(|mut out| out.remove(0))
-    };
-    Ok(vec![flow.wants(0, rule)?])
-}
+impl Rule for AvgPool2dBackward {
+    const NAME: &'static str = "avg_pool2d_backward";
 
-/// The map is linear: its derivative is the pool itself.
-pub(super) fn gradient_backward(options: &AvgPool2d, flow: &Flow<'_>) -> Result<Vec<Option<Tensor>>> {
-    let grad = flow.grad("avg_pool2d_backward")?;
-    Ok(vec![flow.wants(0, || grad.avg_pool2d(*options))?])
+    fn attributes(&self) -> String {
+        self.options.to_string()
+    }
+
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
+        let input = TensorType::f32(self.input.clone());
+        same("grad_output", &TensorType::f32(output(&self.options, &input)?), only_f32(inputs)?)?;
+        Ok(vec![input])
+    }
+
+    fn flops(&self, inputs: &[&TensorType], outputs: &[&TensorType]) -> u64 {
+        elements(inputs).max(elements(outputs))
+    }
 }

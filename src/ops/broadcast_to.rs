@@ -1,21 +1,29 @@
 //! broadcast_to: elements repeated along stretched and new leading dimensions.
 
-use super::{binary::unbroadcast, only_f32};
-use crate::error::{Mismatch, Result};
-use crate::graph::{Flow, Tensor};
+use super::{Rule, only_f32};
+use crate::error::Mismatch;
 use crate::shape::Shape;
 use crate::tensor::TensorType;
 
-pub(super) fn infer(shape: &Shape, inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
-    let input = only_f32(inputs)?;
-    let got = || format!("{} for {shape}", input.shape);
-    let fits = input.shape.broadcast(shape).is_ok_and(|result| result == *shape);
-    Mismatch::check(fits, "a shape that stretches to the new one", got())?;
-    Ok(vec![TensorType::f32(shape.clone())])
+/// Elements repeated along stretched dimensions.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BroadcastTo {
+    /// The new shape.
+    pub shape: Shape,
 }
 
-/// The error summed over the stretched dimensions.
-pub(super) fn gradient(flow: &Flow<'_>) -> Result<Vec<Option<Tensor>>> {
-    let grad = flow.grad("broadcast_to")?;
-    Ok(vec![flow.wants(0, || unbroadcast(grad, &flow.inputs[0].shape()))?])
+impl Rule for BroadcastTo {
+    const NAME: &'static str = "broadcast_to";
+
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
+        let input = only_f32(inputs)?;
+        let got = || format!("{} for {}", input.shape, self.shape);
+        let fits = input.shape.broadcast(&self.shape).is_ok_and(|result| result == self.shape);
+        Mismatch::check(fits, "a self.shape that stretches to the new one", got())?;
+        Ok(vec![TensorType::f32(self.shape.clone())])
+    }
+
+    fn flops(&self, _inputs: &[&TensorType], _outputs: &[&TensorType]) -> u64 {
+        0
+    }
 }

@@ -1,8 +1,7 @@
 //! conv2d and its gradients: `output[n,k,i,j] = bias[k] + sum input[n,c,i*s+m*d-p,j*s+l*d-p] weight[k,c,m,l]`.
 
-use super::{Op, f32s};
-use crate::error::{Mismatch, Result};
-use crate::graph::{Flow, Tensor};
+use super::{Rule, elements, f32s, same};
+use crate::error::Mismatch;
 use crate::shape::{Padding, Pair, Shape, Window};
 use crate::tensor::TensorType;
 use std::fmt;
@@ -147,90 +146,103 @@ impl ConvGeometry {
     }
 }
 
-/// Adds a convolution to the graph.
-pub(crate) fn build(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, options: Conv2d) -> Result<Tensor> {
-    let inputs: Vec<&Tensor> = [x, weight].into_iter().chain(bias).collect();
-    x.graph().apply(Op::Conv2d(options), &inputs).map(|mut out| out.remove(0))
-}
+impl Rule for Conv2d {
+    const NAME: &'static str = "conv2d";
 
-pub(super) fn infer(options: &Conv2d, inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
-    let count = inputs.len();
-    Mismatch::check(
-        (2..=3).contains(&count),
-        "input, weight and an optional bias",
-        format!("{count} inputs"),
-    )?;
-    let [input, weight] = f32s(&inputs[..2])?;
-    let geometry = ConvGeometry::new(options, &input.shape, &weight.shape)?;
-    if let Some(&bias) = inputs.get(2) {
-        super::same("bias", &TensorType::f32([geometry.k]), bias)?;
+    fn attributes(&self) -> String {
+        self.to_string()
     }
-    Ok(vec![TensorType::f32(geometry.output())])
+
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
+        let count = inputs.len();
+        Mismatch::check(
+            (2..=3).contains(&count),
+            "input, weight and an optional bias",
+            format!("{count} inputs"),
+        )?;
+        let [input, weight] = f32s(&inputs[..2])?;
+        let geometry = ConvGeometry::new(self, &input.shape, &weight.shape)?;
+        if let Some(&bias) = inputs.get(2) {
+            same("bias", &TensorType::f32([geometry.k]), bias)?;
+        }
+        Ok(vec![TensorType::f32(geometry.output())])
+    }
+
+    fn flops(&self, inputs: &[&TensorType], outputs: &[&TensorType]) -> u64 {
+        convolved(elements(outputs), &inputs[1].shape)
+    }
+
+    fn valid_flops(&self, inputs: &[&TensorType], _outputs: &[&TensorType]) -> Option<u64> {
+        ConvGeometry::new(self, &inputs[0].shape, &inputs[1].shape).map(|g| g.valid_flops()).ok()
+    }
 }
 
-pub(super) fn infer_backward_input(
-    options: &Conv2d,
-    input: &Shape,
-    inputs: &[&TensorType],
-) -> Result<Vec<TensorType>, Mismatch> {
-    let [grad, weight] = f32s(inputs)?;
-    let geometry = ConvGeometry::new(options, input, &weight.shape)?;
-    super::same("grad_output", &TensorType::f32(geometry.output()), grad)?;
-    Ok(vec![TensorType::f32(input.clone())])
+/// `grad_output (N, K, OH, OW), weight` to `grad_input (N, C, H, W)`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Conv2dBackwardInput {
+    /// The forward op's attributes.
+    pub options: Conv2d,
+    /// The forward op's input shape.
+    pub input: Shape,
 }
 
-pub(super) fn infer_backward_weight(
-    options: &Conv2d,
-    weight: &Shape,
-    inputs: &[&TensorType],
-) -> Result<Vec<TensorType>, Mismatch> {
-    let [grad, input] = f32s(inputs)?;
-    let geometry = ConvGeometry::new(options, &input.shape, weight)?;
-    super::same("grad_output", &TensorType::f32(geometry.output()), grad)?;
-    Ok(vec![TensorType::f32(weight.clone())])
+impl Rule for Conv2dBackwardInput {
+    const NAME: &'static str = "conv2d_backward_input";
+
+    fn attributes(&self) -> String {
+        self.options.to_string()
+    }
+
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
+        let [grad, weight] = f32s(inputs)?;
+        let geometry = ConvGeometry::new(&self.options, &self.input, &weight.shape)?;
+        same("grad_output", &TensorType::f32(geometry.output()), grad)?;
+        Ok(vec![TensorType::f32(self.input.clone())])
+    }
+
+    fn flops(&self, inputs: &[&TensorType], _outputs: &[&TensorType]) -> u64 {
+        convolved(elements(inputs), &inputs[1].shape)
+    }
+
+    fn valid_flops(&self, inputs: &[&TensorType], _outputs: &[&TensorType]) -> Option<u64> {
+        ConvGeometry::new(&self.options, &self.input, &inputs[1].shape).map(|g| g.valid_flops()).ok()
+    }
 }
 
-fn backward_input(options: &Conv2d, grad: &Tensor, weight: &Tensor, input: Shape) -> Result<Tensor> {
-    let op = Op::Conv2dBackwardInput { options: *options, input };
-    grad.graph().apply(op, &[grad, weight]).map(|mut out| out.remove(0))
+/// `grad_output (N, K, OH, OW), input (N, C, H, W)` to `grad_weight (K, C / groups, R, S)`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Conv2dBackwardWeight {
+    /// The forward op's attributes.
+    pub options: Conv2d,
+    /// The forward op's weight shape.
+    pub weight: Shape,
 }
 
-fn backward_weight(options: &Conv2d, grad: &Tensor, input: &Tensor, weight: Shape) -> Result<Tensor> {
-    let op = Op::Conv2dBackwardWeight { options: *options, weight };
-    grad.graph().apply(op, &[grad, input]).map(|mut out| out.remove(0))
+impl Rule for Conv2dBackwardWeight {
+    const NAME: &'static str = "conv2d_backward_weight";
+
+    fn attributes(&self) -> String {
+        self.options.to_string()
+    }
+
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
+        let [grad, input] = f32s(inputs)?;
+        let geometry = ConvGeometry::new(&self.options, &input.shape, &self.weight)?;
+        same("grad_output", &TensorType::f32(geometry.output()), grad)?;
+        Ok(vec![TensorType::f32(self.weight.clone())])
+    }
+
+    fn flops(&self, inputs: &[&TensorType], _outputs: &[&TensorType]) -> u64 {
+        convolved(elements(inputs), &self.weight)
+    }
+
+    fn valid_flops(&self, inputs: &[&TensorType], _outputs: &[&TensorType]) -> Option<u64> {
+        ConvGeometry::new(&self.options, &inputs[1].shape, &self.weight).map(|g| g.valid_flops()).ok()
+    }
 }
 
-/// The input's gradient is the transposed convolution of the error, the weight's the convolution of the
-/// error with the input, the bias' the error summed over batch and image.
-pub(super) fn gradient(options: &Conv2d, flow: &Flow<'_>) -> Result<Vec<Option<Tensor>>> {
-    let (grad, x, weight) = (flow.grad("conv2d")?, &flow.inputs[0], &flow.inputs[1]);
-    Ok(vec![
-        flow.wants(0, || backward_input(options, grad, weight, x.shape()))?,
-        flow.wants(1, || backward_weight(options, grad, x, weight.shape()))?,
-        flow.wants(2, || grad.sum(&[0, 2, 3], false))?,
-    ])
-}
-
-/// The map is bilinear, so its derivatives are the other two convolutions.
-pub(super) fn gradient_backward_input(options: &Conv2d, flow: &Flow<'_>) -> Result<Vec<Option<Tensor>>> {
-    let (grad, error, weight) = (flow.grad("conv2d_backward_input")?, &flow.inputs[0], &flow.inputs[1]);
-    Ok(vec![
-        flow.wants(0, || build(grad, weight, None, *options))?,
-        flow.wants(1, || backward_weight(options, error, grad, weight.shape()))?,
-    ])
-}
-
-/// The map is bilinear, so its derivatives are the other two convolutions.
-pub(super) fn gradient_backward_weight(options: &Conv2d, flow: &Flow<'_>) -> Result<Vec<Option<Tensor>>> {
-    let (grad, error, x) = (flow.grad("conv2d_backward_weight")?, &flow.inputs[0], &flow.inputs[1]);
-    Ok(vec![
-        flow.wants(0, || build(x, grad, None, *options))?,
-        flow.wants(1, || backward_input(options, error, grad, x.shape()))?,
-    ])
-}
-
-/// Two operations for each tap of each output.
-pub(super) fn flops(outputs: u64, weight: &TensorType) -> u64 {
-    let taps: usize = weight.shape.iter().skip(1).product();
+/// Two operations for each tap of each of `outputs`.
+fn convolved(outputs: u64, weight: &Shape) -> u64 {
+    let taps: usize = weight.iter().skip(1).product();
     2 * outputs * taps as u64
 }

@@ -8,10 +8,9 @@
 //! and the next run or read of the program fails, naming the row: see [`Op::index_range`]. In a row that is ignored the
 //! gradient is 0 whatever its logits are (PyTorch's is NaN where they are).
 
-use super::{Op, count, f32s, same, softmax::axis};
+use super::{Rule, count, elements, f32s, same};
 use crate::dtype::DType;
-use crate::error::{Error, Mismatch, Result};
-use crate::graph::{Flow, Tensor};
+use crate::error::Mismatch;
 use crate::tensor::TensorType;
 use std::fmt;
 
@@ -45,39 +44,10 @@ impl fmt::Display for CrossEntropy {
     }
 }
 
-pub(crate) fn build(
-    logits: &Tensor,
-    target: &Tensor,
-    options: CrossEntropy,
-    reduction: Reduction,
-) -> Result<Tensor> {
-    let outputs = logits.graph().apply(Op::CrossEntropy(options), &[logits, target])?;
-    let [rows, _, counted] = &outputs[..] else {
-        let got = format!("{} outputs", outputs.len());
-        return Err(Error::op("cross_entropy", "", Mismatch::new("3 outputs", got)));
-    };
-    let all: Vec<usize> = (0..rows.shape().len()).collect();
-    match (reduction, options.ignore_index) {
-        (Reduction::None, _) => Ok(rows.clone()),
-        (Reduction::Sum, _) => rows.sum(&all, false),
-        (Reduction::Mean, None) => rows.mean(),
-        (Reduction::Mean, Some(_)) => rows.sum(&all, false)?.div(&counted.sum(&all, false)?),
-    }
-}
-
 /// The type of what is saved: two numbers a row.
 fn saved(rows: &TensorType) -> TensorType {
     let dims = rows.shape.iter().copied().chain([2]);
     TensorType::f32(dims.collect::<Vec<_>>())
-}
-
-/// What targets must be.
-pub(super) fn index_range(options: &CrossEntropy, inputs: &[&TensorType]) -> Option<String> {
-    let below = format!("targets below {}", inputs[0].shape.get(1)?);
-    Some(match options.ignore_index {
-        Some(ignored) => format!("{below} or {ignored}, which is ignored"),
-        None => below,
-    })
 }
 
 /// The type of one number a row.
@@ -86,37 +56,60 @@ fn rows(options: &CrossEntropy, logits: &TensorType) -> Result<TensorType, Misma
     Mismatch::check((0.0..=1.0).contains(&e), "label_smoothing of 0 to 1", e.to_string())?;
     f32s::<1>(&[logits])?;
     Mismatch::check(logits.shape.len() >= 2, "logits (N, C, ..)", logits.to_string())?;
-    axis(&logits.shape, 1)?;
+    logits.shape.axis(1)?;
     let mut dims = logits.shape.to_vec();
     dims.remove(1);
     Ok(TensorType::f32(dims))
 }
 
-pub(super) fn infer(options: &CrossEntropy, inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
-    let [logits, target] = count(inputs)?;
-    let rows = rows(options, logits)?;
-    same("target", &TensorType { dtype: DType::U32, ..rows.clone() }, target)?;
-    Ok(vec![rows.clone(), saved(&rows), rows])
+impl Rule for CrossEntropy {
+    const NAME: &'static str = "cross_entropy";
+
+    fn attributes(&self) -> String {
+        self.to_string()
+    }
+
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
+        let [logits, target] = count(inputs)?;
+        let rows = rows(self, logits)?;
+        same("target", &TensorType { dtype: DType::U32, ..rows.clone() }, target)?;
+        Ok(vec![rows.clone(), saved(&rows), rows])
+    }
+
+    fn flops(&self, inputs: &[&TensorType], _outputs: &[&TensorType]) -> u64 {
+        4 * elements(inputs)
+    }
+
+    fn index_range(&self, inputs: &[&TensorType]) -> Option<String> {
+        let below = format!("targets below {}", inputs[0].shape.get(1)?);
+        Some(match self.ignore_index {
+            Some(ignored) => format!("{below} or {ignored}, which is ignored"),
+            None => below,
+        })
+    }
 }
 
-pub(super) fn infer_backward(
-    options: &CrossEntropy,
-    inputs: &[&TensorType],
-) -> Result<Vec<TensorType>, Mismatch> {
-    let [grad, logits, target, kept] = count(inputs)?;
-    let rows = rows(options, logits)?;
-    same("grad_loss", &rows, grad)?;
-    same("saved", &saved(&rows), kept)?;
-    same("target", &TensorType { dtype: DType::U32, ..rows }, target)?;
-    Ok(vec![logits.clone()])
-}
+/// `grad_loss (N, ..), logits, target, saved` to `grad_logits`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CrossEntropyBackward(pub CrossEntropy);
 
-/// `grad * (softmax(x) - (1 - e) onehot(target) - e / C)`, 0 in ignored rows.
-pub(super) fn gradient(options: &CrossEntropy, flow: &Flow<'_>) -> Result<Vec<Option<Tensor>>> {
-    let grad = flow.grad("cross_entropy")?;
-    let rule = || {
-        let inputs = [grad, &flow.inputs[0], &flow.inputs[1], &flow.outputs[1]];
-        grad.graph().apply(Op::CrossEntropyBackward(*options), &inputs).map(|mut out| out.remove(0))
-    };
-    Ok(vec![flow.wants(0, rule)?, None])
+impl Rule for CrossEntropyBackward {
+    const NAME: &'static str = "cross_entropy_backward";
+
+    fn attributes(&self) -> String {
+        self.0.to_string()
+    }
+
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
+        let [grad, logits, target, kept] = count(inputs)?;
+        let rows = rows(&self.0, logits)?;
+        same("grad_loss", &rows, grad)?;
+        same("saved", &saved(&rows), kept)?;
+        same("target", &TensorType { dtype: DType::U32, ..rows }, target)?;
+        Ok(vec![logits.clone()])
+    }
+
+    fn flops(&self, _inputs: &[&TensorType], outputs: &[&TensorType]) -> u64 {
+        4 * elements(outputs)
+    }
 }

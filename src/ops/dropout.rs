@@ -5,9 +5,8 @@
 //! `(seed, 0)`: the same bits on every backend, a new draw each run, and the backward pass draws again what
 //! the forward pass drew instead of saving a mask.
 
-use super::{Op, count, f32s, same};
-use crate::error::{Error, Mismatch, Result};
-use crate::graph::{Flow, Tensor};
+use super::{Rule, count, elements, f32s, same};
+use crate::error::Mismatch;
 use crate::tensor::TensorType;
 use std::fmt;
 
@@ -38,34 +37,23 @@ impl fmt::Display for Dropout {
     }
 }
 
-pub(super) fn infer(options: &Dropout, inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
-    let p = options.p;
-    Mismatch::check((0.0..1.0).contains(&p), "p from 0 to below 1", p.to_string())?;
-    let [input, counter] = count(inputs)?;
-    f32s::<1>(&[input])?;
-    same("counter", &TensorType::u32([]), counter)?;
-    Ok(vec![input.clone()])
-}
+impl Rule for Dropout {
+    const NAME: &'static str = "dropout";
 
-/// The map is linear and its own adjoint: the error through the same dropout.
-pub(super) fn gradient(options: &Dropout, flow: &Flow<'_>) -> Result<Vec<Option<Tensor>>> {
-    let grad = flow.grad("dropout")?;
-    Ok(vec![flow.wants(0, || apply(grad, &flow.inputs[1], *options))?, None])
-}
-
-fn apply(x: &Tensor, counter: &Tensor, options: Dropout) -> Result<Tensor> {
-    x.graph().apply(Op::Dropout(options), &[x, counter]).map(|mut out| out.remove(0))
-}
-
-/// In an evaluation graph the input itself.
-pub(crate) fn build(x: &Tensor, p: f32, seed: u32) -> Result<Tensor> {
-    let graph = x.graph();
-    if !(0.0..1.0).contains(&p) {
-        let mismatch = Mismatch::new("p from 0 to below 1", p.to_string());
-        return Err(Error::op("dropout", &graph.scoped_name(""), mismatch));
+    fn attributes(&self) -> String {
+        self.to_string()
     }
-    if p == 0.0 || !graph.is_training() {
-        return Ok(x.clone());
+
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
+        let p = self.p;
+        Mismatch::check((0.0..1.0).contains(&p), "p from 0 to below 1", p.to_string())?;
+        let [input, counter] = count(inputs)?;
+        f32s::<1>(&[input])?;
+        same("counter", &TensorType::u32([]), counter)?;
+        Ok(vec![input.clone()])
     }
-    apply(x, &graph.random_counter()?, Dropout { p, seed })
+
+    fn flops(&self, _inputs: &[&TensorType], outputs: &[&TensorType]) -> u64 {
+        elements(outputs)
+    }
 }

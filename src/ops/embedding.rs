@@ -3,10 +3,9 @@
 //! Indices are `u32`; the graph cannot see their values. One that the table lacks gives a row of zeros and takes no
 //! gradient, and the next run or read of the program fails, naming the row: see [`Op::index_range`].
 
-use super::{Op, count, dims, f32s, same};
+use super::{Rule, count, dims, elements, f32s, same};
 use crate::dtype::DType;
-use crate::error::{Mismatch, Result};
-use crate::graph::{Flow, Tensor};
+use crate::error::Mismatch;
 use crate::shape::Shape;
 use crate::tensor::TensorType;
 
@@ -18,36 +17,46 @@ fn output(weight: &TensorType, indices: &TensorType) -> Result<TensorType, Misma
     Ok(TensorType::f32(shape))
 }
 
-/// What indices must be.
-pub(super) fn index_range(weight: &TensorType) -> Option<String> {
-    weight.shape.first().map(|rows| format!("indices below {rows}"))
+/// `weight (V, D), indices (..)` to `(.., D)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Embedding;
+
+impl Rule for Embedding {
+    const NAME: &'static str = "embedding";
+
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
+        let [weight, indices] = count(inputs)?;
+        f32s::<1>(&[weight])?;
+        Ok(vec![output(weight, indices)?])
+    }
+
+    fn flops(&self, _inputs: &[&TensorType], _outputs: &[&TensorType]) -> u64 {
+        0
+    }
+
+    fn index_range(&self, inputs: &[&TensorType]) -> Option<String> {
+        inputs[0].shape.first().map(|rows| format!("indices below {rows}"))
+    }
 }
 
-pub(super) fn infer(inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
-    let [weight, indices] = count(inputs)?;
-    f32s::<1>(&[weight])?;
-    Ok(vec![output(weight, indices)?])
+/// `grad_output (.., D), indices (..)` to `grad_weight (V, D)`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EmbeddingBackward {
+    /// The forward op's weight shape.
+    pub weight: Shape,
 }
 
-pub(super) fn infer_backward(weight: &Shape, inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
-    let [grad, indices] = count(inputs)?;
-    let weight = TensorType::f32(weight.clone());
-    same("grad_output", &output(&weight, indices)?, grad)?;
-    Ok(vec![weight])
-}
+impl Rule for EmbeddingBackward {
+    const NAME: &'static str = "embedding_backward";
 
-/// Each row of the table gathers the errors of the places that showed it.
-pub(super) fn gradient(flow: &Flow<'_>) -> Result<Vec<Option<Tensor>>> {
-    let grad = flow.grad("embedding")?;
-    let rule = || {
-        let op = Op::EmbeddingBackward { weight: flow.inputs[0].shape() };
-        grad.graph().apply(op, &[grad, &flow.inputs[1]]).map(|mut out| out.remove(0))
-    };
-    Ok(vec![flow.wants(0, rule)?, None])
-}
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
+        let [grad, indices] = count(inputs)?;
+        let weight = TensorType::f32(self.weight.clone());
+        same("grad_output", &output(&weight, indices)?, grad)?;
+        Ok(vec![weight])
+    }
 
-/// The map is linear: its derivative is the look-up.
-pub(super) fn gradient_backward(flow: &Flow<'_>) -> Result<Vec<Option<Tensor>>> {
-    let grad = flow.grad("embedding_backward")?;
-    Ok(vec![flow.wants(0, || grad.embedding(&flow.inputs[1]))?, None])
+    fn flops(&self, inputs: &[&TensorType], _outputs: &[&TensorType]) -> u64 {
+        elements(inputs)
+    }
 }

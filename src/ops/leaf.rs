@@ -1,5 +1,6 @@
 //! Leaves: inputs, states and constants, and how states begin.
 
+use super::Rule;
 use crate::error::Mismatch;
 use crate::random::Rng;
 use crate::shape::Shape;
@@ -114,8 +115,81 @@ impl Init {
     }
 }
 
-pub(super) fn infer(ty: &TensorType) -> Result<Vec<TensorType>, Mismatch> {
-    Ok(vec![ty.clone()])
+/// A value given before each run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Input {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub ty: TensorType,
+}
+
+impl Rule for Input {
+    const NAME: &'static str = "input";
+
+    fn attributes(&self) -> String {
+        format!("'{}'", self.name)
+    }
+
+    fn infer(&self, _inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
+        Ok(vec![self.ty.clone()])
+    }
+
+    fn flops(&self, _inputs: &[&TensorType], _outputs: &[&TensorType]) -> u64 {
+        0
+    }
+}
+
+/// A value kept from run to run: parameters, optimizer state, counters.
+#[derive(Debug, Clone, PartialEq)]
+pub struct State {
+    /// Its state-dict key.
+    pub name: String,
+    /// Its type.
+    pub ty: TensorType,
+    /// Its first value.
+    pub init: Init,
+    /// What it is for.
+    pub role: Role,
+}
+
+impl Rule for State {
+    const NAME: &'static str = "state";
+
+    fn attributes(&self) -> String {
+        format!("'{}' {}", self.name, self.role)
+    }
+
+    fn infer(&self, _inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
+        Ok(vec![self.ty.clone()])
+    }
+
+    fn flops(&self, _inputs: &[&TensorType], _outputs: &[&TensorType]) -> u64 {
+        0
+    }
+}
+
+/// A scalar known when the graph is built.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Constant {
+    /// Its value.
+    pub value: f32,
+}
+
+impl Rule for Constant {
+    const NAME: &'static str = "constant";
+
+    fn attributes(&self) -> String {
+        self.value.to_string()
+    }
+
+    fn infer(&self, _inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
+        Ok(vec![TensorType::f32([])])
+    }
+
+    fn flops(&self, _inputs: &[&TensorType], _outputs: &[&TensorType]) -> u64 {
+        0
+    }
 }
 
 #[cfg(test)]

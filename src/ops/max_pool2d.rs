@@ -1,9 +1,8 @@
 //! max_pool2d: the largest tap of each window; ties take the first. A NaN comes out, with its index, that of the last of
 //! several, as in PyTorch.
 
-use super::{Op, dims, f32s, only_f32, same};
-use crate::error::{Mismatch, Result};
-use crate::graph::{Flow, Tensor};
+use super::{Rule, dims, elements, f32s, only_f32, same};
+use crate::error::Mismatch;
 use crate::shape::{Padding, Pair, Shape, Window};
 use crate::tensor::TensorType;
 use std::fmt;
@@ -115,31 +114,55 @@ fn output(options: &MaxPool2d, input: &TensorType) -> Result<Shape, Mismatch> {
     Ok([n, c, oh, ow].into())
 }
 
-pub(super) fn infer(options: &MaxPool2d, inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
-    let shape = output(options, only_f32(inputs)?)?;
-    Ok(vec![TensorType::f32(shape.clone()), TensorType::u32(shape)])
+impl Rule for MaxPool2d {
+    const NAME: &'static str = "max_pool2d";
+
+    fn attributes(&self) -> String {
+        self.to_string()
+    }
+
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
+        let shape = output(self, only_f32(inputs)?)?;
+        Ok(vec![TensorType::f32(shape.clone()), TensorType::u32(shape)])
+    }
+
+    fn flops(&self, _inputs: &[&TensorType], outputs: &[&TensorType]) -> u64 {
+        elements(outputs) * (self.kernel_size.h * self.kernel_size.w) as u64
+    }
+
+    fn valid_flops(&self, inputs: &[&TensorType], outputs: &[&TensorType]) -> Option<u64> {
+        let [_, _, h, w] = inputs[0].shape[..].try_into().ok()?;
+        outputs[0].shape.pooled_taps(&self.windows(h, w))
+    }
 }
 
-pub(super) fn infer_backward(
-    options: &MaxPool2d,
-    input: &Shape,
-    inputs: &[&TensorType],
-) -> Result<Vec<TensorType>, Mismatch> {
-    let [grad, indices] = super::count(inputs)?;
-    let input = TensorType::f32(input.clone());
-    let shape = output(options, &input)?;
-    f32s::<1>(&[grad])?;
-    same("grad_output", &TensorType::f32(shape.clone()), grad)?;
-    same("indices", &TensorType::u32(shape), indices)?;
-    Ok(vec![input])
+/// `grad_output, indices` to `grad_input (N, C, H, W)`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MaxPool2dBackward {
+    /// The forward op's attributes.
+    pub options: MaxPool2d,
+    /// The forward op's input shape.
+    pub input: Shape,
 }
 
-/// Each error goes to the tap that won; an input gathers from all windows that chose it.
-pub(super) fn gradient(options: &MaxPool2d, flow: &Flow<'_>) -> Result<Vec<Option<Tensor>>> {
-    let grad = flow.grad("max_pool2d")?;
-    let rule = || {
-        let op = Op::MaxPool2dBackward { options: *options, input: flow.inputs[0].shape() };
-        grad.graph().apply(op, &[grad, &flow.outputs[1]]).map(|mut out| out.remove(0))
-    };
-    Ok(vec![flow.wants(0, rule)?])
+impl Rule for MaxPool2dBackward {
+    const NAME: &'static str = "max_pool2d_backward";
+
+    fn attributes(&self) -> String {
+        self.options.to_string()
+    }
+
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
+        let [grad, indices] = super::count(inputs)?;
+        let input = TensorType::f32(self.input.clone());
+        let shape = output(&self.options, &input)?;
+        f32s::<1>(&[grad])?;
+        same("grad_output", &TensorType::f32(shape.clone()), grad)?;
+        same("indices", &TensorType::u32(shape), indices)?;
+        Ok(vec![input])
+    }
+
+    fn flops(&self, inputs: &[&TensorType], outputs: &[&TensorType]) -> u64 {
+        elements(inputs).max(elements(outputs))
+    }
 }

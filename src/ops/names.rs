@@ -1,7 +1,6 @@
-//! The names of all ops and of all functions of their families, each from one list: a variant that is not in it does not
-//! compile, and one that is has to have cases, fixtures and a gradient check, or tests fail by its name.
+//! The names of the functions of families, each from one list: a variant that is not in it does not compile.
 
-use super::{Binary, Op, Recurrent, RecurrentBackward, RecurrentKind, Reduction, Softmax, Unary};
+use super::{Binary, RecurrentKind, Reduction, Unary};
 
 /// A family by its functions: a name each, with some value for what a function takes.
 macro_rules! functions {
@@ -63,88 +62,4 @@ functions! { Reduction:
     Mean = "mean";
     Sum = "sum";
     None = "none";
-}
-
-impl Softmax {
-    fn all() -> [Self; 2] {
-        [false, true].map(|log| Self { dim: 0, log })
-    }
-}
-
-impl Recurrent {
-    fn all() -> Vec<Self> {
-        let of = |kind| Self { kind, reverse: false, bias: true, masked: false };
-        RecurrentKind::all().into_iter().map(of).collect()
-    }
-}
-
-impl RecurrentBackward {
-    fn all() -> Vec<Self> {
-        Recurrent::all().into_iter().map(|forward| Self { forward, grad_cells: false }).collect()
-    }
-}
-
-/// The ops by name; those of a family by their functions.
-macro_rules! names {
-    ($($op:ident $(($function:ident) in $all:expr)? => $name:expr;)*) => {
-        impl Op {
-            /// The op's name, PyTorch's where it has one.
-            pub fn name(&self) -> &'static str {
-                match self {
-                    $(names!(@pattern $op $($function)?) => $name,)*
-                }
-            }
-
-            /// The name of every op and of every function of a family.
-            pub fn names() -> Vec<&'static str> {
-                let families: Vec<Vec<&'static str>> = vec![$(names!(@list $name $(, $function in $all)?)),*];
-                families.concat()
-            }
-        }
-    };
-    (@pattern $op:ident) => { Op::$op { .. } };
-    (@pattern $op:ident $function:ident) => { Op::$op($function) };
-    (@list $name:expr) => { vec![$name] };
-    (@list $name:expr, $function:ident in $all:expr) => { $all.iter().map(|$function| $name).collect() };
-}
-
-names! {
-    Input => "input";
-    State => "state";
-    Constant => "constant";
-    Conv2d => "conv2d";
-    Conv2dBackwardInput => "conv2d_backward_input";
-    Conv2dBackwardWeight => "conv2d_backward_weight";
-    MaxPool2d => "max_pool2d";
-    MaxPool2dBackward => "max_pool2d_backward";
-    AvgPool2d => "avg_pool2d";
-    AvgPool2dBackward => "avg_pool2d_backward";
-    Unary(f) in Unary::all() => f.name();
-    UnaryBackward(f) in Unary::all() => f.backward_name();
-    Binary(f) in Binary::all() => f.name();
-    Equal => "equal";
-    MatMul => "matmul";
-    Reshape => "reshape";
-    BroadcastTo => "broadcast_to";
-    Sum => "sum";
-    Argmax => "argmax";
-    Softmax(s) in Softmax::all() => s.name();
-    SoftmaxBackward(s) in Softmax::all() => s.backward_name();
-    CrossEntropy => "cross_entropy";
-    CrossEntropyBackward => "cross_entropy_backward";
-    Concat => "concat";
-    Split => "split";
-    Narrow => "narrow";
-    NarrowBackward => "narrow_backward";
-    Permute => "permute";
-    Embedding => "embedding";
-    EmbeddingBackward => "embedding_backward";
-    Where => "where";
-    SequenceMask => "sequence_mask";
-    Recurrent(o) in Recurrent::all() => o.kind.name();
-    RecurrentBackward(o) in RecurrentBackward::all() => o.forward.kind.backward_name();
-    Dropout => "dropout";
-    Sgd => "sgd";
-    Adam => "adam";
-    Increment => "increment";
 }

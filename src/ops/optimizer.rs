@@ -1,6 +1,6 @@
 //! One step of an optimizer for one parameter, on the device. Updated in place by the planner.
 
-use super::{count, f32s, same};
+use super::{Rule, count, elements, f32s, same};
 use crate::dtype::DType;
 use crate::error::Mismatch;
 use crate::tensor::TensorType;
@@ -44,40 +44,88 @@ fn at_least_0(name: &str, value: f32) -> Result<(), Mismatch> {
     Mismatch::check(value >= 0.0 && value.is_finite(), format!("{name} of at least 0"), value.to_string())
 }
 
-pub(super) fn infer_sgd(options: &SgdStep, inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
-    at_least_0("momentum", options.momentum)?;
-    at_least_0("weight_decay", options.weight_decay)?;
-    let with_momentum = options.momentum != 0.0;
-    Mismatch::check(with_momentum || !options.nesterov, "a momentum above 0 for nesterov", "0")?;
-    let tensors = if with_momentum { 4 } else { 3 };
-    Mismatch::check(inputs.len() == tensors, format!("{tensors} inputs"), inputs.len().to_string())?;
-    let [param, grad, lr] = f32s(&inputs[..3])?;
-    same("grad", param, grad)?;
-    same("lr", &TensorType::f32([]), lr)?;
-    if let Some(&buffer) = inputs.get(3) {
-        same("momentum_buffer", param, buffer)?;
+impl Rule for SgdStep {
+    const NAME: &'static str = "sgd";
+
+    fn attributes(&self) -> String {
+        format!("{self:?}")
     }
-    Ok(vec![param.clone(); tensors - 2])
+
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
+        at_least_0("momentum", self.momentum)?;
+        at_least_0("weight_decay", self.weight_decay)?;
+        let with_momentum = self.momentum != 0.0;
+        Mismatch::check(with_momentum || !self.nesterov, "a momentum above 0 for nesterov", "0")?;
+        let tensors = if with_momentum { 4 } else { 3 };
+        Mismatch::check(inputs.len() == tensors, format!("{tensors} inputs"), inputs.len().to_string())?;
+        let [param, grad, lr] = f32s(&inputs[..3])?;
+        same("grad", param, grad)?;
+        same("lr", &TensorType::f32([]), lr)?;
+        if let Some(&buffer) = inputs.get(3) {
+            same("momentum_buffer", param, buffer)?;
+        }
+        Ok(vec![param.clone(); tensors - 2])
+    }
+
+    fn flops(&self, _inputs: &[&TensorType], outputs: &[&TensorType]) -> u64 {
+        4 * elements(outputs)
+    }
+
+    fn updates_inputs(&self) -> bool {
+        true
+    }
 }
 
-pub(super) fn infer_adam(options: &AdamStep, inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
-    for beta in [options.betas.0, options.betas.1] {
-        Mismatch::check((0.0..1.0).contains(&beta), "betas from 0 to below 1", beta.to_string())?;
+impl Rule for AdamStep {
+    const NAME: &'static str = "adam";
+
+    fn attributes(&self) -> String {
+        format!("{self:?}")
     }
-    at_least_0("eps", options.eps)?;
-    at_least_0("weight_decay", options.weight_decay)?;
-    let [param, grad, lr, step, m, v] = count(inputs)?;
-    f32s::<1>(&[param])?;
-    same("grad", param, grad)?;
-    same("exp_avg", param, m)?;
-    same("exp_avg_sq", param, v)?;
-    same("lr", &TensorType::f32([]), lr)?;
-    same("step", &TensorType::u32([]), step)?;
-    Ok(vec![param.clone(), param.clone(), param.clone()])
+
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
+        for beta in [self.betas.0, self.betas.1] {
+            Mismatch::check((0.0..1.0).contains(&beta), "betas from 0 to below 1", beta.to_string())?;
+        }
+        at_least_0("eps", self.eps)?;
+        at_least_0("weight_decay", self.weight_decay)?;
+        let [param, grad, lr, step, m, v] = count(inputs)?;
+        f32s::<1>(&[param])?;
+        same("grad", param, grad)?;
+        same("exp_avg", param, m)?;
+        same("exp_avg_sq", param, v)?;
+        same("lr", &TensorType::f32([]), lr)?;
+        same("step", &TensorType::u32([]), step)?;
+        Ok(vec![param.clone(), param.clone(), param.clone()])
+    }
+
+    fn flops(&self, _inputs: &[&TensorType], outputs: &[&TensorType]) -> u64 {
+        12 * elements(outputs)
+    }
+
+    fn updates_inputs(&self) -> bool {
+        true
+    }
 }
 
-pub(super) fn infer_increment(inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
-    let [counter] = count(inputs)?;
-    Mismatch::check(counter.dtype == DType::U32, "a u32 counter", counter.to_string())?;
-    Ok(vec![counter.clone()])
+/// `u32` to one more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Increment;
+
+impl Rule for Increment {
+    const NAME: &'static str = "increment";
+
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
+        let [counter] = count(inputs)?;
+        Mismatch::check(counter.dtype == DType::U32, "a u32 counter", counter.to_string())?;
+        Ok(vec![counter.clone()])
+    }
+
+    fn flops(&self, _inputs: &[&TensorType], outputs: &[&TensorType]) -> u64 {
+        elements(outputs)
+    }
+
+    fn updates_inputs(&self) -> bool {
+        true
+    }
 }

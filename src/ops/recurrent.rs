@@ -8,10 +8,8 @@
 //!
 //! Where the mask is 0 the state passes unchanged, so the last step holds every sequence's final state.
 
-use super::{Op, dims, f32s, same};
-use crate::error::{Mismatch, Result};
-use crate::graph::{Flow, Tensor};
-use crate::ops::MatMul;
+use super::{Rule, dims, f32s, same};
+use crate::error::Mismatch;
 use crate::tensor::TensorType;
 use std::fmt;
 
@@ -146,126 +144,96 @@ fn finished<'a>(mut inputs: impl Iterator<Item = &'a TensorType>) -> Result<(), 
     inputs.next().map_or(Ok(()), |extra| Err(Mismatch::new("no further input", extra.to_string())))
 }
 
-pub(super) fn infer(o: &Recurrent, inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
-    let inputs = &mut inputs.iter().copied();
-    let kind = o.kind;
-    let sizes = RecurrentSizes::of_gates(kind, take(inputs, "gates")?)?;
-    sizes.check_weight(kind, take(inputs, "weight_hh")?)?;
-    let state = TensorType::f32([sizes.batch, sizes.hidden]);
-    for name in ["h0", "c0"].iter().take(kind.states()) {
-        same(name, &state, take(inputs, name)?)?;
-    }
-    if o.bias {
-        same("bias_hh", &TensorType::f32([kind.gates() * sizes.hidden]), take(inputs, "bias_hh")?)?;
-    }
-    if o.masked {
-        same("mask", &sizes.mask(), take(inputs, "mask")?)?;
-    }
-    finished(inputs)?;
-    let mut outputs = vec![sizes.sequence(1)];
-    if kind.reserve() > 0 {
-        outputs.push(sizes.sequence(kind.reserve()));
-    }
-    if kind == RecurrentKind::Lstm {
-        outputs.push(sizes.sequence(1));
-    }
-    Ok(outputs)
-}
+impl Rule for Recurrent {
+    const NAME: &'static str = "recurrent";
 
-pub(super) fn infer_backward(
-    o: &RecurrentBackward,
-    inputs: &[&TensorType],
-) -> Result<Vec<TensorType>, Mismatch> {
-    let inputs = &mut inputs.iter().copied();
-    let kind = o.forward.kind;
-    let sizes = RecurrentSizes::of_hidden(take(inputs, "grad_hidden")?)?;
-    sizes.check_weight(kind, take(inputs, "weight_hh")?)?;
-    same("reserve", &sizes.sequence(kind.reserve().max(1)), take(inputs, "reserve")?)?;
-    if o.grad_cells {
-        Mismatch::check(kind == RecurrentKind::Lstm, "grad_cells of an LSTM only", kind.name())?;
-        same("grad_cells", &sizes.sequence(1), take(inputs, "grad_cells")?)?;
+    fn name(&self) -> &'static str {
+        self.kind.name()
     }
-    if o.forward.masked {
-        same("mask", &sizes.mask(), take(inputs, "mask")?)?;
-    }
-    finished(inputs)?;
-    let mut outputs = vec![sizes.sequence(kind.gates())];
-    if kind.own_hidden_gates() {
-        outputs.push(sizes.sequence(kind.gates()));
-    }
-    outputs.push(TensorType::f32([kind.states(), sizes.batch, sizes.hidden]));
-    Ok(outputs)
-}
 
-/// The states before each step, `(T, B, H)`: the first is `h0`, the others are the outputs one step earlier.
-fn states_before(o: &Recurrent, hidden: &Tensor, h0: &Tensor) -> Result<Tensor> {
-    let shape = hidden.shape();
-    let first = h0.reshape([1, shape[1], shape[2]])?;
-    match (shape[0], o.reverse) {
-        (1, _) => Ok(first),
-        (steps, false) => Tensor::concat(&[&first, &hidden.narrow(0, 0, steps - 1)?], 0),
-        (steps, true) => Tensor::concat(&[&hidden.narrow(0, 1, steps - 1)?, &first], 0),
+    fn names() -> Vec<&'static str> {
+        RecurrentKind::all().iter().map(RecurrentKind::name).collect()
+    }
+
+    fn attributes(&self) -> String {
+        self.to_string()
+    }
+
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
+        let inputs = &mut inputs.iter().copied();
+        let kind = self.kind;
+        let sizes = RecurrentSizes::of_gates(kind, take(inputs, "gates")?)?;
+        sizes.check_weight(kind, take(inputs, "weight_hh")?)?;
+        let state = TensorType::f32([sizes.batch, sizes.hidden]);
+        for name in ["h0", "c0"].iter().take(kind.states()) {
+            same(name, &state, take(inputs, name)?)?;
+        }
+        if self.bias {
+            same("bias_hh", &TensorType::f32([kind.gates() * sizes.hidden]), take(inputs, "bias_hh")?)?;
+        }
+        if self.masked {
+            same("mask", &sizes.mask(), take(inputs, "mask")?)?;
+        }
+        finished(inputs)?;
+        let mut outputs = vec![sizes.sequence(1)];
+        if kind.reserve() > 0 {
+            outputs.push(sizes.sequence(kind.reserve()));
+        }
+        if kind == RecurrentKind::Lstm {
+            outputs.push(sizes.sequence(1));
+        }
+        Ok(outputs)
+    }
+
+    fn flops(&self, _inputs: &[&TensorType], outputs: &[&TensorType]) -> u64 {
+        flops(self.kind, outputs[0])
     }
 }
 
-/// Errors and the states that they were multiplied with. A step whose state before it is zero is left out; the other
-/// states then lie together where the forward pass wrote them.
-fn weight_operands(o: &Recurrent, errors: &Tensor, hidden: &Tensor, h0: &Tensor) -> Result<(Tensor, Tensor)> {
-    let others = hidden.shape()[0] - 1;
-    let from_zero = h0.graph().with(|data| data.constant(h0.id())) == Some(0.0);
-    if others == 0 || !from_zero {
-        return Ok((errors.clone(), states_before(o, hidden, h0)?));
-    }
-    let (later, earlier) = if o.reverse { (0, 1) } else { (1, 0) };
-    Ok((errors.narrow(0, later, others)?, hidden.narrow(0, earlier, others)?))
-}
+impl Rule for RecurrentBackward {
+    const NAME: &'static str = "recurrent_backward";
 
-fn backward(o: &Recurrent, flow: &Flow<'_>) -> Result<Vec<Tensor>> {
-    let graph = flow.outputs[0].graph();
-    let zero = || graph.scalar(0.0)?.broadcast_to(flow.outputs[0].shape());
-    let grad = flow.grads[0].clone().map_or_else(zero, Ok)?;
-    let grad_cells = flow.grads.get(2).cloned().flatten();
-    let reserve = flow.outputs.get(1).unwrap_or(&flow.outputs[0]);
-    let mask = flow.inputs.last().filter(|_| o.masked);
-    let inputs = [Some(&grad), Some(&flow.inputs[1]), Some(reserve), grad_cells.as_ref(), mask];
-    let inputs: Vec<&Tensor> = inputs.into_iter().flatten().collect();
-    let op = Op::RecurrentBackward(RecurrentBackward { forward: *o, grad_cells: grad_cells.is_some() });
-    graph.apply(op, &inputs)
-}
+    fn name(&self) -> &'static str {
+        self.forward.kind.backward_name()
+    }
 
-/// One node walks back through time; the gradients of weight and bias are then products over all steps at once.
-pub(super) fn gradient(o: &Recurrent, flow: &Flow<'_>) -> Result<Vec<Option<Tensor>>> {
-    let kind = o.kind;
-    let found = backward(o, flow)?;
-    let own = usize::from(kind.own_hidden_gates());
-    let (grad_gates, grad_hidden_gates, grad_state) = (&found[0], &found[own], &found[own + 1]);
-    let shape = grad_hidden_gates.shape();
-    let hidden = shape[2] / kind.gates();
-    let weight = || {
-        let (errors, before) = weight_operands(o, grad_hidden_gates, &flow.outputs[0], &flow.inputs[2])?;
-        let rows = before.shape()[0] * shape[1];
-        let (errors, before) = (errors.reshape([rows, shape[2]])?, before.reshape([rows, hidden])?);
-        let op = Op::MatMul(MatMul { trans_a: true, trans_b: false });
-        errors.graph().apply(op, &[&errors, &before]).map(|mut out| out.remove(0))
-    };
-    let state = |s: usize| grad_state.narrow(0, s, 1)?.reshape([shape[1], hidden]);
-    let mut grads = vec![Some(grad_gates.clone()), flow.wants(1, weight)?];
-    for s in 0..kind.states() {
-        grads.push(flow.wants(2 + s, || state(s))?);
+    fn names() -> Vec<&'static str> {
+        RecurrentKind::all().iter().map(RecurrentKind::backward_name).collect()
     }
-    if o.bias {
-        // As the product of the inputs has it for its bias, so that the planner finds one sum where the errors are one.
-        let sum = || grad_hidden_gates.reshape([shape[0] * shape[1], shape[2]])?.sum(&[0], false);
-        grads.push(flow.wants(grads.len(), sum)?);
+
+    fn attributes(&self) -> String {
+        self.to_string()
     }
-    if o.masked {
-        grads.push(None);
+
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
+        let inputs = &mut inputs.iter().copied();
+        let kind = self.forward.kind;
+        let sizes = RecurrentSizes::of_hidden(take(inputs, "grad_hidden")?)?;
+        sizes.check_weight(kind, take(inputs, "weight_hh")?)?;
+        same("reserve", &sizes.sequence(kind.reserve().max(1)), take(inputs, "reserve")?)?;
+        if self.grad_cells {
+            Mismatch::check(kind == RecurrentKind::Lstm, "grad_cells of an LSTM only", kind.name())?;
+            same("grad_cells", &sizes.sequence(1), take(inputs, "grad_cells")?)?;
+        }
+        if self.forward.masked {
+            same("mask", &sizes.mask(), take(inputs, "mask")?)?;
+        }
+        finished(inputs)?;
+        let mut outputs = vec![sizes.sequence(kind.gates())];
+        if kind.own_hidden_gates() {
+            outputs.push(sizes.sequence(kind.gates()));
+        }
+        outputs.push(TensorType::f32([kind.states(), sizes.batch, sizes.hidden]));
+        Ok(outputs)
     }
-    Ok(grads)
+
+    fn flops(&self, inputs: &[&TensorType], _outputs: &[&TensorType]) -> u64 {
+        flops(self.forward.kind, inputs[0])
+    }
 }
 
 /// Two operations a term of the recurrent product, and some ten an element of a gate.
-pub(super) fn flops(kind: RecurrentKind, sequence: &TensorType) -> u64 {
+fn flops(kind: RecurrentKind, sequence: &TensorType) -> u64 {
     let (elements, hidden) = (sequence.shape.elements() as u64, sequence.shape[2] as u64);
     elements * kind.gates() as u64 * (2 * hidden + 10)
 }

@@ -1,35 +1,49 @@
 //! where and sequence_mask: choices by element, and the steps that lie within each sequence.
 
-use super::{Op, binary::unbroadcast, count, dims, f32s};
+use super::{Rule, count, dims, elements, f32s};
 use crate::dtype::DType;
-use crate::error::{Mismatch, Result};
-use crate::graph::{Flow, Tensor};
+use crate::error::Mismatch;
 use crate::tensor::TensorType;
 
-pub(super) fn infer_where(inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
-    let [condition, a, b] = f32s(inputs)?;
-    Ok(vec![TensorType::f32(condition.shape.broadcast(&a.shape)?.broadcast(&b.shape)?)])
+/// `condition, a, b`, broadcast, to one of the two by element.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Where;
+
+impl Rule for Where {
+    const NAME: &'static str = "where";
+
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
+        let [condition, a, b] = f32s(inputs)?;
+        Ok(vec![TensorType::f32(condition.shape.broadcast(&a.shape)?.broadcast(&b.shape)?)])
+    }
+
+    fn flops(&self, _inputs: &[&TensorType], outputs: &[&TensorType]) -> u64 {
+        elements(outputs)
+    }
 }
 
-pub(super) fn infer_mask(max_length: usize, inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
-    let [lengths] = count(inputs)?;
-    Mismatch::check(lengths.dtype == DType::U32, "u32 lengths", lengths.to_string())?;
-    let [batch] = dims(lengths, "lengths (B)")?;
-    Ok(vec![TensorType::f32([max_length, batch])])
+/// `lengths (B)`, `u32`, to `(max_length, B)`: 1 within a sequence, else 0.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SequenceMask {
+    /// The number of steps.
+    pub max_length: usize,
 }
 
-/// The error goes to what was chosen.
-pub(super) fn gradient_where(flow: &Flow<'_>) -> Result<Vec<Option<Tensor>>> {
-    let (grad, condition) = (flow.grad("where")?, &flow.inputs[0]);
-    let zero = grad.graph().scalar(0.0)?;
-    let to = |g: Tensor, i: usize| unbroadcast(&g, &flow.inputs[i].shape());
-    Ok(vec![
-        None,
-        flow.wants(1, || to(condition.select(grad, &zero)?, 1))?,
-        flow.wants(2, || to(condition.select(&zero, grad)?, 2))?,
-    ])
-}
+impl Rule for SequenceMask {
+    const NAME: &'static str = "sequence_mask";
 
-pub(crate) fn build(condition: &Tensor, a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    condition.graph().apply(Op::Where, &[condition, a, b]).map(|mut out| out.remove(0))
+    fn attributes(&self) -> String {
+        format!("max_length {}", self.max_length)
+    }
+
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
+        let [lengths] = count(inputs)?;
+        Mismatch::check(lengths.dtype == DType::U32, "u32 lengths", lengths.to_string())?;
+        let [batch] = dims(lengths, "lengths (B)")?;
+        Ok(vec![TensorType::f32([self.max_length, batch])])
+    }
+
+    fn flops(&self, _inputs: &[&TensorType], _outputs: &[&TensorType]) -> u64 {
+        0
+    }
 }

@@ -1,8 +1,7 @@
 //! Element-wise functions of one tensor: activations and scaling.
 
-use super::{Op, f32s, only_f32, same};
-use crate::error::{Mismatch, Result};
-use crate::graph::{Flow, Tensor};
+use super::{Rule, elements, f32s, only_f32, same};
+use crate::error::Mismatch;
 use crate::tensor::TensorType;
 
 /// An element-wise function. At kinks the derivative is PyTorch's.
@@ -71,8 +70,20 @@ impl Unary {
             Unary::Scale { .. } | Unary::ClampMax { .. } => Saved::Input,
         }
     }
+}
 
-    pub(super) fn attributes(&self) -> String {
+impl Rule for Unary {
+    const NAME: &'static str = "unary";
+
+    fn name(&self) -> &'static str {
+        Unary::name(self)
+    }
+
+    fn names() -> Vec<&'static str> {
+        Unary::all().iter().map(Unary::name).collect()
+    }
+
+    fn attributes(&self) -> String {
         match self {
             Unary::LeakyRelu { negative_slope } => format!("negative_slope {negative_slope}"),
             Unary::Elu { alpha } => format!("alpha {alpha}"),
@@ -82,33 +93,45 @@ impl Unary {
             Unary::Relu | Unary::Gelu | Unary::GeluTanh | Unary::Sigmoid | Unary::Tanh => String::new(),
         }
     }
+
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
+        let p = self.parameter();
+        Mismatch::check(p.is_finite(), format!("a finite parameter of {}", self.name()), p.to_string())?;
+        Ok(vec![only_f32(inputs)?.clone()])
+    }
+
+    fn flops(&self, _inputs: &[&TensorType], outputs: &[&TensorType]) -> u64 {
+        elements(outputs)
+    }
 }
 
-pub(super) fn infer(function: &Unary, inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
-    let p = function.parameter();
-    Mismatch::check(p.is_finite(), format!("a finite parameter of {}", function.name()), p.to_string())?;
-    Ok(vec![only_f32(inputs)?.clone()])
-}
+/// `grad_output, saved` to `grad_input`; [`Unary::saved`] says what is saved.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct UnaryBackward(pub Unary);
 
-pub(super) fn infer_backward(function: &Unary, inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
-    infer(function, &inputs[..inputs.len().min(1)])?;
-    let [grad, saved] = f32s(inputs)?;
-    same("saved tensor", grad, saved)?;
-    Ok(vec![grad.clone()])
-}
+impl Rule for UnaryBackward {
+    const NAME: &'static str = "unary_backward";
 
-/// `grad * f'(x)`, one node.
-pub(super) fn gradient(function: &Unary, flow: &Flow<'_>) -> Result<Vec<Option<Tensor>>> {
-    let grad = flow.grad(function.name())?;
-    let rule = || {
-        if let Unary::Scale { factor } = *function {
-            return grad.scale(factor);
-        }
-        let saved = match function.saved() {
-            Saved::Input => &flow.inputs[0],
-            Saved::Output => &flow.outputs[0],
-        };
-        grad.graph().apply(Op::UnaryBackward(*function), &[grad, saved]).map(|mut out| out.remove(0))
-    };
-    Ok(vec![flow.wants(0, rule)?])
+    fn name(&self) -> &'static str {
+        self.0.backward_name()
+    }
+
+    fn names() -> Vec<&'static str> {
+        Unary::all().iter().map(Unary::backward_name).collect()
+    }
+
+    fn attributes(&self) -> String {
+        self.0.attributes()
+    }
+
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
+        self.0.infer(&inputs[..inputs.len().min(1)])?;
+        let [grad, saved] = f32s(inputs)?;
+        same("saved tensor", grad, saved)?;
+        Ok(vec![grad.clone()])
+    }
+
+    fn flops(&self, _inputs: &[&TensorType], outputs: &[&TensorType]) -> u64 {
+        elements(outputs)
+    }
 }

@@ -3,7 +3,7 @@
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Tensor};
-use crate::ops::{AdamStep, Init, Op, Role, SgdStep};
+use crate::ops::{AdamStep, Increment, Init, Op, Role, SgdStep};
 use crate::tensor::TensorType;
 
 /// The name of the state that holds the learning rate, an `f32` scalar: set it with [`crate::Parameters::set`] for a
@@ -95,7 +95,7 @@ impl Optimizer for Sgd {
             let velocity = memory(parameter, "momentum_buffer");
             let velocity = if self.step.momentum == 0.0 { None } else { Some(velocity?) };
             inputs.extend(&velocity);
-            let new = graph.apply(Op::Sgd(self.step), &inputs)?;
+            let new = graph.apply(Op::SgdStep(self.step), &inputs)?;
             for (state, new) in [Some(parameter.clone()), velocity.clone()].iter().flatten().zip(&new) {
                 graph.assign(state, new)?;
             }
@@ -153,11 +153,11 @@ impl Optimizer for Adam {
         let graph = first.graph();
         let lr = learning_rate(graph, self.lr)?;
         let count = graph.state(STEP, TensorType::u32([]), Init::Zeros, Role::Optimizer)?;
-        let step = graph.apply(Op::Increment, &[&count])?.remove(0);
+        let step = graph.apply(Op::Increment(Increment), &[&count])?.remove(0);
         graph.assign(&count, &step)?;
         for (parameter, grad) in gradients {
             let (m, v) = (memory(parameter, "exp_avg")?, memory(parameter, "exp_avg_sq")?);
-            let new = graph.apply(Op::Adam(self.step), &[parameter, grad, &lr, &step, &m, &v])?;
+            let new = graph.apply(Op::AdamStep(self.step), &[parameter, grad, &lr, &step, &m, &v])?;
             for (state, new) in [parameter, &m, &v].into_iter().zip(&new) {
                 graph.assign(state, new)?;
             }

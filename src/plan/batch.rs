@@ -87,7 +87,7 @@ mod tests {
         let lr = graph.scalar(0.1)?;
         let step = |name: &str, options: SgdStep| {
             let p = graph.parameter(name, [8], Init::Zeros)?;
-            let new = graph.apply(Op::Sgd(options), &[&p, &p.relu()?, &lr])?.remove(0);
+            let new = graph.apply(Op::SgdStep(options), &[&p, &p.relu()?, &lr])?.remove(0);
             graph.assign(&p, &new)?;
             Ok::<_, crate::Error>(new)
         };

@@ -18,7 +18,7 @@ use crate::dtype::DType;
 use crate::error::{Error, Mismatch, Result};
 use crate::graph::{GraphData, Node, NodeId, ValueId};
 use crate::kernels::{Access, Binding, Launch, Limits, Lowering, Operand, Refusal, finite, shared_by_steps};
-use crate::ops::Op;
+use crate::ops::{self, Constant, Op};
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
@@ -209,7 +209,11 @@ impl<'a> Builder<'a> {
         let (root, ty) = (self.places[value].root, self.graph.ty(value));
         let node = self.graph.producer(root);
         if let Some(name) = node.op.leaf_name() {
-            let role = if let Op::State { role, .. } = node.op { role.to_string() } else { "input".into() };
+            let role = if let Op::State(ops::State { role, .. }) = node.op {
+                role.to_string()
+            } else {
+                "input".into()
+            };
             return format!("{role} '{name}', {ty},");
         }
         let place = node.outputs.iter().position(|&v| v == root).unwrap_or(0);
@@ -224,14 +228,14 @@ impl<'a> Builder<'a> {
             this.buffer.insert(node.outputs[0], this.plan.buffers.len() - 1);
             this.plan.buffers.len() - 1
         };
-        if let Op::Input { name, ty } = &node.op {
+        if let Op::Input(ops::Input { name, ty }) = &node.op {
             let buffer = add(self, BufferKind::Input(name.clone()));
             self.plan.inputs.push(Named { name: name.clone(), ty: ty.clone(), buffer });
-        } else if let Op::State { name, ty, init, role } = &node.op {
+        } else if let Op::State(ops::State { name, ty, init, role }) = &node.op {
             let buffer = add(self, BufferKind::State(name.clone()));
             let named = Named { name: name.clone(), ty: ty.clone(), buffer };
             self.plan.states.push(State { named, init: *init, role: *role });
-        } else if let Op::Constant { value } = node.op {
+        } else if let Op::Constant(Constant { value }) = node.op {
             add(self, BufferKind::Constant(value));
         } else {
             return is_view(node, &self.places);
@@ -262,7 +266,7 @@ impl<'a> Builder<'a> {
     /// Whether the group of this turn may write `output` over `state`: it is the state's update, and nobody
     /// reads the old value later.
     fn may_overwrite(&self, state: ValueId, output: ValueId, turn: usize) -> bool {
-        let is_state = matches!(self.graph.producer(state).op, Op::State { .. });
+        let is_state = matches!(self.graph.producer(state).op, Op::State(_));
         is_state && self.updates.get(&state) == Some(&output) && self.last_use[state] == turn
     }
 
@@ -275,7 +279,7 @@ impl<'a> Builder<'a> {
         let alone = shared_by_steps(&node.op).is_some();
         let inside = |nodes: &[NodeId]| -> Vec<String> {
             let nodes = nodes.iter().map(|&id| &self.graph.nodes[id]).filter(|_| !alone);
-            nodes.filter(|node| !matches!(node.op, Op::Reshape { .. })).map(described).collect()
+            nodes.filter(|node| !matches!(node.op, Op::Reshape(_))).map(described).collect()
         };
         let (loaded, stored) = (inside(&group.nodes[..group.base]), inside(&group.nodes[group.base + 1..]));
         self.plan.fused += loaded.len() + stored.len();

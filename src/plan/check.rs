@@ -4,7 +4,7 @@ use super::{Bound, BufferKind, BufferPlan, Plan};
 use crate::error::{Error, Mismatch};
 use crate::graph::{GraphData, Node, ValueId};
 use crate::kernels::{CHECK_BYTES, Limits};
-use crate::ops::Op;
+use crate::ops::{self, Op};
 use crate::shape::Shape;
 use crate::tensor::TensorType;
 
@@ -65,7 +65,7 @@ impl Check {
 /// The op and the label of a node as an error says them: leaves by their role and name.
 fn named(node: &Node) -> (String, String) {
     let (op, label) = match &node.op {
-        Op::State { role, .. } => (role.to_string(), node.op.leaf_name()),
+        Op::State(ops::State { role, .. }) => (role.to_string(), node.op.leaf_name()),
         // All others are called after what they compute.
         other => (other.name().to_owned(), other.leaf_name()),
     };

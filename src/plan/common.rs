@@ -1,7 +1,7 @@
 //! Common subexpressions: what two nodes would compute alike is computed once.
 
 use crate::graph::{GraphData, NodeId, ValueId};
-use crate::ops::Op;
+use crate::ops::{Op, Reshape};
 use std::collections::HashMap;
 
 /// Lets readers of a node that repeats an earlier one read the earlier one's results. One of `outputs` or a new value
@@ -35,7 +35,7 @@ pub(super) fn merge(graph: &GraphData, outputs: &[ValueId]) -> GraphData {
         if let ([again], [before]) = (&node.outputs[..], &before[..])
             && stays[*again]
         {
-            merged.nodes[id].op = Op::Reshape { shape: graph.ty(*before).shape.clone() };
+            merged.nodes[id].op = Op::Reshape(Reshape { shape: graph.ty(*before).shape.clone() });
             merged.nodes[id].inputs = vec![*before];
         }
     }
@@ -65,7 +65,7 @@ mod tests {
         assert_eq!(count(&[sum.id(), b.id()]), 9, "another name of the first relu");
         graph.with(|data| {
             let merged = merge(data, &[sum.id(), b.id()]);
-            assert!(matches!(merged.producer(b.id()).op, Op::Reshape { .. }));
+            assert!(matches!(merged.producer(b.id()).op, Op::Reshape(_)));
             assert_eq!(merged.producer(b.id()).inputs, [a.id()]);
         });
         Ok(())

@@ -2,7 +2,7 @@
 //! run.
 
 use crate::graph::{GraphData, Node, ValueId};
-use crate::ops::{Binary, Op};
+use crate::ops::{Binary, Constant, Op};
 
 /// The most bytes a folded constant may have: it takes up memory of its own for as long as the program lives.
 const MOST_BYTES: u64 = 1 << 20;
@@ -17,7 +17,7 @@ pub(super) fn fold(graph: &GraphData) -> GraphData {
             continue;
         }
         let Some(value) = number(&folded, node) else { continue };
-        folded.nodes[id].op = Op::Constant { value };
+        folded.nodes[id].op = Op::Constant(Constant { value });
         folded.nodes[id].inputs.clear();
     }
     folded
@@ -27,16 +27,14 @@ pub(super) fn fold(graph: &GraphData) -> GraphData {
 /// in a quotient. Functions are left to the device, whose error the host's would only replace by another.
 fn number(graph: &GraphData, node: &Node) -> Option<f32> {
     let constant = |&value: &ValueId| match graph.producer(value).op {
-        Op::Constant { value } => Some(value),
+        Op::Constant(Constant { value }) => Some(value),
         // Whatever else is one number was turned into a constant before.
         _ => None,
     };
     let numbers: Vec<f32> = node.inputs.iter().map(constant).collect::<Option<_>>()?;
     match (&node.op, &numbers[..]) {
-        (Op::BroadcastTo { .. } | Op::Reshape { .. } | Op::Narrow { .. } | Op::Permute { .. }, &[value]) => {
-            Some(value)
-        }
-        (Op::Concat { .. }, &[first, ref others @ ..]) => {
+        (Op::BroadcastTo(_) | Op::Reshape(_) | Op::Narrow(_) | Op::Permute(_), &[value]) => Some(value),
+        (Op::Concat(_), &[first, ref others @ ..]) => {
             others.iter().all(|v| v.to_bits() == first.to_bits()).then_some(first)
         }
         (Op::Binary(function), &[a, b]) => {
@@ -71,9 +69,9 @@ mod tests {
         let large = graph.scalar(1.0)?.broadcast_to([1024, 1024])?;
         let folded = graph.with(fold);
         let op = |tensor: &crate::Tensor| folded.producer(tensor.id()).op.clone();
-        assert_eq!(op(&two), Op::Constant { value: 2.0 });
-        assert_eq!(op(&six), Op::Constant { value: 6.0 });
-        assert_eq!(op(&third), Op::Constant { value: 1.0 / 3.0 });
+        assert_eq!(op(&two), Op::Constant(Constant { value: 2.0 }));
+        assert_eq!(op(&six), Op::Constant(Constant { value: 6.0 }));
+        assert_eq!(op(&third), Op::Constant(Constant { value: 1.0 / 3.0 }));
         assert_eq!(folded.ty(six.id()).shape.to_vec(), [2, 3]);
         for (kept, what) in [
             (&mixed, "relu is left to the device"),
@@ -81,9 +79,9 @@ mod tests {
             (&nothing, "no number"),
             (&sum, "an input is no constant"),
         ] {
-            assert!(!matches!(op(kept), Op::Constant { .. }), "{what}");
+            assert!(!matches!(op(kept), Op::Constant(_)), "{what}");
         }
-        assert!(matches!(op(&large), Op::BroadcastTo { .. }), "4 MiB would take up memory for good");
+        assert!(matches!(op(&large), Op::BroadcastTo(_)), "4 MiB would take up memory for good");
         Ok(())
     }
 }

@@ -123,7 +123,7 @@ pub(super) fn apart(graph: &GraphData, needed: &[bool]) -> (Vec<Group>, Vec<Unfu
 }
 
 pub(super) fn is_sum(node: &Node) -> bool {
-    matches!(node.op, Op::Sum { .. })
+    matches!(node.op, Op::Sum(_))
 }
 
 pub(super) fn is_elementwise(node: &Node) -> bool {

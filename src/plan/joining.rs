@@ -42,8 +42,7 @@ impl Known {
         behind.extend((0..graph.values.len()).map(alone));
         for node in &graph.nodes {
             // Any other op computes what it gives.
-            if let (Op::Reshape { .. }, &[input], &[output]) = (&node.op, &node.inputs[..], &node.outputs[..])
-            {
+            if let (Op::Reshape(_), &[input], &[output]) = (&node.op, &node.inputs[..], &node.outputs[..]) {
                 let Behind { source, stored } = behind[input];
                 behind[output] = Behind { source, stored: stored.or(behind[output].stored) };
             }
@@ -81,14 +80,12 @@ impl Known {
         // What a sum reads may be large, and would have to be kept.
         let later = |value: ValueId| {
             graph.producer(value).op.leaf_name().is_none()
-                && !matches!(graph.producer(value).op, Op::Constant { .. })
+                && !matches!(graph.producer(value).op, Op::Constant(_))
                 && graph.values[value].node > group.nodes[group.base]
         };
         if !self.takes_epilogue[group.nodes[group.base]] {
             Some(match base.op {
-                Op::Input { .. } | Op::State { .. } | Op::Constant { .. } => {
-                    "it reads memory only".to_owned()
-                }
+                Op::Input(_) | Op::State(_) | Op::Constant(_) => "it reads memory only".to_owned(),
                 // The list of those is in `takes_epilogue`.
                 _ => format!("{} stores its output as it is", base.op.name()),
             })

@@ -8,7 +8,7 @@
 use super::fuse::readers;
 use crate::graph::{GraphData, Node, Value, ValueId};
 use crate::kernels::{Limits, rearranged, takes_epilogue};
-use crate::ops::{Conv2d, MatMul, Op};
+use crate::ops::{self, Conv2d, Conv2dBackwardInput, Conv2dBackwardWeight, MatMul, Op, Permute, Reshape};
 use crate::shape::{Pair, Shape};
 use crate::tensor::TensorType;
 
@@ -37,10 +37,10 @@ fn role(graph: &GraphData, node: &Node) -> Role {
     let product = |trans_a, trans_b, images| Role::Product(MatMul { trans_a, trans_b }, images);
     match &node.op {
         Op::Conv2d(options) if of_pixels(options, shape(1)) => product(false, true, &[0]),
-        Op::Conv2dBackwardInput { options, .. } if of_pixels(options, shape(1)) => {
+        Op::Conv2dBackwardInput(Conv2dBackwardInput { options, .. }) if of_pixels(options, shape(1)) => {
             product(false, false, &[0])
         }
-        Op::Conv2dBackwardWeight { options, weight } if of_pixels(options, weight) => {
+        Op::Conv2dBackwardWeight(Conv2dBackwardWeight { options, weight }) if of_pixels(options, weight) => {
             product(true, false, &[0, 1])
         }
         Op::Unary(_) | Op::UnaryBackward(_) | Op::Binary(_) => {
@@ -48,7 +48,7 @@ fn role(graph: &GraphData, node: &Node) -> Role {
             let same = node.inputs.iter().all(|&value| graph.ty(value) == output);
             if same && output.shape.len() == 4 { Role::Alike } else { Role::Fixed }
         }
-        Op::Sum { dims } if dims[..] == [0, 2, 3] && shape(0).len() == 4 => Role::Sum,
+        Op::Sum(ops::Sum { dims }) if dims[..] == [0, 2, 3] && shape(0).len() == 4 => Role::Sum,
         // Right for every op: it is given what it reads with the channels first.
         _ => Role::Fixed,
     }
@@ -81,7 +81,7 @@ fn roles(graph: &GraphData, outputs: &[ValueId], needed: &[bool]) -> Vec<Role> {
 fn images(node: &Node, role: Role) -> Vec<ValueId> {
     match role {
         Role::Product(_, places) => {
-            let weight = matches!(node.op, Op::Conv2dBackwardWeight { .. });
+            let weight = matches!(node.op, Op::Conv2dBackwardWeight(_));
             let output = node.outputs.iter().copied().filter(|_| !weight);
             places.iter().map(|&place| node.inputs[place]).chain(output).collect()
         }
@@ -197,7 +197,7 @@ impl Rewriter {
                 Role::Alike if changes => self.alike(&node),
                 Role::Sum if self.last[node.inputs[0]] => {
                     let inputs = vec![self.matrix_of(node.inputs[0])];
-                    self.push(Node { op: Op::Sum { dims: vec![0] }, inputs, ..node });
+                    self.push(Node { op: Op::Sum(ops::Sum { dims: vec![0] }), inputs, ..node });
                 }
                 _ => self.fixed(node),
             }
@@ -235,14 +235,14 @@ impl Rewriter {
         self.push(node);
         for value in turned {
             let [n, c, h, w] = self.sizes(value);
-            let op = Op::Permute { dims: vec![0, 2, 3, 1] };
+            let op = Op::Permute(Permute { dims: vec![0, 2, 3, 1] });
             let turned = self.then(op, vec![value], [n, h, w, c].into(), &label);
             self.matrix[value] = Some(self.reshaped(turned, [n * h * w, c].into(), &label));
         }
     }
 
     fn reshaped(&mut self, value: ValueId, shape: Shape, label: &str) -> ValueId {
-        self.then(Op::Reshape { shape: shape.clone() }, vec![value], shape, label)
+        self.then(Op::Reshape(Reshape { shape: shape.clone() }), vec![value], shape, label)
     }
 
     /// The matrix of an image is known; the image itself follows where it is read.
@@ -251,7 +251,7 @@ impl Rewriter {
         if self.is_read[value] {
             let [n, c, h, w] = self.sizes(value);
             let split = self.reshaped(matrix, [n, h, w, c].into(), label);
-            let (op, label) = (Op::Permute { dims: vec![0, 3, 1, 2] }, label.to_owned());
+            let (op, label) = (Op::Permute(Permute { dims: vec![0, 3, 1, 2] }), label.to_owned());
             self.push(Node { op, inputs: vec![split], outputs: vec![value], label });
         }
     }
@@ -265,10 +265,10 @@ impl Rewriter {
 
     fn product(&mut self, node: &Node, options: MatMul) {
         let (op, label, output) = (Op::MatMul(options), &node.label, node.outputs[0]);
-        if let Op::Conv2dBackwardWeight { weight, .. } = &node.op {
+        if let Op::Conv2dBackwardWeight(Conv2dBackwardWeight { weight, .. }) = &node.op {
             let inputs = node.inputs.iter().map(|&value| self.matrix_of(value)).collect();
             let flat = self.then(op, inputs, [weight[0], weight[1]].into(), label);
-            let (op, label) = (Op::Reshape { shape: weight.clone() }, label.clone());
+            let (op, label) = (Op::Reshape(Reshape { shape: weight.clone() }), label.clone());
             self.fixed(Node { op, inputs: vec![flat], outputs: vec![output], label });
             return;
         }

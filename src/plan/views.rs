@@ -3,7 +3,7 @@
 use super::fuse::Group;
 use crate::graph::{GraphData, Node, ValueId};
 use crate::kernels::Limits;
-use crate::ops::Op;
+use crate::ops::{Narrow, Op, Split};
 
 /// Where a value lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,29 +21,17 @@ pub(super) fn places(graph: &GraphData, groups: &[Group], own: &[ValueId], limit
     let mut begins = vec![false; graph.values.len()];
     own.iter().for_each(|&value| begins[value] = true);
     for node in graph.nodes.iter().rev() {
-        match node.op {
-            Op::Reshape { .. } if begins[node.outputs[0]] => begins[node.inputs[0]] = true,
-            // They update their inputs where these lie, or in a copy of the whole buffer.
-            Op::Sgd(_) | Op::Adam(_) | Op::Increment => node.inputs.iter().for_each(|&v| begins[v] = true),
-            // They write memory of their own.
-            Op::Input { .. } | Op::State { .. } | Op::Constant { .. } | Op::Reshape { .. } => {}
-            Op::Conv2d(_) | Op::Conv2dBackwardInput { .. } | Op::Conv2dBackwardWeight { .. } => {}
-            Op::MaxPool2d(_) | Op::MaxPool2dBackward { .. } => {}
-            Op::AvgPool2d(_) | Op::AvgPool2dBackward { .. } => {}
-            Op::Unary(_) | Op::UnaryBackward(_) | Op::Binary(_) | Op::Equal | Op::Where => {}
-            Op::MatMul(_) | Op::BroadcastTo { .. } | Op::Sum { .. } | Op::Argmax { .. } => {}
-            Op::Softmax(_) | Op::SoftmaxBackward(_) => {}
-            Op::CrossEntropy(_) | Op::CrossEntropyBackward(_) => {}
-            Op::Concat { .. } | Op::Split { .. } | Op::Narrow { .. } | Op::NarrowBackward { .. } => {}
-            Op::Permute { .. } | Op::Embedding | Op::EmbeddingBackward { .. } => {}
-            Op::SequenceMask { .. } | Op::Recurrent(_) | Op::RecurrentBackward(_) | Op::Dropout(_) => {}
+        if matches!(node.op, Op::Reshape(_)) && begins[node.outputs[0]] {
+            begins[node.inputs[0]] = true;
+        } else if node.op.updates_inputs() {
+            node.inputs.iter().for_each(|&v| begins[v] = true);
         }
     }
     let mut places: Vec<Place> = (0..graph.values.len()).map(|root| Place { root, offset: 0 }).collect();
     for group in groups {
         let node = group.node(graph);
         let Some(starts) = starts(graph, node) else { continue };
-        let renames = matches!(node.op, Op::Reshape { .. });
+        let renames = matches!(node.op, Op::Reshape(_));
         let from = places[node.inputs[0]];
         let at = |start: u64| Place { root: from.root, offset: from.offset + start };
         let bound = |place: Place| place.offset.is_multiple_of(limits.offset_alignment.max(16));
@@ -63,9 +51,9 @@ pub(super) fn is_view(node: &Node, places: &[Place]) -> bool {
 /// The byte of the input where each output begins, of a node whose outputs are contiguous parts of it.
 fn starts(graph: &GraphData, node: &Node) -> Option<Vec<u64>> {
     let (first, dim) = match node.op {
-        Op::Reshape { .. } => return Some(vec![0]),
-        Op::Narrow { dim, start, .. } => (start, dim),
-        Op::Split { dim, .. } => (0, dim),
+        Op::Reshape(_) => return Some(vec![0]),
+        Op::Narrow(Narrow { dim, start, .. }) => (start, dim),
+        Op::Split(Split { dim, .. }) => (0, dim),
         // Any other op writes memory of its own.
         _ => return None,
     };

@@ -1,10 +1,18 @@
 //! Positions of maxima, the first of equals. NaN is larger than all numbers.
 
-use super::Array;
 use super::softmax::{element, sizes};
+use super::{Array, Define};
 use crate::error::Mismatch;
+use crate::ops::Argmax;
+use crate::tensor::TensorType;
 
-pub(super) fn forward(dim: usize, inputs: &[&Array]) -> Result<Vec<f64>, Mismatch> {
+impl Define for Argmax {
+    fn eval(&self, inputs: &[&Array], _outputs: &[TensorType]) -> Result<Vec<Vec<f64>>, Mismatch> {
+        Ok(vec![forward(self.dim, inputs)?])
+    }
+}
+
+fn forward(dim: usize, inputs: &[&Array]) -> Result<Vec<f64>, Mismatch> {
     let [outer, length, inner] = sizes(&inputs[0].ty.shape, dim)?;
     let mut output = Vec::with_capacity(outer * inner);
     for row in 0..outer * inner {

@@ -1,10 +1,23 @@
 //! avg_pool2d: the mean of each window.
 
-use super::Array;
-use crate::ops::AvgPool2d;
+use super::{Array, Define};
+use crate::error::Mismatch;
+use crate::ops::{AvgPool2d, AvgPool2dBackward};
 use crate::shape::Shape;
 use crate::tensor::TensorType;
 use std::ops::Range;
+
+impl Define for AvgPool2d {
+    fn eval(&self, inputs: &[&Array], outputs: &[TensorType]) -> Result<Vec<Vec<f64>>, Mismatch> {
+        Ok(vec![forward(self, inputs, outputs)])
+    }
+}
+
+impl Define for AvgPool2dBackward {
+    fn eval(&self, inputs: &[&Array], _outputs: &[TensorType]) -> Result<Vec<Vec<f64>>, Mismatch> {
+        Ok(vec![backward(&self.options, &self.input, inputs)])
+    }
+}
 
 /// The rows inside the input of window `i`, and how many rows count in the divisor. PyTorch counts padding,
 /// but nothing beyond it.
@@ -41,7 +54,7 @@ fn windows(
     }
 }
 
-pub(super) fn forward(o: &AvgPool2d, inputs: &[&Array], outputs: &[TensorType]) -> Vec<f64> {
+fn forward(o: &AvgPool2d, inputs: &[&Array], outputs: &[TensorType]) -> Vec<f64> {
     let (input, output) = (&inputs[0].ty.shape, &outputs[0].shape);
     let mut means = Vec::with_capacity(output.elements());
     for image in inputs[0].data.chunks(input[2] * input[3]) {
@@ -56,7 +69,7 @@ pub(super) fn forward(o: &AvgPool2d, inputs: &[&Array], outputs: &[TensorType]) 
     means
 }
 
-pub(super) fn backward(o: &AvgPool2d, input: &Shape, inputs: &[&Array]) -> Vec<f64> {
+fn backward(o: &AvgPool2d, input: &Shape, inputs: &[&Array]) -> Vec<f64> {
     let output = &inputs[0].ty.shape;
     let mut result = vec![0.0; input.elements()];
     let planes = result.chunks_mut(input[2] * input[3]).zip(inputs[0].data.chunks(output[2] * output[3]));

@@ -1,7 +1,16 @@
 //! Elements repeated along stretched dimensions.
 
-use super::Array;
+use super::{Array, Define};
+use crate::error::Mismatch;
+use crate::ops::BroadcastTo;
 use crate::shape::Shape;
+use crate::tensor::TensorType;
+
+impl Define for BroadcastTo {
+    fn eval(&self, inputs: &[&Array], _outputs: &[TensorType]) -> Result<Vec<Vec<f64>>, Mismatch> {
+        Ok(vec![forward(inputs[0], &self.shape)])
+    }
+}
 
 /// The place in `from` that element `index` of `to` reads: coordinates from the last dimension on, those of
 /// stretched dimensions dropped.
@@ -19,6 +28,6 @@ pub(super) fn source(mut index: usize, from: &Shape, to: &Shape) -> usize {
     at
 }
 
-pub(super) fn forward(input: &Array, to: &Shape) -> Vec<f64> {
+fn forward(input: &Array, to: &Shape) -> Vec<f64> {
     (0..to.elements()).map(|i| input.data[source(i, &input.ty.shape, to)]).collect()
 }

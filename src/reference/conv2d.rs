@@ -1,10 +1,29 @@
 //! conv2d and its gradients: a tap at a time over whole lines of the image.
 
-use super::{Array, parallel::blocks};
+use super::{Array, Define, parallel::blocks};
 use crate::error::Mismatch;
-use crate::ops::{Conv2d, ConvGeometry};
+use crate::ops::{Conv2d, Conv2dBackwardInput, Conv2dBackwardWeight, ConvGeometry};
 use crate::shape::Shape;
+use crate::tensor::TensorType;
 use std::ops::Range;
+
+impl Define for Conv2d {
+    fn eval(&self, inputs: &[&Array], _outputs: &[TensorType]) -> Result<Vec<Vec<f64>>, Mismatch> {
+        Ok(vec![forward(self, inputs)?])
+    }
+}
+
+impl Define for Conv2dBackwardInput {
+    fn eval(&self, inputs: &[&Array], _outputs: &[TensorType]) -> Result<Vec<Vec<f64>>, Mismatch> {
+        Ok(vec![backward_input(&self.options, &self.input, inputs)?])
+    }
+}
+
+impl Define for Conv2dBackwardWeight {
+    fn eval(&self, inputs: &[&Array], _outputs: &[TensorType]) -> Result<Vec<Vec<f64>>, Mismatch> {
+        Ok(vec![backward_weight(&self.options, &self.weight, inputs)?])
+    }
+}
 
 /// The outputs `o` of an axis whose tap `t` lies inside the input: `0 <= o * stride + t * dilation - pad < input`.
 fn inside(outputs: usize, input: usize, stride: usize, shift: i64) -> Range<usize> {
@@ -26,7 +45,7 @@ fn lines(g: &ConvGeometry, r: usize, s: usize, mut line: impl FnMut(usize, usize
 }
 
 /// `output[n,k,i,j] = bias[k] + sum_c,r,s input[n,c,i*s+r*d-p,..] weight[k,c,r,s]`.
-pub(super) fn forward(options: &Conv2d, inputs: &[&Array]) -> Result<Vec<f64>, Mismatch> {
+fn forward(options: &Conv2d, inputs: &[&Array]) -> Result<Vec<f64>, Mismatch> {
     let (x, w) = (&inputs[0].data, &inputs[1].data);
     let g = ConvGeometry::new(options, &inputs[0].ty.shape, &inputs[1].ty.shape)?;
     let (k_group, c_group) = (g.k / options.groups, g.c / options.groups);
@@ -51,11 +70,7 @@ pub(super) fn forward(options: &Conv2d, inputs: &[&Array]) -> Result<Vec<f64>, M
 }
 
 /// `grad_input[n,c,y,x] = sum over the outputs and taps that read (y, x) of grad_output[n,k,i,j] weight[k,c,r,s]`.
-pub(super) fn backward_input(
-    options: &Conv2d,
-    input: &Shape,
-    inputs: &[&Array],
-) -> Result<Vec<f64>, Mismatch> {
+fn backward_input(options: &Conv2d, input: &Shape, inputs: &[&Array]) -> Result<Vec<f64>, Mismatch> {
     let (grad, w) = (&inputs[0].data, &inputs[1].data);
     let g = ConvGeometry::new(options, input, &inputs[1].ty.shape)?;
     let (k_group, c_group) = (g.k / options.groups, g.c / options.groups);
@@ -79,11 +94,7 @@ pub(super) fn backward_input(
 }
 
 /// `grad_weight[k,c,r,s] = sum_n,i,j grad_output[n,k,i,j] input[n,c,i*s+r*d-p,..]`.
-pub(super) fn backward_weight(
-    options: &Conv2d,
-    weight: &Shape,
-    inputs: &[&Array],
-) -> Result<Vec<f64>, Mismatch> {
+fn backward_weight(options: &Conv2d, weight: &Shape, inputs: &[&Array]) -> Result<Vec<f64>, Mismatch> {
     let (grad, x) = (&inputs[0].data, &inputs[1].data);
     let g = ConvGeometry::new(options, &inputs[1].ty.shape, weight)?;
     let (k_group, c_group) = (g.k / options.groups, g.c / options.groups);

@@ -1,15 +1,47 @@
 //! concat, split, narrow and permute.
 
-use super::Array;
+use super::{Array, Define};
+use crate::error::Mismatch;
+use crate::ops::{Concat, Narrow, NarrowBackward, Permute, Split};
 use crate::shape::Shape;
 use crate::tensor::TensorType;
+
+impl Define for Concat {
+    fn eval(&self, inputs: &[&Array], _outputs: &[TensorType]) -> Result<Vec<Vec<f64>>, Mismatch> {
+        Ok(vec![concat(self.dim, inputs)])
+    }
+}
+
+impl Define for Split {
+    fn eval(&self, inputs: &[&Array], outputs: &[TensorType]) -> Result<Vec<Vec<f64>>, Mismatch> {
+        Ok(split(self.dim, inputs, outputs))
+    }
+}
+
+impl Define for Narrow {
+    fn eval(&self, inputs: &[&Array], outputs: &[TensorType]) -> Result<Vec<Vec<f64>>, Mismatch> {
+        Ok(vec![narrow(self.dim, self.start, inputs[0], &outputs[0])])
+    }
+}
+
+impl Define for NarrowBackward {
+    fn eval(&self, inputs: &[&Array], _outputs: &[TensorType]) -> Result<Vec<Vec<f64>>, Mismatch> {
+        Ok(vec![narrow_backward(self.dim, self.start, &self.input, inputs)])
+    }
+}
+
+impl Define for Permute {
+    fn eval(&self, inputs: &[&Array], outputs: &[TensorType]) -> Result<Vec<Vec<f64>>, Mismatch> {
+        Ok(vec![permute(&self.dims, inputs, outputs)])
+    }
+}
 
 /// The number of positions before dimension `dim`, and the elements from it on.
 fn rows(shape: &Shape, dim: usize) -> (usize, usize) {
     (shape[..dim].iter().product(), shape[dim..].iter().product())
 }
 
-pub(super) fn concat(dim: usize, inputs: &[&Array]) -> Vec<f64> {
+fn concat(dim: usize, inputs: &[&Array]) -> Vec<f64> {
     let (outer, _) = rows(&inputs[0].ty.shape, dim);
     let mut output = Vec::new();
     for row in 0..outer {
@@ -21,7 +53,7 @@ pub(super) fn concat(dim: usize, inputs: &[&Array]) -> Vec<f64> {
     output
 }
 
-pub(super) fn split(dim: usize, inputs: &[&Array], outputs: &[TensorType]) -> Vec<Vec<f64>> {
+fn split(dim: usize, inputs: &[&Array], outputs: &[TensorType]) -> Vec<Vec<f64>> {
     let mut start = 0;
     let mut parts = Vec::new();
     for output in outputs {
@@ -31,14 +63,14 @@ pub(super) fn split(dim: usize, inputs: &[&Array], outputs: &[TensorType]) -> Ve
     parts
 }
 
-pub(super) fn narrow(dim: usize, start: usize, input: &Array, output: &TensorType) -> Vec<f64> {
+fn narrow(dim: usize, start: usize, input: &Array, output: &TensorType) -> Vec<f64> {
     let (outer, length) = rows(&input.ty.shape, dim);
     let (_, kept) = rows(&output.shape, dim);
     let skipped = start * (length / input.ty.shape[dim]);
     (0..outer).flat_map(|row| input.data[row * length + skipped..][..kept].iter().copied()).collect()
 }
 
-pub(super) fn narrow_backward(dim: usize, start: usize, input: &Shape, inputs: &[&Array]) -> Vec<f64> {
+fn narrow_backward(dim: usize, start: usize, input: &Shape, inputs: &[&Array]) -> Vec<f64> {
     let (_, length) = rows(input, dim);
     let (_, kept) = rows(&inputs[0].ty.shape, dim);
     let skipped = start * (length / input[dim]);
@@ -49,7 +81,7 @@ pub(super) fn narrow_backward(dim: usize, start: usize, input: &Shape, inputs: &
     output
 }
 
-pub(super) fn permute(dims: &[usize], inputs: &[&Array], outputs: &[TensorType]) -> Vec<f64> {
+fn permute(dims: &[usize], inputs: &[&Array], outputs: &[TensorType]) -> Vec<f64> {
     let strides = inputs[0].ty.shape.strides();
     let at = |index: usize| {
         let (mut rest, mut from) = (index, 0);

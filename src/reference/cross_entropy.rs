@@ -1,22 +1,39 @@
 //! cross_entropy, row by row.
 
-use super::Array;
 use super::softmax::{element, logsumexp, sizes};
+use super::{Array, Define};
 use crate::error::Mismatch;
-use crate::ops::CrossEntropy;
+use crate::ops::{CrossEntropy, CrossEntropyBackward};
+use crate::tensor::TensorType;
+
+impl Define for CrossEntropy {
+    fn eval(&self, inputs: &[&Array], _outputs: &[TensorType]) -> Result<Vec<Vec<f64>>, Mismatch> {
+        forward(self, inputs)
+    }
+
+    fn out_of_range(&self, inputs: &[&Array]) -> Option<usize> {
+        out_of_range(self, inputs)
+    }
+}
+
+impl Define for CrossEntropyBackward {
+    fn eval(&self, inputs: &[&Array], _outputs: &[TensorType]) -> Result<Vec<Vec<f64>>, Mismatch> {
+        Ok(vec![backward(&self.0, inputs)?])
+    }
+}
 
 fn ignored(o: &CrossEntropy, target: f64) -> bool {
     o.ignore_index.is_some_and(|index| f64::from(index) == target)
 }
 
 /// The first row whose target is neither a class nor ignored.
-pub(super) fn out_of_range(o: &CrossEntropy, inputs: &[&Array]) -> Option<usize> {
+fn out_of_range(o: &CrossEntropy, inputs: &[&Array]) -> Option<usize> {
     let classes = inputs[0].ty.shape[1] as f64;
     inputs[1].data.iter().position(|&target| target >= classes && !ignored(o, target))
 }
 
 /// Losses, maxima, logarithms of sums of exponentials relative to them, and which rows count.
-pub(super) fn forward(o: &CrossEntropy, inputs: &[&Array]) -> Result<Vec<Vec<f64>>, Mismatch> {
+fn forward(o: &CrossEntropy, inputs: &[&Array]) -> Result<Vec<Vec<f64>>, Mismatch> {
     let [outer, classes, inner] = sizes(&inputs[0].ty.shape, 1)?;
     let smoothing = f64::from(o.label_smoothing);
     let (mut losses, mut saved, mut counted) = (Vec::new(), Vec::new(), Vec::new());
@@ -41,7 +58,7 @@ pub(super) fn forward(o: &CrossEntropy, inputs: &[&Array]) -> Result<Vec<Vec<f64
 }
 
 /// `grad * (softmax(x) - (1 - e) onehot(target) - e / C)`, 0 in ignored rows.
-pub(super) fn backward(o: &CrossEntropy, inputs: &[&Array]) -> Result<Vec<f64>, Mismatch> {
+fn backward(o: &CrossEntropy, inputs: &[&Array]) -> Result<Vec<f64>, Mismatch> {
     let (grad, logits, target) = (inputs[0], inputs[1], inputs[2]);
     let saved = &inputs[3].data;
     let [outer, classes, inner] = sizes(&logits.ty.shape, 1)?;

@@ -1,7 +1,15 @@
 //! dropout, from counted random numbers.
 
-use super::Array;
+use super::{Array, Define};
+use crate::error::Mismatch;
 use crate::ops::Dropout;
+use crate::tensor::TensorType;
+
+impl Define for Dropout {
+    fn eval(&self, inputs: &[&Array], _outputs: &[TensorType]) -> Result<Vec<Vec<f64>>, Mismatch> {
+        Ok(vec![forward(self, inputs)])
+    }
+}
 
 /// How far each round rotates; the key is added every four rounds.
 const ROTATIONS: [[u32; 4]; 2] = [[13, 15, 26, 6], [17, 29, 16, 24]];
@@ -22,7 +30,7 @@ fn threefry(key: [u32; 2], counter: [u32; 2]) -> [u32; 2] {
 }
 
 /// Two elements share one block of random bits.
-pub(super) fn forward(o: &Dropout, inputs: &[&Array]) -> Vec<f64> {
+fn forward(o: &Dropout, inputs: &[&Array]) -> Vec<f64> {
     let step = inputs[1].data[0] as u32;
     let value = |(i, &x): (usize, &f64)| {
         let bits = threefry([o.seed, 0], [(i / 2) as u32, step])[i % 2];

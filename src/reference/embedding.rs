@@ -1,15 +1,34 @@
 //! Rows of a table by index.
 
-use super::Array;
+use super::{Array, Define};
+use crate::error::Mismatch;
+use crate::ops::{Embedding, EmbeddingBackward};
 use crate::shape::Shape;
+use crate::tensor::TensorType;
+
+impl Define for Embedding {
+    fn eval(&self, inputs: &[&Array], _outputs: &[TensorType]) -> Result<Vec<Vec<f64>>, Mismatch> {
+        Ok(vec![forward(inputs)])
+    }
+
+    fn out_of_range(&self, inputs: &[&Array]) -> Option<usize> {
+        out_of_range(inputs)
+    }
+}
+
+impl Define for EmbeddingBackward {
+    fn eval(&self, inputs: &[&Array], _outputs: &[TensorType]) -> Result<Vec<Vec<f64>>, Mismatch> {
+        Ok(vec![backward(&self.weight, inputs)])
+    }
+}
 
 /// The first index that the table lacks.
-pub(super) fn out_of_range(inputs: &[&Array]) -> Option<usize> {
+fn out_of_range(inputs: &[&Array]) -> Option<usize> {
     let rows = inputs[0].ty.shape[0] as f64;
     inputs[1].data.iter().position(|&index| index >= rows)
 }
 
-pub(super) fn forward(inputs: &[&Array]) -> Vec<f64> {
+fn forward(inputs: &[&Array]) -> Vec<f64> {
     let (table, width) = (&inputs[0].data, inputs[0].ty.shape[1]);
     let mut output = Vec::new();
     for &index in &inputs[1].data {
@@ -21,7 +40,7 @@ pub(super) fn forward(inputs: &[&Array]) -> Vec<f64> {
     output
 }
 
-pub(super) fn backward(weight: &Shape, inputs: &[&Array]) -> Vec<f64> {
+fn backward(weight: &Shape, inputs: &[&Array]) -> Vec<f64> {
     let width = weight[1];
     let mut output = vec![0.0; weight.elements()];
     for (&index, grads) in inputs[1].data.iter().zip(inputs[0].data.chunks(width)) {

@@ -3,7 +3,7 @@
 use super::{Array, Precision, eval};
 use crate::error::{Error, Result};
 use crate::graph::{GraphData, Node, NodeId, ValueId};
-use crate::ops::Op;
+use crate::ops::{self, Op};
 use crate::tensor::TensorType;
 use std::collections::HashMap;
 
@@ -68,8 +68,8 @@ impl Interpreter {
             let read = node.inputs.iter().map(|v| values.get(v).ok_or_else(missing));
             let read = read.collect::<Result<Vec<_>>>()?;
             let results = match &node.op {
-                Op::Input { name, ty } => vec![find(inputs, "input", name, ty)?],
-                Op::State { name, ty, .. } => vec![find(states, "state", name, ty)?],
+                Op::Input(ops::Input { name, ty }) => vec![find(inputs, "input", name, ty)?],
+                Op::State(ops::State { name, ty, .. }) => vec![find(states, "state", name, ty)?],
                 // All that reads something is evaluated.
                 op => eval(op, &read, self.precision)?,
             };

@@ -1,13 +1,20 @@
 //! Matrix products.
 
 use super::broadcast_to::source;
-use super::{Array, parallel::blocks};
+use super::{Array, Define, parallel::blocks};
 use crate::error::Mismatch;
 use crate::ops::{MatMul, MatMulGeometry};
 use crate::shape::Shape;
+use crate::tensor::TensorType;
+
+impl Define for MatMul {
+    fn eval(&self, inputs: &[&Array], _outputs: &[TensorType]) -> Result<Vec<Vec<f64>>, Mismatch> {
+        Ok(vec![forward(self, inputs)?])
+    }
+}
 
 /// `output[z,m,n] = bias[n] + sum_k a[z,m,k] b[z,k,n]`.
-pub(super) fn forward(options: &MatMul, inputs: &[&Array]) -> Result<Vec<f64>, Mismatch> {
+fn forward(options: &MatMul, inputs: &[&Array]) -> Result<Vec<f64>, Mismatch> {
     let (a, b) = (inputs[0], inputs[1]);
     let g = MatMulGeometry::new(options, &a.ty.shape, &b.ty.shape)?;
     let lead = |array: &Array| Shape::from(&array.ty.shape[..array.ty.shape.len() - 2]);

@@ -1,12 +1,25 @@
 //! max_pool2d: the first of the largest taps inside the input; of NaNs the last.
 
-use super::Array;
-use crate::ops::MaxPool2d;
+use super::{Array, Define};
+use crate::error::Mismatch;
+use crate::ops::{MaxPool2d, MaxPool2dBackward};
 use crate::shape::Shape;
 use crate::tensor::TensorType;
 
+impl Define for MaxPool2d {
+    fn eval(&self, inputs: &[&Array], outputs: &[TensorType]) -> Result<Vec<Vec<f64>>, Mismatch> {
+        Ok(forward(self, inputs, outputs))
+    }
+}
+
+impl Define for MaxPool2dBackward {
+    fn eval(&self, inputs: &[&Array], _outputs: &[TensorType]) -> Result<Vec<Vec<f64>>, Mismatch> {
+        Ok(vec![backward(&self.input, inputs)])
+    }
+}
+
 /// The maxima and their places `h * W + w` in the plane.
-pub(super) fn forward(o: &MaxPool2d, inputs: &[&Array], outputs: &[TensorType]) -> Vec<Vec<f64>> {
+fn forward(o: &MaxPool2d, inputs: &[&Array], outputs: &[TensorType]) -> Vec<Vec<f64>> {
     let (input, output) = (&inputs[0].ty.shape, &outputs[0].shape);
     let (h, w) = (input[2], input[3]);
     let (mut maxima, mut indices) = (Vec::new(), Vec::new());
@@ -38,7 +51,7 @@ pub(super) fn forward(o: &MaxPool2d, inputs: &[&Array], outputs: &[TensorType]) 
 }
 
 /// Each error goes where the maximum came from.
-pub(super) fn backward(input: &Shape, inputs: &[&Array]) -> Vec<f64> {
+fn backward(input: &Shape, inputs: &[&Array]) -> Vec<f64> {
     let windows: usize = inputs[0].ty.shape[2..].iter().product();
     let plane = input[2] * input[3];
     let mut output = vec![0.0; input.elements()];

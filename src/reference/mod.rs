@@ -17,6 +17,7 @@ mod max_pool2d;
 mod optimizer;
 mod parallel;
 mod recurrent;
+mod reshape;
 mod select;
 mod softmax;
 mod sum;
@@ -25,8 +26,8 @@ mod unary;
 pub use interpreter::{Interpreter, Watch};
 
 use crate::dtype::DType;
-use crate::error::{Error, Result};
-use crate::ops::Op;
+use crate::error::{Error, Mismatch, Result};
+use crate::ops::*;
 use crate::tensor::{HostTensor, TensorType};
 
 /// A tensor of the reference: every element in f64; `u32` values exactly.
@@ -77,15 +78,53 @@ pub enum Precision {
     F64,
 }
 
-/// The first row of an op's indices that is out of their range: see [`Op::index_range`].
-pub fn out_of_range(op: &Op, inputs: &[&Array]) -> Option<usize> {
-    match op {
-        Op::CrossEntropy(o) => cross_entropy::out_of_range(o, inputs),
-        Op::Embedding => embedding::out_of_range(inputs),
-        // Which ops read indices is said there, for all of them by name.
-        _ => None,
+/// What an op computes, by its definition.
+trait Define {
+    /// The elements of each output. The inputs are of types that the op accepts, the outputs of those that follow.
+    fn eval(&self, inputs: &[&Array], outputs: &[TensorType]) -> Result<Vec<Vec<f64>>, Mismatch>;
+
+    /// The first row of the op's indices that is out of their range: see [`Op::index_range`].
+    fn out_of_range(&self, _inputs: &[&Array]) -> Option<usize> {
+        None
     }
 }
+
+/// Leaves, which are given their values.
+macro_rules! leaves {
+    ($($op:ident: |$leaf:ident| $values:expr),* $(,)?) => {
+        $(impl Define for $op {
+            fn eval(&self, _inputs: &[&Array], _outputs: &[TensorType]) -> Result<Vec<Vec<f64>>, Mismatch> {
+                let $leaf = self;
+                Ok($values)
+            }
+        })*
+    };
+}
+
+leaves! {
+    Input: |_leaf| vec![],
+    State: |_leaf| vec![],
+    Constant: |leaf| vec![vec![f64::from(leaf.value)]],
+}
+
+macro_rules! dispatch {
+    ($($op:ident),* $(,)?) => {
+        /// The first row of an op's indices that is out of their range: see [`Op::index_range`].
+        pub fn out_of_range(op: &Op, inputs: &[&Array]) -> Option<usize> {
+            match op {
+                $(Op::$op(op) => op.out_of_range(inputs),)*
+            }
+        }
+
+        fn define(op: &Op, inputs: &[&Array], outputs: &[TensorType]) -> Result<Vec<Vec<f64>>, Mismatch> {
+            match op {
+                $(Op::$op(op) => op.eval(inputs, outputs),)*
+            }
+        }
+    };
+}
+
+for_each_op!(dispatch);
 
 /// Evaluates one op. A leaf has no value of its own here, except a constant.
 ///
@@ -93,51 +132,9 @@ pub fn out_of_range(op: &Op, inputs: &[&Array]) -> Option<usize> {
 /// When the op does not accept the inputs.
 pub fn eval(op: &Op, inputs: &[&Array], precision: Precision) -> Result<Vec<Array>> {
     let types: Vec<&TensorType> = inputs.iter().map(|a| &a.ty).collect();
-    let outputs = op.infer(&types).map_err(|m| Error::op(op.name(), "", m))?;
     let fail = |m| Error::op(op.name(), "", m);
-    let data: Vec<Vec<f64>> = match op {
-        Op::Input { .. } | Op::State { .. } => vec![],
-        Op::Constant { value } => vec![vec![f64::from(*value)]],
-        Op::Conv2d(o) => vec![conv2d::forward(o, inputs).map_err(fail)?],
-        Op::Conv2dBackwardInput { options, input } => {
-            vec![conv2d::backward_input(options, input, inputs).map_err(fail)?]
-        }
-        Op::Conv2dBackwardWeight { options, weight } => {
-            vec![conv2d::backward_weight(options, weight, inputs).map_err(fail)?]
-        }
-        Op::MaxPool2d(o) => max_pool2d::forward(o, inputs, &outputs),
-        Op::MaxPool2dBackward { input, .. } => vec![max_pool2d::backward(input, inputs)],
-        Op::AvgPool2d(o) => vec![avg_pool2d::forward(o, inputs, &outputs)],
-        Op::AvgPool2dBackward { options, input } => vec![avg_pool2d::backward(options, input, inputs)],
-        Op::Unary(f) => vec![unary::forward(f, inputs)],
-        Op::UnaryBackward(f) => vec![unary::backward(f, inputs)],
-        Op::Binary(f) => vec![binary::forward(f, inputs, &outputs)],
-        Op::Equal => vec![binary::equal(inputs)],
-        Op::MatMul(o) => vec![matmul::forward(o, inputs).map_err(fail)?],
-        Op::Reshape { .. } => vec![inputs[0].data.clone()],
-        Op::BroadcastTo { shape } => vec![broadcast_to::forward(inputs[0], shape)],
-        Op::Sum { dims } => vec![sum::forward(dims, inputs, &outputs)],
-        Op::Argmax { dim } => vec![argmax::forward(*dim, inputs).map_err(fail)?],
-        Op::Softmax(s) => vec![softmax::forward(s, inputs).map_err(fail)?],
-        Op::SoftmaxBackward(s) => vec![softmax::backward(s, inputs).map_err(fail)?],
-        Op::CrossEntropy(o) => cross_entropy::forward(o, inputs).map_err(fail)?,
-        Op::CrossEntropyBackward(o) => vec![cross_entropy::backward(o, inputs).map_err(fail)?],
-        Op::Concat { dim } => vec![copy::concat(*dim, inputs)],
-        Op::Split { dim, .. } => copy::split(*dim, inputs, &outputs),
-        Op::Narrow { dim, start, .. } => vec![copy::narrow(*dim, *start, inputs[0], &outputs[0])],
-        Op::NarrowBackward { dim, start, input } => vec![copy::narrow_backward(*dim, *start, input, inputs)],
-        Op::Permute { dims } => vec![copy::permute(dims, inputs, &outputs)],
-        Op::Embedding => vec![embedding::forward(inputs)],
-        Op::EmbeddingBackward { weight } => vec![embedding::backward(weight, inputs)],
-        Op::Where => vec![select::choose(inputs, &outputs)],
-        Op::SequenceMask { max_length } => vec![select::mask(*max_length, inputs)],
-        Op::Recurrent(o) => recurrent::forward(o, inputs),
-        Op::RecurrentBackward(o) => recurrent::backward(o, inputs),
-        Op::Dropout(o) => vec![dropout::forward(o, inputs)],
-        Op::Sgd(o) => optimizer::sgd(o, inputs),
-        Op::Adam(o) => optimizer::adam(o, inputs),
-        Op::Increment => vec![inputs[0].data.iter().map(|v| v + 1.0).collect()],
-    };
+    let outputs = op.infer(&types).map_err(fail)?;
+    let data = define(op, inputs, &outputs).map_err(fail)?;
     let round = |(ty, mut data): (TensorType, Vec<f64>)| {
         if precision == Precision::F32 && ty.dtype == DType::F32 {
             data.iter_mut().for_each(|v| *v = f64::from(*v as f32));

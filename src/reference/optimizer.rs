@@ -1,10 +1,30 @@
 //! One step of an optimizer.
 
-use super::Array;
-use crate::ops::{AdamStep, SgdStep};
+use super::{Array, Define};
+use crate::error::Mismatch;
+use crate::ops::{AdamStep, Increment, SgdStep};
+use crate::tensor::TensorType;
+
+impl Define for SgdStep {
+    fn eval(&self, inputs: &[&Array], _outputs: &[TensorType]) -> Result<Vec<Vec<f64>>, Mismatch> {
+        Ok(sgd(self, inputs))
+    }
+}
+
+impl Define for AdamStep {
+    fn eval(&self, inputs: &[&Array], _outputs: &[TensorType]) -> Result<Vec<Vec<f64>>, Mismatch> {
+        Ok(adam(self, inputs))
+    }
+}
+
+impl Define for Increment {
+    fn eval(&self, inputs: &[&Array], _outputs: &[TensorType]) -> Result<Vec<Vec<f64>>, Mismatch> {
+        Ok(vec![inputs[0].data.iter().map(|v| v + 1.0).collect()])
+    }
+}
 
 /// New parameter and, with momentum, new velocity.
-pub(super) fn sgd(o: &SgdStep, inputs: &[&Array]) -> Vec<Vec<f64>> {
+fn sgd(o: &SgdStep, inputs: &[&Array]) -> Vec<Vec<f64>> {
     let (momentum, decay) = (f64::from(o.momentum), f64::from(o.weight_decay));
     let lr = inputs[2].data[0];
     let (mut params, mut velocities) = (Vec::new(), Vec::new());
@@ -18,7 +38,7 @@ pub(super) fn sgd(o: &SgdStep, inputs: &[&Array]) -> Vec<Vec<f64>> {
 }
 
 /// New parameter and averages.
-pub(super) fn adam(o: &AdamStep, inputs: &[&Array]) -> Vec<Vec<f64>> {
+fn adam(o: &AdamStep, inputs: &[&Array]) -> Vec<Vec<f64>> {
     let (b1, b2) = o.betas;
     let (eps, decay) = (f64::from(o.eps), f64::from(o.weight_decay));
     let (lr, step) = (inputs[2].data[0], inputs[3].data[0]);

@@ -1,7 +1,21 @@
 //! A recurrent layer in one direction: a loop over the steps, and one back through time.
 
-use super::Array;
+use super::{Array, Define};
+use crate::error::Mismatch;
 use crate::ops::{Recurrent, RecurrentBackward, RecurrentKind};
+use crate::tensor::TensorType;
+
+impl Define for Recurrent {
+    fn eval(&self, inputs: &[&Array], _outputs: &[TensorType]) -> Result<Vec<Vec<f64>>, Mismatch> {
+        Ok(forward(self, inputs))
+    }
+}
+
+impl Define for RecurrentBackward {
+    fn eval(&self, inputs: &[&Array], _outputs: &[TensorType]) -> Result<Vec<Vec<f64>>, Mismatch> {
+        Ok(backward(self, inputs))
+    }
+}
 
 fn sigmoid(x: f64) -> f64 {
     1.0 / (1.0 + (-x).exp())
@@ -23,7 +37,7 @@ fn product(weight: &[f64], row: usize, h: &[f64]) -> f64 {
 }
 
 /// Hidden states, and for LSTM and GRU what the backward pass reads, and the LSTM's cells.
-pub(super) fn forward(o: &Recurrent, inputs: &[&Array]) -> Vec<Vec<f64>> {
+fn forward(o: &Recurrent, inputs: &[&Array]) -> Vec<Vec<f64>> {
     let (steps, batch) = (inputs[0].ty.shape[0], inputs[0].ty.shape[1]);
     let (gates, weight, hidden) = (&inputs[0].data, &inputs[1].data, inputs[1].ty.shape[1]);
     let (count, saved) = (o.kind.gates(), o.kind.reserve());
@@ -123,7 +137,7 @@ fn unit(kind: RecurrentKind, saved: [f64; 5], dh: f64, dc: f64) -> Unit {
 }
 
 /// The errors of the gates, for the GRU of the recurrent product's too, and of the first states.
-pub(super) fn backward(o: &RecurrentBackward, inputs: &[&Array]) -> Vec<Vec<f64>> {
+fn backward(o: &RecurrentBackward, inputs: &[&Array]) -> Vec<Vec<f64>> {
     let (kind, shape) = (o.forward.kind, &inputs[0].ty.shape);
     let (steps, batch, hidden) = (shape[0], shape[1], shape[2]);
     let (count, saved) = (kind.gates(), kind.reserve().max(1));

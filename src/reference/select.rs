@@ -1,10 +1,24 @@
 //! where and sequence_mask.
 
-use super::Array;
 use super::broadcast_to::source;
+use super::{Array, Define};
+use crate::error::Mismatch;
+use crate::ops::{SequenceMask, Where};
 use crate::tensor::TensorType;
 
-pub(super) fn choose(inputs: &[&Array], outputs: &[TensorType]) -> Vec<f64> {
+impl Define for Where {
+    fn eval(&self, inputs: &[&Array], outputs: &[TensorType]) -> Result<Vec<Vec<f64>>, Mismatch> {
+        Ok(vec![choose(inputs, outputs)])
+    }
+}
+
+impl Define for SequenceMask {
+    fn eval(&self, inputs: &[&Array], _outputs: &[TensorType]) -> Result<Vec<Vec<f64>>, Mismatch> {
+        Ok(vec![mask(self.max_length, inputs)])
+    }
+}
+
+fn choose(inputs: &[&Array], outputs: &[TensorType]) -> Vec<f64> {
     let to = &outputs[0].shape;
     let at = |operand: &Array, i| operand.data[source(i, &operand.ty.shape, to)];
     let value = |i| if at(inputs[0], i) != 0.0 { at(inputs[1], i) } else { at(inputs[2], i) };
@@ -12,7 +26,7 @@ pub(super) fn choose(inputs: &[&Array], outputs: &[TensorType]) -> Vec<f64> {
 }
 
 /// 1 at `[t,b]` where `t < lengths[b]`.
-pub(super) fn mask(max_length: usize, inputs: &[&Array]) -> Vec<f64> {
+fn mask(max_length: usize, inputs: &[&Array]) -> Vec<f64> {
     let inside = |t: usize, length: f64| if (t as f64) < length { 1.0 } else { 0.0 };
     (0..max_length).flat_map(|t| inputs[0].data.iter().map(move |&length| inside(t, length))).collect()
 }

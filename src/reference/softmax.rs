@@ -1,14 +1,27 @@
 //! softmax and log_softmax along a dimension.
 
-use super::Array;
+use super::{Array, Define};
 use crate::error::Mismatch;
-use crate::ops::Softmax;
-use crate::ops::softmax::axis;
+use crate::ops::{Softmax, SoftmaxBackward};
+use crate::tensor::TensorType;
+
 use crate::shape::Shape;
+
+impl Define for Softmax {
+    fn eval(&self, inputs: &[&Array], _outputs: &[TensorType]) -> Result<Vec<Vec<f64>>, Mismatch> {
+        Ok(vec![forward(self, inputs)?])
+    }
+}
+
+impl Define for SoftmaxBackward {
+    fn eval(&self, inputs: &[&Array], _outputs: &[TensorType]) -> Result<Vec<Vec<f64>>, Mismatch> {
+        Ok(vec![backward(&self.0, inputs)?])
+    }
+}
 
 /// The sizes before, at and after a dimension.
 pub(super) fn sizes(shape: &Shape, dim: usize) -> Result<[usize; 3], Mismatch> {
-    axis(shape, dim)
+    shape.axis(dim)
 }
 
 /// The place of element `l` of row `row`.
@@ -39,7 +52,7 @@ fn rows(dim: usize, arrays: &[&Array], map: impl Fn(&[Vec<f64>]) -> Vec<f64>) ->
     Ok(output)
 }
 
-pub(super) fn forward(s: &Softmax, inputs: &[&Array]) -> Result<Vec<f64>, Mismatch> {
+fn forward(s: &Softmax, inputs: &[&Array]) -> Result<Vec<f64>, Mismatch> {
     rows(s.dim, inputs, |x| {
         let (highest, log_sum) = logsumexp(&x[0]);
         let logarithm = |v: &f64| v - highest - log_sum;
@@ -48,7 +61,7 @@ pub(super) fn forward(s: &Softmax, inputs: &[&Array]) -> Result<Vec<f64>, Mismat
 }
 
 /// softmax: `y (g - sum(g y))`; log_softmax: `g - exp(y) sum(g)`.
-pub(super) fn backward(s: &Softmax, inputs: &[&Array]) -> Result<Vec<f64>, Mismatch> {
+fn backward(s: &Softmax, inputs: &[&Array]) -> Result<Vec<f64>, Mismatch> {
     rows(s.dim, inputs, |x| {
         let (g, y) = (&x[0], &x[1]);
         let pairs = g.iter().zip(y);

@@ -1,9 +1,17 @@
 //! Sums over dimensions.
 
-use super::Array;
+use super::{Array, Define};
+use crate::error::Mismatch;
+use crate::ops::Sum;
 use crate::tensor::TensorType;
 
-pub(super) fn forward(dims: &[usize], inputs: &[&Array], outputs: &[TensorType]) -> Vec<f64> {
+impl Define for Sum {
+    fn eval(&self, inputs: &[&Array], outputs: &[TensorType]) -> Result<Vec<Vec<f64>>, Mismatch> {
+        Ok(vec![forward(&self.dims, inputs, outputs)])
+    }
+}
+
+fn forward(dims: &[usize], inputs: &[&Array], outputs: &[TensorType]) -> Vec<f64> {
     let shape = &inputs[0].ty.shape;
     let mut output = vec![0.0; outputs[0].shape.elements()];
     for (index, value) in inputs[0].data.iter().enumerate() {

@@ -1,8 +1,22 @@
 //! Element-wise functions of one tensor and their derivatives.
 
-use super::Array;
 use super::erf::erfc;
-use crate::ops::Unary;
+use super::{Array, Define};
+use crate::error::Mismatch;
+use crate::ops::{Unary, UnaryBackward};
+use crate::tensor::TensorType;
+
+impl Define for Unary {
+    fn eval(&self, inputs: &[&Array], _outputs: &[TensorType]) -> Result<Vec<Vec<f64>>, Mismatch> {
+        Ok(vec![forward(self, inputs)])
+    }
+}
+
+impl Define for UnaryBackward {
+    fn eval(&self, inputs: &[&Array], _outputs: &[TensorType]) -> Result<Vec<Vec<f64>>, Mismatch> {
+        Ok(vec![backward(&self.0, inputs)])
+    }
+}
 
 const SQRT_2_OVER_PI: f64 = 0.797_884_560_802_865_4;
 const INV_SQRT_2_PI: f64 = 0.398_942_280_401_432_7;
@@ -106,10 +120,10 @@ fn derivative(function: &Unary, s: f64) -> f64 {
     }
 }
 
-pub(super) fn forward(function: &Unary, inputs: &[&Array]) -> Vec<f64> {
+fn forward(function: &Unary, inputs: &[&Array]) -> Vec<f64> {
     inputs[0].data.iter().map(|&x| value(function, x)).collect()
 }
 
-pub(super) fn backward(function: &Unary, inputs: &[&Array]) -> Vec<f64> {
+fn backward(function: &Unary, inputs: &[&Array]) -> Vec<f64> {
     inputs[0].data.iter().zip(&inputs[1].data).map(|(g, &s)| g * derivative(function, s)).collect()
 }

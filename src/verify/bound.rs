@@ -9,7 +9,10 @@
 use super::oracle::Estimate;
 use crate::dtype::DType;
 use crate::error::Result;
-use crate::ops::{AvgPool2d, Binary, MatMul, Op, Unary};
+use crate::ops::{
+    AvgPool2d, AvgPool2dBackward, Binary, Conv2dBackwardInput, MatMul, MaxPool2dBackward, Op,
+    SoftmaxBackward, Sum, Unary, UnaryBackward,
+};
 use crate::reference::{Array, Precision, eval};
 use crate::tensor::TensorType;
 
@@ -75,27 +78,31 @@ pub(super) fn terms(op: &Op, inputs: &[&TensorType]) -> Option<usize> {
     let bias = usize::from(inputs.len() > 2);
     match op {
         Op::Conv2d(_) => Some(size(1, 1) * size(1, 2) * size(1, 3) + bias),
-        Op::Conv2dBackwardInput { options, .. } => {
+        Op::Conv2dBackwardInput(Conv2dBackwardInput { options, .. }) => {
             Some(size(1, 0) / options.groups.max(1) * size(1, 2) * size(1, 3))
         }
-        Op::Conv2dBackwardWeight { .. } => Some(size(0, 0) * size(0, 2) * size(0, 3)),
+        Op::Conv2dBackwardWeight(_) => Some(size(0, 0) * size(0, 2) * size(0, 3)),
         Op::AvgPool2d(o) => Some(o.kernel_size.h * o.kernel_size.w),
-        Op::AvgPool2dBackward { options: o, .. } => Some(o.kernel_size.h * o.kernel_size.w),
-        Op::MaxPool2dBackward { options: o, .. } => Some(o.kernel_size.h * o.kernel_size.w),
+        Op::AvgPool2dBackward(AvgPool2dBackward { options: o, .. }) => {
+            Some(o.kernel_size.h * o.kernel_size.w)
+        }
+        Op::MaxPool2dBackward(MaxPool2dBackward { options: o, .. }) => {
+            Some(o.kernel_size.h * o.kernel_size.w)
+        }
         Op::MatMul(MatMul { trans_a, .. }) => {
             let shape = &inputs[0].shape;
             Some(shape[shape.len() - if *trans_a { 2 } else { 1 }] + bias)
         }
-        Op::Sum { dims } => Some(dims.iter().map(|&d| size(0, d)).product()),
-        Op::Input { .. } | Op::State { .. } | Op::Constant { .. } => None,
-        Op::MaxPool2d(_) | Op::Unary(_) | Op::UnaryBackward(_) | Op::Binary(_) | Op::Equal => None,
-        Op::Reshape { .. } | Op::BroadcastTo { .. } | Op::Argmax { .. } | Op::Softmax(_) => None,
+        Op::Sum(Sum { dims }) => Some(dims.iter().map(|&d| size(0, d)).product()),
+        Op::Input(_) | Op::State(_) | Op::Constant(_) => None,
+        Op::MaxPool2d(_) | Op::Unary(_) | Op::UnaryBackward(_) | Op::Binary(_) | Op::Equal(_) => None,
+        Op::Reshape(_) | Op::BroadcastTo(_) | Op::Argmax(_) | Op::Softmax(_) => None,
         Op::SoftmaxBackward(_) | Op::CrossEntropy(_) | Op::CrossEntropyBackward(_) => None,
-        Op::EmbeddingBackward { .. } => Some(inputs[1].shape.elements()),
-        Op::Concat { .. } | Op::Split { .. } | Op::Narrow { .. } | Op::NarrowBackward { .. } => None,
-        Op::Permute { .. } | Op::Embedding | Op::Where | Op::SequenceMask { .. } | Op::Dropout(_) => None,
+        Op::EmbeddingBackward(_) => Some(inputs[1].shape.elements()),
+        Op::Concat(_) | Op::Split(_) | Op::Narrow(_) | Op::NarrowBackward(_) => None,
+        Op::Permute(_) | Op::Embedding(_) | Op::Where(_) | Op::SequenceMask(_) | Op::Dropout(_) => None,
         Op::Recurrent(_) | Op::RecurrentBackward(_) => None,
-        Op::Sgd(_) | Op::Adam(_) | Op::Increment => None,
+        Op::SgdStep(_) | Op::AdamStep(_) | Op::Increment(_) => None,
     }
 }
 
@@ -103,43 +110,45 @@ pub(super) fn terms(op: &Op, inputs: &[&TensorType]) -> Option<usize> {
 pub(super) fn errors(op: &Op, inputs: &[&Estimate], outputs: &[Array]) -> Result<Vec<Errors>> {
     let exact = || vec![None; outputs.len()];
     Ok(match op {
-        Op::Input { .. } | Op::State { .. } | Op::Constant { .. } | Op::Increment => exact(),
-        Op::Conv2d(_) | Op::Conv2dBackwardInput { .. } | Op::Conv2dBackwardWeight { .. } => {
+        Op::Input(_) | Op::State(_) | Op::Constant(_) | Op::Increment(_) => exact(),
+        Op::Conv2d(_) | Op::Conv2dBackwardInput(_) | Op::Conv2dBackwardWeight(_) => {
             vec![reduction(op, inputs, &outputs[0], Some(0), 0.0)?]
         }
-        Op::MatMul(_) | Op::Sum { .. } | Op::MaxPool2dBackward { .. } | Op::EmbeddingBackward { .. } => {
+        Op::MatMul(_) | Op::Sum(_) | Op::MaxPool2dBackward(_) | Op::EmbeddingBackward(_) => {
             vec![reduction(op, inputs, &outputs[0], Some(0), 0.0)?]
         }
         Op::AvgPool2d(o) => vec![reduction(op, inputs, &outputs[0], divisor(o), 3.0)?],
-        Op::AvgPool2dBackward { options, .. } => {
+        Op::AvgPool2dBackward(AvgPool2dBackward { options, .. }) => {
             vec![reduction(op, inputs, &outputs[0], divisor(options), 3.0)?]
         }
         Op::MaxPool2d(_) => vec![everywhere(inputs[0], &outputs[0], 1.0), undecided(inputs, &outputs[1])],
-        Op::Equal | Op::Argmax { .. } => vec![undecided(inputs, &outputs[0])],
+        Op::Equal(_) | Op::Argmax(_) => vec![undecided(inputs, &outputs[0])],
         Op::Unary(f) => vec![unary(f, inputs[0], &outputs[0])?],
-        Op::UnaryBackward(f) => vec![unary_backward(f, op, inputs, &outputs[0])?],
+        Op::UnaryBackward(UnaryBackward(f)) => vec![unary_backward(f, op, inputs, &outputs[0])?],
         Op::Binary(f) => vec![binary(f, op, inputs, &outputs[0])?],
-        Op::Reshape { .. } => vec![inputs[0].error.clone()],
-        Op::BroadcastTo { .. } => match inputs[0].error {
+        Op::Reshape(_) => vec![inputs[0].error.clone()],
+        Op::BroadcastTo(_) => match inputs[0].error {
             None => exact(),
             Some(_) => vec![Some(run(op, &[inputs[0].error_array()])?.data)],
         },
         Op::Softmax(s) => vec![super::bound_rows::softmax(s.log, inputs[0], &outputs[0])],
-        Op::SoftmaxBackward(s) => vec![super::bound_rows::softmax_backward(s, inputs, &outputs[0])?],
+        Op::SoftmaxBackward(SoftmaxBackward(s)) => {
+            vec![super::bound_rows::softmax_backward(s, inputs, &outputs[0])?]
+        }
         Op::CrossEntropy(_) => super::bound_rows::cross_entropy(inputs, outputs),
         Op::CrossEntropyBackward(_) => vec![super::bound_rows::cross_entropy_backward(inputs, &outputs[0])?],
-        Op::Where if inputs[0].error.is_some() => vec![undecided(inputs, &outputs[0])],
-        Op::Concat { .. } | Op::Split { .. } | Op::Narrow { .. } | Op::NarrowBackward { .. } => {
+        Op::Where(_) if inputs[0].error.is_some() => vec![undecided(inputs, &outputs[0])],
+        Op::Concat(_) | Op::Split(_) | Op::Narrow(_) | Op::NarrowBackward(_) => {
             super::bound_sequence::moved(op, inputs, outputs.len())?
         }
-        Op::Permute { .. } | Op::Embedding | Op::Where | Op::SequenceMask { .. } => {
+        Op::Permute(_) | Op::Embedding(_) | Op::Where(_) | Op::SequenceMask(_) => {
             super::bound_sequence::moved(op, inputs, outputs.len())?
         }
         Op::Dropout(_) => vec![super::bound_sequence::dropout(op, inputs, &outputs[0])?],
         Op::Recurrent(_) => super::bound_sequence::recurrent(1.0, inputs, outputs),
         Op::RecurrentBackward(_) => super::bound_sequence::recurrent(2.0, inputs, outputs),
-        Op::Sgd(_) => super::bound_rows::sgd(op, inputs, outputs)?,
-        Op::Adam(_) => super::bound_rows::adam(op, inputs, outputs)?,
+        Op::SgdStep(_) => super::bound_rows::sgd(op, inputs, outputs)?,
+        Op::AdamStep(_) => super::bound_rows::adam(op, inputs, outputs)?,
     })
 }
 

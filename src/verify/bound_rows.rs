@@ -3,7 +3,7 @@
 use super::bound::{CLAMPED, Errors, U, each, largest, run, ulp, unit};
 use super::oracle::Estimate;
 use crate::error::{Error, Result};
-use crate::ops::{Op, Softmax, softmax::axis};
+use crate::ops::{Op, Softmax};
 use crate::reference::{Array, Precision, eval};
 
 /// Absolute error of a log-probability `v`.
@@ -29,7 +29,7 @@ pub(super) fn softmax(log: bool, input: &Estimate, output: &Array) -> Errors {
 
 /// For each element of `array`, the sum of `term` over its row along dimension `dim`.
 fn row_sums(array: &Array, dim: usize, term: impl Fn(usize) -> f64) -> Result<Vec<f64>> {
-    let sizes = axis(&array.ty.shape, dim).map_err(|m| Error::op("softmax", "", m))?;
+    let sizes = array.ty.shape.axis(dim).map_err(|m| Error::op("softmax", "", m))?;
     let [_, length, inner] = sizes;
     let row = |i: usize| i / (length * inner) * inner + i % inner;
     let mut sums = vec![0.0; array.data.len() / length.max(1)];
@@ -74,7 +74,7 @@ pub(super) fn cross_entropy(inputs: &[&Estimate], outputs: &[Array]) -> Vec<Erro
 pub(super) fn cross_entropy_backward(inputs: &[&Estimate], output: &Array) -> Result<Errors> {
     let (g, x, saved) = (inputs[0], inputs[1], inputs[3]);
     let shape = &output.ty.shape;
-    let [_, classes, inner] = axis(shape, 1).map_err(|m| Error::op("cross_entropy", "", m))?;
+    let [_, classes, inner] = shape.axis(1).map_err(|m| Error::op("cross_entropy", "", m))?;
     let row = |i: usize| i / (classes * inner) * inner + i % inner;
     Ok(each(output, |i, v| {
         let (grad, r) = (g.array.data[row(i)].abs(), row(i));
@@ -100,7 +100,7 @@ fn magnitudes(op: &Op, inputs: &[&Estimate], subtracted: bool) -> Result<Vec<Arr
 
 /// Exact where powers of two make it so, else a few roundings of the terms.
 pub(super) fn sgd(op: &Op, inputs: &[&Estimate], outputs: &[Array]) -> Result<Vec<Errors>> {
-    let Op::Sgd(o) = op else { return Ok(vec![None; outputs.len()]) };
+    let Op::SgdStep(o) = op else { return Ok(vec![None; outputs.len()]) };
     let sums = magnitudes(op, inputs, true)?;
     let constant = |value: f32| {
         let scalar = Array { ty: crate::TensorType::f32([]), data: vec![f64::from(value)] };

@@ -11,7 +11,7 @@ pub(super) fn moved(op: &Op, inputs: &[&Estimate], outputs: usize) -> Result<Vec
     if inputs.iter().all(|e| e.error.is_none()) {
         return Ok(vec![None; outputs]);
     }
-    let chooses = |i: usize| matches!(op, Op::Where) && i == 0;
+    let chooses = |i: usize| matches!(op, Op::Where(_)) && i == 0;
     let errors = |(i, e): (usize, &&Estimate)| if chooses(i) { e.array.clone() } else { e.error_array() };
     let errors: Vec<Array> = inputs.iter().enumerate().map(errors).collect();
     let moved = eval(op, &errors.iter().collect::<Vec<_>>(), Precision::F64)?;

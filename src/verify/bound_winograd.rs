@@ -15,7 +15,7 @@ use super::bound::{Errors, each, largest, run, sum_error, unit};
 use super::oracle::Estimate;
 use crate::error::Result;
 use crate::kernels::{Transforms, transposed};
-use crate::ops::{Conv2d, Op};
+use crate::ops::{Conv2d, Conv2dBackwardInput, Conv2dBackwardWeight, Op};
 use crate::reference::Array;
 
 type Matrix = Vec<Vec<f64>>;
@@ -222,8 +222,10 @@ const PLACES: i32 = 2;
 /// The errors of a convolution or a gradient that is computed in tiles of `m x m`.
 pub(super) fn errors(m: usize, op: &Op, inputs: &[&Estimate], output: &Array) -> Result<Errors> {
     let (back, Conv2d { padding, .. }) = match op {
-        Op::Conv2dBackwardInput { options, .. } => (true, *options),
-        Op::Conv2d(options) | Op::Conv2dBackwardWeight { options, .. } => (false, *options),
+        Op::Conv2dBackwardInput(Conv2dBackwardInput { options, .. }) => (true, *options),
+        Op::Conv2d(options) | Op::Conv2dBackwardWeight(Conv2dBackwardWeight { options, .. }) => {
+            (false, *options)
+        }
         // No other op is computed in such tiles.
         _ => return Ok(None),
     };
@@ -270,7 +272,7 @@ pub(super) fn errors(m: usize, op: &Op, inputs: &[&Estimate], output: &Array) ->
 }
 
 fn is_of_weight(op: &Op) -> bool {
-    matches!(op, Op::Conv2dBackwardWeight { .. })
+    matches!(op, Op::Conv2dBackwardWeight(_))
 }
 
 /// Roundings on the longest way through the transforms.

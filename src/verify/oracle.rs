@@ -6,7 +6,7 @@ use super::data::Fill;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{GraphData, NodeId, ValueId};
-use crate::ops::Op;
+use crate::ops::{self, Op};
 use crate::reference::{Array, Precision, eval};
 use crate::tensor::{HostTensor, TensorType};
 use std::collections::HashMap;
@@ -113,10 +113,12 @@ pub fn estimate_tiled(
     for (id, node) in graph.nodes.iter().enumerate().filter(|(id, _)| needed[*id]) {
         let missing = |name: &str| Error::argument(name, "a value", "nothing");
         let results = match &node.op {
-            Op::Input { name, .. } => {
+            Op::Input(ops::Input { name, .. }) => {
                 vec![Estimate::exact(inputs.get(name).cloned().ok_or_else(|| missing(name))?)]
             }
-            Op::State { name, ty, init, .. } => vec![Estimate::exact(first_value(name, ty, *init))],
+            Op::State(ops::State { name, ty, init, .. }) => {
+                vec![Estimate::exact(first_value(name, ty, *init))]
+            }
             // All that reads something has an oracle, or a bound is missing and does not compile.
             op => {
                 let read = node.inputs.iter().map(|v| values.get(v).ok_or_else(|| missing(op.name())));

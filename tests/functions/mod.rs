@@ -3,7 +3,8 @@
 
 use std::collections::BTreeSet;
 use wgrad::ops::{
-    AdamStep, AvgPool2d, Conv2d, CrossEntropy, Dropout, MatMul, MaxPool2d, Op, Recurrent, RecurrentBackward,
+    AdamStep, AvgPool2d, AvgPool2dBackward, Conv2d, Conv2dBackwardInput, Conv2dBackwardWeight, CrossEntropy,
+    CrossEntropyBackward, Dropout, MatMul, MaxPool2d, MaxPool2dBackward, Op, Recurrent, RecurrentBackward,
     Reduction, SgdStep,
 };
 use wgrad::verify::{Case, Line};
@@ -100,24 +101,25 @@ pub fn options(op: &Op) -> Vec<(&'static str, bool)> {
     };
     match op {
         Op::Conv2d(o) => conv(o),
-        Op::Conv2dBackwardInput { options, .. } | Op::Conv2dBackwardWeight { options, .. } => conv(options),
+        Op::Conv2dBackwardInput(Conv2dBackwardInput { options, .. })
+        | Op::Conv2dBackwardWeight(Conv2dBackwardWeight { options, .. }) => conv(options),
         Op::MaxPool2d(o) => max(o),
-        Op::MaxPool2dBackward { options, .. } => max(options),
+        Op::MaxPool2dBackward(MaxPool2dBackward { options, .. }) => max(options),
         Op::AvgPool2d(o) => avg(o),
-        Op::AvgPool2dBackward { options, .. } => avg(options),
+        Op::AvgPool2dBackward(AvgPool2dBackward { options, .. }) => avg(options),
         Op::MatMul(MatMul { trans_a, trans_b }) => vec![("trans_a", *trans_a), ("trans_b", *trans_b)],
-        Op::CrossEntropy(o) | Op::CrossEntropyBackward(o) => loss(o),
+        Op::CrossEntropy(o) | Op::CrossEntropyBackward(CrossEntropyBackward(o)) => loss(o),
         Op::Recurrent(o) => recurrent(o),
         Op::RecurrentBackward(RecurrentBackward { forward, grad_cells: _ }) => recurrent(forward),
         Op::Dropout(Dropout { p, seed: _ }) => vec![("p", *p != 0.0)],
-        Op::Sgd(SgdStep { momentum, nesterov, weight_decay }) => {
+        Op::SgdStep(SgdStep { momentum, nesterov, weight_decay }) => {
             vec![
                 ("momentum", *momentum != 0.0),
                 ("nesterov", *nesterov),
                 ("weight_decay", *weight_decay != 0.0),
             ]
         }
-        Op::Adam(AdamStep { betas, eps, weight_decay, decoupled }) => {
+        Op::AdamStep(AdamStep { betas, eps, weight_decay, decoupled }) => {
             let usual = AdamStep::default();
             vec![
                 ("betas", *betas != usual.betas),
@@ -127,12 +129,12 @@ pub fn options(op: &Op) -> Vec<(&'static str, bool)> {
             ]
         }
         // These have shapes and dimensions alone; what a function takes is in its name's cases.
-        Op::Input { .. } | Op::State { .. } | Op::Constant { .. } | Op::Reshape { .. } => vec![],
-        Op::Unary(_) | Op::UnaryBackward(_) | Op::Binary(_) | Op::Equal | Op::Increment => vec![],
-        Op::BroadcastTo { .. } | Op::Sum { .. } | Op::Argmax { .. } | Op::Where => vec![],
-        Op::Softmax(_) | Op::SoftmaxBackward(_) | Op::Embedding | Op::EmbeddingBackward { .. } => vec![],
-        Op::Concat { .. } | Op::Split { .. } | Op::Narrow { .. } | Op::NarrowBackward { .. } => vec![],
-        Op::Permute { .. } | Op::SequenceMask { .. } => vec![],
+        Op::Input(_) | Op::State(_) | Op::Constant(_) | Op::Reshape(_) => vec![],
+        Op::Unary(_) | Op::UnaryBackward(_) | Op::Binary(_) | Op::Equal(_) | Op::Increment(_) => vec![],
+        Op::BroadcastTo(_) | Op::Sum(_) | Op::Argmax(_) | Op::Where(_) => vec![],
+        Op::Softmax(_) | Op::SoftmaxBackward(_) | Op::Embedding(_) | Op::EmbeddingBackward(_) => vec![],
+        Op::Concat(_) | Op::Split(_) | Op::Narrow(_) | Op::NarrowBackward(_) => vec![],
+        Op::Permute(_) | Op::SequenceMask(_) => vec![],
     }
 }
 

@@ -5,7 +5,7 @@ use super::super::line::{Fields, sizes};
 use super::{Case, pick, seed, shape};
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
-use crate::ops::{AdamStep, Init, Op, Role, SgdStep};
+use crate::ops::{AdamStep, Increment, Init, Op, Role, SgdStep};
 use crate::random::Rng;
 use crate::tensor::TensorType;
 use crate::verify::Fill;
@@ -55,7 +55,7 @@ pub(super) fn build(op: &str, case: &mut Case, fields: &Fields<'_>) -> Result<()
     let mut inputs = vec![&param, &grad, &lr];
     let buffer = if momentum == 0.0 { None } else { Some(case.input("momentum_buffer", &shape)?) };
     inputs.extend(&buffer);
-    let outputs = case.graph.apply(Op::Sgd(options), &inputs)?;
+    let outputs = case.graph.apply(Op::SgdStep(options), &inputs)?;
     for (name, output) in ["param", "momentum_buffer"].iter().zip(&outputs) {
         case.output(name, output);
     }
@@ -74,9 +74,9 @@ fn adam(case: &mut Case, fields: &Fields<'_>, options: AdamStep, first: [&Tensor
     let exp_avg_sq = case.input_of("exp_avg_sq", &shape, Values::Squares)?;
     let init = Init::Constant((step - 1) as f32);
     let counter = case.graph.state("step", TensorType::u32([]), init, Role::Optimizer)?;
-    let counter = case.graph.apply(Op::Increment, &[&counter])?.remove(0);
+    let counter = case.graph.apply(Op::Increment(Increment), &[&counter])?.remove(0);
     let inputs = [param, grad, lr, &counter, &exp_avg, &exp_avg_sq];
-    let outputs = case.graph.apply(Op::Adam(options), &inputs)?;
+    let outputs = case.graph.apply(Op::AdamStep(options), &inputs)?;
     for (name, output) in ["param", "exp_avg", "exp_avg_sq"].iter().zip(&outputs) {
         case.output(name, output);
     }

@@ -1,0 +1,76 @@
+//! Gradients of the ops as new nodes, and the ops as methods of [`Tensor`](super::Tensor), one file a family.
+
+mod conv2d;
+mod copy;
+mod dropout;
+mod elementwise;
+mod embedding;
+mod matmul;
+mod pool2d;
+mod recurrent;
+mod reshape;
+mod softmax;
+mod sum;
+
+use super::{Flow, Tensor};
+use crate::error::{Error, Mismatch, Result};
+use crate::ops::*;
+
+/// The gradients of an op's inputs.
+trait Differentiate {
+    /// Those that are wanted, as new nodes.
+    fn gradient(&self, flow: &Flow<'_>) -> Result<Vec<Option<Tensor>>>;
+}
+
+macro_rules! dispatch {
+    ($($op:ident),* $(,)?) => {
+        impl Op {
+            /// The gradients of the inputs that need one, as new nodes.
+            pub(super) fn gradient(&self, flow: &Flow<'_>) -> Result<Vec<Option<Tensor>>> {
+                match self {
+                    $(Op::$op(op) => op.gradient(flow),)*
+                }
+            }
+        }
+    };
+}
+
+for_each_op!(dispatch);
+
+/// Ops whose gradient is 0 wherever it exists, or that have no inputs.
+macro_rules! without_slope {
+    ($($op:ident),* $(,)?) => {
+        $(impl Differentiate for $op {
+            fn gradient(&self, flow: &Flow<'_>) -> Result<Vec<Option<Tensor>>> {
+                Ok(vec![None; flow.inputs.len()])
+            }
+        })*
+    };
+}
+
+without_slope!(Input, State, Constant, Equal, Argmax, SequenceMask, Increment);
+
+/// Ops that have no gradient: asking for one is an error.
+macro_rules! without_gradient {
+    ($($op:ident),* $(,)?) => {
+        $(impl Differentiate for $op {
+            fn gradient(&self, flow: &Flow<'_>) -> Result<Vec<Option<Tensor>>> {
+                if !flow.wanted.contains(&true) {
+                    return Ok(vec![None; flow.inputs.len()]);
+                }
+                let got = format!("a second derivative of {}", self.name());
+                Err(Error::op("gradient", self.name(), Mismatch::new("an op with a gradient", got)))
+            }
+        })*
+    };
+}
+
+without_gradient!(
+    MaxPool2dBackward,
+    UnaryBackward,
+    SoftmaxBackward,
+    CrossEntropyBackward,
+    RecurrentBackward,
+    SgdStep,
+    AdamStep,
+);

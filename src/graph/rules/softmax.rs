@@ -1,0 +1,74 @@
+//! Softmax, its logarithm, and the cross entropy of logits.
+
+use super::Differentiate;
+use crate::error::{Error, Mismatch, Result};
+use crate::graph::{Flow, Tensor};
+use crate::ops::{CrossEntropy, CrossEntropyBackward, Reduction, Rule, Softmax, SoftmaxBackward};
+
+impl Tensor {
+    /// `exp(x) / sum(exp(x))` along `dim`.
+    ///
+    /// # Errors
+    /// When there is no such dimension.
+    pub fn softmax(&self, dim: usize) -> Result<Tensor> {
+        self.one(Softmax { dim, log: false }, &[self])
+    }
+
+    /// `x - log(sum(exp(x)))` along `dim`.
+    ///
+    /// # Errors
+    /// When there is no such dimension.
+    pub fn log_softmax(&self, dim: usize) -> Result<Tensor> {
+        self.one(Softmax { dim, log: true }, &[self])
+    }
+
+    /// The cross entropy of logits `self (N, C, ..)` with class indices `target (N, ..)`, reduced to a
+    /// scalar or left as `(N, ..)`.
+    ///
+    /// # Errors
+    /// When the shapes do not fit or an option is out of range.
+    pub fn cross_entropy(
+        &self,
+        target: &Tensor,
+        options: CrossEntropy,
+        reduction: Reduction,
+    ) -> Result<Tensor> {
+        build(self, target, options, reduction)
+    }
+}
+
+fn build(logits: &Tensor, target: &Tensor, options: CrossEntropy, reduction: Reduction) -> Result<Tensor> {
+    let outputs = logits.graph().apply(options, &[logits, target])?;
+    let [rows, _, counted] = &outputs[..] else {
+        let got = format!("{} outputs", outputs.len());
+        return Err(Error::op("cross_entropy", "", Mismatch::new("3 outputs", got)));
+    };
+    let all: Vec<usize> = (0..rows.shape().len()).collect();
+    match (reduction, options.ignore_index) {
+        (Reduction::None, _) => Ok(rows.clone()),
+        (Reduction::Sum, _) => rows.sum(&all, false),
+        (Reduction::Mean, None) => rows.mean(),
+        (Reduction::Mean, Some(_)) => rows.sum(&all, false)?.div(&counted.sum(&all, false)?),
+    }
+}
+
+impl Differentiate for Softmax {
+    /// softmax: `y (g - sum(g y))`; log_softmax: `g - exp(y) sum(g)`.
+    fn gradient(&self, flow: &Flow<'_>) -> Result<Vec<Option<Tensor>>> {
+        let grad = flow.grad(self.name())?;
+        let rule = || grad.one(SoftmaxBackward(*self), &[grad, &flow.outputs[0]]);
+        Ok(vec![flow.wants(0, rule)?])
+    }
+}
+
+impl Differentiate for CrossEntropy {
+    /// `grad * (softmax(x) - (1 - e) onehot(target) - e / C)`, 0 in ignored rows.
+    fn gradient(&self, flow: &Flow<'_>) -> Result<Vec<Option<Tensor>>> {
+        let grad = flow.grad("cross_entropy")?;
+        let rule = || {
+            let inputs = [grad, &flow.inputs[0], &flow.inputs[1], &flow.outputs[1]];
+            grad.one(CrossEntropyBackward(*self), &inputs)
+        };
+        Ok(vec![flow.wants(0, rule)?, None])
+    }
+}

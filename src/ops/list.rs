@@ -1,0 +1,22 @@
+//! The list of ops, from which the enum and every folder's dispatch follow.
+
+/// Gives the ops to a macro. Each is a struct of this module with a [`Rule`](super::Rule), with a gradient in `graph::rules`,
+/// a definition in `reference` and kernels in `kernels`: what lacks one of them does not compile.
+macro_rules! for_each_op {
+    ($use:ident) => {
+        $use! {
+            Input, State, Constant,
+            Conv2d, Conv2dBackwardInput, Conv2dBackwardWeight,
+            MaxPool2d, MaxPool2dBackward, AvgPool2d, AvgPool2dBackward,
+            Unary, UnaryBackward, Binary, Equal, Where,
+            MatMul, Sum, Argmax,
+            Softmax, SoftmaxBackward, CrossEntropy, CrossEntropyBackward,
+            Reshape, BroadcastTo, Concat, Split, Narrow, NarrowBackward, Permute,
+            Embedding, EmbeddingBackward, SequenceMask, Dropout,
+            Recurrent, RecurrentBackward,
+            SgdStep, AdamStep, Increment,
+        }
+    };
+}
+
+pub(crate) use for_each_op;
