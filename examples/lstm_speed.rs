@@ -65,7 +65,7 @@ fn main() -> Result<()> {
     let (m, k) = (STEPS * BATCH, 512);
     let n = (flops / (2 * m * k) as f64) as usize / 4 * 4;
     let (a, b) = (graph.input("a", [m, k])?, graph.input("b", [k, n])?);
-    let sum = a.matmul(&b)?.sum(&[0, 1], false)?;
+    let sum = a.matmul(&b)?.sum([0, 1], false)?;
     let mut program = Parameters::new(&device, 0).compile(&graph, &[&sum])?;
     let (left, right) = (tensor(&[m, k])?, tensor(&[k, n])?);
     let (least, median) = time(&mut program, &[(&a, &left), (&b, &right)], &sum)?;

@@ -10,6 +10,7 @@
 //! - No silent CPU fallback, no float atomics.
 pub mod bench;
 pub mod data;
+mod dim;
 mod dtype;
 mod error;
 pub mod exec;
@@ -27,6 +28,7 @@ mod tensor;
 pub mod train;
 pub mod verify;
 
+pub use dim::{Dim, Dims};
 pub use dtype::DType;
 pub use error::{Error, Mismatch, Result};
 pub use exec::{AdapterReport, Backend, Device, Executable, Parameters, Pending, adapters};

@@ -11,10 +11,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules that everything may use: types and formulas without a direction of their own.
-const COMMON: [&str; 6] = ["dtype", "error", "files", "random", "shape", "tensor"];
+const COMMON: [&str; 7] = ["dim", "dtype", "error", "files", "random", "shape", "tensor"];
 
 /// What each module may use besides [`COMMON`]. A module that is not here fails the test: give it a place.
-const ALLOWED: [(&str, &[&str]); 15] = [
+const ALLOWED: [(&str, &[&str]); 16] = [
+    ("dim", &[]),
     ("dtype", &[]),
     ("error", &[]),
     ("files", &[]),

@@ -121,7 +121,7 @@ const CHAINS: [Chain; 18] = [
             let (a, b) = (g.input("a", [3, 40])?, g.input("b", [3, 40])?);
             let left = g.input("left", [10])?;
             let chain = a.mul(&b)?.sub(&a)?.reshape([3, 4, 10])?.relu()?;
-            Ok(vec![chain.sum(&[0, 1], false)?.add(&left)?])
+            Ok(vec![chain.sum([0, 1], false)?.add(&left)?])
         },
     },
     Chain {
@@ -131,7 +131,7 @@ const CHAINS: [Chain; 18] = [
             let (a, b) = (g.input("a", [9, 40])?, g.input("b", [9, 40])?);
             let left = g.input("left", [40])?;
             // The chain is the other operand.
-            Ok(vec![b.sub(&a.relu()?)?.sum(&[0], false)?.mul(&left)?])
+            Ok(vec![b.sub(&a.relu()?)?.sum([0], false)?.mul(&left)?])
         },
     },
     Chain {
@@ -140,7 +140,7 @@ const CHAINS: [Chain; 18] = [
         outputs: |g| {
             let (a, b) = (g.input("a", [300, 40])?, g.input("b", [300, 40])?);
             let (left, right) = (g.input("left", [40])?, g.input("right", [40])?);
-            Ok(vec![left.sub(&a.mul(&b)?.sum(&[0], false)?)?.mul(&right)?])
+            Ok(vec![left.sub(&a.mul(&b)?.sum([0], false)?)?.mul(&right)?])
         },
     },
     Chain {
@@ -149,7 +149,7 @@ const CHAINS: [Chain; 18] = [
         outputs: |g| {
             let (a, b) = (g.input("a", [3, 9001])?, g.input("b", [3, 9001])?);
             let (left, right) = (g.input("left", [3])?, g.input("right", [3])?);
-            Ok(vec![left.sub(&a.mul(&b)?.sum(&[1], false)?)?.mul(&right)?])
+            Ok(vec![left.sub(&a.mul(&b)?.sum([1], false)?)?.mul(&right)?])
         },
     },
     Chain {

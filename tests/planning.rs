@@ -51,7 +51,7 @@ fn forward_and_backward_pass_of_a_long_chain_lie_near_to_what_is_alive() -> Resu
     let graph = Graph::new();
     let (x, row) = (graph.input("x", [4, 16])?, graph.input("row", [16])?);
     let y = (0..5000).try_fold(x.clone(), |y: Tensor, _| y.mul(&row)?.tanh())?;
-    let gradient = y.sum(&[0, 1], false)?.gradients(&[&x, &row])?;
+    let gradient = y.sum([0, 1], false)?.gradients(&[&x, &row])?;
     let plan = planned(&gradient.iter().collect::<Vec<_>>())?;
     let (held, least) = (plan.memory.activations, plan.memory.activations_at_least);
     assert!(plan.lives.len() > 5000 && 4 * held <= 5 * least, "{held} bytes for {least}");

@@ -300,7 +300,7 @@ fn clipping_bounds_the_norm() -> Result<()> {
         let graph = Graph::new();
         let p = graph.parameter("p", [2], wgrad::ops::Init::Zeros)?;
         let x = graph.input("x", [2])?;
-        let loss = p.mul(&x)?.sum(&[0], false)?;
+        let loss = p.mul(&x)?.sum([0], false)?;
         let (clipped, norm) = wgrad::optim::clip_grad_norm(&wgrad::optim::gradients(&loss)?, max_norm)?;
         let mut program = Parameters::new(&Device::cpu(), 0).compile(&graph, &[&clipped[0].1, &norm])?;
         program.run(&[(&x, &HostTensor::from_f32([2], vec![3.0, 4.0])?)])?;

@@ -350,7 +350,7 @@ mod tests {
             ),
             ("linear input=2x3x6 weight=5x6 bias", "fwd matmul, dgrad matmul, wgrad matmul, bgrad sum"),
             ("max_pool2d input=1x2x4x4", "fwd max_pool2d, dgrad max_pool2d_backward"),
-            ("mean input=7x3", "fwd sum, dgrad broadcast_to"),
+            ("mean input=7x3 dims=all", "fwd sum, dgrad broadcast_to"),
             ("add a=7 b=7", "fwd add"),
             ("where condition=7 a=7 b=7", "fwd where, dgrad where, wgrad where"),
             ("embedding weight=5x3 indices=7", "fwd embedding, wgrad embedding_backward"),

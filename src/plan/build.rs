@@ -458,7 +458,7 @@ mod tests {
         let images = graph.input("images", [2, 1, 64, 64])?;
         refused(&images.relu()?, &limits, &["input 'images'", "32768 bytes", "at most 20480 bytes"]);
         let wide = graph.input("row", [1, 64])?.broadcast_to([128, 64])?;
-        refused(&wide.sum(&[1], false)?, &limits, &["output 0 of broadcast_to", "32768", "20480"]);
+        refused(&wide.sum([1], false)?, &limits, &["output 0 of broadcast_to", "32768", "20480"]);
         Ok(())
     }
 

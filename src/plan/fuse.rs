@@ -247,7 +247,7 @@ mod tests {
         assert_eq!(why.iter().filter(|unfused| unfused.why == expected).count(), 2, "{why:?}");
         // A sum that takes in a long chain applies no more behind it.
         let chain = (0..MOST_FUNCTIONS).try_fold(graph.input("z", [8])?, |y, _| y.relu())?;
-        let names = groups(&[&chain.sum(&[0], false)?.relu()?]);
+        let names = groups(&[&chain.sum([0], false)?.relu()?]);
         assert_eq!(names.iter().map(|n| n.split('+').count()).collect::<Vec<_>>(), [MOST_FUNCTIONS + 1, 1]);
         Ok(())
     }
@@ -283,7 +283,7 @@ mod tests {
     fn a_sum_takes_in_the_chain_it_reads() -> Result<()> {
         let graph = Graph::new();
         let (a, b) = (graph.input("a", [4, 6])?, graph.input("b", [4, 6])?);
-        let of = |t: &Tensor| t.sum(&[0], false);
+        let of = |t: &Tensor| t.sum([0], false);
         let chain = a.mul(&b)?.relu()?;
         let mean = of(&chain.reshape([24])?)?.scale(0.5)?;
         assert_eq!(groups(&[&mean]), ["mul+relu+reshape+sum+scale"]);
@@ -292,7 +292,7 @@ mod tests {
         assert_eq!(groups(&[&of(&a)?, &of(&of(&b)?.reshape([2, 3])?)?]), ["sum", "sum", "reshape", "sum"]);
         let (y, _) = conv(&graph);
         assert_eq!(groups(&[&of(&y.relu()?)?]), ["conv2d+relu", "sum"], "no chain: a convolution");
-        let between = a.mul(&b)?.reshape([2, 2, 6])?.sum(&[1], false)?;
+        let between = a.mul(&b)?.reshape([2, 2, 6])?.sum([1], false)?;
         assert_eq!(groups(&[&between]), ["mul", "reshape", "sum"], "neighbours do not load neighbours");
         let stretched = a.add(&graph.input("row", [6])?)?;
         assert_eq!(groups(&[&of(&stretched)?]), ["add", "sum"], "broadcast");
@@ -303,7 +303,7 @@ mod tests {
     fn a_sum_waits_for_nothing() -> Result<()> {
         let graph = Graph::new();
         let a = graph.input("a", [4, 6])?;
-        let of = |t: &Tensor| t.sum(&[0], false);
+        let of = |t: &Tensor| t.sum([0], false);
         let early = of(&a)?.sqrt()?;
         let later = early.add(&of(&a.relu()?.tanh()?)?)?;
         // What is added to the early sum is computed after it, and the other way round it is there.
@@ -311,7 +311,7 @@ mod tests {
         let squares = of(&a.mul(&a)?)?;
         let (other, half) = (of(&a)?, squares.scale(0.5)?);
         assert_eq!(groups(&[&half, &other]), ["mul+sum+scale", "sum"], "not where the scale stood");
-        let middle = graph.input("b", [2, 2, 6])?.sum(&[1], false)?.sqrt()?;
+        let middle = graph.input("b", [2, 2, 6])?.sum([1], false)?.sqrt()?;
         let both = middle.add(&a.relu()?.narrow(0, 0, 2)?)?;
         assert_eq!(groups(&[&both]), ["sum+sqrt", "relu", "narrow", "add"], "nor one that takes in no chain");
         Ok(())
@@ -322,10 +322,10 @@ mod tests {
         let graph = Graph::new();
         let state = graph.parameter("p", [4, 6], Init::Zeros)?;
         let square = state.mul(&state)?;
-        let before = square.sum(&[0], false)?;
+        let before = square.sum([0], false)?;
         assert_eq!(groups(&[&before])[1..], ["mul+sum"]);
         graph.assign(&state, &state.relu()?)?;
-        let after = square.sum(&[1], false)?;
+        let after = square.sum([1], false)?;
         assert_eq!(groups(&[&after])[1..], ["mul", "relu", "sum"]);
         Ok(())
     }
@@ -337,7 +337,7 @@ mod tests {
         let of = |tensor: &Tensor| {
             graph.with(|data| fuse(data, &[tensor.id()], &data.reachable(&[tensor.id()])).1.len())
         };
-        assert_eq!((of(&a.mul(&a)?.sum(&[0], false)?), of(&a.mul(&a)?)), (0, 1));
+        assert_eq!((of(&a.mul(&a)?.sum([0], false)?), of(&a.mul(&a)?)), (0, 1));
         Ok(())
     }
 

@@ -106,7 +106,7 @@ mod tests {
         let halves = [x.scale(0.5)?, x.scale(-0.5)?, x.leaky_relu(0.5)?, wide.scale(0.5)?];
         let chains =
             [x.scale(0.5)?.tanh()?, x.tanh()?.scale(0.5)?, x.scale(0.5)?.sub(&x)?, x.sub(&x.scale(0.5)?)?];
-        let reduced = [x.sum(&[0], false)?, x.sum(&[1], false)?, x.tanh()?.sum(&[1], false)?];
+        let reduced = [x.sum([0], false)?, x.sum([1], false)?, x.tanh()?.sum([1], false)?];
         for output in halves.iter().chain(&chains).chain(&reduced) {
             assert_eq!(lowered(&graph, &[output])?, (1, 1), "{output:?}");
         }

@@ -70,7 +70,7 @@ impl Forecaster {
         let input = graph.input("input", [model.input, batch_size, 1])?;
         let target = graph.input("target", [batch_size, model.horizon])?;
         let error = model.forward(&input)?.sub(&target)?;
-        let loss = error.mul(&error)?.mean()?;
+        let loss = error.mul(&error)?.mean((), false)?;
         let (clipped, _) = clip_grad_norm(&gradients(&loss)?, MAX_NORM)?;
         optimizer.update(&clipped)?;
         let program = parameters.compile(&graph, &[&loss])?;

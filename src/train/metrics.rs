@@ -47,7 +47,7 @@ impl Totals {
 /// running totals on the device.
 pub(super) fn accumulate(graph: &Graph, loss: &Tensor, predicted: &Tensor, labels: &Tensor) -> Result<()> {
     let rows = labels.shape().elements();
-    let hits = predicted.equal(labels)?.sum(&[0], false)?;
+    let hits = predicted.equal(labels)?.sum([0], false)?;
     for (name, value) in [(LOSS, loss.scale(rows as f32)?), (CORRECT, hits)] {
         let total = graph.state(name, TensorType::f32([]), Init::Zeros, Role::Metric)?;
         graph.assign(&total, &total.add(&value)?)?;

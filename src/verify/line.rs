@@ -3,6 +3,7 @@
 use super::Fill;
 use crate::error::{Error, Result};
 use crate::shape::{Padding, Pair};
+use crate::{Dim, Dims};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -105,6 +106,22 @@ impl<'a> Fields<'a> {
             None => Err(self.bad(key, "a shape such as 2x3", "nothing")),
             Some("scalar") => Ok(vec![]),
             Some(text) => self.numbers(key, text, 'x'),
+        }
+    }
+
+    /// A dimension, counted from the first or, negative, from the last.
+    pub(super) fn dim(&self, key: &'static str) -> Result<Dim> {
+        self.number::<i64>(key).map(Dim::from)
+    }
+
+    /// Some dimensions, or `all`.
+    pub(super) fn dims(&self, key: &'static str) -> Result<Dims> {
+        let dim =
+            |part: &str| part.parse::<i64>().map_err(|_| self.bad(key, "dimensions such as 0,-1", part));
+        match self.text(key) {
+            None => Err(self.bad(key, "dimensions such as 0,-1, or all", "nothing")),
+            Some("all") => Ok(Dims::from(())),
+            Some(text) => Ok(Dims::from(&text.split(',').map(dim).collect::<Result<Vec<_>>>()?)),
         }
     }
 

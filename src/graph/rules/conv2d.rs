@@ -42,7 +42,7 @@ impl Differentiate for Conv2d {
         Ok(vec![
             flow.wants(0, || backward_input(self, grad, weight, x.shape()))?,
             flow.wants(1, || backward_weight(self, grad, x, weight.shape()))?,
-            flow.wants(2, || grad.sum(&[0, 2, 3], false))?,
+            flow.wants(2, || grad.sum([0, 2, 3], false))?,
         ])
     }
 }

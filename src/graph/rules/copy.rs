@@ -1,6 +1,7 @@
 //! The same elements in other places: the error goes back where they came from.
 
 use super::Differentiate;
+use crate::Dim;
 use crate::error::{Error, Mismatch, Result};
 use crate::graph::{Flow, Tensor};
 use crate::ops::{Concat, Narrow, NarrowBackward, Permute, Split};
@@ -11,23 +12,41 @@ impl Tensor {
     /// # Errors
     /// When there are none or they differ in another dimension.
     #[doc(alias = "cat")]
-    pub fn concat(tensors: &[&Tensor], dim: usize) -> Result<Tensor> {
-        concat(tensors, dim)
+    pub fn concat(tensors: &[&Tensor], dim: impl Into<Dim>) -> Result<Tensor> {
+        match tensors {
+            [] => Err(Error::op("concat", "", Mismatch::new("at least one tensor", "none"))),
+            [first, others @ ..] => {
+                let dim = first.dim("concat", dim)?;
+                if others.is_empty() { Ok((*first).clone()) } else { first.one(Concat { dim }, tensors) }
+            }
+        }
     }
 
-    /// Tensors of one shape side by side along a new dimension `dim`.
+    /// Tensors of one shape side by side along a new dimension `dim` of the result.
     ///
     /// # Errors
-    /// When there are none, their shapes differ, or `dim` is above their rank.
-    pub fn stack(tensors: &[Tensor], dim: usize) -> Result<Tensor> {
-        stack(tensors, dim)
+    /// When there are none, their shapes differ, or the result has no such dimension.
+    pub fn stack(tensors: &[Tensor], dim: impl Into<Dim>) -> Result<Tensor> {
+        let Some(first) = tensors.first() else {
+            return Err(Error::op("stack", "", Mismatch::new("at least one tensor", "none")));
+        };
+        let dim = dim.into().of(first.shape().len() + 1).map_err(first.refused("stack"))?;
+        let wide = |t: &Tensor| {
+            let shape = t.shape();
+            let same = shape == first.shape();
+            let mismatch = || Mismatch::new(format!("tensors of shape {}", first.shape()), shape.to_string());
+            if same { t.unsqueeze(dim) } else { Err(t.refused("stack")(mismatch())) }
+        };
+        let wide = tensors.iter().map(wide).collect::<Result<Vec<_>>>()?;
+        Tensor::concat(&wide.iter().collect::<Vec<_>>(), dim)
     }
 
     /// Runs of these sizes along `dim`.
     ///
     /// # Errors
     /// When the sizes do not add up to the dimension.
-    pub fn split(&self, dim: usize, sizes: &[usize]) -> Result<Vec<Tensor>> {
+    pub fn split(&self, dim: impl Into<Dim>, sizes: &[usize]) -> Result<Vec<Tensor>> {
+        let dim = self.dim("split", dim)?;
         self.graph.apply(Split { dim, sizes: sizes.to_vec() }, &[self])
     }
 
@@ -35,8 +54,11 @@ impl Tensor {
     ///
     /// # Errors
     /// When there is no such dimension.
-    pub fn unbind(&self, dim: usize) -> Result<Vec<Tensor>> {
-        unbind(self, dim)
+    pub fn unbind(&self, dim: impl Into<Dim>) -> Result<Vec<Tensor>> {
+        let dim = self.dim("unbind", dim)?;
+        let shape = self.shape();
+        let [_, length, _] = shape.axis(dim).map_err(self.refused("unbind"))?;
+        self.split(dim, &vec![1; length])?.iter().map(|part| part.squeeze(dim)).collect()
     }
 
     /// `length` positions along `dim`, from `start` on.
@@ -44,7 +66,8 @@ impl Tensor {
     /// # Errors
     /// When the range is empty or leaves the dimension.
     #[doc(alias = "slice")]
-    pub fn narrow(&self, dim: usize, start: usize, length: usize) -> Result<Tensor> {
+    pub fn narrow(&self, dim: impl Into<Dim>, start: usize, length: usize) -> Result<Tensor> {
+        let dim = self.dim("narrow", dim)?;
         self.one(Narrow { dim, start, length }, &[self])
     }
 
@@ -52,60 +75,37 @@ impl Tensor {
     ///
     /// # Errors
     /// When `dims` is no permutation of the dimensions.
-    pub fn permute(&self, dims: &[usize]) -> Result<Tensor> {
-        self.one(Permute { dims: dims.to_vec() }, &[self])
+    pub fn permute<D: Into<Dim> + Copy>(&self, dims: &[D]) -> Result<Tensor> {
+        let dims = dims.iter().map(|&dim| self.dim("permute", dim)).collect::<Result<_>>()?;
+        self.one(Permute { dims }, &[self])
     }
 
     /// Two dimensions exchanged.
     ///
     /// # Errors
     /// When one does not exist.
-    pub fn transpose(&self, a: usize, b: usize) -> Result<Tensor> {
-        transpose(self, a, b)
-    }
-}
-
-fn concat(tensors: &[&Tensor], dim: usize) -> Result<Tensor> {
-    match tensors {
-        [] => Err(Error::op("concat", "", Mismatch::new("at least one tensor", "none"))),
-        [one] => Ok((*one).clone()),
-        [first, ..] => first.one(Concat { dim }, tensors),
-    }
-}
-
-fn transpose(x: &Tensor, a: usize, b: usize) -> Result<Tensor> {
-    let rank = x.shape().len();
-    if a.max(b) >= rank {
-        let mismatch = Mismatch::new(format!("dimensions below the rank {rank}"), format!("{a} and {b}"));
-        return Err(Error::op("transpose", &x.graph().scoped_name(""), mismatch));
-    }
-    let mut dims: Vec<usize> = (0..rank).collect();
-    dims.swap(a, b);
-    x.permute(&dims)
-}
-
-/// The slices along `dim`, which is dropped.
-fn unbind(x: &Tensor, dim: usize) -> Result<Vec<Tensor>> {
-    let shape = x.shape();
-    let [_, length, _] = shape.axis(dim).map_err(|m| Error::op("unbind", &x.graph().scoped_name(""), m))?;
-    let mut rest = shape.to_vec();
-    rest.remove(dim);
-    x.split(dim, &vec![1; length])?.iter().map(|part| part.reshape(rest.clone())).collect()
-}
-
-/// Tensors of one shape along a new dimension `dim`.
-fn stack(tensors: &[Tensor], dim: usize) -> Result<Tensor> {
-    let wide = tensors.iter().map(|t| {
-        let mut dims = t.shape().to_vec();
-        if dim > dims.len() {
-            let mismatch = Mismatch::new(format!("a dimension of at most {}", dims.len()), dim.to_string());
-            return Err(Error::op("stack", &t.graph().scoped_name(""), mismatch));
+    pub fn transpose(&self, a: impl Into<Dim>, b: impl Into<Dim>) -> Result<Tensor> {
+        let (a, b) = (self.dim("transpose", a)?, self.dim("transpose", b)?);
+        let mut dims: Vec<usize> = (0..self.shape().len()).collect();
+        if a != b {
+            dims.swap(a, b);
         }
-        dims.insert(dim, 1);
-        t.reshape(dims)
-    });
-    let wide = wide.collect::<Result<Vec<_>>>()?;
-    concat(&wide.iter().collect::<Vec<_>>(), dim)
+        self.permute(&dims)
+    }
+
+    /// Dimension `source` moved to place `destination`; the others keep their order.
+    ///
+    /// # Errors
+    /// When one does not exist.
+    #[doc(alias = "moveaxis")]
+    pub fn movedim(&self, source: impl Into<Dim>, destination: impl Into<Dim>) -> Result<Tensor> {
+        let (from, to) = (self.dim("movedim", source)?, self.dim("movedim", destination)?);
+        let mut dims: Vec<usize> = (0..self.shape().len()).filter(|&d| d != from).collect();
+        if from < self.shape().len() {
+            dims.insert(to, from);
+        }
+        self.permute(&dims)
+    }
 }
 
 impl Differentiate for Concat {

@@ -15,6 +15,35 @@ mod sum;
 use super::{Flow, Tensor};
 use crate::error::{Error, Mismatch, Result};
 use crate::ops::*;
+use crate::{Dim, Dims};
+
+impl Tensor {
+    /// An error of a method that builds nodes, with the label they would have.
+    fn refused(&self, op: &str) -> impl FnOnce(Mismatch) -> Error {
+        move |mismatch| Error::op(op, &self.graph.scoped_name(""), mismatch)
+    }
+
+    /// The place of a dimension, which `op` is asked to work along.
+    fn dim(&self, op: &str, dim: impl Into<Dim>) -> Result<usize> {
+        dim.into().of(self.shape().len()).map_err(self.refused(op))
+    }
+
+    /// The places of dimensions, ascending.
+    fn dims(&self, op: &str, dims: impl Into<Dims>) -> Result<Vec<usize>> {
+        dims.into().of(self.shape().len()).map_err(self.refused(op))
+    }
+
+    /// What `op` gives along a dimension and drops none; a scalar is taken for one of a dimension.
+    fn along(
+        &self,
+        op: &str,
+        dim: impl Into<Dim>,
+        apply: impl FnOnce(&Tensor, usize) -> Result<Tensor>,
+    ) -> Result<Tensor> {
+        let dim = self.dim(op, dim)?;
+        if self.shape().is_empty() { apply(&self.reshape([1])?, dim)?.reshape([]) } else { apply(self, dim) }
+    }
+}
 
 /// The gradients of an op's inputs.
 trait Differentiate {

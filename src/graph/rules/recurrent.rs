@@ -65,7 +65,7 @@ impl Differentiate for Recurrent {
         }
         if self.bias {
             // As the product of the inputs has it for its bias, so that the planner finds one sum where the errors are one.
-            let sum = || grad_hidden_gates.reshape([shape[0] * shape[1], shape[2]])?.sum(&[0], false);
+            let sum = || grad_hidden_gates.reshape([shape[0] * shape[1], shape[2]])?.sum([0], false);
             grads.push(flow.wants(grads.len(), sum)?);
         }
         if self.masked {

@@ -1,10 +1,11 @@
 //! Other shapes of the same elements, and elements repeated.
 
 use super::{Differentiate, elementwise::unbroadcast};
-use crate::error::{Error, Mismatch, Result};
+use crate::error::Result;
 use crate::graph::{Flow, Tensor};
 use crate::ops::{BroadcastTo, Reshape};
 use crate::shape::Shape;
+use crate::{Dim, Dims};
 
 impl Tensor {
     /// The same elements under another shape.
@@ -15,12 +16,36 @@ impl Tensor {
         self.one(Reshape { shape: shape.into() }, &[self])
     }
 
-    /// All dimensions from `start_dim` on as one; `flatten(1)` keeps the batch.
+    /// All dimensions from `start_dim` on as one; `flatten(1)` keeps the batch. A scalar gives one of one element.
     ///
     /// # Errors
     /// When there is no such dimension.
-    pub fn flatten(&self, start_dim: usize) -> Result<Tensor> {
-        flatten(self, start_dim)
+    pub fn flatten(&self, start_dim: impl Into<Dim>) -> Result<Tensor> {
+        let (shape, first) = (self.shape(), self.dim("flatten", start_dim)?);
+        let mut dims = shape[..first].to_vec();
+        dims.push(shape[first..].iter().product());
+        self.reshape(dims)
+    }
+
+    /// This without `dims`, or with `()` without all dimensions, where they are of size 1.
+    ///
+    /// # Errors
+    /// When a dimension does not exist or is named twice.
+    pub fn squeeze(&self, dims: impl Into<Dims>) -> Result<Tensor> {
+        let (shape, dims) = (self.shape(), self.dims("squeeze", dims)?);
+        let kept = (0..shape.len()).filter(|d| shape[*d] != 1 || !dims.contains(d));
+        self.reshape(kept.map(|d| shape[d]).collect::<Vec<_>>())
+    }
+
+    /// A new dimension of size 1 at `dim` of the result.
+    ///
+    /// # Errors
+    /// When the result has no such dimension.
+    pub fn unsqueeze(&self, dim: impl Into<Dim>) -> Result<Tensor> {
+        let mut dims = self.shape().to_vec();
+        let dim = dim.into().of(dims.len() + 1).map_err(self.refused("unsqueeze"))?;
+        dims.insert(dim, 1);
+        self.reshape(dims)
     }
 
     /// Repeats the elements along stretched and new leading dimensions.
@@ -35,18 +60,6 @@ impl Tensor {
         }
         self.one(BroadcastTo { shape }, &[self])
     }
-}
-
-fn flatten(x: &Tensor, start_dim: usize) -> Result<Tensor> {
-    let shape = x.shape();
-    if start_dim >= shape.len() {
-        let mismatch =
-            Mismatch::new(format!("start_dim below the rank {}", shape.len()), start_dim.to_string());
-        return Err(Error::op("flatten", &x.graph().scoped_name(""), mismatch));
-    }
-    let mut dims = shape[..start_dim].to_vec();
-    dims.push(shape[start_dim..].iter().product());
-    x.reshape(dims)
 }
 
 impl Differentiate for Reshape {

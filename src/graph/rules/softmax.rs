@@ -1,6 +1,7 @@
 //! Softmax, its logarithm, and the cross entropy of logits.
 
 use super::Differentiate;
+use crate::Dim;
 use crate::error::{Error, Mismatch, Result};
 use crate::graph::{Flow, Tensor};
 use crate::ops::{CrossEntropy, CrossEntropyBackward, Reduction, Rule, Softmax, SoftmaxBackward};
@@ -10,16 +11,16 @@ impl Tensor {
     ///
     /// # Errors
     /// When there is no such dimension.
-    pub fn softmax(&self, dim: usize) -> Result<Tensor> {
-        self.one(Softmax { dim, log: false }, &[self])
+    pub fn softmax(&self, dim: impl Into<Dim>) -> Result<Tensor> {
+        self.along("softmax", dim, |x, dim| x.one(Softmax { dim, log: false }, &[x]))
     }
 
     /// `x - log(sum(exp(x)))` along `dim`.
     ///
     /// # Errors
     /// When there is no such dimension.
-    pub fn log_softmax(&self, dim: usize) -> Result<Tensor> {
-        self.one(Softmax { dim, log: true }, &[self])
+    pub fn log_softmax(&self, dim: impl Into<Dim>) -> Result<Tensor> {
+        self.along("log_softmax", dim, |x, dim| x.one(Softmax { dim, log: true }, &[x]))
     }
 
     /// The cross entropy of logits `self (N, C, ..)` with class indices `target (N, ..)`, reduced to a
@@ -43,12 +44,11 @@ fn build(logits: &Tensor, target: &Tensor, options: CrossEntropy, reduction: Red
         let got = format!("{} outputs", outputs.len());
         return Err(Error::op("cross_entropy", "", Mismatch::new("3 outputs", got)));
     };
-    let all: Vec<usize> = (0..rows.shape().len()).collect();
     match (reduction, options.ignore_index) {
         (Reduction::None, _) => Ok(rows.clone()),
-        (Reduction::Sum, _) => rows.sum(&all, false),
-        (Reduction::Mean, None) => rows.mean(),
-        (Reduction::Mean, Some(_)) => rows.sum(&all, false)?.div(&counted.sum(&all, false)?),
+        (Reduction::Sum, _) => rows.sum((), false),
+        (Reduction::Mean, None) => rows.mean((), false),
+        (Reduction::Mean, Some(_)) => rows.sum((), false)?.div(&counted.sum((), false)?),
     }
 }
 

@@ -5,33 +5,39 @@ use crate::error::Result;
 use crate::graph::{Flow, Tensor};
 use crate::ops::{Argmax, Sum};
 use crate::shape::Shape;
+use crate::{Dim, Dims};
 
 impl Tensor {
-    /// The sum over `dims`; with `keepdim` they stay with size 1.
+    /// The sum over `dims`, over all with `()`; with `keepdim` they stay with size 1.
     ///
     /// # Errors
     /// When a dimension does not exist or is named twice.
-    pub fn sum(&self, dims: &[usize], keepdim: bool) -> Result<Tensor> {
-        build(self, dims, keepdim)
+    pub fn sum(&self, dims: impl Into<Dims>, keepdim: bool) -> Result<Tensor> {
+        let dims = self.dims("sum", dims)?;
+        let kept = with_ones(&self.shape(), &dims);
+        let sum = if dims.is_empty() { self.clone() } else { self.one(Sum { dims }, &[self])? };
+        if keepdim { sum.reshape(kept) } else { Ok(sum) }
     }
 
-    /// The mean of all elements, a scalar.
+    /// The mean over `dims`, over all with `()`; with `keepdim` they stay with size 1.
     ///
     /// # Errors
-    /// When the tensor is not `f32`.
-    pub fn mean(&self) -> Result<Tensor> {
-        let shape = self.shape();
-        let dims: Vec<usize> = (0..shape.len()).collect();
+    /// As [`Tensor::sum`].
+    pub fn mean(&self, dims: impl Into<Dims>, keepdim: bool) -> Result<Tensor> {
+        let (shape, dims) = (self.shape(), self.dims("mean", dims)?);
+        let count: usize = dims.iter().map(|&d| shape[d]).product();
         // A division: the reciprocal of the count would be rounded once more.
-        self.sum(&dims, false)?.div(&self.graph.scalar(shape.elements() as f32)?)
+        self.sum(&dims, keepdim)?.div(&self.graph.scalar(count as f32)?)
     }
 
     /// The index of the largest element along `dim`, the first of equals; the dimension is dropped.
     ///
     /// # Errors
     /// When there is no such dimension.
-    pub fn argmax(&self, dim: usize) -> Result<Tensor> {
-        self.one(Argmax { dim }, &[self])
+    pub fn argmax(&self, dim: impl Into<Dim>) -> Result<Tensor> {
+        let dim = self.dim("argmax", dim)?;
+        let own = if self.shape().is_empty() { self.reshape([1])? } else { self.clone() };
+        own.one(Argmax { dim }, &[&own])
     }
 }
 
@@ -39,13 +45,6 @@ impl Tensor {
 fn with_ones(shape: &Shape, dims: &[usize]) -> Shape {
     let size = |d: usize| if dims.contains(&d) { 1 } else { shape[d] };
     (0..shape.len()).map(size).collect::<Vec<_>>().into()
-}
-
-fn build(x: &Tensor, dims: &[usize], keepdim: bool) -> Result<Tensor> {
-    let mut dims = dims.to_vec();
-    dims.sort_unstable();
-    let sum = if dims.is_empty() { x.clone() } else { x.one(Sum { dims: dims.clone() }, &[x])? };
-    if keepdim { sum.reshape(with_ones(&x.shape(), &dims)) } else { Ok(sum) }
 }
 
 impl Differentiate for Sum {

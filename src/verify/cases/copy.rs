@@ -7,11 +7,11 @@ use crate::graph::Tensor;
 use crate::random::Rng;
 use crate::verify::{Fill, Kink};
 
-pub(super) const OPS: &[&str] = &["concat", "narrow", "split", "permute", "unbind"];
+pub(super) const OPS: &[&str] = &["concat", "narrow", "split", "permute", "transpose", "movedim", "unbind"];
 
 /// Whole vec4s on both sides and not, along outer and inner dimensions. `sizes` are the parts' along `dim`. With `relu`
 /// what was taken is read by another op, so that it need not be copied where it can be bound where it lies.
-const TABLE: [&str; 36] = [
+const TABLE: [&str; 44] = [
     "concat input=8 dim=0 sizes=3,5",
     "concat input=7x3 dim=0 sizes=2,1,4",
     "concat input=2x8 dim=1 sizes=3,5",
@@ -45,6 +45,14 @@ const TABLE: [&str; 36] = [
     "permute input=35x40x12 dims=2,0,1",
     "permute input=40x9x35 dims=2,1,0",
     "permute input=12x5x7x33 dims=3,2,1,0",
+    "narrow input=5x6x7 dim=-2 start=1 length=3",
+    "split input=3x4x5 dim=-1 sizes=1,4",
+    "unbind input=3x4x5 dim=-2",
+    "transpose input=3x4x5 a=0 b=-1",
+    "transpose input=3x4x5 a=1 b=1",
+    "transpose input=scalar a=0 b=-1",
+    "movedim input=3x4x5x2 source=0 destination=-2",
+    "movedim input=3x4x5x2 source=-1 destination=1",
     "unbind input=4x6 dim=1 u32",
     "unbind input=5 dim=0",
     "unbind input=4x6 dim=1",
@@ -75,7 +83,7 @@ pub(super) fn build(op: &str, case: &mut Case, fields: &Fields<'_>) -> Result<()
     if fields.flag("u32") && op == "unbind" {
         // Indices are copied as they are.
         let tokens = case.input_filled("input", &shape, Fill::Indices(1 << 30))?;
-        case.output("output", &Tensor::stack(&tokens.unbind(fields.number("dim")?)?, 0)?);
+        case.output("output", &Tensor::stack(&tokens.unbind(fields.dim("dim")?)?, 0)?);
         return Ok(());
     }
     let relu = fields.flag("relu");
@@ -86,12 +94,14 @@ pub(super) fn build(op: &str, case: &mut Case, fields: &Fields<'_>) -> Result<()
     let input = case.input("input", &shape)?;
     let output = match op {
         "narrow" => {
-            then(&input.narrow(fields.number("dim")?, fields.number("start")?, fields.number("length")?)?)?
+            then(&input.narrow(fields.dim("dim")?, fields.number("start")?, fields.number("length")?)?)?
         }
         "permute" => input.permute(&fields.list("dims")?)?,
-        "unbind" => Tensor::stack(&input.unbind(fields.number("dim")?)?, 0)?,
+        "transpose" => input.transpose(fields.dim("a")?, fields.dim("b")?)?,
+        "movedim" => input.movedim(fields.dim("source")?, fields.dim("destination")?)?,
+        "unbind" => Tensor::stack(&input.unbind(fields.dim("dim")?)?, 0)?,
         _ => {
-            let dim = fields.number("dim")?;
+            let dim = fields.dim("dim")?;
             let parts = input.split(dim, &fields.list("sizes")?)?;
             let parts = parts.iter().map(then).collect::<Result<Vec<_>>>()?;
             for (number, part) in parts.iter().enumerate() {
@@ -118,6 +128,8 @@ pub(super) fn random(op: &str, rng: &mut Rng) -> String {
             rng.shuffle(&mut dims);
             format!("dims={}", dims.join(","))
         }
+        "transpose" => format!("a={dim} b={}", rng.below(input.len())),
+        "movedim" => format!("source={dim} destination={}", rng.below(input.len())),
         "unbind" => format!("dim={dim}{}", pick(rng, &["", " u32"])),
         _ if input[dim] == 1 => format!("dim={dim} sizes=1"),
         _ => {

@@ -7,8 +7,17 @@ use crate::random::Rng;
 
 pub(super) const OPS: &[&str] = &["softmax", "log_softmax"];
 
-const SHAPES: [&str; 7] =
-    ["64x10 dim=1", "64x10 dim=0", "5 dim=0", "2x3x4 dim=1", "3x1000 dim=1", "2x130x9 dim=1", "3x1 dim=1"];
+const SHAPES: [&str; 9] = [
+    "64x10 dim=1",
+    "64x10 dim=0",
+    "5 dim=0",
+    "2x3x4 dim=1",
+    "3x1000 dim=1",
+    "2x130x9 dim=1",
+    "3x1 dim=1",
+    "2x3x4 dim=-2",
+    "scalar dim=-1",
+];
 
 pub(super) fn lines() -> Vec<String> {
     let mut lines = Vec::new();
@@ -25,7 +34,7 @@ pub(super) fn lines() -> Vec<String> {
 
 pub(super) fn build(op: &str, case: &mut Case, fields: &Fields<'_>) -> Result<()> {
     let input = case.input("input", &fields.shape("input")?)?;
-    let dim = fields.number("dim")?;
+    let dim = fields.dim("dim")?;
     let output = if op == "softmax" { input.softmax(dim)? } else { input.log_softmax(dim)? };
     case.output_and_gradients(&output)
 }

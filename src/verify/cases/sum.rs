@@ -8,7 +8,7 @@ use crate::random::Rng;
 pub(super) const OPS: &[&str] = &["sum", "mean"];
 
 /// Short and long sums, along inner, outer and several dimensions; two passes where they are longest.
-const SUMS: [&str; 21] = [
+const SUMS: [&str; 23] = [
     "1 dims=0",
     "7 dims=0",
     "1000 dims=0",
@@ -30,6 +30,18 @@ const SUMS: [&str; 21] = [
     "300x3x100 dims=0",
     "2x3x70000 dims=2",
     "4x5x6 dims=2,0 keepdim",
+    "4x5x6 dims=-1,0",
+    "3x5x7 dims=all",
+];
+
+const MEANS: [&str; 7] = [
+    "7 dims=all",
+    "64x10 dims=all",
+    "3x5x7x11 dims=all",
+    "300x257 dims=all",
+    "3x5x7x11 dims=-1,2 keepdim",
+    "3x5x7x11 dims=0",
+    "scalar dims=all",
 ];
 
 pub(super) fn lines() -> Vec<String> {
@@ -40,21 +52,20 @@ pub(super) fn lines() -> Vec<String> {
     }
     // More terms than Mesa's llvmpipe has loop turns for.
     lines.push("sum input=16x525001 dims=1 data=late:3".into());
-    lines
-        .extend(["7", "64x10", "3x5x7x11", "300x257"].map(|shape| format!("mean input={shape} data=real:1")));
+    lines.extend(MEANS.map(|mean| format!("mean input={mean} data=real:1")));
     lines
 }
 
 pub(super) fn build(op: &str, case: &mut Case, fields: &Fields<'_>) -> Result<()> {
     let input = case.input("input", &fields.shape("input")?)?;
     let output = match op {
-        "mean" => input.mean()?,
+        "mean" => input.mean(fields.dims("dims")?, fields.flag("keepdim"))?,
         // What stands before and behind a sum runs in its kernels.
         _ if fields.flag("products") => {
             let products = input.mul(&case.input("other", &fields.shape("input")?)?)?;
-            products.sum(&fields.list("dims")?, fields.flag("keepdim"))?.scale(0.5)?
+            products.sum(fields.dims("dims")?, fields.flag("keepdim"))?.scale(0.5)?
         }
-        _ => input.sum(&fields.list("dims")?, fields.flag("keepdim"))?,
+        _ => input.sum(fields.dims("dims")?, fields.flag("keepdim"))?,
     };
     case.output_and_gradients(&output)
 }
@@ -62,15 +73,10 @@ pub(super) fn build(op: &str, case: &mut Case, fields: &Fields<'_>) -> Result<()
 pub(super) fn random(op: &str, rng: &mut Rng) -> String {
     let input = shape(rng, 4, 20_000);
     let data = pick(rng, &["integers:3", "real:1"]);
-    let how = match op {
-        "mean" => String::new(),
-        _ => {
-            let mut dims: Vec<String> = (0..input.len()).map(|d| d.to_string()).collect();
-            rng.shuffle(&mut dims);
-            dims.truncate(1 + rng.below(input.len()));
-            let flags = [pick(rng, &["", " keepdim"]), pick(rng, &["", " products"])].concat();
-            format!(" dims={}{flags}", dims.join(","))
-        }
-    };
+    let mut dims: Vec<String> = (0..input.len()).map(|d| d.to_string()).collect();
+    rng.shuffle(&mut dims);
+    dims.truncate(1 + rng.below(input.len()));
+    let products = if op == "sum" { pick(rng, &["", " products"]) } else { "" };
+    let how = format!(" dims={}{}{products}", dims.join(","), pick(rng, &["", " keepdim"]));
     format!("{op} input={}{how} data={data} seed={}", sizes(&input), seed(rng))
 }
