@@ -25,7 +25,9 @@ pub mod random;
 pub mod reference;
 pub mod shape;
 mod tensor;
+mod tracked;
 pub mod train;
+pub mod updates;
 pub mod verify;
 
 pub use dim::{Dim, Dims};

@@ -11,6 +11,7 @@ use wgrad::graph::gradients_from;
 use wgrad::ops::Op;
 use wgrad::random::Rng;
 use wgrad::reference::{Array, Interpreter, Precision};
+use wgrad::updates::Update;
 use wgrad::verify::{self, Case, Kink, Line};
 use wgrad::{DType, Tensor};
 
@@ -47,7 +48,7 @@ fn has_rule(op: &Op) -> bool {
         Op::Permute(_) | Op::Embedding(_) | Op::EmbeddingBackward(_) | Op::Where(_) => true,
         Op::Recurrent(_) | Op::Dropout(_) => true,
         Op::SequenceMask(_) | Op::RecurrentBackward(_) => false,
-        Op::SgdStep(_) | Op::AdamStep(_) => false,
+        Op::OptimizerStep(_) => false,
     }
 }
 
@@ -341,11 +342,10 @@ fn is_checked(name: &str, line: &Line) -> bool {
 /// What has no rule, by name. Everything else is held to finite differences in cases of its own.
 fn has_no_rule(name: &str) -> bool {
     let leaves_and_indices = ["input", "state", "constant", "equal", "argmax", "increment", "sequence_mask"];
-    let steps = ["sgd", "adam"];
     // Of the gradients, these alone have a gradient.
     let twice = ["avg_pool2d_backward", "narrow_backward", "embedding_backward"];
     let once = name.ends_with("_backward") && !twice.contains(&name);
-    once || leaves_and_indices.contains(&name) || steps.contains(&name)
+    once || leaves_and_indices.contains(&name) || Update::named(name).is_some()
 }
 
 /// Every function with a rule has a case of its own that is checked: families are checked by their files, and a function

@@ -5,7 +5,10 @@ use std::path::Path;
 use wgrad::data::{Batch, Dataset, digits};
 use wgrad::nn::{Module, simple_cnn};
 use wgrad::ops::{CrossEntropy, Reduction, Role};
-use wgrad::optim::{Adam, Optimizer, Sgd};
+use wgrad::optim::{
+    Adadelta, Adagrad, Adam, AdamW, Adamax, Groups, LEARNING_RATE, Lamb, NAdam, Optimizer, RAdam, RmsProp,
+    Sgd,
+};
 use wgrad::{Device, Executable, Graph, HostTensor, Parameters, Tensor};
 
 const BATCH: usize = 8;
@@ -119,7 +122,72 @@ fn adam_follows_the_reference() {
 
 #[test]
 fn adamw_follows_the_reference() {
-    against_the_reference("AdamW", &Adam::decoupled(1e-3));
+    against_the_reference("AdamW", &AdamW::new(1e-3));
+}
+
+#[test]
+fn the_other_optimizers_follow_the_reference() {
+    against_the_reference("Adamax", &Adamax::new(2e-3));
+    against_the_reference("RMSprop", &RmsProp::new(1e-3).centered(true).momentum(0.5));
+    against_the_reference("Adagrad", &Adagrad::new(1e-2));
+    against_the_reference("Adadelta", &Adadelta::new(1.0));
+    against_the_reference("NAdam", &NAdam::new(1e-3));
+    against_the_reference("RAdam", &RAdam::new(1e-3).betas(0.9, 0.95));
+    against_the_reference("LAMB", &Lamb::new(1e-2).weight_decay(0.01));
+}
+
+/// The head learns at its own rate, biases without decay, and what is frozen has no gradient, no memory, no change.
+#[test]
+fn groups_have_their_own_options_and_frozen_parameters_none() {
+    let (graph, device) = (Graph::new(), Device::cpu());
+    let x = graph.input("x", [4, 3]).expect("a shape");
+    let parameter = |name: &str, shape: [usize; 2]| {
+        graph.parameter(name, shape, wgrad::ops::Init::Constant(0.5)).expect("a parameter")
+    };
+    let (body, head, bias) =
+        (parameter("body.weight", [3, 5]), parameter("head.weight", [5, 2]), parameter("head.bias", [1, 2]));
+    let unused = parameter("unused.weight", [7, 7]);
+    graph.freeze("body.*").expect("a name of that kind");
+    let hidden = x.matmul(&body).and_then(|x| x.tanh()).expect("shapes that fit");
+    let output = hidden.matmul(&head).and_then(|x| x.add(&bias)).expect("shapes that fit");
+    let loss = output.mul(&output).and_then(|x| x.mean((), false)).expect("a loss");
+    let optimizer = Groups::new(Sgd::new(0.5).momentum(0.9).weight_decay(0.1))
+        .group("no_decay", "*.bias", Sgd::new(0.25))
+        .group("head", "head.*", Sgd::new(0.125).momentum(0.5));
+    optimizer.minimize(&loss).expect("gradients");
+    let parameters = Parameters::new(&device, 0);
+    let mut program = parameters.compile(&graph, &[&loss]).expect("a program");
+    let value = |name: &str| parameters.get(name).expect("a state").as_f32().expect("numbers").to_vec();
+    assert_eq!(value(&format!("{LEARNING_RATE}.head")), [0.125]);
+    assert_eq!(value(&format!("{LEARNING_RATE}.no_decay")), [0.25]);
+    let images = HostTensor::from_f32([4, 3], (0..12).map(|i| i as f32 / 12.0).collect()).expect("data");
+    program.run(&[(&x, &images)]).expect("a step");
+    assert!(value("head.weight").iter().all(|&w| w < 0.5) && value("head.bias").iter().all(|&b| b < 0.5));
+    assert_eq!(value("body.weight"), vec![0.5; 15]);
+    // The loss does not depend on it: no decay either, as in PyTorch.
+    assert_eq!(value("unused.weight").len(), unused.shape().elements());
+    assert_eq!(value("unused.weight"), vec![0.5; 49]);
+    let names = parameters.names(Role::Optimizer);
+    assert!(names.iter().any(|name| name == "head.weight.momentum_buffer"), "{names:?}");
+    for absent in
+        ["body.weight.momentum_buffer", "head.bias.momentum_buffer", "unused.weight.momentum_buffer"]
+    {
+        assert!(names.iter().all(|name| name != absent), "{absent}");
+    }
+}
+
+#[test]
+fn groups_that_take_nothing_or_share_a_name_are_refused() {
+    let graph = Graph::new();
+    let w = graph.parameter("fc.weight", [2], wgrad::ops::Init::Constant(1.0)).expect("a parameter");
+    let loss = w.mul(&w).and_then(|x| x.sum((), false)).expect("a loss");
+    let refused = |groups: Groups| groups.minimize(&loss).expect_err("a wrong group").to_string();
+    let none = refused(Groups::new(Sgd::new(0.1)).group("conv", "conv.*", Sgd::new(0.1)));
+    assert!(none.contains("conv.*") && none.contains("fc.weight"), "{none}");
+    let twice = Groups::new(Sgd::new(0.1)).group("a", "*", Sgd::new(0.1)).group("a", "*", Sgd::new(0.1));
+    assert!(refused(twice).contains("a name of its own"));
+    let range = Adam::new(0.1).betas(1.0, 0.9).minimize(&loss).expect_err("a wrong beta").to_string();
+    assert!(range.contains("beta1") && range.contains("from 0 to below 1"), "{range}");
 }
 
 /// 50 steps twice from one seed, bit for bit; and from another seed not.

@@ -2,6 +2,7 @@
 
 use super::shapes::Dims;
 use crate::error::{Error, Result};
+use crate::updates::Update;
 use crate::verify::Line;
 use std::fmt;
 use std::str::FromStr;
@@ -103,7 +104,10 @@ entries! {
         "rnn_relu" "t steps of n rows, h units, hidden bias where b1, masked where m1",
         "lstm" "t steps of n rows, h units, hidden bias where b1, masked where m1",
         "gru" "t steps of n rows, h units, hidden bias always, masked where m1";
-    optimizer, FORWARD, "e": "sgd" "e parameters, no momentum", "adam" "e parameters";
+    optimizer, FORWARD, "e":
+        "sgd" "e parameters, no momentum", "adam" "e parameters", "adamax" "e parameters",
+        "rmsprop" "e parameters", "adagrad" "e parameters", "adadelta" "e parameters", "nadam" "e parameters",
+        "radam" "e parameters", "lion" "e parameters", "lamb" "e parameters", "rprop" "e parameters";
 }
 
 /// The op called `name`.
@@ -207,7 +211,8 @@ fn recurrent(name: &str, dims: &Dims) -> Result<String> {
 
 /// The rate is a power of two, so that SGD on integers is exact.
 fn optimizer(name: &str, dims: &Dims) -> Result<String> {
-    let step = if name == "adam" { " step=10" } else { "" };
+    let counts = Update::named(name).is_some_and(|update| update.counts(&update.defaults()));
+    let step = if counts { " step=10" } else { "" };
     Ok(format!("param={} lr=0.0009765625{step}", dims.need("e")?))
 }
 

@@ -128,7 +128,7 @@ pub(super) fn rowwise(op: &Op, inputs: &[TensorType]) -> bool {
         Op::SequenceMask(_) | Op::Recurrent(_) | Op::RecurrentBackward(_) => false,
         // Its random numbers are those of an element's place; and comparing indices is cheap.
         Op::Dropout(_) | Op::Equal(_) => false,
-        Op::SgdStep(_) | Op::AdamStep(_) | Op::Increment(_) => false,
+        Op::OptimizerStep(_) | Op::Increment(_) => false,
     };
     same_rows && inside
 }
@@ -168,7 +168,7 @@ fn smaller(op: &Op, picked: [usize; 2], units: [usize; 2]) -> Op {
         Op::Reshape(_) | Op::BroadcastTo(_) | Op::SequenceMask(_) | Op::Permute(_) => {}
         Op::Concat(_) | Op::Split(_) | Op::Narrow(_) | Op::NarrowBackward(_) => {}
         Op::Embedding(_) | Op::EmbeddingBackward(_) | Op::Dropout(_) => {}
-        Op::SgdStep(_) | Op::AdamStep(_) | Op::Increment(_) => {}
+        Op::OptimizerStep(_) | Op::Increment(_) => {}
     }
     op
 }

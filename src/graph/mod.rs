@@ -2,10 +2,12 @@
 
 mod autodiff;
 mod dump;
+mod names;
 mod rules;
 mod tensor;
 
 pub use autodiff::{Flow, gradients, gradients_from};
+pub(crate) use names::matches;
 pub use tensor::Tensor;
 
 use crate::error::{Error, Mismatch, Result};
@@ -80,11 +82,14 @@ impl GraphData {
 
     /// For each node, whether `outputs` or an update needs it.
     pub fn reachable(&self, outputs: &[ValueId]) -> Vec<bool> {
+        let updates = self.updates.iter().flat_map(|&(s, v)| [s, v]);
+        self.needed(&outputs.iter().copied().chain(updates).collect::<Vec<_>>())
+    }
+
+    /// For each node, whether `values` depend on it.
+    pub(crate) fn needed(&self, values: &[ValueId]) -> Vec<bool> {
         let mut needed = vec![false; self.nodes.len()];
-        let roots = outputs.iter().copied().chain(self.updates.iter().flat_map(|&(s, v)| [s, v]));
-        for value in roots {
-            needed[self.values[value].node] = true;
-        }
+        values.iter().for_each(|&value| needed[self.values[value].node] = true);
         for id in (0..self.nodes.len()).rev() {
             if needed[id] {
                 for &input in &self.nodes[id].inputs {
@@ -103,6 +108,8 @@ struct Inner {
     leaves: HashMap<String, NodeId>,
     /// The states that have an update.
     updated: HashSet<ValueId>,
+    /// The parameters that are not to be trained.
+    frozen: HashSet<String>,
     scope: Vec<String>,
     evaluation: bool,
     step: Option<usize>,
@@ -172,12 +179,19 @@ impl Graph {
     /// # Errors
     /// When its name, `random.counter`, is taken.
     pub fn random_counter(&self) -> Result<Tensor> {
-        let ty = TensorType::u32([]);
-        let counter = self.state("random.counter", ty, Init::Zeros, Role::Optimizer)?;
-        if !self.0.borrow().updated.contains(&counter.value) {
-            self.assign(&counter, &self.apply(Op::Increment(Increment), &[&counter])?.remove(0))?;
+        Ok(self.counter("random.counter")?.0)
+    }
+
+    /// A counter of runs: what it is in this run, from 0, and what it is after it.
+    pub(crate) fn counter(&self, name: &str) -> Result<(Tensor, Tensor)> {
+        let counter = self.state(name, TensorType::u32([]), Init::Zeros, Role::Optimizer)?;
+        let after = self.with(|data| data.updates.iter().find(|update| update.0 == counter.value).copied());
+        if let Some((_, after)) = after {
+            return Ok((counter, self.handle(after)));
         }
-        Ok(counter)
+        let after = self.apply(Increment, &[&counter])?.remove(0);
+        self.assign(&counter, &after)?;
+        Ok((counter, after))
     }
 
     /// A scalar known now.
@@ -281,12 +295,15 @@ impl Graph {
         read(&self.0.borrow().data)
     }
 
-    /// The trainable parameters, in the order they were declared.
+    /// The trainable parameters, in the order they were declared, without those that are frozen.
     pub fn parameters(&self) -> Vec<Tensor> {
-        self.with(|data| {
-            let trainable = |n: &&Node| matches!(n.op, Op::State(State { role: Role::Parameter, .. }));
-            data.nodes.iter().filter(trainable).map(|n| self.handle(n.outputs[0])).collect()
-        })
+        let inner = self.0.borrow();
+        let trainable = |n: &&Node| match &n.op {
+            Op::State(State { role: Role::Parameter, name, .. }) => !inner.frozen.contains(name),
+            // Other states and what is computed.
+            _ => false,
+        };
+        inner.data.nodes.iter().filter(trainable).map(|n| self.handle(n.outputs[0])).collect()
     }
 
     /// Adds a node and gives its outputs. The tensor methods are the readable form of this.

@@ -1,22 +1,37 @@
-//! Optimizer steps, in place: `shaders/sgd.wgsl`, `shaders/adam.wgsl`, `shaders/increment.wgsl`.
+//! Optimizer steps, in place: `shaders/optimizer.wgsl`, `shaders/increment.wgsl`.
 
-use super::template::literal;
+use super::template::{self, literal};
 use super::{Binding, Launch, Limits, Lower, Lowering, Operand, Refusal, Site, chunks, launch};
 use crate::error::Mismatch;
-use crate::ops::{AdamStep, Increment, Op, SgdStep};
+use crate::ops::{Increment, Op, OptimizerStep};
 use crate::tensor::TensorType;
 use minijinja::{Value, context};
+use std::collections::BTreeMap;
 use std::ops::Range;
 
-impl Lower for SgdStep {
+impl Lower for OptimizerStep {
     fn lower(&self, site: &Site<'_>) -> Result<Lowering, Refusal> {
-        sgd(self, site.inputs, site.limits)
-    }
-}
-
-impl Lower for AdamStep {
-    fn lower(&self, site: &Site<'_>) -> Result<Lowering, Refusal> {
-        adam(self, site.inputs, site.limits)
+        let layout = Layout { step: self, shared: self.shared(), kept: self.kept().len() };
+        let constants = self.update.constants(&self.options);
+        let by_name: BTreeMap<&str, f64> = constants.iter().copied().collect();
+        let text = |piece: &&str| template::fill(piece, &by_name);
+        let formula = self.update.wgsl.iter().map(text).collect::<Result<Vec<_>, _>>()?.concat();
+        let literals: Vec<_> = constants
+            .iter()
+            .map(|&(name, value)| context! { name, value => literal(value as f32) })
+            .collect();
+        let values = context! {
+            name => self.update.name,
+            what => self.update.formula,
+            kept => self.kept().iter().map(|(_, memory)| memory.name).collect::<Vec<_>>(),
+            counts => self.step().is_some(),
+            product => self.product().is_some(),
+            directs => self.update.directs,
+            first => self.shared().len(),
+            constants => literals,
+            formula,
+        };
+        layout.lower(site.inputs, &values, site.limits)
     }
 }
 
@@ -33,26 +48,39 @@ const MOST_BUFFERS: usize = 48;
 /// `None` for other ops. Steps that share them can be lowered as one op, the inputs of all one after the other.
 pub fn shared_by_steps(op: &Op) -> Option<Range<usize>> {
     match op {
-        Op::SgdStep(_) => Some(2..3),
-        Op::AdamStep(_) => Some(2..4),
-        // No step, or one that runs alone, as every step may.
+        Op::OptimizerStep(step) => Some(step.shared()),
+        // No step.
         _ => None,
     }
 }
 
-/// What a step of one parameter reads and writes, by the places in its inputs and outputs.
-struct Layout {
-    name: &'static str,
-    inputs: usize,
+/// What a step of one parameter reads and writes.
+struct Layout<'a> {
+    step: &'a OptimizerStep,
     shared: Range<usize>,
-    /// `(output, input)`: the input that is updated where it lies.
-    updated: &'static [(usize, usize)],
+    kept: usize,
 }
 
-impl Layout {
-    /// The grad and what is updated.
+impl Layout<'_> {
+    /// Its inputs: parameter and gradient, what is shared, what is kept.
+    fn inputs(&self) -> usize {
+        2 + self.shared.len() + self.kept
+    }
+
+    fn outputs(&self) -> usize {
+        1 + self.kept
+    }
+
+    /// Of each output the input that is updated where it lies; a direction is no new value of the parameter.
+    fn updated(&self) -> impl Iterator<Item = (usize, usize)> {
+        let kept = (0..self.kept).map(|i| (1 + i, self.shared.end + i));
+        let param = (!self.step.update.directs).then_some((0, 0));
+        param.into_iter().chain(kept)
+    }
+
+    /// The gradient, a parameter that is only read, and what is written.
     fn own_buffers(&self) -> usize {
-        1 + self.updated.len()
+        1 + usize::from(self.step.update.directs) + self.outputs()
     }
 
     /// Steps that one kernel takes.
@@ -63,7 +91,7 @@ impl Layout {
 
     /// As few launches over the vec4s of all parameters as the device allows.
     fn lower(&self, inputs: &[&TensorType], values: &Value, limits: &Limits) -> Result<Lowering, Refusal> {
-        let steps: Vec<&[&TensorType]> = inputs.chunks_exact(self.inputs).collect();
+        let steps: Vec<&[&TensorType]> = inputs.chunks_exact(self.inputs()).collect();
         let mut lowering = Lowering::default();
         for (number, part) in steps.chunks(self.together(limits)).enumerate() {
             let first = number * self.together(limits);
@@ -73,16 +101,14 @@ impl Layout {
             }
             for (number, step) in (first..).zip(part.chunks(1)) {
                 let vec4s = step[0][0].shape.elements().div_ceil(4);
-                for run in chunks(vec4s, &[(Operand::Input(number * self.inputs), 16)], limits)? {
+                for run in chunks(vec4s, &[(Operand::Input(number * self.inputs()), 16)], limits)? {
                     lowering.launches.push(self.launch(number, step, Some(run), values, limits)?);
                 }
             }
         }
         for step in 0..steps.len() {
-            let of_step = |&(output, input): &(usize, usize)| {
-                (step * self.updated.len() + output, step * self.inputs + input)
-            };
-            lowering.in_place.extend(self.updated.iter().map(of_step));
+            let of_step = |(output, input)| (step * self.outputs() + output, step * self.inputs() + input);
+            lowering.in_place.extend(self.updated().map(of_step));
         }
         Ok(lowering)
     }
@@ -96,7 +122,7 @@ impl Layout {
         values: &Value,
         limits: &Limits,
     ) -> Result<Launch, Mismatch> {
-        let shared = self.shared.clone().map(|i| Binding::read(Operand::Input(first * self.inputs + i)));
+        let shared = self.shared.clone().map(|i| Binding::read(Operand::Input(first * self.inputs() + i)));
         let mut bindings: Vec<Binding> = shared.collect();
         let mut groups = 0;
         for (number, step) in (first..).zip(steps) {
@@ -104,8 +130,11 @@ impl Layout {
                 Some((first, count)) => b.range(first as u64 * 16, count as u64 * 16),
                 None => b,
             };
-            bindings.push(cut(Binding::read(Operand::Input(number * self.inputs + 1))));
-            let outputs = (0..self.updated.len()).map(|i| number * self.updated.len() + i);
+            bindings.push(cut(Binding::read(Operand::Input(number * self.inputs() + 1))));
+            if self.step.update.directs {
+                bindings.push(cut(Binding::read(Operand::Input(number * self.inputs()))));
+            }
+            let outputs = (0..self.outputs()).map(|i| number * self.outputs() + i);
             bindings.extend(outputs.map(|output| cut(Binding::write(Operand::Output(output)))));
             let vec4s = run.map_or(step[0].shape.elements().div_ceil(4), |(_, count)| count);
             groups += vec4s.div_ceil(64);
@@ -113,43 +142,8 @@ impl Layout {
         let together = if steps.len() > 1 { format!(", {} parameters", steps.len()) } else { String::new() };
         let why = format!("in place, a vec4 an invocation{together}");
         let values = context! { count => steps.len(), ..values.clone() };
-        launch(limits, self.name, groups, 0, bindings, why, values)
+        launch(limits, "optimizer", groups, 0, bindings, why, values)
     }
-}
-
-fn sgd(o: &SgdStep, inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Refusal> {
-    let momentum = o.momentum != 0.0;
-    let updated: &[_] = if momentum { &[(0, 0), (1, 3)] } else { &[(0, 0)] };
-    let layout = Layout { name: "sgd", inputs: if momentum { 4 } else { 3 }, shared: 2..3, updated };
-    let values = context! {
-        momentum,
-        momentum_literal => literal(o.momentum),
-        nesterov => o.nesterov,
-        decays => o.weight_decay != 0.0,
-        weight_decay => literal(o.weight_decay),
-    };
-    layout.lower(inputs, &values, limits)
-}
-
-fn adam(o: &AdamStep, inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Refusal> {
-    let layout = Layout { name: "adam", inputs: 6, shared: 2..4, updated: &[(0, 0), (1, 4), (2, 5)] };
-    let (beta1, beta2) = o.betas;
-    let f64_literal = |value: f64| literal(value as f32);
-    let values = context! {
-        beta1, beta2,
-        // A logarithm of 0 would be no literal; the shader does not use it then.
-        ln_beta1 => f64_literal(beta1.max(f64::MIN_POSITIVE).ln()),
-        ln_beta2 => f64_literal(beta2.max(f64::MIN_POSITIVE).ln()),
-        beta1_literal => f64_literal(beta1),
-        beta2_literal => f64_literal(beta2),
-        one_minus_beta1 => f64_literal(1.0 - beta1),
-        one_minus_beta2 => f64_literal(1.0 - beta2),
-        eps => literal(o.eps),
-        decays => o.weight_decay != 0.0,
-        weight_decay => literal(o.weight_decay),
-        decoupled => o.decoupled && o.weight_decay != 0.0,
-    };
-    layout.lower(inputs, &values, limits)
 }
 
 fn increment(inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Refusal> {

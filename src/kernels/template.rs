@@ -31,7 +31,6 @@ const SOURCES: &[(&str, &str)] = &[
     ("common/conv2d_quarter.wgsl", include_str!("../../shaders/common/conv2d_quarter.wgsl")),
     ("common/winograd.wgsl", include_str!("../../shaders/common/winograd.wgsl")),
     ("argmax.wgsl", include_str!("../../shaders/argmax.wgsl")),
-    ("adam.wgsl", include_str!("../../shaders/adam.wgsl")),
     ("avg_pool2d.wgsl", include_str!("../../shaders/avg_pool2d.wgsl")),
     ("avg_pool2d_backward.wgsl", include_str!("../../shaders/avg_pool2d_backward.wgsl")),
     ("bench_empty.wgsl", include_str!("../../shaders/bench_empty.wgsl")),
@@ -76,7 +75,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("recurrent.wgsl", include_str!("../../shaders/recurrent.wgsl")),
     ("recurrent_backward.wgsl", include_str!("../../shaders/recurrent_backward.wgsl")),
     ("sequence_mask.wgsl", include_str!("../../shaders/sequence_mask.wgsl")),
-    ("sgd.wgsl", include_str!("../../shaders/sgd.wgsl")),
+    ("optimizer.wgsl", include_str!("../../shaders/optimizer.wgsl")),
     ("softmax.wgsl", include_str!("../../shaders/softmax.wgsl")),
     ("softmax_backward.wgsl", include_str!("../../shaders/softmax_backward.wgsl")),
     ("sum.wgsl", include_str!("../../shaders/sum.wgsl")),
@@ -108,6 +107,12 @@ fn environment() -> Result<&'static Environment<'static>, minijinja::Error> {
         env.add_template(name, text)?;
     }
     Ok(ENVIRONMENT.get_or_init(|| env))
+}
+
+/// A piece of WGSL that a row of a table gives, filled in.
+pub(super) fn fill(piece: &str, values: &impl serde::Serialize) -> Result<String, Mismatch> {
+    let text = environment().and_then(|environment| environment.render_str(piece, values));
+    text.map_err(|e| Mismatch::new("a formula that renders", format!("{e:#}")))
 }
 
 /// The text of shader `name`, run on `groups` workgroups of which `grid_x` lie along x.

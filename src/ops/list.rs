@@ -14,7 +14,7 @@ macro_rules! for_each_op {
             Reshape, BroadcastTo, Concat, Split, Narrow, NarrowBackward, Permute,
             Embedding, EmbeddingBackward, SequenceMask, Dropout,
             Recurrent, RecurrentBackward,
-            SgdStep, AdamStep, Increment,
+            OptimizerStep, Increment,
         }
     };
 }

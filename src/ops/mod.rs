@@ -39,7 +39,7 @@ pub(crate) use list::for_each_op;
 pub use matmul::{MatMul, MatMulGeometry};
 pub use max_pool2d::{MaxPool2d, MaxPool2dBackward};
 pub(crate) use optimizer::LEARNING_RATE;
-pub use optimizer::{AdamStep, Increment, SgdStep};
+pub use optimizer::{Increment, OptimizerStep};
 pub(crate) use recurrent::RecurrentSizes;
 pub use recurrent::{Recurrent, RecurrentBackward, RecurrentKind};
 pub use reshape::Reshape;

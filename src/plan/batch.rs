@@ -51,8 +51,9 @@ pub(super) fn batch(graph: &GraphData, groups: Vec<Group>) -> Vec<Group> {
 mod tests {
     use super::super::fuse::fuse;
     use super::*;
-    use crate::ops::{Init, Op, SgdStep};
+    use crate::ops::{Init, OptimizerStep};
     use crate::optim::{Adam, Optimizer, Sgd};
+    use crate::updates::Update;
     use crate::{Graph, Result};
 
     /// The sizes of the parameters in each group of steps.
@@ -85,17 +86,19 @@ mod tests {
     fn steps_that_differ_or_are_read_stay_apart() -> Result<()> {
         let graph = Graph::new();
         let lr = graph.scalar(0.1)?;
-        let step = |name: &str, options: SgdStep| {
+        let step = |name: &str, weight_decay: f64| {
+            let update = Update::named("sgd").expect("a row");
+            let mut options = update.defaults();
+            options[update.option("weight_decay").expect("an option")] = weight_decay;
             let p = graph.parameter(name, [8], Init::Zeros)?;
-            let new = graph.apply(Op::SgdStep(options), &[&p, &p.relu()?, &lr])?.remove(0);
+            let new = graph.apply(OptimizerStep { update, options }, &[&p, &p.relu()?, &lr])?.remove(0);
             graph.assign(&p, &new)?;
             Ok::<_, crate::Error>(new)
         };
-        let plain = SgdStep::default();
-        step("a", plain)?;
-        let read = step("b", plain)?;
-        step("c", SgdStep { weight_decay: 0.5, ..plain })?;
-        step("d", plain)?;
+        step("a", 0.0)?;
+        let read = step("b", 0.0)?;
+        step("c", 0.5)?;
+        step("d", 0.0)?;
         let output = read.tanh()?;
         assert_eq!(steps(&graph, &[output.id()]), [vec![8], vec![8, 8], vec![8]], "b; a and d; c");
         Ok(())

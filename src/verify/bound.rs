@@ -15,6 +15,7 @@ use crate::ops::{
 };
 use crate::reference::{Array, Precision, eval};
 use crate::tensor::TensorType;
+pub(super) use crate::tracked::ulp;
 
 /// Half a unit in the last place of 1 in f32.
 pub(super) const U: f64 = 1.0 / (1 << 24) as f64;
@@ -28,12 +29,6 @@ const SATURATED: f64 = 104.0;
 
 /// The largest error of each element; `None` where the result must be exact.
 pub(super) type Errors = Option<Vec<f64>>;
-
-/// One unit in the last place of `v` in f32.
-pub(super) fn ulp(v: f64) -> f64 {
-    let exponent = ((v.abs().to_bits() >> 52) as i32 - 1023).max(-126);
-    f64::powi(2.0, exponent - 23)
-}
 
 /// The error of one correctly rounded operation, either neighbour allowed: 0 where the result has an f32.
 fn rounding(v: f64) -> f64 {
@@ -102,7 +97,7 @@ pub(super) fn terms(op: &Op, inputs: &[&TensorType]) -> Option<usize> {
         Op::Concat(_) | Op::Split(_) | Op::Narrow(_) | Op::NarrowBackward(_) => None,
         Op::Permute(_) | Op::Embedding(_) | Op::Where(_) | Op::SequenceMask(_) | Op::Dropout(_) => None,
         Op::Recurrent(_) | Op::RecurrentBackward(_) => None,
-        Op::SgdStep(_) | Op::AdamStep(_) | Op::Increment(_) => None,
+        Op::OptimizerStep(_) | Op::Increment(_) => None,
     }
 }
 
@@ -147,8 +142,7 @@ pub(super) fn errors(op: &Op, inputs: &[&Estimate], outputs: &[Array]) -> Result
         Op::Dropout(_) => vec![super::bound_sequence::dropout(op, inputs, &outputs[0])?],
         Op::Recurrent(_) => super::bound_sequence::recurrent(1.0, inputs, outputs),
         Op::RecurrentBackward(_) => super::bound_sequence::recurrent(2.0, inputs, outputs),
-        Op::SgdStep(_) => super::bound_rows::sgd(op, inputs, outputs)?,
-        Op::AdamStep(_) => super::bound_rows::adam(op, inputs, outputs)?,
+        Op::OptimizerStep(step) => super::bound_rows::optimizer(step, inputs, outputs),
     })
 }
 

@@ -1,10 +1,12 @@
 //! Bounds of the ops that work on rows, and of the optimizers.
 
-use super::bound::{CLAMPED, Errors, U, each, largest, run, ulp, unit};
+use super::bound::{CLAMPED, Errors, U, each, ulp};
 use super::oracle::Estimate;
 use crate::error::{Error, Result};
-use crate::ops::{Op, Softmax};
-use crate::reference::{Array, Precision, eval};
+use crate::ops::{OptimizerStep, Softmax};
+use crate::reference::Array;
+use crate::tracked::Tracked;
+use crate::updates::Given;
 
 /// Absolute error of a log-probability `v`.
 fn log_probability(v: f64) -> f64 {
@@ -89,47 +91,26 @@ pub(super) fn cross_entropy_backward(inputs: &[&Estimate], output: &Array) -> Re
     }))
 }
 
-/// All inputs by their absolute values, the learning rate negative: the sum of the terms' magnitudes.
-fn magnitudes(op: &Op, inputs: &[&Estimate], subtracted: bool) -> Result<Vec<Array>> {
-    let mut arrays: Vec<Array> = inputs.iter().map(|e| e.upper()).collect();
-    if subtracted {
-        arrays[2].data.iter_mut().for_each(|lr| *lr = -*lr);
+/// The same formula over numbers that know how far f32 may be from them.
+pub(super) fn optimizer(step: &OptimizerStep, inputs: &[&Estimate], outputs: &[Array]) -> Vec<Errors> {
+    let (first, kept) = (step.shared().end, step.kept());
+    let number = |place: usize, i: usize| Tracked {
+        value: inputs[place].array.data[i],
+        error: inputs[place].error_at(i),
+    };
+    let mut errors = vec![Vec::with_capacity(outputs[0].data.len()); outputs.len()];
+    for i in 0..outputs[0].data.len() {
+        let given = Given {
+            lr: number(2, 0),
+            step: step.step().map_or(1.0, |place| number(place, 0).value),
+            product: step.product().map(|place| number(place, 0)),
+            param: number(0, i),
+            grad: number(1, i),
+            kept: kept.iter().enumerate().map(|(k, (place, _))| (*place, number(first + k, i))).collect(),
+        };
+        let (param, after) = step.update.tracked(&step.options, &given);
+        errors[0].push(param.error);
+        kept.iter().zip(&mut errors[1..]).for_each(|((place, _), all)| all.push(after[*place].error));
     }
-    eval(op, &arrays.iter().collect::<Vec<_>>(), Precision::F64)
-}
-
-/// Exact where powers of two make it so, else a few roundings of the terms.
-pub(super) fn sgd(op: &Op, inputs: &[&Estimate], outputs: &[Array]) -> Result<Vec<Errors>> {
-    let Op::SgdStep(o) = op else { return Ok(vec![None; outputs.len()]) };
-    let sums = magnitudes(op, inputs, true)?;
-    let constant = |value: f32| {
-        let scalar = Array { ty: crate::TensorType::f32([]), data: vec![f64::from(value)] };
-        unit(&scalar)
-    };
-    let (param, grad, lr) = (unit(&inputs[0].array), unit(&inputs[1].array), unit(&inputs[2].array));
-    let decayed = if o.weight_decay == 0.0 { grad } else { grad.min(param + constant(o.weight_decay)) };
-    let velocity = inputs.get(3).map_or(decayed, |v| decayed.min(unit(&v.array) + constant(o.momentum)));
-    let ahead = if o.nesterov { velocity + constant(o.momentum) } else { velocity };
-    let units = [param.min(lr + ahead.min(decayed)), velocity];
-    let exact = inputs.iter().all(|e| e.error.is_none());
-    let bound = |(i, output): (usize, &Array)| {
-        if exact && largest(&sums[i]) <= f64::powi(2.0, 24 + units[i]) {
-            return None;
-        }
-        each(output, |j, _| 6.0 * U * sums[i].data[j])
-    };
-    Ok(outputs.iter().enumerate().map(bound).collect())
-}
-
-/// The update within 2e-6 of its terms, the averages within a few roundings of theirs.
-pub(super) fn adam(op: &Op, inputs: &[&Estimate], outputs: &[Array]) -> Result<Vec<Errors>> {
-    let sums = magnitudes(op, inputs, false)?;
-    let mut still: Vec<Array> = inputs.iter().map(|e| e.upper()).collect();
-    still[2].data.fill(0.0);
-    // With learning rate 0 nothing moves: the difference is the update.
-    let before = run(op, &still)?;
-    let update = |j: usize| (sums[0].data[j] - before.data[j]).abs();
-    let param = each(&outputs[0], |j, v| 2e-6 * update(j) + 2.0 * ulp(v).max(ulp(inputs[0].array.data[j])));
-    let average = |i: usize| each(&outputs[i], |j, _| 6.0 * U * sums[i].data[j]);
-    Ok(vec![param, average(1), average(2)])
+    outputs.iter().zip(&errors).map(|(output, errors)| each(output, |i, _| errors[i])).collect()
 }

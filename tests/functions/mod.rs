@@ -3,9 +3,9 @@
 
 use std::collections::BTreeSet;
 use wgrad::ops::{
-    AdamStep, AvgPool2d, AvgPool2dBackward, Conv2d, Conv2dBackwardInput, Conv2dBackwardWeight, CrossEntropy,
-    CrossEntropyBackward, Dropout, MatMul, MaxPool2d, MaxPool2dBackward, Op, Recurrent, RecurrentBackward,
-    Reduction, SgdStep,
+    AvgPool2d, AvgPool2dBackward, Conv2d, Conv2dBackwardInput, Conv2dBackwardWeight, CrossEntropy,
+    CrossEntropyBackward, Dropout, MatMul, MaxPool2d, MaxPool2dBackward, Op, OptimizerStep, Recurrent,
+    RecurrentBackward, Reduction,
 };
 use wgrad::verify::{Case, Line};
 
@@ -21,6 +21,8 @@ const WITHOUT_CASES: [&str; 4] = [
 /// The op of the lines in which a function is looked at: its own, for a gradient the forward op's.
 fn line_op(name: &str) -> &str {
     match name {
+        // NAdam keeps a product of its momenta.
+        "nadam_product" => "nadam",
         // Adam counts its steps.
         "increment" => "adam",
         name => ["_backward_input", "_backward_weight", "_backward"]
@@ -112,21 +114,9 @@ pub fn options(op: &Op) -> Vec<(&'static str, bool)> {
         Op::Recurrent(o) => recurrent(o),
         Op::RecurrentBackward(RecurrentBackward { forward, grad_cells: _ }) => recurrent(forward),
         Op::Dropout(Dropout { p, seed: _ }) => vec![("p", *p != 0.0)],
-        Op::SgdStep(SgdStep { momentum, nesterov, weight_decay }) => {
-            vec![
-                ("momentum", *momentum != 0.0),
-                ("nesterov", *nesterov),
-                ("weight_decay", *weight_decay != 0.0),
-            ]
-        }
-        Op::AdamStep(AdamStep { betas, eps, weight_decay, decoupled }) => {
-            let usual = AdamStep::default();
-            vec![
-                ("betas", *betas != usual.betas),
-                ("eps", *eps != usual.eps),
-                ("weight_decay", *weight_decay != 0.0),
-                ("decoupled", *decoupled),
-            ]
+        Op::OptimizerStep(OptimizerStep { update, options }) => {
+            let options = update.options.iter().zip(options);
+            options.map(|(hyper, &value)| (hyper.name, value != hyper.default)).collect()
         }
         // These have shapes and dimensions alone; what a function takes is in its name's cases.
         Op::Input(_) | Op::State(_) | Op::Constant(_) | Op::Reshape(_) => vec![],

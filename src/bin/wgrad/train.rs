@@ -14,7 +14,9 @@ use std::time::Instant;
 use wgrad::bench::trace::Trace;
 use wgrad::nn::{self, Model};
 use wgrad::ops::Role;
-use wgrad::optim::{Adam, Optimizer, Sgd};
+use wgrad::optim::{
+    Adadelta, Adagrad, Adam, AdamW, Adamax, Lamb, Lion, NAdam, Optimizer, RAdam, RmsProp, Rprop, Sgd,
+};
 use wgrad::train::{CSV_HEAD, Confusion, EpochReport, Options, Trainer};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -22,6 +24,15 @@ enum OptimizerName {
     Sgd,
     Adam,
     Adamw,
+    Adamax,
+    Rmsprop,
+    Adagrad,
+    Adadelta,
+    Nadam,
+    Radam,
+    Lion,
+    Lamb,
+    Rprop,
 }
 
 /// `wgrad train`.
@@ -76,23 +87,43 @@ impl TrainArgs {
     }
 
     fn lr(&self, model: &Model) -> f32 {
-        self.lr.unwrap_or(model.lr)
+        self.lr.unwrap_or(match self.optimizer {
+            // Steps of another size than a gradient's or Adam's.
+            OptimizerName::Adadelta => 1.0,
+            OptimizerName::Lion => model.lr / 10.0,
+            // The network's own.
+            _ => model.lr,
+        })
     }
 
     fn optimizer(&self, model: &Model) -> anyhow::Result<Box<dyn Optimizer>> {
-        let (decay, lr) = (self.weight_decay, self.lr(model));
-        if self.optimizer != OptimizerName::Sgd && (self.momentum != 0.0 || self.nesterov) {
-            anyhow::bail!("--momentum and --nesterov: expected --optimizer sgd, got {:?}", self.optimizer);
+        use OptimizerName as Name;
+        let (decay, lr) = (self.weight_decay.unwrap_or(0.0), self.lr(model));
+        let with_momentum = matches!(self.optimizer, Name::Sgd | Name::Rmsprop);
+        if !with_momentum && self.momentum != 0.0 || self.optimizer != Name::Sgd && self.nesterov {
+            let got = self.optimizer;
+            anyhow::bail!(
+                "--momentum and --nesterov: expected --optimizer sgd, or rmsprop with momentum alone, got {got:?}"
+            );
+        }
+        if self.optimizer == Name::Rprop && decay != 0.0 {
+            anyhow::bail!("--weight-decay: expected an optimizer that knows one, got Rprop");
         }
         Ok(match self.optimizer {
-            OptimizerName::Sgd => Box::new(
-                Sgd::new(lr)
-                    .momentum(self.momentum)
-                    .nesterov(self.nesterov)
-                    .weight_decay(decay.unwrap_or(0.0)),
-            ),
-            OptimizerName::Adam => Box::new(Adam::new(lr).weight_decay(decay.unwrap_or(0.0))),
-            OptimizerName::Adamw => Box::new(Adam::decoupled(lr).weight_decay(decay.unwrap_or(0.01))),
+            Name::Sgd => {
+                Box::new(Sgd::new(lr).momentum(self.momentum).nesterov(self.nesterov).weight_decay(decay))
+            }
+            Name::Adam => Box::new(Adam::new(lr).weight_decay(decay)),
+            Name::Adamw => Box::new(AdamW::new(lr).weight_decay(self.weight_decay.unwrap_or(0.01))),
+            Name::Adamax => Box::new(Adamax::new(lr).weight_decay(decay)),
+            Name::Rmsprop => Box::new(RmsProp::new(lr).momentum(self.momentum).weight_decay(decay)),
+            Name::Adagrad => Box::new(Adagrad::new(lr).weight_decay(decay)),
+            Name::Adadelta => Box::new(Adadelta::new(lr).weight_decay(decay)),
+            Name::Nadam => Box::new(NAdam::new(lr).weight_decay(decay)),
+            Name::Radam => Box::new(RAdam::new(lr).weight_decay(decay)),
+            Name::Lion => Box::new(Lion::new(lr).weight_decay(decay)),
+            Name::Lamb => Box::new(Lamb::new(lr).weight_decay(decay)),
+            Name::Rprop => Box::new(Rprop::new(lr)),
         })
     }
 

@@ -100,6 +100,5 @@ without_gradient!(
     SoftmaxBackward,
     CrossEntropyBackward,
     RecurrentBackward,
-    SgdStep,
-    AdamStep,
+    OptimizerStep,
 );

@@ -4,15 +4,44 @@ use super::super::data::Values;
 use super::super::line::{Fields, sizes};
 use super::{Case, pick, seed, shape};
 use crate::error::{Error, Result};
-use crate::graph::Tensor;
-use crate::ops::{AdamStep, Increment, Init, Op, Role, SgdStep};
+use crate::ops::{Increment, Init, OptimizerStep, Role};
 use crate::random::Rng;
 use crate::tensor::TensorType;
+use crate::updates::{Hyper, Range, Update};
 use crate::verify::Fill;
 
-pub(super) const OPS: &[&str] = &["sgd", "adam"];
+pub(super) const OPS: &[&str] =
+    &["sgd", "adam", "adamax", "rmsprop", "adagrad", "adadelta", "nadam", "radam", "lion", "lamb", "rprop"];
 
 const SHAPES: [&str; 4] = ["1", "10", "33x31", "64x32x3x3"];
+
+/// What is asked of each besides its defaults at a first and a late step, `|` between. Of SGD powers of two with integers:
+/// exact.
+const OPTIONS: [(&str, &str); 11] = [
+    (
+        "sgd",
+        "|momentum=0.9 nesterov weight_decay=0.01|momentum=0.9 dampening=0.25 step=1|momentum=0.9 dampening=0.25 step=3 maximize",
+    ),
+    (
+        "adam",
+        "step=2 weight_decay=0.01|step=10 weight_decay=0.01 decoupled|step=3 beta1=0.75 beta2=0.95 eps=0.01|step=4 amsgrad maximize|beta1=0 beta2=0",
+    ),
+    ("adamax", "step=3 weight_decay=0.01 maximize|step=4 beta1=0.75 beta2=0.95 eps=0.01"),
+    ("rmsprop", "centered|momentum=0.9 alpha=0.9 weight_decay=0.01|centered momentum=0.5 eps=0.01 maximize"),
+    ("adagrad", "step=5 lr_decay=0.1|weight_decay=0.01 eps=0.01 maximize"),
+    ("adadelta", "rho=0.5 eps=0.001|weight_decay=0.01 maximize"),
+    (
+        "nadam",
+        "step=3 momentum_decay=0.1 weight_decay=0.01|step=7 beta1=0.75 beta2=0.95 eps=0.01 maximize|step=2 weight_decay=0.01 decoupled",
+    ),
+    (
+        "radam",
+        "step=5|step=6|step=30 beta2=0.9 weight_decay=0.01|step=700 weight_decay=0.01 decoupled|step=9 beta1=0.5 eps=0.01 maximize",
+    ),
+    ("lion", "weight_decay=0.01|beta1=0.5 beta2=0.9 maximize"),
+    ("lamb", "step=3 weight_decay=0.01|step=4 beta1=0.75 beta2=0.95 eps=0.01 maximize"),
+    ("rprop", "etaminus=0.25 etaplus=1.5|step_size_min=0.05 step_size_max=0.1 maximize"),
+];
 
 pub(super) fn lines() -> Vec<String> {
     let mut lines = Vec::new();
@@ -22,77 +51,101 @@ pub(super) fn lines() -> Vec<String> {
         {
             lines.push(format!("sgd param={shape} lr=0.25{options} data=integers:3"));
         }
-        lines.push(format!("sgd param={shape} lr=0.1 momentum=0.9 nesterov weight_decay=0.01 data=real:1"));
-        for options in ["", " weight_decay=0.01", " weight_decay=0.01 decoupled"] {
-            for step in [1, 2, 10, 1000] {
-                lines.push(format!("adam param={shape} lr=0.001 step={step}{options} data=real:1"));
+        for (op, options) in OPTIONS {
+            let counts = Update::named(op).is_some_and(|update| update.counts(&update.defaults()));
+            let usual = if counts { &["step=1", "step=1000"][..] } else { &[""] };
+            for options in usual.iter().copied().chain(options.split('|')) {
+                let steps = !counts || options.contains("step=");
+                let options = if steps { options.to_owned() } else { format!("step=2 {options}") };
+                let line = format!("{op} param={shape} lr=0.01 {options} data=real:1");
+                lines.push(line.split_whitespace().collect::<Vec<_>>().join(" "));
             }
         }
-        lines.push(format!("adam param={shape} lr=0.01 step=3 beta1=0.75 beta2=0.95 eps=0.01 data=real:1"));
     }
     lines
 }
 
-pub(super) fn build(op: &str, case: &mut Case, fields: &Fields<'_>) -> Result<()> {
-    let shape = fields.shape("param")?;
-    let param = case.input("param", &shape)?;
-    let grad = case.input("grad", &shape)?;
-    let lr = case.graph.scalar(fields.number("lr")?)?;
-    let weight_decay = fields.optional("weight_decay", "a number")?.unwrap_or(0.0);
-    if op == "adam" {
-        let default = AdamStep::default();
-        let beta = |key, default| Ok(fields.optional(key, "a number")?.unwrap_or(default));
-        let options = AdamStep {
-            betas: (beta("beta1", default.betas.0)?, beta("beta2", default.betas.1)?),
-            eps: fields.optional("eps", "a number")?.unwrap_or(default.eps),
-            weight_decay,
-            decoupled: fields.flag("decoupled"),
-        };
-        return adam(case, fields, options, [&param, &grad, &lr]);
+/// An option of a line; 0 or 1 for a word.
+fn option(fields: &Fields<'_>, hyper: &Hyper) -> Result<f64> {
+    match hyper.range {
+        Range::Flag => Ok(f64::from(u8::from(fields.flag(hyper.name)))),
+        // All others are numbers.
+        _ => Ok(fields.optional(hyper.name, "a number")?.unwrap_or(hyper.default)),
     }
-    let momentum = fields.optional("momentum", "a number")?.unwrap_or(0.0);
-    let options = SgdStep { momentum, nesterov: fields.flag("nesterov"), weight_decay };
-    let mut inputs = vec![&param, &grad, &lr];
-    let buffer = if momentum == 0.0 { None } else { Some(case.input("momentum_buffer", &shape)?) };
-    inputs.extend(&buffer);
-    let outputs = case.graph.apply(Op::SgdStep(options), &inputs)?;
-    for (name, output) in ["param", "momentum_buffer"].iter().zip(&outputs) {
-        case.output(name, output);
+}
+
+/// A counter in its run number `step`, from 1.
+fn counter(case: &mut Case, step: u32) -> Result<crate::Tensor> {
+    let init = Init::Constant((step - 1) as f32);
+    let counter = case.graph.state("step", TensorType::u32([]), init, Role::Optimizer)?;
+    Ok(case.graph.apply(Increment, &[&counter])?.remove(0))
+}
+
+pub(super) fn build(op: &str, case: &mut Case, fields: &Fields<'_>) -> Result<()> {
+    let update = Update::named(op).ok_or_else(|| Error::argument("op", "an optimizer", op))?;
+    let options = update.options.iter().map(|hyper| option(fields, hyper)).collect::<Result<Vec<_>>>()?;
+    let step = OptimizerStep { update, options };
+    let shape = fields.shape("param")?;
+    let mut inputs = vec![case.input("param", &shape)?, case.input("grad", &shape)?];
+    inputs.push(case.graph.scalar(fields.number("lr")?)?);
+    if update.counts(&step.options) {
+        let number: u32 = fields.number("step")?;
+        if number == 0 {
+            return Err(Error::argument("step", "steps from 1", "0"));
+        }
+        let counter = counter(case, number)?;
+        inputs.push(counter.clone());
+        if update.product() {
+            inputs.push(product(case, &step, [&inputs[2], &counter])?);
+        }
+        case.output("step", &counter);
+    }
+    for (_, memory) in step.kept() {
+        // Averages as training leaves them: those of squares never negative, nor far below the square of the first.
+        inputs.push(match memory.positive {
+            true => case.input_of(memory.name, &shape, Values::Squares)?,
+            false => case.input_filled(memory.name, &shape, kept(case))?,
+        });
+    }
+    let outputs = case.graph.apply(step.clone(), &inputs.iter().collect::<Vec<_>>())?;
+    case.output(if update.directs { "direction" } else { "param" }, &outputs[0]);
+    for ((_, memory), output) in step.kept().iter().zip(&outputs[1..]) {
+        case.output(memory.name, output);
     }
     Ok(())
 }
 
-/// Averages as training leaves them: the second never negative, nor far below the square of the first.
-fn adam(case: &mut Case, fields: &Fields<'_>, options: AdamStep, first: [&Tensor; 3]) -> Result<()> {
-    let step: u32 = fields.number("step")?;
-    if step == 0 {
-        return Err(Error::argument("step", "steps from 1", "0"));
-    }
-    let [param, grad, lr] = first;
-    let shape = param.shape();
-    let exp_avg = case.input_filled("exp_avg", &shape, Fill::Real(0.1))?;
-    let exp_avg_sq = case.input_of("exp_avg_sq", &shape, Values::Squares)?;
-    let init = Init::Constant((step - 1) as f32);
-    let counter = case.graph.state("step", TensorType::u32([]), init, Role::Optimizer)?;
-    let counter = case.graph.apply(Op::Increment(Increment), &[&counter])?.remove(0);
-    let inputs = [param, grad, lr, &counter, &exp_avg, &exp_avg_sq];
-    let outputs = case.graph.apply(Op::AdamStep(options), &inputs)?;
-    for (name, output) in ["param", "exp_avg", "exp_avg_sq"].iter().zip(&outputs) {
-        case.output(name, output);
-    }
-    case.output("step", &counter);
-    Ok(())
+/// Small beside the gradients, but where integers make all exact.
+fn kept(case: &Case) -> Fill {
+    if let Fill::Real(_) = case.fill() { Fill::Real(0.1) } else { case.fill() }
+}
+
+/// NAdam's product of momenta after this step, from some product before it.
+fn product(
+    case: &mut Case,
+    step: &OptimizerStep,
+    [lr, counter]: [&crate::Tensor; 2],
+) -> Result<crate::Tensor> {
+    let missing = || Error::argument("op", "a row of NAdam's product", "none");
+    let update = Update::named("nadam_product").ok_or_else(missing)?;
+    let place = |name: &str| step.update.option(name).map_or(0.0, |place| step.options[place]);
+    let options = update.options.iter().map(|hyper| place(hyper.name)).collect();
+    let before = case.input_of("momentum_product", &[], Values::Squares)?;
+    let after = case.graph.apply(OptimizerStep { update, options }, &[&before, lr, lr, counter])?.remove(0);
+    case.output("momentum_product", &after);
+    Ok(after)
 }
 
 pub(super) fn random(op: &str, rng: &mut Rng) -> String {
     let param = sizes(&shape(rng, 4, 3000));
-    let (lr, decay) = (pick(rng, &["0.001", "0.1", "0.25"]), pick(rng, &["", " weight_decay=0.01"]));
-    let own = match op {
-        "sgd" => pick(rng, &["", " momentum=0.9", " momentum=0.9 nesterov"]).to_owned(),
-        _ => {
-            let own = pick(rng, &["", " decoupled", " beta1=0.5 beta2=0.9 eps=0.001"]);
-            format!(" step={}{own}", 1 + rng.below(2000))
-        }
+    let lr = pick(rng, &["0.001", "0.1", "0.25"]);
+    let found = OPTIONS.iter().find(|(name, _)| *name == op).map_or("", |(_, options)| options);
+    let options: Vec<&str> = found.split('|').collect();
+    let options = pick(rng, &options);
+    let counts = Update::named(op).is_some_and(|update| update.counts(&update.defaults()));
+    let step = match counts && !options.contains("step=") {
+        true => format!("step={} ", 1 + rng.below(2000)),
+        false => String::new(),
     };
-    format!("{op} param={param} lr={lr}{decay}{own} data=real:1 seed={}", seed(rng))
+    format!("{op} param={param} lr={lr} {step}{options} data=real:1 seed={}", seed(rng))
 }
