@@ -49,7 +49,7 @@ const fn stem(op: &'static str, kernels: &'static str, shaders: &'static [&'stat
 
 const STEMS: [Stem; 17] = [
     stem("argmax", "argmax", &["argmax"]),
-    stem("avg_pool2d", "avg_pool2d", &["avg_pool2d", "avg_pool2d_backward"]),
+    stem("avg_pool2d", "avg_pool2d", &["avg_pool2d", "avg_pool2d_backward", "avg_pool2d_side"]),
     stem("binary", "binary", &["binary", "equal"]),
     stem("broadcast_to", "broadcast_to", &["broadcast_to"]),
     stem(
@@ -78,6 +78,7 @@ const STEMS: [Stem; 17] = [
             "embedding_rows",
             "embedding_sort",
             "embedding_starts",
+            "embedding_zeros",
         ],
     ),
     stem("matmul", "matmul", &["matmul", "matmul_workgroup"]),
@@ -115,6 +116,7 @@ const SHARED: [(&str, &[&str]); 5] = [
     (
         "src/kernels",
         &[
+            "avg_pool2d_side",
             "broken",
             "channels_last",
             "conv2d_direct",

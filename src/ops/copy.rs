@@ -106,9 +106,12 @@ pub(super) fn gradient_split(dim: usize, flow: &Flow<'_>) -> Result<Vec<Option<T
     Ok(vec![Some(Tensor::concat(&parts.iter().collect::<Vec<_>>(), dim)?)])
 }
 
-/// The error where it was taken from, zero elsewhere.
+/// The error where it was taken from, zero elsewhere: the error itself where all was taken.
 pub(super) fn gradient_narrow([dim, start]: [usize; 2], flow: &Flow<'_>) -> Result<Vec<Option<Tensor>>> {
     let grad = flow.grad("narrow")?;
+    if grad.shape() == flow.inputs[0].shape() {
+        return Ok(vec![Some(grad.clone())]);
+    }
     let rule = || {
         let op = Op::NarrowBackward { dim, start, input: flow.inputs[0].shape() };
         grad.graph().apply(op, &[grad]).map(|mut out| out.remove(0))
