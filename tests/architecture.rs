@@ -122,6 +122,7 @@ const SHARED: [(&str, &[&str]); 5] = [
             "conv2d_direct",
             "finite",
             "fused",
+            "matmul_packed",
             "mod",
             "partials",
             "phases",

@@ -20,6 +20,7 @@ mod embedding;
 mod finite;
 mod fused;
 mod matmul;
+mod matmul_packed;
 mod max_pool2d;
 mod optimizer;
 mod partials;
