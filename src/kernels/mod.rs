@@ -30,6 +30,7 @@ mod pointwise;
 mod pool2d;
 mod ranges;
 mod recurrent;
+mod recurrent_held;
 mod refusal;
 mod roles;
 mod runs;
