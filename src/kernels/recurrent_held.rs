@@ -12,6 +12,8 @@ use minijinja::{Value, context};
 const MOST_HELD: usize = 512;
 /// Weights that a lane loads before its first step, for each step of a row, at most: every step saves about as many loads.
 const PAYS: usize = 40;
+/// Batch rows up to which any units are held; of more rows, units that are whole fours have kernels that share their loads.
+const FEW_ROWS: usize = 4;
 /// Workgroups that are enough for all cores: more rows are a workgroup's.
 const ENOUGH_GROUPS: usize = 8;
 
@@ -31,7 +33,8 @@ impl Held {
         let RecurrentSizes { steps, batch, hidden } = sizes;
         let own = hidden.div_ceil(tile::LANES);
         let (held, rows) = (own * hidden * kind.gates(), batch.div_ceil(ENOUGH_GROUPS));
-        let pays = held <= MOST_HELD && held <= PAYS * steps * rows;
+        let shared = batch > FEW_ROWS && hidden.is_multiple_of(4);
+        let pays = !shared && held <= MOST_HELD && held <= PAYS * steps * rows;
         (limits.software && tile::shuffles(limits) && pays).then_some(Self { kind, sizes, rows, own })
     }
 
