@@ -159,7 +159,7 @@ fn usual(options: &MatMul, geometry: &MatMulGeometry) -> f64 {
     let (rows, columns) = (tile::LANES, 4);
     let one = |options: &MatMul, g: &MatMulGeometry| {
         let vectors = batch.elements() * g.m.div_ceil(rows) * g.n.div_ceil(columns * tile::LANES);
-        let a = if k % 4 == 0 && (!options.trans_a || g.m % 4 == 0) { 1 } else { 4 };
+        let a = if k % 4 == 0 && (!options.trans_a || g.m.is_multiple_of(4)) { 1 } else { 4 };
         let loads = a + loads_of_b(options, g, columns);
         Tiles { rows, columns, vectors, loads, stores: stores(g.n, rows.min(g.m), columns) }.time(k)
     };
