@@ -1,11 +1,7 @@
-// avg_pool2d: output[p,i,j] = sum over taps of input[p, i*s + a - pad, ..]{{ " / divisor" if divides }}
+// avg_pool2d: output[p,i,j] = sum over taps of input[p, i*s + a - pad, ..] / divisor
 //
-{% if half %}
-// One of two passes: sums along the width, then along the height, divided at the end.
-{% endif %}
-// An invocation computes one output of a plane p = (n, c), a workgroup 64.{{ " The divisor counts" if divides }}
-{% if not divides %}
-{% elif count_include_pad %}
+// An invocation computes one output of a plane p = (n, c), a workgroup 64. The divisor counts
+{% if count_include_pad %}
 // padding, but not what a window of ceil_mode reaches beyond it.
 {% else %}
 // only what lies inside the input.
@@ -16,9 +12,7 @@
 //
 // input ({{ planes }}, {{ h }}, {{ w }}), output ({{ planes }}, {{ oh }}, {{ ow }})
 {% include "common/group.wgsl" %}
-{% if divides %}
 {% include "common/avg_window.wgsl" %}
-{% endif %}
 
 @group(0) @binding(0) var<storage, read> input: array<f32>;
 @group(0) @binding(1) var<storage, read_write> output: array<f32>;
@@ -41,5 +35,5 @@ fn avg_pool2d(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invoca
       sum += input[plane + u32(iy) * {{ w }}u + u32(ix)];
     }
   }
-  output[at] = {{ "sum / divisor(i, j)" if done and divides else "sum" }};
+  output[at] = {{ "sum / divisor(i, j)" if done else "sum" }};
 }

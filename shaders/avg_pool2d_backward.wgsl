@@ -1,8 +1,5 @@
-// avg_pool2d_backward: grad_input[p,y,x] = sum of grad_output{{ " / divisor" if divides or area }} over the windows that contain (y, x)
+// avg_pool2d_backward: grad_input[p,y,x] = sum of grad_output / divisor over the windows that contain (y, x)
 //
-{% if half %}
-// One of two passes: sums along the height, then along the width, divided at the end by what all windows have in common.
-{% endif %}
 // An invocation computes {{ unit ~ " neighbouring input elements, which lie in the same windows" if unit > 1 else "one input element" }}, a workgroup {{ 64 * unit }}. Gathered, so
 // no atomics.
 {% if carried or not done %}
@@ -11,9 +8,7 @@
 //
 // grad_output ({{ planes }}, {{ oh }}, {{ ow }}), grad_input ({{ planes }}, {{ h }}, {{ w }})
 {% include "common/group.wgsl" %}
-{% if divides %}
 {% include "common/avg_window.wgsl" %}
-{% endif %}
 {% if unit > 1 %}
 {% include "common/four.wgsl" %}
 {% include "common/pair.wgsl" %}
@@ -37,11 +32,11 @@ fn avg_pool2d_backward(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(loc
   var sum = {{ number(load("grad_input[at]", unit), unit, 0) if carried else "0.0" }};
   for (var i = first_i + {{ outer_first }}; i < min(first_i + {{ outer_last }}, last_i + 1); i++) {
     for (var j = first_j + {{ inner_first }}; j < min(first_j + {{ inner_last }}, last_j + 1); j++) {
-      sum += grad_output[plane + u32(i) * {{ ow }}u + u32(j)]{{ " / divisor(i, j)" if divides }};
+      sum += grad_output[plane + u32(i) * {{ ow }}u + u32(j)] / divisor(i, j);
     }
   }
   {% for i in range(unit) %}
-  let sum{{ i }} = sum{{ " / " ~ area ~ ".0" if area and done }};
+  let sum{{ i }} = sum;
   {% endfor %}
   grad_input[at] = {{ store("sum", unit) }};
 }

@@ -1,4 +1,4 @@
-// What the sum of window (i, j) is divided by{{ ", of which this pass adds up one side" if half }}.
+// What the sum of window (i, j) is divided by.
 fn divisor(i: i32, j: i32) -> f32 {
   let y = i * {{ whole.stride_h }} - {{ whole.pad_top }};
   let x = j * {{ whole.stride_w }} - {{ whole.pad_left }};

@@ -30,10 +30,17 @@ fn part(rows: &Rows, [outer, length, inner]: [usize; 3], limits: &Limits) -> Res
     // Every lane must have an element to begin with. A CPU adapter has no invocations to spare.
     let lanes = if limits.software { 1 } else { 1 << length.min(MOST_LANES).ilog2() };
     let lanes = turns::lanes(lanes, length, 1, limits).min(1 << length.ilog2());
-    let count = outer * inner;
-    let (groups, how) =
-        if lanes > 1 { (count, "a row a workgroup") } else { (count.div_ceil(64), "a row an invocation") };
-    let values = context! { outer, length, inner, lanes, tree => tree(lanes), ..rows.values() };
+    // A load takes a CPU adapter as long for four numbers as for one.
+    let fits = |unit: &usize| lanes == 1 && limits.software && inner.is_multiple_of(*unit);
+    let unit = [4, 2].into_iter().find(fits).unwrap_or(1);
+    let count = outer * inner / unit;
+    let (groups, how) = match unit {
+        _ if lanes > 1 => (count, "a row a workgroup".to_owned()),
+        1 => (count.div_ceil(64), "a row an invocation".to_owned()),
+        _ => (count.div_ceil(64), format!("{unit} rows an invocation")),
+    };
+    let wide = limits.wide_loads;
+    let values = context! { outer, length, inner, lanes, unit, wide, tree => tree(lanes), ..rows.values() };
     let why = format!("{how}{}", rows.why());
     launch(limits, "argmax", groups, length.div_ceil(lanes), bindings, why, values)
 }

@@ -1,6 +1,7 @@
-//! Average pooling: `shaders/avg_pool2d.wgsl` and its backward pass. Large windows that overlap are added up along the width,
-//! then along the height.
+//! Average pooling: `shaders/avg_pool2d.wgsl` and its backward pass; large windows are added up along one side and then along
+//! the other, `shaders/avg_pool2d_side.wgsl`.
 
+use super::avg_pool2d_side::{self as side, Sides};
 use super::pool2d::{Pool, PoolKernel, windows};
 use super::{Binding, Chain, Limits, Lower, Lowering, Operand, Refusal, Site, turns};
 use crate::ops::{AvgPool2d, AvgPool2dBackward};
@@ -19,90 +20,8 @@ impl Lower for AvgPool2dBackward {
     }
 }
 
-/// A pass over an average pool: all of it, or sums along one side.
-struct Pass<'a> {
-    options: &'a AvgPool2d,
-    /// Of the pool, by which sums are divided, and of this pass.
-    whole: [Window; 2],
-    windows: [Window; 2],
-    /// `(N, C, H, W)` before the forward pass.
-    input: Shape,
-    /// Whether each window is divided by its own divisor, and the one that all have where sums are divided at the end.
-    divides: bool,
-    area: usize,
-}
-
-/// Where sums along one side are.
-const HALF: Operand = Operand::Workspace(0);
-
-impl<'a> Pass<'a> {
-    fn whole(options: &'a AvgPool2d, input: &Shape) -> Self {
-        let whole = options.windows(input[2], input[3]);
-        Self { options, whole, windows: whole, input: input.clone(), divides: true, area: 0 }
-    }
-
-    /// Along the width, and along the height of what that gives, which alone divides.
-    fn halves(self, ow: usize) -> [Self; 2] {
-        let single =
-            |input| Window { input, kernel: 1, stride: 1, before: 0, after: 0, dilation: 1, ceil: false };
-        let [rows, columns] = self.whole;
-        let lying = Shape::from([self.input[0], self.input[1], self.input[2], ow]);
-        let down = Self { windows: [rows, single(ow)], input: lying, ..self };
-        let across = Self {
-            windows: [single(rows.input), columns],
-            divides: false,
-            ..Self::whole(self.options, &self.input)
-        };
-        [across, down]
-    }
-
-    fn values(&self) -> Value {
-        let (half, count_include_pad) = (self.whole != self.windows, self.options.count_include_pad);
-        context! { half, count_include_pad, divides => self.divides, area => self.area, whole => windows(self.whole) }
-    }
-
-    fn forward(&self, from: Operand, to: Operand, limits: &Limits) -> Result<Lowering, Refusal> {
-        let pool = Pool::new(&self.input, self.windows)?;
-        let bindings = [(Binding::read(from), pool.input), (Binding::write(to), pool.output)];
-        let kernel = PoolKernel {
-            name: "avg_pool2d",
-            per_plane: pool.output,
-            bindings: &bindings,
-            pieces: turns::pieces(self.windows.map(|along| along.kernel.min(along.input)), 0, limits),
-            fused: &Chain::default(),
-            vec4: false,
-            why: format!("an element an invocation{}", self.why()),
-            values: self.values(),
-        };
-        pool.lower(kernel, limits)
-    }
-
-    fn backward(&self, from: Operand, to: Operand, limits: &Limits) -> Result<Lowering, Refusal> {
-        let pool = Pool::new(&self.input, self.windows)?;
-        let bindings = [(Binding::read(from), pool.output), (Binding::write(to), pool.input)];
-        // Neighbours between two borders of windows.
-        let columns = self.windows[1];
-        let borders = [columns.input, columns.before, columns.kernel, columns.stride];
-        let fits = |unit: &usize| borders.iter().all(|n| n.is_multiple_of(*unit));
-        let unit = [4, 2].into_iter().find(fits).unwrap_or(1);
-        let values = context! { unit, wide => limits.wide_loads, ..self.values() };
-        let what = if unit > 1 { format!("{unit} elements") } else { "an element".into() };
-        let kernel = PoolKernel {
-            name: "avg_pool2d_backward",
-            per_plane: pool.input / unit,
-            bindings: &bindings,
-            pieces: turns::pieces(self.windows.each_ref().map(around), 0, limits),
-            fused: &Chain::default(),
-            vec4: false,
-            why: format!("{what} an invocation{}", self.why()),
-            values,
-        };
-        pool.lower(kernel, limits)
-    }
-
-    fn why(&self) -> &'static str {
-        if self.whole == self.windows { "" } else { ", along one side" }
-    }
+fn values(options: &AvgPool2d, whole: [Window; 2]) -> Value {
+    context! { count_include_pad => options.count_include_pad, whole => windows(whole) }
 }
 
 /// Windows that contain a place, at most.
@@ -110,8 +29,7 @@ pub(super) fn around(along: &Window) -> usize {
     along.extent().div_ceil(along.stride).min(along.output("").unwrap_or(usize::MAX))
 }
 
-/// The divisor of all windows, where it is the same and a power of two: a quotient by another, of which SwiftShader makes
-/// errors that point one way, is taken where sums begin.
+/// The divisor of all windows, where it is the same.
 fn common_divisor(options: &AvgPool2d, sides: [Window; 2]) -> Result<Option<usize>, Refusal> {
     let mut area = 1;
     for side in sides {
@@ -122,44 +40,75 @@ fn common_divisor(options: &AvgPool2d, sides: [Window; 2]) -> Result<Option<usiz
         }
         area *= side.kernel;
     }
-    Ok(Some(area).filter(|area| area.is_power_of_two()))
+    Ok(Some(area))
 }
 
-/// Whether loads of both halves of the work are so few that they pay for a second launch.
-fn pays(whole: usize, halves: usize) -> bool {
-    halves < whole / 2
-}
+/// How many times as many loads and stores one pass over windows may take before two along a side each, a launch more, pay.
+const PAYS: f64 = 1.5;
 
-/// One after the other, with the sums along one side between them.
-fn joined(first: Lowering, second: Lowering, lying: &Shape) -> Lowering {
-    let launches = first.launches.into_iter().chain(second.launches).collect();
-    Lowering { launches, workspaces: vec![lying.elements() as u64 * 4], ..Lowering::default() }
+/// The two passes along a side each, where they take so many fewer loads and stores than `whole`, those of a plane.
+fn sides(
+    options: &AvgPool2d,
+    input: &Shape,
+    backward: bool,
+    whole: usize,
+    limits: &Limits,
+) -> Result<Option<Lowering>, Refusal> {
+    let windows = options.windows(input[2], input[3]);
+    let area = common_divisor(options, windows)?;
+    let sides = Sides { options, windows, planes: input[..2].iter().product(), backward, area };
+    let (cost, first) = sides.cost(limits)?;
+    let pays = cost as f64 * PAYS < whole as f64 * sides.planes as f64;
+    if pays { side::lower(&sides, first, limits).map(Some) } else { Ok(None) }
 }
 
 fn forward(options: &AvgPool2d, input: &Shape, limits: &Limits) -> Result<Lowering, Refusal> {
-    let pass = Pass::whole(options, input);
-    let [rows, columns] = pass.whole;
-    let (oh, ow) = (rows.output("height")?, columns.output("width")?);
-    let halves = (input[2] * columns.kernel + oh * rows.kernel) * ow;
-    let (from, to) = (Operand::Input(0), Operand::Output(0));
-    if !pays(oh * ow * rows.kernel * columns.kernel, halves) {
-        return pass.forward(from, to, limits);
+    let whole = options.windows(input[2], input[3]);
+    let pool = Pool::new(input, whole)?;
+    let taps = whole[0].kernel.saturating_mul(whole[1].kernel);
+    if let Some(sides) = sides(options, input, false, pool.output.saturating_mul(taps + 1), limits)? {
+        return Ok(sides);
     }
-    let [across, down] = pass.halves(ow);
-    Ok(joined(across.forward(from, HALF, limits)?, down.forward(HALF, to, limits)?, &down.input))
+    let (from, to) = (Operand::Input(0), Operand::Output(0));
+    let bindings = [(Binding::read(from), pool.input), (Binding::write(to), pool.output)];
+    let kernel = PoolKernel {
+        name: "avg_pool2d",
+        per_plane: pool.output,
+        bindings: &bindings,
+        pieces: turns::pieces(whole.map(|along| along.kernel.min(along.input)), 0, limits),
+        fused: &Chain::default(),
+        vec4: false,
+        why: "an element an invocation".into(),
+        values: values(options, whole),
+    };
+    pool.lower(kernel, limits)
 }
 
 fn backward(options: &AvgPool2d, input: &Shape, limits: &Limits) -> Result<Lowering, Refusal> {
-    let pass = Pass::whole(options, input);
-    let [rows, columns] = pass.whole;
-    let ow = columns.output("width")?;
-    let area = common_divisor(options, pass.whole)?;
-    // Windows that a pixel lies in.
-    let [down, across] = [rows, columns].map(|side| side.kernel.div_ceil(side.stride));
+    let whole = options.windows(input[2], input[3]);
+    let pool = Pool::new(input, whole)?;
+    // Neighbours between two borders of windows.
+    let columns = &whole[1];
+    let borders = [columns.input, columns.before, columns.kernel, columns.stride];
+    let fits = |unit: &usize| borders.iter().all(|n| n.is_multiple_of(*unit));
+    let unit = [4, 2].into_iter().find(fits).unwrap_or(1);
+    let cost = (pool.input / unit).saturating_mul(around(&whole[0]) * around(&whole[1]) + 1);
+    if let Some(sides) = sides(options, input, true, cost, limits)? {
+        return Ok(sides);
+    }
     let (from, to) = (Operand::Input(0), Operand::Output(0));
-    let pays = pays(input[2] * input[3] * down * across, input[2] * (ow * down + input[3] * across));
-    let Some(area) = area.filter(|_| pays) else { return pass.backward(from, to, limits) };
-    let [across, down] = pass.halves(ow);
-    let (across, down) = (Pass { area, ..across }, Pass { divides: false, ..down });
-    Ok(joined(down.backward(from, HALF, limits)?, across.backward(HALF, to, limits)?, &down.input))
+    let bindings = [(Binding::read(from), pool.output), (Binding::write(to), pool.input)];
+    let values = context! { unit, wide => limits.wide_loads, ..values(options, whole) };
+    let what = if unit > 1 { format!("{unit} elements") } else { "an element".into() };
+    let kernel = PoolKernel {
+        name: "avg_pool2d_backward",
+        per_plane: pool.input / unit,
+        bindings: &bindings,
+        pieces: turns::pieces(whole.each_ref().map(around), 0, limits),
+        fused: &Chain::default(),
+        vec4: false,
+        why: format!("{what} an invocation"),
+        values,
+    };
+    pool.lower(kernel, limits)
 }

@@ -163,9 +163,14 @@ fn narrow_backward(
         let (grad, first_grad) = part.bind(&read, Access::Read, limits);
         let (output, first) = part.bind(&written, Access::Write, limits);
         let outer = part.places();
-        let values = context! { outer, size, inner, start, length, first_grad, first };
-        let why = format!("an element an invocation{}", part.why());
-        let groups = (outer * size * inner).div_ceil(64);
+        // Fours of a line are loaded as they are stored; others are put together where rows are whole fours.
+        let together = inner.is_multiple_of(4);
+        let unit = if (size * inner).is_multiple_of(4) { 4 } else { 1 };
+        let wide = limits.wide_loads;
+        let values = context! { outer, size, inner, start, length, first_grad, first, unit, together, wide };
+        let what = if unit > 1 { "four elements" } else { "an element" };
+        let why = format!("{what} an invocation{}", part.why());
+        let groups = (outer * size * inner / unit).div_ceil(64);
         launch(limits, "narrow_backward", groups, 0, vec![grad, output], why, values)
     };
     let parts = ranges::parts(&[outer], &[1], &[read.clone(), written.clone()], limits)?;

@@ -1,6 +1,7 @@
 //! Rows of a table: `shaders/embedding.wgsl`; their gradient, where each row looks for the places that showed it,
 //! `shaders/embedding_backward.wgsl`, or where places are sorted by row, `shaders/embedding_sort.wgsl`,
-//! `shaders/embedding_starts.wgsl`, `shaders/embedding_blocks.wgsl` and `shaders/embedding_rows.wgsl`.
+//! `shaders/embedding_starts.wgsl`, `shaders/embedding_blocks.wgsl` and `shaders/embedding_rows.wgsl`. Where there are fewer
+//! places than rows, most rows are zeros, `shaders/embedding_zeros.wgsl`.
 
 use super::ranges::{Lies, Part, parts};
 use super::{
@@ -36,16 +37,27 @@ fn bindings() -> Vec<Binding> {
     vec![read(0), read(1), Binding::write(Operand::Output(0))]
 }
 
+/// Columns, in numbers, pairs or fours, of an invocation of a CPU adapter.
+const COLUMNS: usize = 8;
+
+/// Of so many numbers that lie side by side, how many are loaded and stored at once.
+fn unit(numbers: usize) -> usize {
+    [4, 2].into_iter().find(|unit| numbers.is_multiple_of(*unit)).unwrap_or(1)
+}
+
 /// Cut by indices, and by rows of the table where it does not fit a binding: then the launch of some rows writes what
 /// shows them, and the first one what shows none.
 fn forward(inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Refusal> {
     let (table, count) = (&inputs[0].shape, inputs[1].shape.elements());
-    let (width, values) = sizes(table, inputs[1]);
     let (rows, row) = (table[0], table[1]);
+    let unit = unit(row);
+    let width = row / unit;
+    // On a CPU adapter an invocation looks at its index for many columns.
+    let many = if limits.software { COLUMNS.min(width) } else { 1 };
+    let tiles = width.div_ceil(many);
     let weight = Lies::of(Operand::Input(0), vec![0, row], rows * row).item(row);
     let indices = Lies::of(Operand::Input(1), vec![1, 0], count);
     let output = Lies::of(Operand::Output(0), vec![row, 0], count * row).item(row);
-    let unit = row / width;
     let launch = |part: Part| {
         let (weight, first_weight) = part.bind(&weight, Access::Read, limits);
         let (indices, first_index) = part.bind(&indices, Access::Read, limits);
@@ -54,10 +66,10 @@ fn forward(inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Refusal>
         let values = context! {
             wide => limits.wide_loads, count => places, before => part.ranges[0].start, first_row => part.ranges[1].start, shown,
             first_weight => first_weight / unit, first_index, first_output => first_output / unit,
-            ..values.clone()
+            unit, width, many, tiles, rows,
         };
-        let why = format!("by index{}", part.why());
-        let groups = (places * width).div_ceil(64);
+        let why = format!("by index, {} columns an invocation{}", many * unit, part.why());
+        let groups = (places * tiles).div_ceil(64);
         launch(
             limits,
             "embedding",
@@ -129,6 +141,8 @@ struct Sorted<'a> {
     /// Places of a block, and whole blocks.
     block: usize,
     blocks: usize,
+    /// Whether there are fewer places than rows: those that are shown are looked for, and all are zeros before.
+    few: bool,
 }
 
 impl<'a> Sorted<'a> {
@@ -139,26 +153,21 @@ impl<'a> Sorted<'a> {
         let whole = count / block;
         // A row of one block gains nothing by it.
         let many = MANY.min(width);
-        Self { limits, count, width, many, block, blocks: if whole > 1 { whole } else { 0 } }
+        let blocks = if whole > 1 { whole } else { 0 };
+        Self { limits, count, width, many, block, blocks, few: count < weight[0] }
     }
 
     fn lower(&self, weight: &Shape, values: &Value) -> Result<Lowering, Refusal> {
-        let &Self { count, many, block, blocks, limits, .. } = self;
+        let &Self { count, many, block, blocks, few, limits, .. } = self;
         let (tiles, wide) = (self.width.div_ceil(many), limits.wide_loads);
-        let values = context! { block, blocks, many, tiles, wide, ..values.clone() };
+        let values = context! { block, blocks, many, tiles, wide, few, ..values.clone() };
         let (mut launches, sorted) = self.sort()?;
-        let starts = vec![Binding::read(sorted), Binding::write(STARTS)];
-        let groups = (weight[0] + 1).div_ceil(64);
-        let why = "where each row's places begin";
-        launches.push(launch(
-            limits,
-            "embedding_starts",
-            groups,
-            searched(count),
-            starts,
-            why,
-            values.clone(),
-        )?);
+        if !few {
+            let starts = vec![Binding::read(sorted), Binding::write(STARTS)];
+            let groups = (weight[0] + 1).div_ceil(64);
+            let (why, values) = ("where each row's places begin", values.clone());
+            launches.push(launch(limits, "embedding_starts", groups, searched(count), starts, why, values)?);
+        }
         let grad = Binding::read(Operand::Input(0));
         if blocks > 0 {
             let bindings = vec![grad, Binding::read(sorted), Binding::write(BLOCKS)];
@@ -178,17 +187,31 @@ impl<'a> Sorted<'a> {
         let (added, row) = (turns::of_loop(alone + blocks, 0), weight[1] as u64 * 4);
         for (first_row, rows) in chunks(weight[0], &[(Operand::Output(0), row)], limits)? {
             let written = Binding::write(Operand::Output(0)).range(first_row as u64 * row, rows as u64 * row);
-            let mut bindings = vec![grad, Binding::read(sorted), Binding::read(STARTS)];
+            if few {
+                launches.push(self.zeros(rows * weight[1], written)?);
+            }
+            let mut bindings = vec![grad, Binding::read(sorted)];
+            bindings.extend((!few).then(|| Binding::read(STARTS)));
             bindings.extend((blocks > 0).then(|| Binding::read(BLOCKS)));
             bindings.push(written);
+            let owners = if few { count } else { rows };
             let (groups, values) =
-                ((rows * tiles).div_ceil(64), context! { first_row, rows, ..values.clone() });
+                ((owners * tiles).div_ceil(64), context! { first_row, rows, ..values.clone() });
             let why = "each row adds its sorted places";
             launches.push(launch(limits, "embedding_rows", groups, added, bindings, why, values)?);
         }
-        let (pairs, row_starts) = (count as u64 * 8, (weight[0] as u64 + 1) * 4);
+        let (pairs, row_starts) = (count as u64 * 8, if few { 0 } else { (weight[0] as u64 + 1) * 4 });
         let workspaces = vec![pairs, pairs, row_starts, blocks as u64 * row];
         Ok(Lowering { launches, workspaces, ..Lowering::default() })
+    }
+
+    /// Fills a part of the gradient.
+    fn zeros(&self, elements: usize, written: Binding) -> Result<Launch, Mismatch> {
+        let (limits, unit) = (self.limits, unit(elements));
+        let many = if limits.software { MANY } else { 1 };
+        let groups = elements.div_ceil(64 * many * unit);
+        let values = context! { elements, unit, many, wide => limits.wide_loads };
+        launch(limits, "embedding_zeros", groups, 0, vec![written], "zeros where no index is", values)
     }
 
     /// Runs that are sorted by counting, then merged two by two; and where the result lies.

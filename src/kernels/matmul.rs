@@ -1,5 +1,6 @@
 //! Matrix products: `shaders/matmul.wgsl`, and `shaders/matmul_workgroup.wgsl` where workgroups share loads.
 
+use super::matmul_packed::{self, Packed};
 use super::partials::{self, Layout};
 use super::ranges::{self, Lies, Part};
 use super::tile::{self, Extent, Tile};
@@ -35,6 +36,8 @@ struct Share {
     first_output: usize,
     /// Whether it goes on with sums of terms before, which were stored.
     carried: bool,
+    /// Whether sums may be cut into runs of terms, which lie one after the other.
+    cut: bool,
 }
 
 impl Share {
@@ -42,7 +45,7 @@ impl Share {
         let MatMulGeometry { ref batch, m, n, k } = *geometry;
         let (first_a, first_b, first_bias, first_output) = (0, 0, 0, 0);
         let batch = batch.to_vec();
-        Self { batch, m, n, k, first_a, first_b, first_bias, first_output, carried: false }
+        Self { batch, m, n, k, first_a, first_b, first_bias, first_output, carried: false, cut: false }
     }
 }
 
@@ -77,6 +80,7 @@ struct Method {
     turns: usize,
     /// Terms that are added in one turn, where sums can go on with those of terms before; 0 where they cannot.
     turn: usize,
+    packed: Option<Packed>,
     values: Value,
     why: String,
 }
@@ -84,6 +88,9 @@ struct Method {
 impl Method {
     /// The one for the whole product, of which the share is computed.
     fn choose(options: &MatMul, geometry: &MatMulGeometry, share: &Share, limits: &Limits) -> Self {
+        if let Some(packed) = Packed::choose(options, geometry, share.cut, limits) {
+            return Self::packed(options, geometry, share, packed, limits);
+        }
         let MatMulGeometry { ref batch, m, k, n } = *geometry;
         let (batch, eight) = (batch.elements(), options.trans_b || n % 8 == 0);
         let extent = Extent { batch, rows: m, columns: n, terms: k, cut: false, eight };
@@ -112,6 +119,7 @@ impl Method {
             out_eight: false,
             turns: tile.turns(share.k, limits),
             turn: tile.turn_in_order(),
+            packed: None,
             values: tile.values(limits),
             why: tile.why(),
         }
@@ -131,14 +139,41 @@ impl Method {
             out_eight: tile.eight() && n % 8 == 0,
             turns: alone_turns(share.k),
             turn: 4,
+            packed: None,
             values: tile.values(),
             why: tile.why(),
+        }
+    }
+
+    /// Every invocation has a tile, or a run of its terms, of its own.
+    fn packed(
+        options: &MatMul,
+        geometry: &MatMulGeometry,
+        share: &Share,
+        packed: Packed,
+        limits: &Limits,
+    ) -> Self {
+        let MatMulGeometry { k, n, .. } = *geometry;
+        let rows = matmul_packed::rows_in_fours(options, geometry, packed.rows);
+        Self {
+            shader: "matmul",
+            tiles_m: packed.tiles_m(share.m),
+            tiles_n: packed.tiles_n(share.n),
+            a_vec4: if options.trans_a { rows } else { k % 4 == 0 },
+            b_vec4: if options.trans_b { k % 4 == 0 } else { n % 4 == 0 },
+            b_eight: false,
+            out_eight: false,
+            turns: packed.turns(share.k),
+            turn: 4,
+            packed: Some(packed),
+            values: packed.values(limits.wide_loads),
+            why: packed.why(),
         }
     }
 }
 
 /// Turns of an invocation with register tiles: four terms each, and those that are left one by one.
-fn alone_turns(terms: usize) -> usize {
+pub(super) fn alone_turns(terms: usize) -> usize {
     let left = terms % 4;
     turns::of_loop(terms / 4, 0) + if left > 0 { turns::of_loop(left, 0) } else { 0 }
 }
@@ -153,6 +188,9 @@ fn forward(
     let geometry = MatMulGeometry::new(options, shapes[0], shapes[1])?;
     let work = Work { options, shapes, geometry, bias: inputs.len() == 3, limits };
     let MatMulGeometry { ref batch, m, n, k } = work.geometry;
+    if let Some(cut) = work.cut(fused)? {
+        return Ok(cut);
+    }
     let method = Method::choose(options, &work.geometry, &Share::all(&work.geometry), limits);
     if alone_turns(k) > turns::most(limits) && method.shader == "matmul" {
         // Fours of terms, so that all parts but the last are whole ones; up to three terms are left for it.
@@ -264,10 +302,40 @@ impl Work<'_> {
         bindings.extend(fused.bindings(|b| Binding { range: output.range, ..b }));
         let (m, n, carried, k) = (m.len(), n.len(), k.start > 0, k.len());
         let batch = lead.iter().map(|range| range.len()).collect();
-        let share = Share { batch, m, n, k, first_a, first_b, first_bias, first_output, carried };
+        let cut = false;
+        let share = Share { batch, m, n, k, first_a, first_b, first_bias, first_output, carried, cut };
         let launch =
             share_of_product(self.options, fused, self.shapes, biased, bindings, share, self.limits)?;
         Ok(Launch { why: format!("{}{}", launch.why, part.why()), ..launch })
+    }
+
+    /// Few numbers of many terms: runs of terms side by side in one launch, then their sums in order. `None` where that takes
+    /// no less time, there is a bias, or what is read or written does not fit a binding.
+    fn cut(&self, fused: &Chain) -> Result<Option<Lowering>, Refusal> {
+        let packed = Packed::choose(self.options, &self.geometry, true, self.limits);
+        let Some(Packed { parts, .. }) = packed.filter(|packed| packed.parts > 1) else { return Ok(None) };
+        let elements = self.geometry.batch.elements() * self.geometry.m * self.geometry.n;
+        let read = self.shapes.iter().map(|shape| shape.elements());
+        let largest = read.max().unwrap_or(0).max(parts * elements);
+        if self.bias || largest as u64 * 4 > self.limits.max_binding_bytes {
+            return Ok(None);
+        }
+        let read = |i| Binding::read(Operand::Input(i));
+        let bindings = vec![read(0), read(1), Binding::write(Operand::Workspace(0))];
+        let share = Share { cut: true, ..Share::all(&self.geometry) };
+        let nothing = Chain::default();
+        let launch =
+            share_of_product(self.options, &nothing, self.shapes, false, bindings, share, self.limits)?;
+        let mut lowering = Lowering::single(launch);
+        lowering.workspaces.push((parts * elements * 4) as u64);
+        lowering.launches.extend(partials::fused(
+            Operand::Workspace(0),
+            parts,
+            elements,
+            fused,
+            self.limits,
+        )?);
+        Ok(Some(lowering))
     }
 
     /// A sum for each run of so many terms, of which the first adds the bias, then the sum of the runs in order.
@@ -372,7 +440,8 @@ fn share_of_product(
     limits: &Limits,
 ) -> Result<Launch, Mismatch> {
     let (mut geometry, mut options) = (MatMulGeometry::new(options, a, b)?, *options);
-    let turned = better_turned(&geometry, limits);
+    let packed = Packed::choose(&options, &geometry, share.cut, limits).is_some();
+    let turned = !packed && better_turned(&geometry, limits);
     // Elements from one line of a matrix to the next.
     let row = geometry.n;
     if turned {
@@ -386,15 +455,36 @@ fn share_of_product(
     let row_a = if options.trans_a { geometry.m } else { geometry.k };
     let row_b = if options.trans_b { geometry.k } else { geometry.n };
     let method = Method::choose(&options, &geometry, &share, limits);
-    let Method { shader, tiles_m, tiles_n, a_vec4, b_vec4, b_eight, out_eight, turns, values, why, .. } =
-        method;
+    let Method {
+        shader,
+        tiles_m,
+        tiles_n,
+        a_vec4,
+        b_vec4,
+        b_eight,
+        out_eight,
+        turns,
+        packed,
+        values,
+        why,
+        ..
+    } = method;
     let (out_vec4, carried) = (geometry.n % 4 == 0 && !turned, share.carried);
     let out_eight = out_eight && !turned && !carried;
-    let batch = batch(&geometry, a, b, &share);
-    let groups = share.batch.iter().product::<usize>() * tiles_m * tiles_n;
+    let mut batch = batch(&geometry, a, b, &share);
+    let products = share.batch.iter().product::<usize>();
+    let parts = packed.map_or(1, |packed| packed.parts);
+    if parts > 1 {
+        let output = products * geometry.m * geometry.n;
+        batch.insert(0, context! { size => parts, div => products, a => 0, b => 0, output });
+    }
+    let tiles = parts * products * tiles_m * tiles_n;
+    let groups = if packed.is_some() { Packed::groups(tiles) } else { tiles };
     let Share { m, n, k, first_a, first_b, first_bias, first_output, .. } = share;
     let values = context! {
         first_a, first_b, first_bias, first_output, carried, row, row_a, row_b,
+        parts, products, tiles,
+        packed => packed.is_some(),
         m, n, k, tiles_m, tiles_n, bias, a_vec4, b_vec4, b_eight, out_eight, out_vec4, turned, batch,
         wide => limits.wide_loads,
         trans_a => options.trans_a,

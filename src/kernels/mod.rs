@@ -5,6 +5,7 @@
 
 mod argmax;
 mod avg_pool2d;
+mod avg_pool2d_side;
 mod binary;
 mod broadcast_to;
 mod broken;
@@ -21,6 +22,7 @@ mod fused;
 mod launch;
 mod limits;
 mod matmul;
+mod matmul_packed;
 mod max_pool2d;
 mod optimizer;
 mod partials;
@@ -30,6 +32,7 @@ mod pointwise;
 mod pool2d;
 mod ranges;
 mod recurrent;
+mod recurrent_held;
 mod refusal;
 mod roles;
 mod runs;

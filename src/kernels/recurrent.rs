@@ -4,6 +4,7 @@
 //! ones in one launch a step. The choice depends on the shapes and the device's limits alone.
 
 use super::channels_last::ChannelsLast;
+use super::recurrent_held::Held;
 use super::softmax::tree;
 use super::{Access, Binding, Launch, Limits, Lower, Lowering, Operand, Refusal, Site, launch, turns};
 use crate::error::Mismatch;
@@ -306,6 +307,9 @@ fn build(
 
 fn forward(o: &Recurrent, inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Mismatch> {
     let sizes = RecurrentSizes::of_gates(o.kind, inputs[0])?;
+    if let Some(held) = Held::choose(o.kind, sizes, limits) {
+        return held.forward(o, limits);
+    }
     let shares = Shares::choose(o.kind, sizes, limits);
     let (turns, load) =
         (shares.forward_turns(o.kind), if shares.whole { turns::of_loop(shares.tiles(), 0) } else { 0 });
@@ -405,6 +409,9 @@ fn forward_steps(
 
 fn backward(o: &RecurrentBackward, inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Mismatch> {
     let sizes = RecurrentSizes::of_hidden(inputs[0])?;
+    if let Some(held) = Held::choose(o.forward.kind, sizes, limits) {
+        return held.backward(o, limits);
+    }
     let shares = Shares::choose(o.forward.kind, sizes, limits);
     let turns = shares.backward_turns(o.forward.kind);
     let runs = shares.runs(sizes.steps + 1, turns, 0, limits).into_iter();

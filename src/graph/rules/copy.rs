@@ -130,9 +130,12 @@ impl Differentiate for Split {
 }
 
 impl Differentiate for Narrow {
-    /// The error where it was taken from, zero elsewhere.
+    /// The error where it was taken from, zero elsewhere: the error itself where all was taken.
     fn gradient(&self, flow: &Flow<'_>) -> Result<Vec<Option<Tensor>>> {
         let grad = flow.grad("narrow")?;
+        if grad.shape() == flow.inputs[0].shape() {
+            return Ok(vec![Some(grad.clone())]);
+        }
         let rule = || {
             let op = NarrowBackward { dim: self.dim, start: self.start, input: flow.inputs[0].shape() };
             grad.one(op, &[grad])

@@ -29,12 +29,16 @@ const TABLE: [&str; 13] = [
 ];
 
 /// Large windows, which are averaged along the width and then along the height. Too large for PyTorch's frozen results.
-const HALVES: [&str; 5] = [
+const HALVES: [&str; 8] = [
     "3x4x24x33 kernel=4 stride=1",
     "3x4x24x30 kernel=5 stride=1",
     "3x4x25x31 kernel=7 stride=3 padding=3",
     "3x4x24x33 kernel=7 stride=3 padding=3 exclude_pad",
     "3x4x24x33 kernel=4 stride=1 padding=2 ceil exclude_pad",
+    // Lines of no whole fours: places go on into the next line. Windows that do not overlap, of pairs of columns.
+    "1x3x21x37 kernel=9x30 stride=1x30",
+    "1x2x33x18 kernel=11x9",
+    "2x2x25x22 kernel=12x7 stride=3x2 padding=2x3 ceil exclude_pad",
 ];
 
 /// Windows of more pixels than Mesa's llvmpipe has loop turns for.

@@ -20,6 +20,9 @@ pub(super) fn lines() -> Vec<String> {
         // Places that are sorted: in one run and in several, the last not whole; rows that fill blocks and that do not.
         "weight=3000x4 indices=250",
         "weight=3000x6 indices=257",
+        // Tables of which most rows are zeros, that are no whole fours.
+        "weight=3001x6 indices=257",
+        "weight=301x7 indices=150",
         "weight=90x8 indices=1000",
         "weight=3x5 indices=5000",
         "weight=1x12 indices=4500",

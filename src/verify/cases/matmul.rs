@@ -59,6 +59,19 @@ const STORED: [&str; 8] = [
 const THIN: [&str; 4] =
     ["a=2000x9 b=4x9 trans_b bias", "a=9x1501 b=9x3 trans_a", "a=3x700x12 b=3x12x5 bias", "a=1203x6 b=6x1"];
 
+/// Small products of which there are many, and few numbers of many terms: an invocation of a CPU adapter has a tile, or a run
+/// of terms, of its own. Too large for PyTorch's frozen results.
+const PACKED: [&str; 8] = [
+    "a=150x2x35 b=150x35x9",
+    "a=40x17x4 b=40x4x12 bias",
+    "a=40x5x20 b=40x7x20 trans_b",
+    "a=33x20x4 b=33x20x8 trans_a",
+    "a=33x21x4 b=33x6x21 trans_a trans_b",
+    "a=10x1643 b=1643x3",
+    "a=4678x4 b=4678x5 trans_a",
+    "a=7x4000 b=2x4000 trans_b",
+];
+
 pub(super) fn lines() -> Vec<String> {
     let mut lines = Vec::new();
     for data in ["integers:3", "real:1"] {
@@ -68,6 +81,7 @@ pub(super) fn lines() -> Vec<String> {
         }
         lines.extend(STORED.map(|how| format!("matmul {how} data={data}")));
         lines.extend(THIN.map(|how| format!("matmul {how} data={data}")));
+        lines.extend(PACKED.map(|how| format!("matmul {how} data={data}")));
         lines.extend(BATCHED.map(|(a, b)| format!("matmul a={a} b={b} data={data}")));
         lines.push(format!("linear input=2x3x6 weight=5x6 data={data}"));
     }
