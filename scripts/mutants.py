@@ -2,9 +2,11 @@
 """Seeds one bug at a time and reports which check finds it: the proof that the suite catches bugs.
 
     scripts/mutants.py [NAME..]     all, or those whose name contains one of the words; writes tests/MUTANTS.md
+    scripts/mutants.py --new        those that neither the report nor an earlier run knows
 
 Each mutant is a text replaced once in a file of a copy of this tree (target/mutants); the copy shares the build
-folder, so that only this crate is compiled again. Bugs of kernels are run through `wgrad parity OP.. --quick`
+folder, so that only this crate is compiled again. Shaders are read when a process starts (feature `live-shaders`),
+from a copy of their own, so that all bugs in them run, first, with one build. Bugs of kernels are run through `wgrad parity OP.. --quick`
 (tier in the report: exact, bound, norm, repeat, canaries), or with every variant where the bug hides in one that
 the planner does not choose; bugs of gradient rules and of the reference, which a device and the reference share,
 through PyTorch's results (`--test fixtures`) or finite differences (`--test gradients`); bugs of fusion through
@@ -22,6 +24,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 COPY = ROOT / "target" / "mutants"
+# What WGRAD_SHADERS names: beside the copy, where cargo does not look for changes.
+SHADERS = ROOT / "target" / "mutants-shaders"
+FEATURES = ["--features", "cli,live-shaders"]
 RESULTS = ROOT / "target" / "mutants.json"
 REPORT = ROOT / "tests" / "MUTANTS.md"
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
@@ -341,20 +346,24 @@ MUTANTS = [
 
 
 def run(*command, cwd=COPY):
-    environment = {**os.environ, "CARGO_TARGET_DIR": str(TARGET), "RUST_BACKTRACE": "0"}
+    folders = {"CARGO_TARGET_DIR": str(TARGET), "WGRAD_SHADERS": str(SHADERS)}
+    environment = {**os.environ, **folders, "RUST_BACKTRACE": "0"}
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
 
 
 def parity(ops, quick):
     """Which tiers found the bug, with the number of cases; None where it was not found."""
-    built = run("cargo", "build", "--features", "cli", "--quiet")
+    built = run("cargo", "build", *FEATURES, "--quiet")
     if built.returncode:
         return f"does not compile: {built.stderr[-300:]}"
     report = COPY / "parity.json"
     command = [str(TARGET / "debug" / "wgrad"), "parity", *ops, "--json", str(report)] + (["--quick"] if quick else [])
+    report.unlink(missing_ok=True)
     done = run(*command)
     if done.returncode == 0:
         return None
+    if not report.exists():
+        return "parity: the command stops"
     cases = [c for c in json.loads(report.read_text())["cases"] if c["verdict"] == "fail"]
     tiers = Counter(c.get("tier", "device") for c in cases)
     return "parity: " + ", ".join(f"{tier} {count}" for tier, count in tiers.most_common())
@@ -380,7 +389,7 @@ FOUND = {
 
 def test(name, words):
     where = {"lib": ["--lib"], "bin": ["--bin", "wgrad"]}.get(name, ["--test", name])
-    done = run("cargo", "test", "--quiet", "--features", "cli", *where, *words)
+    done = run("cargo", "test", "--quiet", *FEATURES, *where, *words)
     if "could not compile" in done.stderr:
         return f"does not compile: {done.stderr[-300:]}"
     return None if done.returncode == 0 else FOUND[name]
@@ -399,14 +408,20 @@ def earlier():
 
 
 def main(words):
-    chosen = [m for m in MUTANTS if not words or any(w in m[0] for w in words)]
+    known = earlier() if words else {}
+    if words == ["--new"]:
+        chosen = [m for m in MUTANTS if m[0] not in known]
+    else:
+        chosen = [m for m in MUTANTS if not words or any(w in m[0] for w in words)]
+    chosen.sort(key=lambda mutant: not mutant[1].startswith("shaders/"))
     shutil.rmtree(COPY, ignore_errors=True)
+    shutil.rmtree(SHADERS, ignore_errors=True)
     keep = shutil.ignore_patterns("target", ".git", "runs")
     shutil.copytree(ROOT, COPY, ignore=keep)
-    known = earlier() if words else {}
+    shutil.copytree(ROOT / "shaders", SHADERS)
     missed = 0
     for name, file, old, new, how in chosen:
-        path = COPY / file
+        path = SHADERS / file.removeprefix("shaders/") if file.startswith("shaders/") else COPY / file
         text = path.read_text()
         if old not in text:
             found = "the text to replace is not there"
