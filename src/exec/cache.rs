@@ -1,6 +1,6 @@
 //! Files that belong to a device, and one of them: its compiled pipelines, where wgpu can keep them (on Vulkan).
 
-use super::device::AdapterIdentity;
+use super::identity::AdapterIdentity;
 use crate::error::Result;
 use crate::files::write_atomically;
 use std::env;

@@ -3,7 +3,7 @@
 use super::profile::{self, Profile};
 use super::program::Program;
 use super::readback::Pending;
-pub(super) use super::reference::Reference;
+use super::reference::Reference;
 use super::stopwatch::Stopwatch;
 use crate::error::{Error, Mismatch, Result};
 use crate::graph::{Graph, Tensor};
@@ -159,7 +159,8 @@ impl Executable {
         let Runner::Gpu(program) = &self.runner else {
             return Err(Error::device("an adapter to measure", "the CPU reference"));
         };
-        let groups: Vec<_> = (0..samples).map(|_| (0..runs.max(1)).flat_map(|_| program.steps())).collect();
+        let groups: Vec<_> =
+            (0..samples).map(|_| (0..runs.max(1)).flat_map(|_| program.commands.iter())).collect();
         let seconds = stopwatch.measure(groups.first().cloned().filter(|_| samples > 1), &groups)?;
         Ok(seconds.into_iter().map(|s| s.map(|s| s.seconds / runs.max(1) as f64)).collect())
     }
