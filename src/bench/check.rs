@@ -86,7 +86,7 @@ fn freedom(op: &Op, inputs: &[TensorType], outputs: &[TensorType]) -> Option<Fre
             ([batch, 1], ["rows", "part"], cuts, vec![(1, 0, 1)])
         }
         // Whatever else works row by row.
-        _ if rowwise(op, inputs) => {
+        _ if op.rowwise(inputs) => {
             ([in_shapes[0][0], 1], ["rows", "part"], vec![vec![(0, 0, 1)]; inputs.len()], vec![(0, 0, 1)])
         }
         // What has no part that stands for the whole is compared whole.
@@ -102,32 +102,6 @@ fn masked(op: &Op) -> bool {
         // Asked of recurrent layers alone.
         _ => false,
     }
-}
-
-/// Whether every row of the outputs depends on the same row of every input alone.
-pub(super) fn rowwise(op: &Op, inputs: &[TensorType]) -> bool {
-    let rows = |ty: &TensorType| ty.shape.first().copied();
-    let same_rows = inputs.iter().all(|ty| rows(ty).is_some() && rows(ty) == rows(&inputs[0]));
-    let inside = match op {
-        Op::Unary(_) | Op::UnaryBackward(_) => true,
-        Op::Binary(_) => inputs[0] == inputs[1],
-        Op::MaxPool2d(_) | Op::MaxPool2dBackward { .. } => true,
-        Op::AvgPool2d(_) | Op::AvgPool2dBackward { .. } => true,
-        Op::Softmax(s) | Op::SoftmaxBackward(s) => s.dim > 0,
-        Op::Argmax { dim } => *dim > 0,
-        Op::CrossEntropy(_) | Op::CrossEntropyBackward(_) => true,
-        Op::Input { .. } | Op::State { .. } | Op::Constant { .. } => false,
-        // Their operands are no rows of a batch, or not all of them, or they change what a row is.
-        Op::Conv2d(_) | Op::Conv2dBackwardInput { .. } | Op::Conv2dBackwardWeight { .. } => false,
-        Op::MatMul(_) | Op::Reshape { .. } | Op::BroadcastTo { .. } | Op::Sum { .. } => false,
-        Op::Concat { .. } | Op::Split { .. } | Op::Narrow { .. } | Op::NarrowBackward { .. } => false,
-        Op::Permute { .. } | Op::Embedding | Op::EmbeddingBackward { .. } | Op::Where => false,
-        Op::SequenceMask { .. } | Op::Recurrent(_) | Op::RecurrentBackward(_) => false,
-        // Its random numbers are those of an element's place; and comparing indices is cheap.
-        Op::Dropout(_) | Op::Equal => false,
-        Op::Sgd(_) | Op::Adam(_) | Op::Increment => false,
-    };
-    same_rows && inside
 }
 
 /// The op on `picked` units: attributes that hold shapes are cut too.

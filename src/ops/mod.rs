@@ -18,6 +18,7 @@ mod names;
 mod optimizer;
 pub(crate) mod recurrent;
 pub(crate) mod reshape;
+mod rows;
 pub(crate) mod select;
 pub(crate) mod softmax;
 pub(crate) mod sum;
