@@ -1,7 +1,7 @@
 //! Devices: an adapter that was opened, or the CPU reference.
 
 use super::adapters::{Found, NO_ADAPTER, choose, find, usable};
-use super::cache::file_of;
+use super::cache::{file_of, kept};
 use super::counters::Counters;
 use super::gpu::{Gpu, WANTED};
 use super::identity::{AdapterIdentity, Backend};
@@ -44,8 +44,9 @@ impl Device {
         Self(Kind::Cpu { notice: None }, Finite::Unchecked)
     }
 
-    /// A device by backend, and by its index in [`adapters`] or part of its name; `cpu` is the reference
-    /// and `auto` the best adapter.
+    /// A device by backend, and by its index in [`adapters`](super::adapters()) or part of its name; `cpu` is the reference
+    /// and `auto` the best adapter. How often loops may turn is measured when an adapter with its driver is first opened,
+    /// and kept in a file beside [`Device::pipelines_file`].
     ///
     /// # Errors
     /// When what was asked for is not there.
@@ -106,7 +107,7 @@ impl Device {
         let open = |limits| -> Result<Arc<Gpu>> {
             Gpu::open(&found.adapter, found.identity(), limits, checked, WANTED).map(Arc::new)
         };
-        let max_turns = turns::measure(&found.identity(), || open(limits.clone()))?;
+        let max_turns = turns::measure(&found.identity(), &limits, || open(limits.clone()))?;
         Ok(Self(Kind::Gpu(open(Limits { max_turns, ..limits })?), Finite::Unchecked))
     }
 
@@ -206,6 +207,12 @@ impl Device {
     /// reference.
     pub fn file(&self, variable: &str, folder: &str, extension: &str) -> Option<PathBuf> {
         file_of(self.identity()?, variable, folder, extension)
+    }
+
+    /// Where compiled pipelines are kept between processes: in the folder that the environment variable `WGRAD_PIPELINES`
+    /// names, or else in `pipelines` below the user's `wgrad` cache. `None` as for [`Device::file`].
+    pub fn pipelines_file(&self) -> Option<PathBuf> {
+        kept(self.identity()?, "bin")
     }
 
     /// Calls `tell` with a line for each kernel that the driver does not compile, so that another variant of it is
