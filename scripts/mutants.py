@@ -175,6 +175,13 @@ MUTANTS = [
     ("checks: the words are not cleared", "src/exec/watch.rs", "gpu.upload(&self.words, &vec![u8::MAX; self.words.size() as usize]);", "", "checks"),
     ("checks: the reference is silent", "src/exec/reference.rs", "store.failures.add(self.number, failure);", "", "checks"),
     ("checks: all share the first one's words", "src/plan/check.rs", "plan.checks.len() as u64 * limits", "0 * limits", "checks"),
+    ("checks: a sequence longer than its mask is passed over", "shaders/sequence_mask.wgsl", "if (length > {{ max_length }}u)", "if (length > {{ max_length }}u + 1u)", "checks sequence"),
+    ("checks: the first index the table lacks is passed over, few places", "shaders/embedding_backward.wgsl", "looks && index >= {{ rows }}u", "looks && index > {{ rows }}u", "checks only_the_gradient"),
+    ("checks: the first index the table lacks is passed over, sorted places", "shaders/embedding_sort.wgsl", "if (index >= {{ rows }}u)", "if (index > {{ rows }}u)", "checks only_the_gradient"),
+    ("checks: the reference lets a long sequence pass", "src/reference/select.rs", "length > max_length as f64)", "length > max_length as f64 + 1.0)", "checks sequence"),
+    ("turns: a file of another driver is believed", "src/exec/turns.rs", "let rest = text.strip_prefix(of)?.strip_prefix('\\n')?;", "let (_, rest) = text.split_once('\\n')?;", "lib exec::turns"),
+    ("turns: a changed digit is believed", "src/exec/turns.rs", "filter(|turns| whole && ", "filter(|turns| (whole || !whole) && ", "lib exec::turns"),
+    ("series: a variance beyond all numbers is taken", "src/data/series.rs", "if !variance.is_finite() {", "if variance.is_nan() {", "lib data::series"),
     ("finite: minus infinity is passed for infinity", "shaders/finite.wgsl", "1u + (bits >> 31u)", "1u", "checks"),
     ("finite: infinity is passed over", "shaders/finite.wgsl", "if ((bits & 0x7f800000u) != 0x7f800000u) { return; }", "if ((bits & 0x7fffffffu) <= 0x7f800000u) { return; }", "checks"),
     ("finite: inputs and parameters are not looked at", "src/plan/build.rs", "return if held { self.look(group) } else { Ok(()) };", "return Ok(());", "checks"),
@@ -347,6 +354,8 @@ MUTANTS = [
 
 def run(*command, cwd=COPY):
     folders = {"CARGO_TARGET_DIR": str(TARGET), "WGRAD_SHADERS": str(SHADERS)}
+    # What a bug has measured or compiled must not be kept.
+    folders |= {"WGRAD_PIPELINES": "off", "WGRAD_TUNING": "off"}
     environment = {**os.environ, **folders, "RUST_BACKTRACE": "0"}
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
 

@@ -37,7 +37,7 @@ impl Executable {
     /// device is several runs behind, waits for the oldest. Inputs not given keep their last value, zeros
     /// before the first.
     ///
-    /// A class or embedding index that is out of its range is met on the device: the next read of this program, or of its
+    /// A class, an embedding index or a sequence's length that is out of its range is met on the device: the next read of this program, or of its
     /// parameters, fails, naming op, layer and row, or a later run, where no read comes first. It is said once.
     ///
     /// # Errors

@@ -19,8 +19,8 @@ fn output(weight: &TensorType, indices: &TensorType) -> Result<TensorType, Misma
 }
 
 /// What indices must be.
-pub(super) fn index_range(weight: &TensorType) -> Option<String> {
-    weight.shape.first().map(|rows| format!("indices below {rows}"))
+pub(super) fn index_range(weight: &Shape) -> Option<String> {
+    weight.first().map(|rows| format!("indices below {rows}"))
 }
 
 pub(super) fn infer(inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {

@@ -363,12 +363,14 @@ impl Op {
         valid.unwrap_or_else(|| self.flops(inputs, outputs))
     }
 
-    /// What the indices that the op reads must be, in words; `None` for an op that reads none. The graph cannot see their
+    /// What the indices or lengths that the op reads must be, in words; `None` for an op that reads none. The graph cannot see their
     /// values: kernels and reference look, and the next run or read says which row is wrong.
     pub fn index_range(&self, inputs: &[&TensorType]) -> Option<String> {
         match self {
             Op::CrossEntropy(o) => cross_entropy::index_range(o, inputs),
-            Op::Embedding => embedding::index_range(inputs[0]),
+            Op::Embedding => embedding::index_range(&inputs[0].shape),
+            Op::EmbeddingBackward { weight } => embedding::index_range(weight),
+            Op::SequenceMask { max_length } => Some(format!("lengths of at most {max_length}")),
             Op::Input { .. } | Op::State { .. } | Op::Constant { .. } | Op::Reshape { .. } => None,
             Op::Conv2d(_) | Op::Conv2dBackwardInput { .. } | Op::Conv2dBackwardWeight { .. } => None,
             Op::MaxPool2d(_) | Op::MaxPool2dBackward { .. } => None,
@@ -377,10 +379,10 @@ impl Op {
             Op::BroadcastTo { .. } | Op::Sum { .. } | Op::Argmax { .. } => None,
             Op::Softmax(_) | Op::SoftmaxBackward(_) => None,
             Op::Concat { .. } | Op::Split { .. } | Op::Narrow { .. } | Op::NarrowBackward { .. } => None,
-            Op::Permute { .. } | Op::Where | Op::SequenceMask { .. } | Op::Dropout(_) => None,
+            Op::Permute { .. } | Op::Where | Op::Dropout(_) => None,
             Op::Recurrent(_) | Op::RecurrentBackward(_) => None,
-            // Their forward pass looks at the same indices.
-            Op::CrossEntropyBackward(_) | Op::EmbeddingBackward { .. } => None,
+            // Its forward pass, without which it cannot be, looks at the same targets.
+            Op::CrossEntropyBackward(_) => None,
             Op::Sgd(_) | Op::Adam(_) | Op::Increment => None,
         }
     }

@@ -4,8 +4,8 @@ use super::Array;
 use crate::shape::Shape;
 
 /// The first index that the table lacks.
-pub(super) fn out_of_range(inputs: &[&Array]) -> Option<usize> {
-    let rows = inputs[0].ty.shape[0] as f64;
+pub(super) fn out_of_range(weight: &Shape, inputs: &[&Array]) -> Option<usize> {
+    let rows = weight[0] as f64;
     inputs[1].data.iter().position(|&index| index >= rows)
 }
 

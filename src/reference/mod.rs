@@ -77,11 +77,13 @@ pub enum Precision {
     F64,
 }
 
-/// The first row of an op's indices that is out of their range: see [`Op::index_range`].
+/// The first row of an op's indices or lengths that is out of their range: see [`Op::index_range`].
 pub fn out_of_range(op: &Op, inputs: &[&Array]) -> Option<usize> {
     match op {
         Op::CrossEntropy(o) => cross_entropy::out_of_range(o, inputs),
-        Op::Embedding => embedding::out_of_range(inputs),
+        Op::Embedding => embedding::out_of_range(&inputs[0].ty.shape, inputs),
+        Op::EmbeddingBackward { weight } => embedding::out_of_range(weight, inputs),
+        Op::SequenceMask { max_length } => select::out_of_range(*max_length, inputs),
         // Which ops read indices is said there, for all of them by name.
         _ => None,
     }

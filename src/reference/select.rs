@@ -11,6 +11,11 @@ pub(super) fn choose(inputs: &[&Array], outputs: &[TensorType]) -> Vec<f64> {
     (0..to.elements()).map(value).collect()
 }
 
+/// The first sequence that is longer than the mask.
+pub(super) fn out_of_range(max_length: usize, inputs: &[&Array]) -> Option<usize> {
+    inputs[0].data.iter().position(|&length| length > max_length as f64)
+}
+
 /// 1 at `[t,b]` where `t < lengths[b]`.
 pub(super) fn mask(max_length: usize, inputs: &[&Array]) -> Vec<f64> {
     let inside = |t: usize, length: f64| if (t as f64) < length { 1.0 } else { 0.0 };
