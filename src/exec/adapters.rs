@@ -10,7 +10,7 @@ pub const NO_ADAPTER: &str = "no usable GPU adapter; on Debian or Ubuntu `apt-ge
 /// What an adapter is and can do.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AdapterReport {
-    /// Its place in the list, as [`Device::open`] takes it.
+    /// Its place in the list, as [`Device::open`](super::Device::open) takes it.
     pub index: usize,
     /// The card's name.
     pub name: String,
