@@ -209,7 +209,7 @@ MUTANTS = [
     ("clamp_max: gradient passes at the limit", "shaders/common/activations.wgsl", "select(0.0, g, x < p)", "select(0.0, g, x <= p)", "parity clamp_max"),
     ("tanh: NaN is saturated", "shaders/common/math.wgsl", "select(select(t, -t, x < 0.0), x, is_nan(x))", "select(t, -t, x < 0.0)", "parity tanh"),
     ("sigmoid: NaN is saturated", "shaders/common/math.wgsl", "select(exp_clamped(x), x, is_nan(x))", "exp_clamped(x)", "parity sigmoid"),
-    ("gelu: NaN at infinity", "shaders/common/math.wgsl", "min(abs(x) * 0.70710678, 20.0)", "abs(x) * 0.70710678", "parity gelu"),
+    ("gelu: NaN at infinity", "shaders/common/activations.wgsl", "return x * normal_cdf(x);", "return x - x * normal_cdf(-x);", "parity gelu"),
     ("judge: any number passes for NaN", "src/verify/judge.rs", "!error.is_finite() || bound == 0.0 || bound.is_nan()", "bound == 0.0", "lib judge"),
     ("cross_entropy: ignored rows counted", "shaders/cross_entropy.wgsl", "counted[place] = select(1.0, 0.0, ignored);", "counted[place] = 1.0;", "parity cross_entropy"),
     ("cross_entropy: smoothing left out of the gradient", "shaders/cross_entropy_backward.wgsl", "\" + \" ~ smoothing_per_class if smoothing > 0 else \"\"", "\"\"", "parity cross_entropy"),
