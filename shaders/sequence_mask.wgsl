@@ -7,10 +7,15 @@
 
 @group(0) @binding(0) var<storage, read> lengths: array<u32>;
 @group(0) @binding(1) var<storage, read_write> output: array<f32>;
+// The first sequence that is longer than the mask.
+@group(0) @binding(2) var<storage, read_write> bad_row: atomic<u32>;
 
 @compute @workgroup_size(64)
 fn sequence_mask(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
   let i = flat_group(workgroup) * 64u + lane.x;
   if (i >= {{ steps * batch }}u) { return; }
-  output[i + {{ first }}u] = select(0.0, 1.0, {{ first_step }}u + i / {{ batch }}u < lengths[i % {{ batch }}u]);
+  let sequence = i % {{ batch }}u;
+  let length = lengths[sequence];
+  if (length > {{ max_length }}u) { atomicMin(&bad_row, sequence); }
+  output[i + {{ first }}u] = select(0.0, 1.0, {{ first_step }}u + i / {{ batch }}u < length);
 }

@@ -25,7 +25,10 @@ const CUT: &[(&str, &str)] = &[
     ("dropout", "dropout input=75x61 p=0.5 stream=3"),
     ("sgd", "sgd param=75x61 lr=0.1 momentum=0.9 nesterov weight_decay=0.01"),
     ("adam", "adam param=75x61 lr=0.001 step=2 weight_decay=0.01 decoupled"),
-    // Rows that begin at aligned offsets and that do not; along other dimensions than the last.
+    // Rows of which so few fit that no part but the first begins at an aligned offset.
+    ("softmax softmax_backward", "softmax input=9x1501 dim=1"),
+    ("cross_entropy cross_entropy_backward", "cross_entropy logits=9x1501 reduction=none"),
+    // Others, of an even and an odd length; along other dimensions than the last.
     ("softmax softmax_backward", "softmax input=40x128 dim=1"),
     ("softmax softmax_backward", "softmax input=75x61 dim=1"),
     ("log_softmax log_softmax_backward", "log_softmax input=75x61 dim=1"),
@@ -61,6 +64,8 @@ const CUT: &[(&str, &str)] = &[
     ("matmul sum", "linear input=75x16 weight=61x16 bias"),
     ("matmul sum", "linear input=40x32 weight=136x32 bias"),
     ("matmul sum", "linear input=140x40 weight=136x40 bias"),
+    // So long a row that no part of the columns but the first begins at an aligned offset.
+    ("matmul", "linear input=20x100 weight=136x100 bias"),
     ("matmul", "matmul a=75x61 b=61x9"),
     ("matmul", "matmul a=9x75 b=75x61"),
     ("matmul", "matmul a=64x72 b=72x80"),

@@ -4,6 +4,7 @@
 use wgrad::nn::{Gru, Lstm, Rnn};
 use wgrad::ops::{CrossEntropy, Init, RecurrentKind, Reduction};
 use wgrad::optim::{LEARNING_RATE, Optimizer, Sgd};
+use wgrad::plan::Plan;
 use wgrad::{Backend, Device, Executable, Graph, HostTensor, Parameters, Result, Tensor};
 
 /// The CPU reference, the best adapter, and one of OpenGL, where there are any.
@@ -165,6 +166,54 @@ fn an_embedding_index_out_of_range_is_named() -> Result<()> {
             let expected = "embedding 'words': expected indices below 7, got another one in row 4";
             assert_eq!(words(program.read(&output)), expected, "{} {width}", device.describe());
         }
+    }
+    Ok(())
+}
+
+/// The gradient alone, without the look-up, which nobody reads: of few places, where each row looks for its own, and of
+/// many, which are sorted.
+#[test]
+fn an_index_out_of_range_is_named_where_only_the_gradient_is_computed() -> Result<()> {
+    for device in devices() {
+        for (rows, count) in [(7, 6), (3, 200), (500, 300)] {
+            let graph = Graph::new();
+            let tokens = graph.input_u32("tokens", [count])?;
+            let table = graph.parameter("table", [rows, 4], Init::Constant(1.0))?;
+            let sum = graph.scoped("words", || table.embedding(&tokens)?.sum(&[0, 1], false))?;
+            let gradient = sum.gradients(&[&table])?.remove(0);
+            let mut program = Parameters::new(&device, 0).compile(&graph, &[&gradient])?;
+            let looked_up = |plan: &Plan| plan.kernels.iter().any(|kernel| kernel.name == "embedding");
+            assert!(!program.plan().is_some_and(looked_up), "the look-up is computed, too");
+            let mut indices: Vec<u32> = (0..count as u32).map(|n| n % rows as u32).collect();
+            program.run(&[(&tokens, &u32s(&indices))])?;
+            program.read(&gradient)?;
+            // Two rows that the table lacks, the last place among them.
+            (indices[count - 3], indices[count - 1]) = (rows as u32, u32::MAX);
+            program.run(&[(&tokens, &u32s(&indices))])?;
+            let told = words(program.read(&gradient));
+            let expected = format!("indices below {rows}, got another one in row {}", count - 3);
+            assert!(told.starts_with("embedding_backward") && told.ends_with(&expected), "{told}");
+            program.run(&[(&tokens, &u32s(&vec![rows as u32 - 1; count]))])?;
+            program.read(&gradient)?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_sequence_longer_than_its_mask_is_named() -> Result<()> {
+    for device in devices() {
+        let graph = Graph::new();
+        let lengths = graph.input_u32("lengths", [70])?;
+        let mask = graph.scoped("rnn", || lengths.sequence_mask(5))?;
+        let mut program = Parameters::new(&device, 0).compile(&graph, &[&mask])?;
+        let mut given: Vec<u32> = (0..70).map(|n| n % 6).collect();
+        program.run(&[(&lengths, &u32s(&given))])?;
+        program.read(&mask)?;
+        (given[66], given[69]) = (6, u32::MAX);
+        program.run(&[(&lengths, &u32s(&given))])?;
+        let expected = "sequence_mask 'rnn': expected lengths of at most 5, got another one in row 66";
+        assert_eq!(words(program.read(&mask)), expected, "{}", device.describe());
     }
     Ok(())
 }

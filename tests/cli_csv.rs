@@ -29,14 +29,35 @@ fn sales() -> Vec<String> {
 /// A file of 60 values in column `sales`, and what `forecast` must find in it.
 fn forecast_of(folder: &Path, name: &str, text: &str, options: &[&str]) -> (bool, String) {
     write(&folder.join(name), text);
-    let short = "--input 8 --horizon 3 --batch-size 4 --hidden 4 --steps 2 --device cpu";
+    let short = "--input 8 --horizon 3 --batch-size 4 --hidden 4 --steps 2";
+    let device: &[&str] = if options.contains(&"--device") { &[] } else { &["--device", "cpu"] };
     let out = format!("{name}-run");
     let args: Vec<&str> = ["forecast", "--data", name, "--out", &out]
         .into_iter()
         .chain(short.split(' '))
-        .chain(options.iter().copied())
+        .chain(device.iter().chain(options).copied())
         .collect();
     wgrad(folder, &args)
+}
+
+/// A value that a network's numbers cannot hold, in the part of the file that is not learned: `--check-finite` names the
+/// input that it makes infinite, and only that.
+#[test]
+fn what_is_not_finite_is_named_where_that_is_asked_for() {
+    let place = tempfile::tempdir().expect("a temporary folder");
+    let mut values = sales();
+    values[55] = "1e300".to_owned();
+    for (options, named) in [(&["--check-finite"][..], true), (&[], false)] {
+        let options = [&["--column", "sales"], options].concat();
+        for device in ["cpu", "auto"] {
+            let options = [&options[..], &["--device", device]].concat();
+            let name = format!("large-{named}-{device}");
+            let (success, told) = forecast_of(place.path(), &name, &table(&values), &options);
+            // Of the second forecast's eight values the seventh.
+            let what = "input 'input': expected finite numbers, got inf at [6, 1, 0] of f32 (8, 2, 1)";
+            assert_eq!((told.contains(what), success), (named, !named), "{options:?}: {told}");
+        }
+    }
 }
 
 #[test]

@@ -9,10 +9,7 @@
 use super::case::{Prepared, alone};
 use crate::error::{Error, Mismatch, Result};
 use crate::graph::Tensor;
-use crate::ops::{
-    Argmax, AvgPool2dBackward, Conv2dBackwardInput, Conv2dBackwardWeight, MaxPool2dBackward, Op,
-    SoftmaxBackward, Sum,
-};
+use crate::ops::{AvgPool2dBackward, Conv2dBackwardInput, Conv2dBackwardWeight, MaxPool2dBackward, Op, Sum};
 use crate::reference::Array;
 use crate::shape::Shape;
 use crate::tensor::{HostTensor, TensorType};
@@ -89,7 +86,7 @@ fn freedom(op: &Op, inputs: &[TensorType], outputs: &[TensorType]) -> Option<Fre
             ([batch, 1], ["rows", "part"], cuts, vec![(1, 0, 1)])
         }
         // Whatever else works row by row.
-        _ if rowwise(op, inputs) => {
+        _ if op.rowwise(inputs) => {
             ([in_shapes[0][0], 1], ["rows", "part"], vec![vec![(0, 0, 1)]; inputs.len()], vec![(0, 0, 1)])
         }
         // What has no part that stands for the whole is compared whole.
@@ -105,32 +102,6 @@ fn masked(op: &Op) -> bool {
         // Asked of recurrent layers alone.
         _ => false,
     }
-}
-
-/// Whether every row of the outputs depends on the same row of every input alone.
-pub(super) fn rowwise(op: &Op, inputs: &[TensorType]) -> bool {
-    let rows = |ty: &TensorType| ty.shape.first().copied();
-    let same_rows = inputs.iter().all(|ty| rows(ty).is_some() && rows(ty) == rows(&inputs[0]));
-    let inside = match op {
-        Op::Unary(_) | Op::UnaryBackward(_) => true,
-        Op::Binary(_) => inputs[0] == inputs[1],
-        Op::MaxPool2d(_) | Op::MaxPool2dBackward(_) => true,
-        Op::AvgPool2d(_) | Op::AvgPool2dBackward(_) => true,
-        Op::Softmax(s) | Op::SoftmaxBackward(SoftmaxBackward(s)) => s.dim > 0,
-        Op::Argmax(Argmax { dim }) => *dim > 0,
-        Op::CrossEntropy(_) | Op::CrossEntropyBackward(_) => true,
-        Op::Input(_) | Op::State(_) | Op::Constant(_) => false,
-        // Their operands are no rows of a batch, or not all of them, or they change what a row is.
-        Op::Conv2d(_) | Op::Conv2dBackwardInput(_) | Op::Conv2dBackwardWeight(_) => false,
-        Op::MatMul(_) | Op::Reshape(_) | Op::BroadcastTo(_) | Op::Sum(_) => false,
-        Op::Concat(_) | Op::Split(_) | Op::Narrow(_) | Op::NarrowBackward(_) => false,
-        Op::Permute(_) | Op::Embedding(_) | Op::EmbeddingBackward(_) | Op::Where(_) => false,
-        Op::SequenceMask(_) | Op::Recurrent(_) | Op::RecurrentBackward(_) => false,
-        // Its random numbers are those of an element's place; and comparing indices is cheap.
-        Op::Dropout(_) | Op::Equal(_) => false,
-        Op::OptimizerStep(_) | Op::Increment(_) => false,
-    };
-    same_rows && inside
 }
 
 /// The op on `picked` units: attributes that hold shapes are cut too.

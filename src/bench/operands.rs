@@ -1,6 +1,5 @@
 //! The values a measured node reads: data of the case, or what earlier nodes compute of it.
 
-use super::check::rowwise;
 use crate::error::{Error, Result};
 use crate::graph::{GraphData, Node, NodeId, ValueId};
 use crate::ops::{self, Op};
@@ -34,7 +33,7 @@ fn input<'a>(case: &'a Case, name: &str) -> Result<&'a Input> {
 fn rows(graph: &GraphData, node: &Node) -> usize {
     let types: Vec<TensorType> = node.inputs.iter().map(|&v| graph.ty(v).clone()).collect();
     let given = node.inputs.iter().all(|&v| matches!(graph.producer(v).op, Op::Input(_)));
-    if !given || !rowwise(&node.op, &types) {
+    if !given || !node.op.rowwise(&types) {
         return usize::MAX;
     }
     let first = types[0].shape[0].max(1);

@@ -32,7 +32,8 @@ impl Series {
     /// Checks that the series is long enough.
     ///
     /// # Errors
-    /// When a size is 0, a value is not finite, the series is too short, or its learned part is constant.
+    /// When a size is 0, a value is not finite, the series is too short, or its learned part is constant or too
+    /// large to have a variance.
     pub fn new(values: Vec<f64>, input: usize, horizon: usize, test: usize) -> Result<Self> {
         if input == 0 || horizon == 0 || test < horizon {
             let got = format!("input {input}, horizon {horizon}, test {test}");
@@ -56,6 +57,10 @@ impl Series {
         let train = values.len() - test;
         let mean = values[..train].iter().sum::<f64>() / train as f64;
         let variance = values[..train].iter().map(|v| (v - mean).powi(2)).sum::<f64>() / train as f64;
+        if !variance.is_finite() {
+            let got = format!("a mean of {mean:e} and a variance of {variance:e}");
+            return Err(Error::argument("series", "values whose squares can be added up", got));
+        }
         if variance == 0.0 {
             return Err(Error::argument("series", "values that differ", format!("{mean} throughout")));
         }
@@ -160,5 +165,10 @@ mod tests {
         assert!(Series::new(vec![1.0; 50], 3, 2, 4).unwrap_err().to_string().contains("differ"));
         assert!(Series::new(vec![1.0, 2.0], 3, 2, 4).unwrap_err().to_string().contains("at least 9"));
         assert!(Series::new(vec![f64::NAN; 50], 3, 2, 4).is_err());
+        for large in [1e200, 1e308] {
+            let values = (0..50).map(|i| if i % 2 == 0 { large } else { -large / 2.0 }).collect();
+            let told = Series::new(values, 3, 2, 4).unwrap_err().to_string();
+            assert!(told.contains("variance of"), "{told}");
+        }
     }
 }

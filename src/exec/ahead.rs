@@ -2,8 +2,8 @@
 //! of the time to a program's first step. Devices beside the one that is used let the kernels run in no workgroup, side
 //! by side, and Mesa's cache on disk hands on what they compiled.
 
-use super::device::{AdapterIdentity, Backend};
 use super::gpu::Gpu;
+use super::identity::{AdapterIdentity, Backend};
 use crate::error::Result;
 use crate::kernels::Kernel;
 use std::cmp::Reverse;

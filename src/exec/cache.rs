@@ -1,6 +1,6 @@
-//! Files that belong to a device, and one of them: its compiled pipelines, where wgpu can keep them (on Vulkan).
+//! Files that belong to a device: where they are, and one of them, its compiled pipelines, where wgpu can keep them (on Vulkan).
 
-use super::device::AdapterIdentity;
+use super::identity::AdapterIdentity;
 use crate::error::Result;
 use crate::files::write_atomically;
 use std::env;
@@ -32,6 +32,20 @@ pub(super) fn file_of(
     Some(folder.join(format!("{}.{extension}", parts.join("-"))))
 }
 
+/// Where what was found out about this device is kept, beside its compiled pipelines: in the folder that
+/// `WGRAD_PIPELINES` names, or else in `pipelines` below the user's `wgrad` cache.
+pub(super) fn kept(identity: &AdapterIdentity, extension: &str) -> Option<PathBuf> {
+    file_of(identity, "WGRAD_PIPELINES", "pipelines", extension)
+}
+
+/// Writes a file and the folder it is in.
+pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(|e| crate::Error::io(folder, e))?;
+    }
+    write_atomically(path, bytes)
+}
+
 /// What the driver made of shaders, from an earlier process and for later ones.
 #[derive(Debug)]
 pub(super) struct PipelineCache {
@@ -56,11 +70,7 @@ impl PipelineCache {
 
     /// Writes what is known by now.
     pub(super) fn save(&self) -> Result<()> {
-        let Some(data) = self.known.get_data() else { return Ok(()) };
-        if let Some(folder) = self.path.parent() {
-            std::fs::create_dir_all(folder).map_err(|e| crate::Error::io(folder, e))?;
-        }
-        write_atomically(&self.path, &data)
+        self.known.get_data().map_or(Ok(()), |data| write(&self.path, &data))
     }
 }
 

@@ -1,239 +1,16 @@
-//! Devices: which adapters there are, and which one to use.
+//! Devices: an adapter that was opened, or the CPU reference.
 
-use super::cache::file_of;
+use super::adapters::{Found, NO_ADAPTER, choose, find, usable};
+use super::cache::{file_of, kept};
 use super::counters::Counters;
 use super::gpu::{Gpu, WANTED};
-use super::turns;
+use super::identity::{AdapterIdentity, Backend};
+use super::{limits, replay, turns};
 use crate::error::{Error, Result};
 use crate::kernels::{Limits, Tuned};
-use std::fmt;
+use crate::plan::Plan;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::sync::Arc;
-
-/// A graphics interface.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Backend {
-    /// Vulkan: Linux, Windows, Android.
-    Vulkan,
-    /// Metal: macOS, iOS.
-    Metal,
-    /// Direct3D 12: Windows.
-    Dx12,
-    /// OpenGL and OpenGL ES.
-    Gl,
-}
-
-impl Backend {
-    const ALL: [Backend; 4] = [Backend::Vulkan, Backend::Metal, Backend::Dx12, Backend::Gl];
-    const NATIVE: [Backend; 3] = [Backend::Vulkan, Backend::Metal, Backend::Dx12];
-
-    fn wgpu(self) -> wgpu::Backends {
-        match self {
-            Backend::Vulkan => wgpu::Backends::VULKAN,
-            Backend::Metal => wgpu::Backends::METAL,
-            Backend::Dx12 => wgpu::Backends::DX12,
-            Backend::Gl => wgpu::Backends::GL,
-        }
-    }
-}
-
-impl fmt::Display for Backend {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Backend::Vulkan => "vulkan",
-            Backend::Metal => "metal",
-            Backend::Dx12 => "dx12",
-            Backend::Gl => "gl",
-        })
-    }
-}
-
-impl FromStr for Backend {
-    type Err = Error;
-    fn from_str(name: &str) -> Result<Self> {
-        let found = Self::ALL.into_iter().find(|b| b.to_string() == name.to_ascii_lowercase());
-        found.ok_or_else(|| Error::argument("backend", "vulkan, metal, dx12 or gl", name))
-    }
-}
-
-/// What an adapter is and can do.
-#[derive(Debug, Clone, PartialEq)]
-pub struct AdapterReport {
-    /// Its place in the list, as [`Device::open`] takes it.
-    pub index: usize,
-    /// The card's name.
-    pub name: String,
-    /// The graphics interface.
-    pub backend: Backend,
-    /// `discrete`, `integrated`, `virtual`, `software` or `other`.
-    pub kind: String,
-    /// The driver and its version.
-    pub driver: String,
-    /// Name and value of the limits that matter to kernels.
-    pub limits: Vec<(String, String)>,
-    /// Name and presence of the features that matter to kernels.
-    pub features: Vec<(String, bool)>,
-}
-
-/// Which adapter a device is: what must be equal for two measurements to be compared.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct AdapterIdentity {
-    /// The card's name.
-    pub name: String,
-    /// The graphics interface.
-    pub backend: Backend,
-    /// `discrete`, `integrated`, `virtual`, `software` or `other`.
-    pub kind: String,
-    /// The driver and its version.
-    pub driver: String,
-}
-
-fn identity(found: &Found) -> AdapterIdentity {
-    let info = found.adapter.get_info();
-    AdapterIdentity {
-        name: info.name.clone(),
-        backend: found.backend,
-        kind: kind(&info).into(),
-        driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
-    }
-}
-
-struct Found {
-    adapter: wgpu::Adapter,
-    backend: Backend,
-}
-
-/// Every adapter of every backend (or of one), in a fixed order: backends as in [`Backend`], each in the
-/// driver's order. The index of an adapter in the full list is what `--device` takes.
-fn find(instance_of: &[Backend]) -> Vec<Found> {
-    let mut all = Vec::new();
-    for &backend in instance_of {
-        let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
-        descriptor.backends = backend.wgpu();
-        descriptor.flags = wgpu::InstanceFlags::empty();
-        let instance = wgpu::Instance::new(descriptor);
-        let adapters = pollster::block_on(instance.enumerate_adapters(backend.wgpu()));
-        all.extend(adapters.into_iter().map(|adapter| Found { adapter, backend }));
-    }
-    all
-}
-
-fn kind(info: &wgpu::AdapterInfo) -> &'static str {
-    match info.device_type {
-        wgpu::DeviceType::DiscreteGpu => "discrete",
-        wgpu::DeviceType::IntegratedGpu => "integrated",
-        wgpu::DeviceType::VirtualGpu => "virtual",
-        wgpu::DeviceType::Cpu => "software",
-        wgpu::DeviceType::Other => "other",
-    }
-}
-
-/// Smaller is better.
-fn rank(info: &wgpu::AdapterInfo) -> u32 {
-    match info.device_type {
-        wgpu::DeviceType::DiscreteGpu => 0,
-        wgpu::DeviceType::IntegratedGpu => 1,
-        wgpu::DeviceType::VirtualGpu => 2,
-        wgpu::DeviceType::Other => 3,
-        wgpu::DeviceType::Cpu => 4,
-    }
-}
-
-/// Kernels need compute shaders with eight storage buffers and workgroups of 64.
-fn usable(adapter: &wgpu::Adapter) -> bool {
-    let limits = adapter.limits();
-    limits.max_compute_invocations_per_workgroup >= 64 && limits.max_storage_buffers_per_shader_stage >= 8
-}
-
-/// The size of a subgroup where shuffles exist and every subgroup has it.
-fn subgroup_size(adapter: &wgpu::Adapter) -> Option<u32> {
-    let info = adapter.get_info();
-    let fixed = info.subgroup_min_size == info.subgroup_max_size;
-    (fixed && adapter.features().contains(wgpu::Features::SUBGROUP)).then_some(info.subgroup_min_size)
-}
-
-/// Whether the adapter is a CPU.
-fn software(adapter: &wgpu::Adapter) -> bool {
-    adapter.get_info().device_type == wgpu::DeviceType::Cpu
-}
-
-/// Workgroups along a dimension that every device has; more is promised by some that then leave workgroups out.
-const MOST_WORKGROUPS: u32 = 65_535;
-/// Workgroup memory that every device has.
-const LEAST_WORKGROUP_BYTES: u32 = 16 << 10;
-
-/// The workgroup memory that kernels may take: half of what a GPU has, so that two workgroups fit, but never less than every
-/// device has. That of a CPU adapter is memory like any other.
-fn workgroup_bytes(adapter: &wgpu::Adapter) -> u32 {
-    let all = adapter.limits().max_compute_workgroup_storage_size;
-    if software(adapter) { all } else { (all / 2).max(all.min(LEAST_WORKGROUP_BYTES)) }
-}
-
-/// Operations that take about half a second where a kernel is far from its best: watchdogs end launches of two seconds
-/// (Windows) to ten (Linux, macOS). A CPU adapter has none.
-fn launch_work(adapter: &wgpu::Adapter) -> u64 {
-    match adapter.get_info().device_type {
-        wgpu::DeviceType::Cpu => u64::MAX,
-        wgpu::DeviceType::DiscreteGpu => 250_000_000_000,
-        wgpu::DeviceType::IntegratedGpu | wgpu::DeviceType::VirtualGpu | wgpu::DeviceType::Other => {
-            10_000_000_000
-        }
-    }
-}
-
-/// Whether launches can tell kernels numbers, and the adapter is a CPU, which compiles slowly.
-fn immediates(adapter: &wgpu::Adapter) -> bool {
-    software(adapter) && adapter.features().contains(wgpu::Features::IMMEDIATES)
-}
-
-/// Whether 64-bit words exist, and the adapter is a CPU, whose loads are loops over the lanes.
-fn wide_loads(adapter: &wgpu::Adapter) -> bool {
-    software(adapter) && adapter.features().contains(wgpu::Features::SHADER_INT64)
-}
-
-fn report(index: usize, found: &Found) -> AdapterReport {
-    let (info, limits, features) =
-        (found.adapter.get_info(), found.adapter.limits(), found.adapter.features());
-    let mib = |bytes: u64| format!("{} MiB", bytes >> 20);
-    let subgroups = match (info.subgroup_min_size, info.subgroup_max_size) {
-        (a, b) if a == b => a.to_string(),
-        (a, b) => format!("{a} to {b}"),
-    };
-    AdapterReport {
-        index,
-        name: info.name.clone(),
-        backend: found.backend,
-        kind: kind(&info).into(),
-        driver: identity(found).driver,
-        limits: [
-            ("largest buffer", mib(limits.max_buffer_size)),
-            ("largest binding", mib(limits.max_storage_buffer_binding_size)),
-            ("storage buffers a shader", limits.max_storage_buffers_per_shader_stage.to_string()),
-            ("workgroup memory", format!("{} KiB", limits.max_compute_workgroup_storage_size >> 10)),
-            ("invocations a workgroup", limits.max_compute_invocations_per_workgroup.to_string()),
-            ("workgroups a dimension", limits.max_compute_workgroups_per_dimension.to_string()),
-            ("subgroup size", subgroups),
-        ]
-        .map(|(name, value)| (name.to_owned(), value))
-        .to_vec(),
-        features: [
-            ("subgroups", wgpu::Features::SUBGROUP),
-            ("f16", wgpu::Features::SHADER_F16),
-            ("timestamps", wgpu::Features::TIMESTAMP_QUERY),
-            ("cooperative matrix", wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX),
-        ]
-        .map(|(name, feature)| (name.to_owned(), features.contains(feature)))
-        .to_vec(),
-    }
-}
-
-/// Every adapter, or every adapter of one backend. Indices count over all backends.
-pub fn adapters(backend: Option<Backend>) -> Vec<AdapterReport> {
-    let all = find(&Backend::ALL);
-    let reports = all.iter().enumerate().map(|(index, found)| report(index, found));
-    reports.filter(|r| backend.is_none_or(|b| b == r.backend)).collect()
-}
 
 #[derive(Debug, Clone)]
 pub(super) enum Kind {
@@ -252,10 +29,6 @@ enum Finite {
     Unchecked,
 }
 
-/// How to get an adapter where there is none.
-pub const NO_ADAPTER: &str = "no usable GPU adapter; on Debian or Ubuntu `apt-get install mesa-vulkan-drivers` gives \
-     a software one, elsewhere install your card's driver";
-
 impl Device {
     /// The best adapter: discrete before integrated before software, Vulkan, Metal or DX12 before OpenGL.
     /// With no adapter at all, the CPU reference; [`Device::notice`] then says so.
@@ -271,8 +44,9 @@ impl Device {
         Self(Kind::Cpu { notice: None }, Finite::Unchecked)
     }
 
-    /// A device by backend, and by its index in [`adapters`] or part of its name; `cpu` is the reference
-    /// and `auto` the best adapter.
+    /// A device by backend, and by its index in [`adapters`](super::adapters()) or part of its name; `cpu` is the reference
+    /// and `auto` the best adapter. How often loops may turn is measured when an adapter with its driver is first opened,
+    /// and kept in a file beside [`Device::pipelines_file`].
     ///
     /// # Errors
     /// When what was asked for is not there.
@@ -324,36 +98,17 @@ impl Device {
         let all = find(&Backend::ALL);
         let Some(found) = choose(&all, None, None, None)? else { return Ok(None) };
         let Self(Kind::Gpu(gpu), _) = Self::from_adapter(found, false)? else { return Ok(None) };
-        let gpu = Gpu::open(&found.adapter, identity(found), limits(gpu.limits()), false, features)?;
+        let gpu = Gpu::open(&found.adapter, found.identity(), limits(gpu.limits()), false, features)?;
         Ok(Some(Self(Kind::Gpu(Arc::new(gpu)), Finite::Unchecked)))
     }
 
     fn from_adapter(found: &Found, checked: bool) -> Result<Self> {
-        let limits = found.adapter.limits();
-        let kernel_limits = Limits {
-            max_binding_bytes: limits.max_storage_buffer_binding_size.min(1 << 31),
-            max_buffer_bytes: limits.max_buffer_size,
-            offset_alignment: u64::from(limits.min_storage_buffer_offset_alignment),
-            max_workgroups: limits.max_compute_workgroups_per_dimension.min(MOST_WORKGROUPS),
-            max_workgroup_bytes: workgroup_bytes(&found.adapter),
-            max_workgroup_invocations: limits.max_compute_invocations_per_workgroup,
-            max_storage_buffers: limits.max_storage_buffers_per_shader_stage,
-            max_turns: u32::MAX,
-            max_launch_work: launch_work(&found.adapter),
-            subgroup_size: subgroup_size(&found.adapter),
-            software: software(&found.adapter),
-            wide_loads: wide_loads(&found.adapter),
-            immediates: immediates(&found.adapter),
-            variant: None,
-            tuned: Arc::default(),
-            broken: Arc::default(),
+        let limits = limits::of(&found.adapter);
+        let open = |limits| -> Result<Arc<Gpu>> {
+            Gpu::open(&found.adapter, found.identity(), limits, checked, WANTED).map(Arc::new)
         };
-        let open = |limits| -> Result<Self> {
-            let gpu = Gpu::open(&found.adapter, identity(found), limits, checked, WANTED)?;
-            Ok(Self(Kind::Gpu(Arc::new(gpu)), Finite::Unchecked))
-        };
-        let max_turns = turns::measure(&identity(found), || open(kernel_limits.clone()))?;
-        open(Limits { max_turns, ..kernel_limits })
+        let max_turns = turns::measure(&found.identity(), &limits, || open(limits.clone()))?;
+        Ok(Self(Kind::Gpu(open(Limits { max_turns, ..limits })?), Finite::Unchecked))
     }
 
     /// The same device, whose programs look at every input, parameter and result as soon as it is there: the next read
@@ -454,6 +209,12 @@ impl Device {
         file_of(self.identity()?, variable, folder, extension)
     }
 
+    /// Where compiled pipelines are kept between processes: in the folder that the environment variable `WGRAD_PIPELINES`
+    /// names, or else in `pipelines` below the user's `wgrad` cache. `None` as for [`Device::file`].
+    pub fn pipelines_file(&self) -> Option<PathBuf> {
+        kept(self.identity()?, "bin")
+    }
+
     /// Calls `tell` with a line for each kernel that the driver does not compile, so that another variant of it is
     /// used by [`Parameters::compile`](super::Parameters::compile). The first `tell` stays.
     pub fn on_broken_kernel(&self, tell: fn(&str)) {
@@ -462,50 +223,35 @@ impl Device {
         }
     }
 
+    /// The adapter, for what only an adapter can do, in words: `to measure`.
+    ///
+    /// # Errors
+    /// For the CPU reference.
+    pub(super) fn gpu(&self, to: &str) -> Result<&Arc<Gpu>> {
+        match &self.0 {
+            Kind::Gpu(gpu) => Ok(gpu),
+            Kind::Cpu { .. } => Err(Error::device(format!("an adapter {to}"), "the CPU reference")),
+        }
+    }
+
+    /// Makes the buffers of `plan` anew, fills each with its bytes of `memory`, runs the plan once and gives
+    /// the bytes of all buffers back, in the order of [`Plan::buffers`].
+    ///
+    /// Not public: on a device without bounds checks the kernels of a plan must keep to their bindings, which only
+    /// those of this crate are known to do.
+    ///
+    /// # Errors
+    /// On the CPU reference, which has no memory of a plan; when a buffer's bytes are not as many as planned;
+    /// when the device failed.
+    pub(crate) fn replay(&self, plan: &Plan, memory: &[Vec<u8>]) -> Result<Vec<Vec<u8>>> {
+        replay::replay(self.gpu("to run a plan on")?, plan, memory)
+    }
+
     /// What kernels may assume; of the CPU reference, WebGPU's guaranteed limits.
     pub fn limits(&self) -> Limits {
         match &self.0 {
             Kind::Cpu { .. } => Limits::default(),
             Kind::Gpu(gpu) => gpu.limits(),
-        }
-    }
-}
-
-/// The adapter asked for, or the best; `None` when nothing was asked for and there is none.
-fn choose<'a>(
-    all: &'a [Found],
-    backend: Option<Backend>,
-    device: Option<&str>,
-    index: Option<usize>,
-) -> Result<Option<&'a Found>> {
-    let name = |f: &Found| f.adapter.get_info().name;
-    let list = || match all.len() {
-        0 => NO_ADAPTER.to_owned(),
-        _ => all
-            .iter()
-            .enumerate()
-            .map(|(i, f)| format!("{i}: {} ({})", name(f), f.backend))
-            .collect::<Vec<_>>()
-            .join(", "),
-    };
-    let named = |f: &Found, wanted: &str| name(f).to_lowercase().contains(&wanted.to_lowercase());
-    let best = all
-        .iter()
-        .enumerate()
-        .filter(|(_, f)| backend.is_none_or(|b| b == f.backend))
-        .filter(|(i, f)| index.map_or_else(|| device.is_none_or(|d| named(f, d)), |wanted| wanted == *i))
-        .filter(|(i, f)| index == Some(*i) || usable(&f.adapter))
-        .min_by_key(|(_, f)| (rank(&f.adapter.get_info()), f.backend == Backend::Gl));
-    match (best, backend, device) {
-        (Some((_, found)), _, _) if usable(&found.adapter) => Ok(Some(found)),
-        (Some((_, found)), _, _) => {
-            Err(Error::device("compute shaders with 8 storage buffers and workgroups of 64", name(found)))
-        }
-        (None, None, None) => Ok(None),
-        (None, backend, device) => {
-            let named = device.map_or(String::new(), |d| format!(" called '{d}'"));
-            let of = backend.map_or(String::new(), |b| format!(" of backend {b}"));
-            Err(Error::device(format!("an adapter{named}{of}"), list()))
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::profile::{self, Profile};
 use super::program::Program;
 use super::readback::Pending;
-pub(super) use super::reference::Reference;
+use super::reference::Reference;
 use super::stopwatch::Stopwatch;
 use crate::error::{Error, Mismatch, Result};
 use crate::graph::{Graph, Tensor};
@@ -37,7 +37,7 @@ impl Executable {
     /// device is several runs behind, waits for the oldest. Inputs not given keep their last value, zeros
     /// before the first.
     ///
-    /// A class or embedding index that is out of its range is met on the device: the next read of this program, or of its
+    /// A class, an embedding index or a sequence's length that is out of its range is met on the device: the next read of this program, or of its
     /// parameters, fails, naming op, layer and row, or a later run, where no read comes first. It is said once.
     ///
     /// # Errors
@@ -159,7 +159,8 @@ impl Executable {
         let Runner::Gpu(program) = &self.runner else {
             return Err(Error::device("an adapter to measure", "the CPU reference"));
         };
-        let groups: Vec<_> = (0..samples).map(|_| (0..runs.max(1)).flat_map(|_| program.steps())).collect();
+        let groups: Vec<_> =
+            (0..samples).map(|_| (0..runs.max(1)).flat_map(|_| program.commands.iter())).collect();
         let seconds = stopwatch.measure(groups.first().cloned().filter(|_| samples > 1), &groups)?;
         Ok(seconds.into_iter().map(|s| s.map(|s| s.seconds / runs.max(1) as f64)).collect())
     }

@@ -1,13 +1,18 @@
 //! The executor: the only part that knows wgpu. It builds every pipeline, buffer and bind group of a plan
 //! once, and replays the plan with one submit a run. The CPU reference runs behind the same interface.
 
+mod adapters;
 mod ahead;
 mod cache;
+mod command;
+mod compile;
 mod counters;
 mod device;
 mod encode;
 mod executable;
 mod gpu;
+mod identity;
+mod limits;
 mod parameters;
 mod profile;
 mod program;
@@ -16,14 +21,17 @@ mod reference;
 mod replay;
 mod staging;
 mod stopwatch;
+mod store;
 mod turns;
 mod watch;
 mod weights;
 mod workload;
 
+pub use adapters::{AdapterReport, NO_ADAPTER, adapters};
 pub use counters::Counters;
-pub use device::{AdapterIdentity, AdapterReport, Backend, Device, NO_ADAPTER, adapters};
+pub use device::Device;
 pub use executable::Executable;
+pub use identity::{AdapterIdentity, Backend};
 pub use parameters::Parameters;
 pub use profile::{Profile, ProfiledStep};
 pub use readback::Pending;

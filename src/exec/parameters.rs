@@ -1,11 +1,12 @@
 //! The states of programs: parameters, optimizer memory and counters, on the device, by name.
 
 use super::device::{Device, Kind};
-use super::executable::{Executable, Reference};
+use super::executable::Executable;
 use super::gpu::Gpu;
 use super::program::Program;
 use super::readback::Pending;
-use super::watch::Watch;
+use super::reference::Reference;
+use super::store::{State, Store, lock};
 use super::weights;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
@@ -14,58 +15,8 @@ use crate::ops::{self, Init, LEARNING_RATE, Op, Role};
 use crate::plan::{self, BufferKind};
 use crate::reference::{Array, Interpreter, Precision};
 use crate::tensor::{HostTensor, TensorType};
-use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-
-#[derive(Debug)]
-struct State {
-    ty: TensorType,
-    role: Role,
-    /// Of a GPU; the CPU reference keeps its values in [`Store::host`].
-    buffer: Option<wgpu::Buffer>,
-}
-
-#[derive(Debug, Default)]
-pub(super) struct Store {
-    states: BTreeMap<String, State>,
-    pub(super) host: HashMap<String, Array>,
-    /// What the programs on a GPU look for, those that there still are.
-    watches: Vec<Weak<Watch>>,
-    /// What those on the CPU reference found.
-    pub(super) failures: Failures,
-}
-
-/// What the programs on the CPU reference met and nobody was told yet.
-#[derive(Debug, Default)]
-pub(super) struct Failures {
-    /// Programs so far.
-    programs: usize,
-    found: Vec<(usize, Error)>,
-}
-
-impl Failures {
-    /// The number of a new program.
-    fn program(&mut self) -> usize {
-        self.programs += 1;
-        self.programs
-    }
-
-    /// A program met something; the first is kept.
-    pub(super) fn add(&mut self, program: usize, failure: Option<Error>) {
-        let known = self.found.iter().any(|(number, _)| *number == program);
-        self.found.extend(failure.filter(|_| !known).map(|failure| (program, failure)));
-    }
-
-    /// Says what this program met, or any where none is given; once.
-    pub(super) fn take(&mut self, program: Option<usize>) -> Result<()> {
-        let of = |number: usize| program.is_none_or(|program| program == number);
-        match self.found.iter().position(|(number, _)| of(*number)) {
-            Some(at) => Err(self.found.remove(at).1),
-            None => Ok(()),
-        }
-    }
-}
+use std::sync::{Arc, Mutex, Weak};
 
 /// States kept on a device, by name, shared by all programs compiled over them: training, evaluation at
 /// another batch size, prediction. Clones are handles to the same states.
@@ -74,10 +25,6 @@ pub struct Parameters {
     device: Device,
     seed: u64,
     store: Arc<Mutex<Store>>,
-}
-
-pub(super) fn lock(store: &Mutex<Store>) -> MutexGuard<'_, Store> {
-    store.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The learning rate obeys the same rule here as where an optimizer is made.

@@ -1,6 +1,6 @@
 //! A run with a timestamp before and after every step.
 
-use super::program::{Command, Program};
+use super::program::Program;
 use super::stopwatch::{Clock, Stopwatch};
 use crate::error::Result;
 use crate::plan::Step;
@@ -39,7 +39,7 @@ pub struct Profile {
 /// Runs the program once, each step in passes of its own.
 pub(super) fn run(program: &Program) -> Result<Profile> {
     let stopwatch = Stopwatch::of(&program.gpu, false);
-    let groups: Vec<_> = program.steps().map(std::iter::once::<(&Program, &Command)>).collect();
+    let groups: Vec<_> = program.commands.iter().map(std::iter::once).collect();
     let spans = stopwatch.measure(None, &groups)?;
     let spans = spans.into_iter().map(|s| s.map(|s| (s.start, s.seconds)));
     let steps = program.plan.steps.iter().zip(spans).map(|(step, span)| match step {

@@ -1,5 +1,6 @@
 //! A plan made real on one GPU: pipelines, buffers and bind groups, built once and replayed.
 
+use super::command::Command;
 use super::counters::count;
 use super::encode::{Marks, encode};
 use super::gpu::Gpu;
@@ -14,29 +15,13 @@ use std::sync::Arc;
 /// inputs waiting in memory stay few.
 const IN_FLIGHT: usize = 3;
 
-/// One step of a plan, with everything it needs.
-#[derive(Debug)]
-pub(super) enum Command {
-    Dispatch {
-        pipeline: wgpu::ComputePipeline,
-        bind_group: wgpu::BindGroup,
-        grid: [u32; 3],
-        /// What the kernel is told.
-        sizes: Vec<u8>,
-    },
-    Copy {
-        from: BufferId,
-        to: BufferId,
-        bytes: u64,
-    },
-}
-
 /// A plan, its pipelines, buffers and bind groups.
 #[derive(Debug)]
 pub(super) struct Program {
     pub(super) gpu: Arc<Gpu>,
     pub(super) plan: Plan,
     pub(super) buffers: Vec<wgpu::Buffer>,
+    /// What a run does, in order.
     pub(super) commands: Vec<Command>,
     uploads: Uploads,
     in_flight: VecDeque<wgpu::SubmissionIndex>,
@@ -83,7 +68,9 @@ impl Program {
         let buffers: Vec<wgpu::Buffer> = plan.buffers.iter().map(make).collect();
         gpu.check()?;
         let command = |step: &Step| match step {
-            Step::Copy { from, to, bytes } => Command::Copy { from: *from, to: *to, bytes: *bytes },
+            Step::Copy { from, to, bytes } => {
+                Command::Copy { from: buffers[*from].clone(), to: buffers[*to].clone(), bytes: *bytes }
+            }
             Step::Dispatch(d) => {
                 let pipeline = pipelines[d.kernel].clone();
                 let bind_group = bind(gpu, &pipeline, &buffers, d);
@@ -153,8 +140,7 @@ impl Program {
                 let full = std::mem::replace(&mut encoder, self.gpu.encoder());
                 self.gpu.submit(full);
             }
-            let commands = self.commands[steps].iter();
-            encode(&mut encoder, commands.map(|command| (&*self, command)), Marks::None);
+            encode(&self.gpu, &mut encoder, self.commands[steps].iter(), Marks::None);
         }
         if let Some(watch) = &self.watch {
             watch.encode(&self.gpu, &mut encoder);
@@ -166,11 +152,6 @@ impl Program {
         }
         self.has_run = true;
         self.gpu.check()
-    }
-
-    /// What a run does, in order.
-    pub(super) fn steps(&self) -> impl Iterator<Item = (&Self, &Command)> + Clone {
-        self.commands.iter().map(move |command| (self, command))
     }
 
     /// Fills every slot with copies of one word.
@@ -205,4 +186,49 @@ fn bind(
         layout: &pipeline.get_bind_group_layout(0),
         entries: &entries,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::exec::gpu::WANTED;
+    use crate::exec::{Device, Parameters};
+    use crate::kernels::Limits;
+    use crate::random::Rng;
+    use crate::{Graph, HostTensor};
+
+    #[test]
+    fn work_that_is_divided_in_time_gives_the_same_bits() {
+        let short = |limits: Limits| Limits { max_launch_work: 1 << 18, ..limits };
+        let Some(divided) = Device::open_without(WANTED, short).unwrap() else {
+            println!("SKIPPED: no adapter");
+            return;
+        };
+        let usual = Device::open_without(WANTED, |limits| limits).unwrap().unwrap();
+        let run = |device: &Device| {
+            let graph = Graph::new();
+            let (x, w) = (graph.input("x", [70, 90]).unwrap(), graph.input("w", [90, 110]).unwrap());
+            let product = x.matmul(&w).unwrap();
+            let output = product.sum(&[1], true).unwrap().mul(&product).unwrap().relu().unwrap();
+            let mut program = Parameters::new(device, 0).compile(&graph, &[&output]).unwrap();
+            let mut rng = Rng::new(5);
+            let mut numbers = |dims: [usize; 2]| {
+                let all = (0..dims[0] * dims[1]).map(|_| rng.range(-1.0, 1.0) as f32).collect();
+                HostTensor::from_f32(dims, all).unwrap()
+            };
+            let (a, b) = (numbers([70, 90]), numbers([90, 110]));
+            let before = device.counters().submits;
+            program.run(&[(&x, &a), (&w, &b)]).unwrap();
+            let submits = device.counters().submits - before;
+            let work = program.plan().unwrap().work();
+            assert_eq!(submits, work.submits);
+            (program.read(&output).unwrap(), work.dispatches, submits)
+        };
+        let (expected, few, one) = run(&usual);
+        let (found, many, several) = run(&divided);
+        assert_eq!(found, expected);
+        assert!(
+            one == 1 && several > 1 && many > few,
+            "{few} launches, then {many} in {several} submissions"
+        );
+    }
 }

@@ -1,6 +1,6 @@
 //! A program on the CPU reference.
 
-use super::parameters::{Store, lock};
+use super::store::{Store, lock};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{GraphData, Node, ValueId};

@@ -1,9 +1,9 @@
 //! Device time: timestamps at pass boundaries, or the host's clock where the adapter has none.
 
-use super::device::{Device, Kind};
+use super::command::Command;
+use super::device::Device;
 use super::encode::{Marks, encode};
 use super::gpu::Gpu;
-use super::program::{Command, Program};
 use crate::error::{Error, Result};
 use std::fmt;
 use std::sync::Arc;
@@ -61,10 +61,7 @@ impl Stopwatch {
     /// # Errors
     /// For the CPU reference, which is not a device to measure.
     pub fn new(device: &Device, wall: bool) -> Result<Self> {
-        let Kind::Gpu(gpu) = &device.0 else {
-            return Err(Error::device("an adapter to measure", "the CPU reference"));
-        };
-        Ok(Self::of(gpu, wall))
+        device.gpu("to measure").map(|gpu| Self::of(gpu, wall))
     }
 
     pub(super) fn of(gpu: &Arc<Gpu>, wall: bool) -> Self {
@@ -86,7 +83,7 @@ impl Stopwatch {
     /// runs before it, untimed.
     pub(super) fn measure<'p, S>(&self, lead: Option<S>, groups: &[S]) -> Result<Vec<Option<Span>>>
     where
-        S: Iterator<Item = (&'p Program, &'p Command)> + Clone,
+        S: Iterator<Item = &'p Command> + Clone,
     {
         let mut all = Vec::with_capacity(groups.len());
         for part in groups.chunks(INTERVALS as usize) {
@@ -109,15 +106,15 @@ impl Stopwatch {
         groups: &[S],
     ) -> Result<Vec<Option<Span>>>
     where
-        S: Iterator<Item = (&'p Program, &'p Command)> + Clone,
+        S: Iterator<Item = &'p Command> + Clone,
     {
         let mut encoder = self.gpu.encoder();
         if let Some(lead) = lead {
-            encode(&mut encoder, lead, Marks::None);
+            encode(&self.gpu, &mut encoder, lead, Marks::None);
         }
         for (number, group) in groups.iter().enumerate() {
             let marks = Marks::Around { queries: &queries.set, first: 2 * number as u32 };
-            encode(&mut encoder, group.clone(), marks);
+            encode(&self.gpu, &mut encoder, group.clone(), marks);
         }
         let ticks = queries.read(&self.gpu, encoder, 2 * groups.len() as u32)?;
         let span = |t: &[u64]| {
@@ -128,13 +125,10 @@ impl Stopwatch {
         Ok(ticks.chunks_exact(2).map(span).collect())
     }
 
-    fn with_host_clock<'p>(
-        &self,
-        group: impl Iterator<Item = (&'p Program, &'p Command)> + Clone,
-    ) -> Result<Span> {
+    fn with_host_clock<'p>(&self, group: impl Iterator<Item = &'p Command> + Clone) -> Result<Span> {
         self.gpu.wait(None)?;
         let mut encoder = self.gpu.encoder();
-        encode(&mut encoder, group, Marks::None);
+        encode(&self.gpu, &mut encoder, group, Marks::None);
         let start = Instant::now();
         let submission = self.gpu.submit(encoder);
         self.gpu.wait(Some(submission))?;

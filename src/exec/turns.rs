@@ -1,12 +1,19 @@
 //! How often the loops of an invocation may turn, measured when an adapter is opened: Mesa's llvmpipe ends all loops of an
 //! invocation after 65,535 turns in all, without an error.
 
-use super::device::{AdapterIdentity, Device};
+use super::cache::{kept, write};
+use super::gpu::Gpu;
+use super::identity::AdapterIdentity;
+use super::replay::replay;
 use crate::error::{Error, Result};
-use crate::kernels::peaks;
+use crate::kernels::Limits;
+use crate::kernels::peaks::{self, MicroKernel};
 use crate::plan::Plan;
+use flate2::Crc;
 use std::collections::HashMap;
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 /// Turns that are tried: several times what any launch is planned with where work can be cut. No launch is planned with more
 /// than were seen.
@@ -17,27 +24,64 @@ const INNER: u32 = 31;
 /// What was measured in this process, by adapter and driver.
 static KNOWN: LazyLock<Mutex<HashMap<AdapterIdentity, u32>>> = LazyLock::new(Mutex::default);
 
-/// The turns that an invocation takes on this adapter, at most [`TRIED`], in one loop or in nested ones, whichever are fewer.
-/// `open` opens it where that is not known yet.
+/// The turns that an invocation takes on this adapter, at most [`TRIED`], in one loop or in nested ones, whichever are fewer:
+/// what this process or the file of an earlier one knows of adapter and driver. `open` opens the adapter where neither
+/// does.
 ///
 /// # Errors
 /// When the adapter does not open or fails, or its loops give wrong numbers.
-pub(super) fn measure(identity: &AdapterIdentity, open: impl FnOnce() -> Result<Device>) -> Result<u32> {
+pub(super) fn measure(
+    identity: &AdapterIdentity,
+    limits: &Limits,
+    open: impl FnOnce() -> Result<Arc<Gpu>>,
+) -> Result<u32> {
     let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(&turns) = known().get(identity) {
         return Ok(turns);
     }
-    let turns = count(&open()?)?;
+    let micro = kernel(limits)?;
+    let of = format!("{identity:?} {TRIED} {INNER} {:08x}", checksum(&micro.launch.kernel.wgsl));
+    let turns = remembered(kept(identity, "turns").as_deref(), &of, || count(&open()?, &micro))?;
     known().insert(identity.clone(), turns);
     Ok(turns)
 }
 
-fn count(device: &Device) -> Result<u32> {
-    let micro = peaks::turns(&device.limits()).map_err(|m| Error::op("count_turns", "", m))?;
-    let plan = Plan::of_micro_kernel(&micro);
+/// What the file says of exactly this adapter, driver and kernel, or what `count` gives, which the file then says. A file
+/// that is missing, of something else or broken says nothing; one that cannot be written is no reason to fail.
+fn remembered(path: Option<&Path>, of: &str, count: impl FnOnce() -> Result<u32>) -> Result<u32> {
+    let Some(path) = path else { return count() };
+    if let Some(turns) = fs::read_to_string(path).ok().and_then(|text| read(&text, of)) {
+        return Ok(turns);
+    }
+    let turns = count()?;
+    let text = format!("{of}\n{turns}\n");
+    let _ = write(path, format!("{text}{:08x}\n", checksum(&text)).as_bytes());
+    Ok(turns)
+}
+
+/// The turns in the text of a file: what was measured, the turns, and a checksum of both, a line each.
+fn read(text: &str, of: &str) -> Option<u32> {
+    let rest = text.strip_prefix(of)?.strip_prefix('\n')?;
+    let (turns, sum) = rest.strip_suffix('\n')?.split_once('\n')?;
+    let whole = sum == format!("{:08x}", checksum(&format!("{of}\n{turns}\n")));
+    turns.parse().ok().filter(|turns| whole && (1..=TRIED).contains(turns))
+}
+
+fn checksum(text: &str) -> u32 {
+    let mut crc = Crc::new();
+    crc.update(text.as_bytes());
+    crc.sum()
+}
+
+fn kernel(limits: &Limits) -> Result<MicroKernel> {
+    peaks::turns(limits).map_err(|m| Error::op("count_turns", "", m))
+}
+
+fn count(gpu: &Arc<Gpu>, micro: &MicroKernel) -> Result<u32> {
+    let plan = Plan::of_micro_kernel(micro);
     let mut memory: Vec<Vec<u8>> = micro.buffers.iter().map(|&bytes| vec![0; bytes as usize]).collect();
     memory[0][..8].copy_from_slice(bytemuck::cast_slice(&[TRIED, INNER]));
-    let after = device.replay(&plan, &memory)?;
+    let after = replay(gpu, &plan, &memory)?;
     let words: &[u32] = bytemuck::cast_slice(&after[1]);
     let counted = words.chunks_exact(2).take(2).map(|word| (word[0], word[1]));
     for ((turns, number), inner) in counted.clone().zip([0, INNER]) {
@@ -57,16 +101,66 @@ fn count(device: &Device) -> Result<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exec::Device;
 
     #[test]
     fn every_adapter_takes_some_turns_and_opens_with_their_number() {
         for report in crate::adapters(None) {
             let device = Device::open(None, Some(&report.index.to_string())).unwrap();
-            let counted = count(&device).unwrap();
+            let counted =
+                count(device.gpu("to measure").unwrap(), &kernel(&device.limits()).unwrap()).unwrap();
             println!("{}: {counted} turns", device.describe());
             assert_eq!(device.limits().max_turns, counted);
             // Mesa's limit is the least that is known.
             assert!(counted > 60_000, "{counted}");
         }
+    }
+    /// Measured once, then read; measured anew where the file is of something else or not as it was written.
+    #[test]
+    fn turns_are_kept_and_a_broken_file_is_measured_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("below").join("a.turns");
+        let run = |path: &Path, of: &str, counted: u32| {
+            let mut measured = false;
+            let count = || {
+                measured = true;
+                Ok(counted)
+            };
+            (remembered(Some(path), of, count).unwrap(), measured)
+        };
+        assert_eq!(run(&path, "a driver", 65_000), (65_000, true));
+        assert_eq!(run(&path, "a driver", 1), (65_000, false));
+        let written = fs::read_to_string(&path).unwrap();
+        let sealed = |turns: u64| {
+            let text = format!("a driver\n{turns}\n");
+            format!("{text}{:08x}\n", checksum(&text))
+        };
+        assert_eq!(written, sealed(65_000));
+        let broken = [
+            String::new(),
+            "no turns".to_owned(),
+            written[..written.len() / 2].to_owned(),
+            written[..written.len() - 1].to_owned(),
+            written.replace("65000", "66000"),
+            format!("{written}{written}"),
+            sealed(0),
+            sealed(u64::from(TRIED) + 1),
+            sealed(1 << 40),
+        ];
+        for text in broken {
+            fs::write(&path, &text).unwrap();
+            assert_eq!(run(&path, "a driver", 65_000), (65_000, true), "{text}");
+            assert_eq!(fs::read_to_string(&path).unwrap(), written, "written anew");
+        }
+        fs::write(&path, [0xff, 0xfe, 0]).unwrap();
+        assert_eq!(run(&path, "a driver", 65_000), (65_000, true));
+        assert_eq!(run(&path, "another driver", 70_000), (70_000, true));
+        assert_eq!(run(&path, "a driver", 65_000), (65_000, true));
+        // A folder that cannot be made is no reason to fail, nor is none at all.
+        let file = folder.path().join("file");
+        fs::write(&file, "").unwrap();
+        assert_eq!(run(&file.join("a.turns"), "a driver", 65_000), (65_000, true));
+        assert_eq!(remembered(None, "a driver", || Ok(5)).unwrap(), 5);
+        assert!(remembered(Some(&path), "a driver that fails", || Err(Error::device("x", "y"))).is_err());
     }
 }

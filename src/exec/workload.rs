@@ -1,10 +1,11 @@
 //! A plan or a foreign shader with all of its buffers within reach: what benchmarks run.
 
+use super::command::Command;
 use super::counters::count;
-use super::device::{Device, Kind};
+use super::device::Device;
 use super::encode::{Marks, encode};
 use super::gpu::Gpu;
-use super::program::{Command, Program};
+use super::program::Program;
 use super::readback::read_bytes;
 use super::stopwatch::Stopwatch;
 use crate::error::{Error, Result};
@@ -37,7 +38,7 @@ impl Workload {
     /// # Errors
     /// For the CPU reference, and when the device cannot do it.
     pub(crate) fn from_plan(device: &Device, plan: &Plan, sets: usize) -> Result<Self> {
-        let gpu = gpu(device)?;
+        let gpu = device.gpu("to measure")?;
         let build = |_| Program::build(gpu, plan.clone(), |_| None);
         Ok(Self { sets: (0..sets.max(1)).map(build).collect::<Result<_>>()? })
     }
@@ -47,7 +48,7 @@ impl Workload {
     /// # Errors
     /// For the CPU reference, when the shader is not valid or its bindings are not those described.
     pub fn from_shader(device: &Device, shader: &ForeignShader) -> Result<Self> {
-        let gpu = gpu(device)?;
+        let gpu = device.gpu("to measure")?;
         Ok(Self { sets: vec![foreign(gpu, shader)?] })
     }
 
@@ -116,7 +117,7 @@ impl Workload {
         let start = Instant::now();
         for _ in 0..count.max(1) {
             let mut encoder = set.gpu.encoder();
-            encode(&mut encoder, set.steps(), Marks::None);
+            encode(&set.gpu, &mut encoder, set.commands.iter(), Marks::None);
             set.gpu.submit(encoder);
         }
         let seconds = start.elapsed().as_secs_f64();
@@ -132,19 +133,12 @@ impl Workload {
     pub fn time(&self, stopwatch: &Stopwatch, runs: usize, samples: usize) -> Result<Vec<Option<f64>>> {
         let runs = runs.max(1);
         let sample = |number: usize, count: usize| {
-            (0..count).flat_map(move |run| self.sets[(number * runs + run) % self.sets.len()].steps())
+            (0..count).flat_map(move |run| self.sets[(number * runs + run) % self.sets.len()].commands.iter())
         };
         let groups: Vec<_> = (0..samples).map(|number| sample(number, runs)).collect();
         let lead = (samples > 1).then(|| sample(samples, 1));
         let seconds = stopwatch.measure(lead, &groups)?;
         Ok(seconds.into_iter().map(|s| s.map(|s| s.seconds / runs as f64)).collect())
-    }
-}
-
-fn gpu(device: &Device) -> Result<&Arc<Gpu>> {
-    match &device.0 {
-        Kind::Gpu(gpu) => Ok(gpu),
-        Kind::Cpu { .. } => Err(Error::device("an adapter to measure", "the CPU reference")),
     }
 }
 

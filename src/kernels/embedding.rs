@@ -32,11 +32,6 @@ fn sizes(weight: &Shape, indices: &TensorType) -> (usize, Value) {
     (width, context! { vec4, width, rows => weight[0], count => indices.shape.elements() })
 }
 
-fn bindings() -> Vec<Binding> {
-    let read = |i| Binding::read(Operand::Input(i));
-    vec![read(0), read(1), Binding::write(Operand::Output(0))]
-}
-
 /// Columns, in numbers, pairs or fours, of an invocation of a CPU adapter.
 const COLUMNS: usize = 8;
 
@@ -102,9 +97,10 @@ fn backward(weight: &Shape, inputs: &[&TensorType], limits: &Limits) -> Result<L
     let why = format!("a row gathers, {lanes} lanes");
     let row = weight[1] as u64 * 4;
     let part = |(first_row, rows): (usize, usize)| {
-        let mut bindings = bindings();
-        bindings[2] = bindings[2].range(first_row as u64 * row, rows as u64 * row);
-        let values = context! { lanes, tiles, first_row, rows, ..values.clone() };
+        let written = Binding::write(Operand::Output(0)).range(first_row as u64 * row, rows as u64 * row);
+        let read = |i| Binding::read(Operand::Input(i));
+        let bindings = vec![read(0), read(1), written, Binding::write(Operand::Check)];
+        let values = context! { lanes, tiles, first_row, ..values.clone() };
         let turns = turns::of_loop(count, 0);
         launch(limits, "embedding_backward", rows * tiles, turns, bindings, why.clone(), values)
     };
@@ -161,7 +157,7 @@ impl<'a> Sorted<'a> {
         let &Self { count, many, block, blocks, few, limits, .. } = self;
         let (tiles, wide) = (self.width.div_ceil(many), limits.wide_loads);
         let values = context! { block, blocks, many, tiles, wide, few, ..values.clone() };
-        let (mut launches, sorted) = self.sort()?;
+        let (mut launches, sorted) = self.sort(weight[0])?;
         if !few {
             let starts = vec![Binding::read(sorted), Binding::write(STARTS)];
             let groups = (weight[0] + 1).div_ceil(64);
@@ -215,11 +211,12 @@ impl<'a> Sorted<'a> {
     }
 
     /// Runs that are sorted by counting, then merged two by two; and where the result lies.
-    fn sort(&self) -> Result<(Vec<Launch>, Operand), Mismatch> {
+    fn sort(&self, rows: usize) -> Result<(Vec<Launch>, Operand), Mismatch> {
         let (count, groups) = (self.count, self.count.div_ceil(64));
         let (mut launches, mut run, [mut sorted, mut other]) = (Vec::new(), RUN, PLACES);
-        let first = vec![Binding::read(Operand::Input(1)), Binding::write(sorted)];
-        let values = context! { count, run, merge => false };
+        let first =
+            vec![Binding::read(Operand::Input(1)), Binding::write(sorted), Binding::write(Operand::Check)];
+        let values = context! { count, run, rows, merge => false };
         let why = format!("runs of {run} places by index");
         launches.push(launch(
             self.limits,

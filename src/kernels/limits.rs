@@ -71,9 +71,10 @@ impl Limits {
     /// What a test gives a planner for this device, so that every variant has its turn: each tile, no shuffles,
     /// bindings and grids so small that work is split. Name and limits.
     pub fn variants(&self) -> Vec<(String, Self)> {
-        let bytes = (16 << 10).min(self.max_binding_bytes);
+        let (bytes, aligned) = ((16 << 10).min(self.max_binding_bytes), self.offset_alignment.max(256));
+        let small = Self { max_binding_bytes: bytes, offset_alignment: aligned, ..self.clone() };
         let mut variants = vec![
-            ("bindings of 16 KiB".to_owned(), Self { max_binding_bytes: bytes, ..self.clone() }),
+            ("bindings of 16 KiB".to_owned(), small),
             ("100 workgroups a dimension".to_owned(), Self { max_workgroups: 100, ..self.clone() }),
             ("100 turns an invocation".to_owned(), Self { max_turns: 100, ..self.clone() }),
             ("short launches".to_owned(), Self { max_launch_work: 1 << 22, ..self.clone() }),

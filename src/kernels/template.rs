@@ -7,129 +7,108 @@ use crate::error::Mismatch;
 use minijinja::{Environment, UndefinedBehavior, Value, context};
 use std::sync::OnceLock;
 
-const SOURCES: &[(&str, &str)] = &[
-    ("common/four.wgsl", include_str!("../../shaders/common/four.wgsl")),
-    ("common/group.wgsl", include_str!("../../shaders/common/group.wgsl")),
-    ("common/pair.wgsl", include_str!("../../shaders/common/pair.wgsl")),
-    ("common/units.wgsl", include_str!("../../shaders/common/units.wgsl")),
-    ("common/matmul.wgsl", include_str!("../../shaders/common/matmul.wgsl")),
-    ("common/parameters.wgsl", include_str!("../../shaders/common/parameters.wgsl")),
-    ("common/nan.wgsl", include_str!("../../shaders/common/nan.wgsl")),
-    ("common/math.wgsl", include_str!("../../shaders/common/math.wgsl")),
-    ("common/activations.wgsl", include_str!("../../shaders/common/activations.wgsl")),
-    ("common/avg_window.wgsl", include_str!("../../shaders/common/avg_window.wgsl")),
-    ("common/threefry.wgsl", include_str!("../../shaders/common/threefry.wgsl")),
-    ("common/recurrent.wgsl", include_str!("../../shaders/common/recurrent.wgsl")),
-    ("common/recurrent_memory.wgsl", include_str!("../../shaders/common/recurrent_memory.wgsl")),
-    ("common/recurrent_rows.wgsl", include_str!("../../shaders/common/recurrent_rows.wgsl")),
-    ("common/chain.wgsl", include_str!("../../shaders/common/chain.wgsl")),
-    ("common/row.wgsl", include_str!("../../shaders/common/row.wgsl")),
-    ("common/conv2d_lines.wgsl", include_str!("../../shaders/common/conv2d_lines.wgsl")),
-    ("common/conv2d_terms.wgsl", include_str!("../../shaders/common/conv2d_terms.wgsl")),
-    ("common/conv2d_products.wgsl", include_str!("../../shaders/common/conv2d_products.wgsl")),
-    ("common/conv2d_phases.wgsl", include_str!("../../shaders/common/conv2d_phases.wgsl")),
-    ("common/conv2d_quarter.wgsl", include_str!("../../shaders/common/conv2d_quarter.wgsl")),
-    ("common/winograd.wgsl", include_str!("../../shaders/common/winograd.wgsl")),
-    ("argmax.wgsl", include_str!("../../shaders/argmax.wgsl")),
-    ("avg_pool2d.wgsl", include_str!("../../shaders/avg_pool2d.wgsl")),
-    ("avg_pool2d_backward.wgsl", include_str!("../../shaders/avg_pool2d_backward.wgsl")),
-    ("avg_pool2d_side.wgsl", include_str!("../../shaders/avg_pool2d_side.wgsl")),
-    ("bench_empty.wgsl", include_str!("../../shaders/bench_empty.wgsl")),
-    ("bench_fma.wgsl", include_str!("../../shaders/bench_fma.wgsl")),
-    ("bench_stream.wgsl", include_str!("../../shaders/bench_stream.wgsl")),
-    ("bench_workgroup.wgsl", include_str!("../../shaders/bench_workgroup.wgsl")),
-    ("binary.wgsl", include_str!("../../shaders/binary.wgsl")),
-    ("broadcast_to.wgsl", include_str!("../../shaders/broadcast_to.wgsl")),
-    ("channels_last.wgsl", include_str!("../../shaders/channels_last.wgsl")),
-    ("conv2d.wgsl", include_str!("../../shaders/conv2d.wgsl")),
-    ("conv2d_backward_weight.wgsl", include_str!("../../shaders/conv2d_backward_weight.wgsl")),
-    ("count_turns.wgsl", include_str!("../../shaders/count_turns.wgsl")),
-    ("copy.wgsl", include_str!("../../shaders/copy.wgsl")),
-    ("cross_entropy.wgsl", include_str!("../../shaders/cross_entropy.wgsl")),
-    ("cross_entropy_backward.wgsl", include_str!("../../shaders/cross_entropy_backward.wgsl")),
-    ("dropout.wgsl", include_str!("../../shaders/dropout.wgsl")),
-    ("embedding.wgsl", include_str!("../../shaders/embedding.wgsl")),
-    ("embedding_backward.wgsl", include_str!("../../shaders/embedding_backward.wgsl")),
-    ("embedding_blocks.wgsl", include_str!("../../shaders/embedding_blocks.wgsl")),
-    ("embedding_rows.wgsl", include_str!("../../shaders/embedding_rows.wgsl")),
-    ("embedding_sort.wgsl", include_str!("../../shaders/embedding_sort.wgsl")),
-    ("embedding_starts.wgsl", include_str!("../../shaders/embedding_starts.wgsl")),
-    ("embedding_zeros.wgsl", include_str!("../../shaders/embedding_zeros.wgsl")),
-    ("elementwise.wgsl", include_str!("../../shaders/elementwise.wgsl")),
-    ("finite.wgsl", include_str!("../../shaders/finite.wgsl")),
-    ("equal.wgsl", include_str!("../../shaders/equal.wgsl")),
-    ("increment.wgsl", include_str!("../../shaders/increment.wgsl")),
-    ("matmul.wgsl", include_str!("../../shaders/matmul.wgsl")),
-    ("conv2d_direct.wgsl", include_str!("../../shaders/conv2d_direct.wgsl")),
-    ("conv2d_direct_weight.wgsl", include_str!("../../shaders/conv2d_direct_weight.wgsl")),
-    ("conv2d_spread.wgsl", include_str!("../../shaders/conv2d_spread.wgsl")),
-    ("conv2d_workgroup.wgsl", include_str!("../../shaders/conv2d_workgroup.wgsl")),
-    (
-        "conv2d_backward_weight_workgroup.wgsl",
-        include_str!("../../shaders/conv2d_backward_weight_workgroup.wgsl"),
-    ),
-    ("common/workgroup_blocks.wgsl", include_str!("../../shaders/common/workgroup_blocks.wgsl")),
-    ("common/workgroup_product.wgsl", include_str!("../../shaders/common/workgroup_product.wgsl")),
-    ("matmul_workgroup.wgsl", include_str!("../../shaders/matmul_workgroup.wgsl")),
-    ("max_pool2d.wgsl", include_str!("../../shaders/max_pool2d.wgsl")),
-    ("max_pool2d_backward.wgsl", include_str!("../../shaders/max_pool2d_backward.wgsl")),
-    ("narrow_backward.wgsl", include_str!("../../shaders/narrow_backward.wgsl")),
-    ("recurrent.wgsl", include_str!("../../shaders/recurrent.wgsl")),
-    ("common/recurrent_held.wgsl", include_str!("../../shaders/common/recurrent_held.wgsl")),
-    ("recurrent_held.wgsl", include_str!("../../shaders/recurrent_held.wgsl")),
-    ("recurrent_held_backward.wgsl", include_str!("../../shaders/recurrent_held_backward.wgsl")),
-    ("recurrent_backward.wgsl", include_str!("../../shaders/recurrent_backward.wgsl")),
-    ("sequence_mask.wgsl", include_str!("../../shaders/sequence_mask.wgsl")),
-    ("optimizer.wgsl", include_str!("../../shaders/optimizer.wgsl")),
-    ("softmax.wgsl", include_str!("../../shaders/softmax.wgsl")),
-    ("softmax_backward.wgsl", include_str!("../../shaders/softmax_backward.wgsl")),
-    ("sum.wgsl", include_str!("../../shaders/sum.wgsl")),
-    ("sum_columns.wgsl", include_str!("../../shaders/sum_columns.wgsl")),
-    ("sum_partials.wgsl", include_str!("../../shaders/sum_partials.wgsl")),
-    ("where_.wgsl", include_str!("../../shaders/where_.wgsl")),
-    ("winograd_error.wgsl", include_str!("../../shaders/winograd_error.wgsl")),
-    ("winograd_gradient.wgsl", include_str!("../../shaders/winograd_gradient.wgsl")),
-    ("winograd_input.wgsl", include_str!("../../shaders/winograd_input.wgsl")),
-    ("winograd_output.wgsl", include_str!("../../shaders/winograd_output.wgsl")),
-    ("winograd_weight.wgsl", include_str!("../../shaders/winograd_weight.wgsl")),
-];
+/// The files under `shaders/`, as `build.rs` lists them.
+const SOURCES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/shaders.rs"));
 
 /// The shader files, name and text, as they are compiled into the library.
 pub fn sources() -> &'static [(&'static str, &'static str)] {
     SOURCES
 }
 
-fn environment() -> Result<&'static Environment<'static>, minijinja::Error> {
-    static ENVIRONMENT: OnceLock<Environment<'static>> = OnceLock::new();
-    if let Some(ready) = ENVIRONMENT.get() {
-        return Ok(ready);
+/// The shader files that kernels are made from: those compiled in.
+#[cfg(not(feature = "live-shaders"))]
+fn texts() -> Result<Vec<(&'static str, &'static str)>, minijinja::Error> {
+    Ok(SOURCES.to_vec())
+}
+
+/// The shader files that kernels are made from: those compiled in, or their like in the folder that `WGRAD_SHADERS`
+/// names.
+#[cfg(feature = "live-shaders")]
+fn texts() -> Result<Vec<(&'static str, &'static str)>, minijinja::Error> {
+    match std::env::var_os("WGRAD_SHADERS").filter(|folder| !folder.is_empty()) {
+        Some(folder) => texts_in(std::path::Path::new(&folder)),
+        None => Ok(SOURCES.to_vec()),
     }
+}
+
+/// The text that each of the shader files has in this folder, kept until the process ends.
+#[cfg(feature = "live-shaders")]
+fn texts_in(folder: &std::path::Path) -> Result<Vec<(&'static str, &'static str)>, minijinja::Error> {
+    let read = |&(name, _): &(&'static str, &'static str)| {
+        let path = folder.join(name);
+        let fail = |e| {
+            let what = format!("cannot read {}: {e}", path.display());
+            minijinja::Error::new(minijinja::ErrorKind::TemplateNotFound, what)
+        };
+        Ok((name, &*std::fs::read_to_string(&path).map_err(fail)?.leak()))
+    };
+    SOURCES.iter().map(read).collect()
+}
+
+/// What renders the files, made once a process.
+fn environment() -> Result<&'static Environment<'static>, &'static minijinja::Error> {
+    static ENVIRONMENT: OnceLock<Result<Environment<'static>, minijinja::Error>> = OnceLock::new();
+    ENVIRONMENT.get_or_init(|| environment_of(&texts()?)).as_ref()
+}
+
+fn environment_of(
+    sources: &[(&'static str, &'static str)],
+) -> Result<Environment<'static>, minijinja::Error> {
     let mut env = Environment::new();
     env.set_undefined_behavior(UndefinedBehavior::Strict);
     env.set_trim_blocks(true);
     env.set_lstrip_blocks(true);
-    for (name, text) in SOURCES {
+    for (name, text) in sources {
         env.add_template(name, text)?;
     }
-    Ok(ENVIRONMENT.get_or_init(|| env))
+    Ok(env)
 }
 
 /// A piece of WGSL that a row of a table gives, filled in.
 pub(super) fn fill(piece: &str, values: &impl serde::Serialize) -> Result<String, Mismatch> {
-    let text = environment().and_then(|environment| environment.render_str(piece, values));
-    text.map_err(|e| Mismatch::new("a formula that renders", format!("{e:#}")))
+    let fail = |e: &minijinja::Error| Mismatch::new("a formula that renders", format!("{e:#}"));
+    environment().map_err(fail)?.render_str(piece, values).map_err(|e| fail(&e))
 }
 
 /// The text of shader `name`, run on `groups` workgroups of which `grid_x` lie along x.
 pub(super) fn render(name: &str, groups: usize, grid_x: usize, values: Value) -> Result<String, Mismatch> {
-    let text = || -> Result<String, minijinja::Error> {
-        let template = environment()?.get_template(&format!("{name}.wgsl"))?;
-        template.render(context! { groups, grid_x, ..values })
+    let fail = |e: &minijinja::Error| {
+        Mismatch::new(format!("a shader template '{name}' that renders"), format!("{e:#}"))
     };
-    text().map_err(|e| Mismatch::new(format!("a shader template '{name}' that renders"), format!("{e:#}")))
+    let template =
+        environment().map_err(fail)?.get_template(&format!("{name}.wgsl")).map_err(|e| fail(&e))?;
+    template.render(context! { groups, grid_x, ..values }).map_err(|e| fail(&e))
 }
 
 /// A float as a WGSL literal that reads back as the same bits.
 pub(super) fn literal(value: f32) -> String {
     format!("{value:?}f")
+}
+
+#[cfg(all(test, feature = "live-shaders"))]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn shaders_come_from_the_folder_and_errors_name_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("common")).unwrap();
+        for (name, text) in SOURCES {
+            fs::write(folder.path().join(name), text).unwrap();
+        }
+        let copy = folder.path().join("copy.wgsl");
+        fs::write(&copy, "{{ groups }} groups").unwrap();
+        let environment = environment_of(&texts_in(folder.path()).unwrap()).unwrap();
+        let text = environment.get_template("copy.wgsl").unwrap().render(context! { groups => 3 }).unwrap();
+        assert_eq!(text, "3 groups");
+
+        fs::write(&copy, "{% if groups %}").unwrap();
+        let error = environment_of(&texts_in(folder.path()).unwrap()).unwrap_err();
+        assert!(format!("{error:#}").contains("copy.wgsl"), "{error:#}");
+
+        fs::remove_file(&copy).unwrap();
+        let error = texts_in(folder.path()).unwrap_err();
+        assert!(format!("{error:#}").contains(&copy.display().to_string()), "{error:#}");
+    }
 }

@@ -29,4 +29,8 @@ impl Rule for Argmax {
     fn flops(&self, inputs: &[&TensorType], _outputs: &[&TensorType]) -> u64 {
         elements(inputs)
     }
+
+    fn rowwise(&self, _inputs: &[TensorType]) -> bool {
+        self.dim > 0
+    }
 }

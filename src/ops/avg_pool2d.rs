@@ -114,6 +114,10 @@ impl Rule for AvgPool2d {
         let [_, _, h, w] = inputs[0].shape[..].try_into().ok()?;
         outputs[0].shape.pooled_taps(&self.windows(h, w))
     }
+
+    fn rowwise(&self, _inputs: &[TensorType]) -> bool {
+        true
+    }
 }
 
 /// `grad_output` to `grad_input (N, C, H, W)`.
@@ -140,5 +144,9 @@ impl Rule for AvgPool2dBackward {
 
     fn flops(&self, inputs: &[&TensorType], outputs: &[&TensorType]) -> u64 {
         elements(inputs).max(elements(outputs))
+    }
+
+    fn rowwise(&self, _inputs: &[TensorType]) -> bool {
+        true
     }
 }

@@ -37,6 +37,10 @@ impl Rule for Binary {
     fn flops(&self, _inputs: &[&TensorType], outputs: &[&TensorType]) -> u64 {
         elements(outputs)
     }
+
+    fn rowwise(&self, inputs: &[TensorType]) -> bool {
+        inputs[0] == inputs[1]
+    }
 }
 
 /// `u32, u32` of one shape to `f32` 1 or 0.

@@ -87,6 +87,10 @@ impl Rule for CrossEntropy {
             None => below,
         })
     }
+
+    fn rowwise(&self, _inputs: &[TensorType]) -> bool {
+        true
+    }
 }
 
 /// `grad_loss (N, ..), logits, target, saved` to `grad_logits`.
@@ -111,5 +115,9 @@ impl Rule for CrossEntropyBackward {
 
     fn flops(&self, _inputs: &[&TensorType], outputs: &[&TensorType]) -> u64 {
         4 * elements(outputs)
+    }
+
+    fn rowwise(&self, _inputs: &[TensorType]) -> bool {
+        true
     }
 }

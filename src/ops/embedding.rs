@@ -35,7 +35,7 @@ impl Rule for Embedding {
     }
 
     fn index_range(&self, inputs: &[&TensorType]) -> Option<String> {
-        inputs[0].shape.first().map(|rows| format!("indices below {rows}"))
+        below(&inputs[0].shape)
     }
 }
 
@@ -59,4 +59,13 @@ impl Rule for EmbeddingBackward {
     fn flops(&self, inputs: &[&TensorType], _outputs: &[&TensorType]) -> u64 {
         elements(inputs)
     }
+
+    fn index_range(&self, _inputs: &[&TensorType]) -> Option<String> {
+        below(&self.weight)
+    }
+}
+
+/// What indices of a table must be.
+fn below(weight: &Shape) -> Option<String> {
+    weight.first().map(|rows| format!("indices below {rows}"))
 }

@@ -134,6 +134,10 @@ impl Rule for MaxPool2d {
         let [_, _, h, w] = inputs[0].shape[..].try_into().ok()?;
         outputs[0].shape.pooled_taps(&self.windows(h, w))
     }
+
+    fn rowwise(&self, _inputs: &[TensorType]) -> bool {
+        true
+    }
 }
 
 /// `grad_output, indices` to `grad_input (N, C, H, W)`.
@@ -164,5 +168,9 @@ impl Rule for MaxPool2dBackward {
 
     fn flops(&self, inputs: &[&TensorType], outputs: &[&TensorType]) -> u64 {
         elements(inputs).max(elements(outputs))
+    }
+
+    fn rowwise(&self, _inputs: &[TensorType]) -> bool {
+        true
     }
 }

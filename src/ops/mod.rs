@@ -109,6 +109,15 @@ macro_rules! ops {
                 valid.unwrap_or_else(|| self.flops(inputs, outputs))
             }
 
+            /// Whether every row of the outputs depends on the same row of every input alone.
+            pub(crate) fn rowwise(&self, inputs: &[TensorType]) -> bool {
+                let rows = |ty: &TensorType| ty.shape.first().copied();
+                let same = inputs.iter().all(|ty| rows(ty).is_some() && rows(ty) == rows(&inputs[0]));
+                same && match self {
+                    $(Self::$op(op) => op.rowwise(inputs),)*
+                }
+            }
+
             /// Whether it updates its inputs where they lie, or in a copy of the whole buffer.
             pub(crate) fn updates_inputs(&self) -> bool {
                 match self {
@@ -116,7 +125,7 @@ macro_rules! ops {
                 }
             }
 
-            /// What the indices that the op reads must be, in words; `None` for an op that reads none. The graph cannot see
+            /// What the indices or lengths that the op reads must be, in words; `None` for an op that reads none. The graph cannot see
             /// their values: kernels and reference look, and the next run or read says which row is wrong.
             pub fn index_range(&self, inputs: &[&TensorType]) -> Option<String> {
                 match self {

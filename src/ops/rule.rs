@@ -34,6 +34,11 @@ pub(crate) trait Rule: Sized {
         None
     }
 
+    /// Whether every row of the outputs depends on the same row of every input alone, of inputs with as many rows.
+    fn rowwise(&self, _inputs: &[TensorType]) -> bool {
+        false
+    }
+
     /// Whether it updates its inputs where they lie.
     fn updates_inputs(&self) -> bool {
         false

@@ -46,4 +46,8 @@ impl Rule for SequenceMask {
     fn flops(&self, _inputs: &[&TensorType], _outputs: &[&TensorType]) -> u64 {
         0
     }
+
+    fn index_range(&self, _inputs: &[&TensorType]) -> Option<String> {
+        Some(format!("lengths of at most {}", self.max_length))
+    }
 }

@@ -37,6 +37,10 @@ impl Rule for Softmax {
     fn flops(&self, inputs: &[&TensorType], _outputs: &[&TensorType]) -> u64 {
         4 * elements(inputs)
     }
+
+    fn rowwise(&self, _inputs: &[TensorType]) -> bool {
+        self.dim > 0
+    }
 }
 
 /// `grad_output, output` to `grad_input`.
@@ -67,5 +71,9 @@ impl Rule for SoftmaxBackward {
 
     fn flops(&self, inputs: &[&TensorType], _outputs: &[&TensorType]) -> u64 {
         4 * elements(inputs)
+    }
+
+    fn rowwise(&self, _inputs: &[TensorType]) -> bool {
+        self.0.dim > 0
     }
 }

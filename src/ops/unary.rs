@@ -103,6 +103,10 @@ impl Rule for Unary {
     fn flops(&self, _inputs: &[&TensorType], outputs: &[&TensorType]) -> u64 {
         elements(outputs)
     }
+
+    fn rowwise(&self, _inputs: &[TensorType]) -> bool {
+        true
+    }
 }
 
 /// `grad_output, saved` to `grad_input`; [`Unary::saved`] says what is saved.
@@ -133,5 +137,9 @@ impl Rule for UnaryBackward {
 
     fn flops(&self, _inputs: &[&TensorType], outputs: &[&TensorType]) -> u64 {
         elements(outputs)
+    }
+
+    fn rowwise(&self, _inputs: &[TensorType]) -> bool {
+        true
     }
 }

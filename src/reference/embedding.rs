@@ -12,7 +12,7 @@ impl Define for Embedding {
     }
 
     fn out_of_range(&self, inputs: &[&Array]) -> Option<usize> {
-        out_of_range(inputs)
+        out_of_range(&inputs[0].ty.shape, inputs)
     }
 }
 
@@ -20,11 +20,15 @@ impl Define for EmbeddingBackward {
     fn eval(&self, inputs: &[&Array], _outputs: &[TensorType]) -> Result<Vec<Vec<f64>>, Mismatch> {
         Ok(vec![backward(&self.weight, inputs)])
     }
+
+    fn out_of_range(&self, inputs: &[&Array]) -> Option<usize> {
+        out_of_range(&self.weight, inputs)
+    }
 }
 
 /// The first index that the table lacks.
-fn out_of_range(inputs: &[&Array]) -> Option<usize> {
-    let rows = inputs[0].ty.shape[0] as f64;
+fn out_of_range(weight: &Shape, inputs: &[&Array]) -> Option<usize> {
+    let rows = weight[0] as f64;
     inputs[1].data.iter().position(|&index| index >= rows)
 }
 

@@ -16,6 +16,10 @@ impl Define for SequenceMask {
     fn eval(&self, inputs: &[&Array], _outputs: &[TensorType]) -> Result<Vec<Vec<f64>>, Mismatch> {
         Ok(vec![mask(self.max_length, inputs)])
     }
+
+    fn out_of_range(&self, inputs: &[&Array]) -> Option<usize> {
+        out_of_range(self.max_length, inputs)
+    }
 }
 
 fn choose(inputs: &[&Array], outputs: &[TensorType]) -> Vec<f64> {
@@ -23,6 +27,11 @@ fn choose(inputs: &[&Array], outputs: &[TensorType]) -> Vec<f64> {
     let at = |operand: &Array, i| operand.data[source(i, &operand.ty.shape, to)];
     let value = |i| if at(inputs[0], i) != 0.0 { at(inputs[1], i) } else { at(inputs[2], i) };
     (0..to.elements()).map(value).collect()
+}
+
+/// The first sequence that is longer than the mask.
+fn out_of_range(max_length: usize, inputs: &[&Array]) -> Option<usize> {
+    inputs[0].data.iter().position(|&length| length > max_length as f64)
 }
 
 /// 1 at `[t,b]` where `t < lengths[b]`.

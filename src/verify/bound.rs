@@ -6,66 +6,18 @@
 //! it, every partial sum is exact and so must the result be. An error that an input already has goes through
 //! the op the same way, so that bounds hold for graphs of several ops.
 
-use super::oracle::Estimate;
+use super::estimates::Estimate;
+use super::rounding::{
+    CLAMPED, Errors, SATURATED, TINY, U, each, largest, rounding, run, sum_error, ulp, unit,
+};
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::ops::{
     AvgPool2d, AvgPool2dBackward, Binary, Conv2dBackwardInput, MatMul, MaxPool2dBackward, Op,
     SoftmaxBackward, Sum, Unary, UnaryBackward,
 };
-use crate::reference::{Array, Precision, eval};
+use crate::reference::Array;
 use crate::tensor::TensorType;
-pub(super) use crate::tracked::ulp;
-
-/// Half a unit in the last place of 1 in f32.
-pub(super) const U: f64 = 1.0 / (1 << 24) as f64;
-/// The smallest normal f32; results below may be flushed to 0.
-const TINY: f64 = f32::MIN_POSITIVE as f64;
-/// What an exponential with a clamped argument may leave where the truth is closer to 0.
-pub(super) const CLAMPED: f64 = 1e-36;
-
-/// Arguments beyond which an exponential is 0 in f32, and its error no larger.
-const SATURATED: f64 = 104.0;
-
-/// The largest error of each element; `None` where the result must be exact.
-pub(super) type Errors = Option<Vec<f64>>;
-
-/// The error of one correctly rounded operation, either neighbour allowed: 0 where the result has an f32.
-fn rounding(v: f64) -> f64 {
-    let flushed = if v != 0.0 && v.abs() < TINY { v.abs() } else { 0.0 };
-    if f64::from(v as f32) == v { flushed } else { ulp(v).max(flushed) }
-}
-
-pub(super) fn each(output: &Array, error: impl Fn(usize, f64) -> f64) -> Errors {
-    let errors: Vec<f64> = output.data.iter().enumerate().map(|(i, &v)| error(i, v)).collect();
-    if errors.iter().all(|&e| e == 0.0) { None } else { Some(errors) }
-}
-
-pub(super) fn run(op: &Op, inputs: &[Array]) -> Result<Array> {
-    let refs: Vec<&Array> = inputs.iter().collect();
-    eval(op, &refs, Precision::F64).map(|mut out| out.remove(0))
-}
-
-/// The largest power of two that all values are multiples of, as an exponent.
-pub(super) fn unit(array: &Array) -> i32 {
-    let lowest = |v: &f64| {
-        let bits = v.to_bits();
-        let mantissa = (bits & ((1 << 52) - 1)) | (1 << 52);
-        ((bits >> 52) & 0x7ff) as i32 - 1075 + mantissa.trailing_zeros() as i32
-    };
-    array.data.iter().filter(|v| **v != 0.0).map(lowest).min().unwrap_or(0)
-}
-
-pub(super) fn largest(array: &Array) -> f64 {
-    array.data.iter().fold(0.0, |most: f64, v| most.max(v.abs()))
-}
-
-/// The error of a sum `v` of `terms` terms whose absolute values add up to `s`.
-pub(super) fn sum_error(s: f64, terms: usize, v: f64) -> f64 {
-    let k = terms as f64;
-    let growth = (2.0 * (k + 2.0)).min(8.0 + 4.0 * k.sqrt());
-    U * s * growth + 2.0 * U * v.abs() + (k + 1.0) * TINY
-}
 
 /// How many terms each output of a reduction adds at most; `None` for other ops.
 pub(super) fn terms(op: &Op, inputs: &[&TensorType]) -> Option<usize> {

@@ -1,7 +1,7 @@
 //! Bounds of the ops that work on rows, and of the optimizers.
 
-use super::bound::{CLAMPED, Errors, U, each, ulp};
-use super::oracle::Estimate;
+use super::estimates::Estimate;
+use super::rounding::{CLAMPED, Errors, U, each, ulp};
 use crate::error::{Error, Result};
 use crate::ops::{OptimizerStep, Softmax};
 use crate::reference::Array;

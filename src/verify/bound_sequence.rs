@@ -1,7 +1,7 @@
 //! Bounds of the ops that move elements, and of recurrent layers.
 
-use super::bound::{Errors, each, run, ulp};
-use super::oracle::Estimate;
+use super::estimates::Estimate;
+use super::rounding::{Errors, each, run, ulp};
 use crate::error::Result;
 use crate::ops::Op;
 use crate::reference::{Array, Precision, eval};

@@ -11,8 +11,8 @@
 //! The matrices of 2x2 tiles are powers of two. There integers give exact results where the algorithm on absolute
 //! values stays small enough.
 
-use super::bound::{Errors, each, largest, run, sum_error, unit};
-use super::oracle::Estimate;
+use super::estimates::Estimate;
+use super::rounding::{Errors, each, largest, run, sum_error, unit};
 use crate::error::Result;
 use crate::kernels::{Transforms, transposed};
 use crate::ops::{Conv2d, Conv2dBackwardInput, Conv2dBackwardWeight, Op};

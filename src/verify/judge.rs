@@ -1,7 +1,7 @@
 //! A result against what it must be.
 
-use super::bound::U;
-use super::oracle::Estimate;
+use super::estimates::Estimate;
+use super::rounding::U;
 use crate::dtype::DType;
 use crate::shape::Shape;
 use crate::tensor::HostTensor;

@@ -1,6 +1,6 @@
 //! A kernel from outside the crate, held to a function of its author.
 
-use super::oracle::Estimate;
+use super::estimates::Estimate;
 use super::trial::{Adapter, Effort, Outcome, Trial, Variant};
 use crate::error::{Error, Result};
 use crate::kernels::Kernel;

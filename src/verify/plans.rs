@@ -1,7 +1,7 @@
 //! The plans of a case: that of the planner's choice and those of every variant.
 
 use super::case::Case;
-use super::oracle::Estimate;
+use super::estimates::Estimate;
 use super::trial::{Outcome, Trial, Variant};
 use crate::error::Result;
 use crate::graph::{Node, ValueId};

@@ -1,9 +1,10 @@
 //! A case on an adapter: every variant of its kernels, checked and unchecked, judged by the oracle.
 
 use super::case::Case;
+use super::estimates::Estimate;
 use super::judge::{Judgement, judge};
 use super::memory::Guarded;
-use super::oracle::{Estimate, estimate};
+use super::oracle::estimate;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::exec::{Backend, Device};

@@ -43,7 +43,7 @@ impl DeviceArgs {
             eprintln!("{notice}");
         }
         device.on_broken_kernel(|line| eprintln!("{line}"));
-        if let Some(path) = device.file("WGRAD_PIPELINES", "pipelines", "bin") {
+        if let Some(path) = device.pipelines_file() {
             device.keep_pipelines(&path);
         }
         Ok(device)

@@ -16,6 +16,8 @@ impl Tensor {
     }
 
     /// For lengths `(B)`, `u32`: `(max_length, B)` with 1 where the step lies within the sequence, else 0.
+    /// Lengths are not known yet: one above `max_length` fails the next run or read of the program, see
+    /// [`Op::index_range`](crate::ops::Op::index_range).
     ///
     /// # Errors
     /// When this is not `u32` of one dimension.

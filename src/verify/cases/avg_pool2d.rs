@@ -48,11 +48,14 @@ pub(super) const LONG: [&str; 2] = ["1x2x300x300 kernel=300", "1x1x2x70001 kerne
 pub(super) const FAR: [&str; 2] =
     ["1x2x2x3 kernel=300 padding=150", "1x1x3x2 kernel=2x70000 padding=1x35000 stride=1"];
 
+/// Pixels that lie in more windows than a kernel of 100 turns adds up at once.
+pub(super) const AROUND: &str = "1x2x22x22 kernel=12 stride=1";
+
 pub(super) fn lines() -> Vec<String> {
     let line = |t: &str, data: &str| format!("avg_pool2d input={t} data={data}");
     let usual = TABLE.iter().chain(&HALVES);
     let table = usual.flat_map(|t| ["integers:3", "real:1"].map(|data| line(t, data)));
-    let far = FAR.map(|t| line(t, "real:1"));
+    let far = FAR.map(|t| line(t, "real:1")).into_iter().chain([line(AROUND, "integers:3")]);
     table.chain(far).chain(LONG.map(|t| line(t, "late:3"))).collect()
 }
 

@@ -150,6 +150,8 @@ pub(super) fn lines() -> Vec<String> {
         lines.extend(["integers:3", "real:1"].map(|data| format!("conv2d {fields} data={data} tag={tag}")));
     }
     lines.extend(LONG.map(|fields| format!("conv2d {fields} data=late:3 tag=long")));
+    // Phases of an input gradient whose terms are more than a kernel of 100 turns adds up at once.
+    lines.push("conv2d input=2x8x9x9 weight=100x8x3x3 stride=2 padding=1 data=integers:3 tag=phases".into());
     // Enough tiles for two runs of images.
     lines.push("conv2d input=56x32x14x14 weight=40x32x3x3 padding=1 data=integers:1 tag=runs".into());
     lines

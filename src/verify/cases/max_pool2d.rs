@@ -2,7 +2,7 @@
 
 use super::super::data::Values;
 use super::super::line::Fields;
-use super::avg_pool2d::{FAR, LONG};
+use super::avg_pool2d::{AROUND, FAR, LONG};
 use super::{Case, pick, seed, size};
 use crate::error::Result;
 use crate::ops::MaxPool2d;
@@ -41,7 +41,7 @@ pub(super) fn lines() -> Vec<String> {
     let line = |t: &str, data: &str| format!("max_pool2d input={t} data={data}");
     let data = ["integers:3", "real:1", "masked", "edges"];
     let table = TABLE.iter().flat_map(|t| data.map(|data| line(t, data)));
-    let far = FAR.map(|t| line(t, "integers:3"));
+    let far = FAR.into_iter().chain([AROUND]).map(|t| line(t, "integers:3"));
     table.chain(far).chain(LONG.map(|t| line(t, "late:3"))).collect()
 }
 
