@@ -179,7 +179,7 @@ fn an_index_out_of_range_is_named_where_only_the_gradient_is_computed() -> Resul
             let graph = Graph::new();
             let tokens = graph.input_u32("tokens", [count])?;
             let table = graph.parameter("table", [rows, 4], Init::Constant(1.0))?;
-            let sum = graph.scoped("words", || table.embedding(&tokens)?.sum(&[0, 1], false))?;
+            let sum = graph.scoped("words", || table.embedding(&tokens)?.sum([0, 1], false))?;
             let gradient = sum.gradients(&[&table])?.remove(0);
             let mut program = Parameters::new(&device, 0).compile(&graph, &[&gradient])?;
             let looked_up = |plan: &Plan| plan.kernels.iter().any(|kernel| kernel.name == "embedding");

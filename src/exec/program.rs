@@ -208,7 +208,7 @@ mod tests {
             let graph = Graph::new();
             let (x, w) = (graph.input("x", [70, 90]).unwrap(), graph.input("w", [90, 110]).unwrap());
             let product = x.matmul(&w).unwrap();
-            let output = product.sum(&[1], true).unwrap().mul(&product).unwrap().relu().unwrap();
+            let output = product.sum([1], true).unwrap().mul(&product).unwrap().relu().unwrap();
             let mut program = Parameters::new(device, 0).compile(&graph, &[&output]).unwrap();
             let mut rng = Rng::new(5);
             let mut numbers = |dims: [usize; 2]| {
