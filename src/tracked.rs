@@ -148,8 +148,10 @@ impl Sub for Tracked {
 impl Mul for Tracked {
     type Output = Self;
     fn mul(self, other: Self) -> Self {
-        let carried =
-            self.value.abs() * other.error + other.value.abs() * self.error + self.error * other.error;
+        // Nothing of what is unbounded is nothing.
+        let times = |a: f64, b: f64| if a == 0.0 || b == 0.0 { 0.0 } else { a * b };
+        let (a, b) = (self.value.abs(), other.value.abs());
+        let carried = times(a, other.error) + times(b, self.error) + times(self.error, other.error);
         Self::rounded(self.value * other.value, carried, 1.0)
     }
 }

@@ -13,7 +13,9 @@ impl Lower for OptimizerStep {
     fn lower(&self, site: &Site<'_>) -> Result<Lowering, Refusal> {
         let layout = Layout { step: self, shared: self.shared(), kept: self.kept().len() };
         let constants = self.update.constants(&self.options);
-        let by_name: BTreeMap<&str, f64> = constants.iter().copied().collect();
+        // What the pieces that rows share ask for, and a row lacks, is off.
+        let lacking = ["decoupled", "maximize", "weight_decay"].map(|name| (name, 0.0));
+        let by_name: BTreeMap<&str, f64> = lacking.into_iter().chain(constants.iter().copied()).collect();
         let text = |piece: &&str| template::fill(piece, &by_name);
         let formula = self.update.wgsl.iter().map(text).collect::<Result<Vec<_>, _>>()?.concat();
         let literals: Vec<_> = constants

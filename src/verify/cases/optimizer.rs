@@ -104,7 +104,7 @@ pub(super) fn build(op: &str, case: &mut Case, fields: &Fields<'_>) -> Result<()
         // Averages as training leaves them: those of squares never negative, nor far below the square of the first.
         inputs.push(match memory.positive {
             true => case.input_of(memory.name, &shape, Values::Squares)?,
-            false => case.input_filled(memory.name, &shape, kept(case))?,
+            false => case.input_filled(memory.name, &shape, kept(case, memory.name))?,
         });
     }
     let outputs = case.graph.apply(step.clone(), &inputs.iter().collect::<Vec<_>>())?;
@@ -115,9 +115,12 @@ pub(super) fn build(op: &str, case: &mut Case, fields: &Fields<'_>) -> Result<()
     Ok(())
 }
 
-/// Small beside the gradients, but where integers make all exact.
-fn kept(case: &Case) -> Fill {
-    if let Fill::Real(_) = case.fill() { Fill::Real(0.1) } else { case.fill() }
+/// Small beside the gradients, a mean whose square is below the mean square; but where integers make all exact.
+fn kept(case: &Case, name: &str) -> Fill {
+    match case.fill() {
+        Fill::Real(_) => Fill::Real(if name == "grad_avg" { 0.01 } else { 0.1 }),
+        exact => exact,
+    }
 }
 
 /// NAdam's product of momenta after this step, from some product before it.
