@@ -10,7 +10,7 @@ use super::case::{Prepared, alone};
 use crate::error::{Error, Mismatch, Result};
 use crate::graph::Tensor;
 use crate::ops::{
-    Argmax, AvgPool2dBackward, Conv2dBackwardInput, Conv2dBackwardWeight, MaxPool2dBackward, Op,
+    Argmax, AvgPool2dBackward, AxisMap, Conv2dBackwardInput, Conv2dBackwardWeight, MaxPool2dBackward, Op,
     SoftmaxBackward, Sum,
 };
 use crate::reference::Array;
@@ -119,7 +119,8 @@ pub(super) fn rowwise(op: &Op, inputs: &[TensorType]) -> bool {
         Op::Softmax(s) | Op::SoftmaxBackward(SoftmaxBackward(s)) => s.dim > 0,
         Op::Argmax(Argmax { dim }) => *dim > 0,
         Op::CrossEntropy(_) | Op::CrossEntropyBackward(_) => true,
-        Op::Input(_) | Op::State(_) | Op::Constant(_) => false,
+        Op::AxisMap(AxisMap { dim, .. }) => *dim > 0,
+        Op::Input(_) | Op::State(_) | Op::Constant(_) | Op::Table(_) => false,
         // Their operands are no rows of a batch, or not all of them, or they change what a row is.
         Op::Conv2d(_) | Op::Conv2dBackwardInput(_) | Op::Conv2dBackwardWeight(_) => false,
         Op::MatMul(_) | Op::Reshape(_) | Op::BroadcastTo(_) | Op::Sum(_) => false,
@@ -158,13 +159,14 @@ fn smaller(op: &Op, picked: [usize; 2], units: [usize; 2]) -> Op {
         Op::MaxPool2dBackward(MaxPool2dBackward { input, .. }) => *input = resized(input, &[(0, 0, 1)]),
         Op::AvgPool2dBackward(AvgPool2dBackward { input, .. }) => *input = resized(input, &[(0, 0, 1)]),
         // Their attributes hold no shape that is cut.
-        Op::MaxPool2d(_) | Op::AvgPool2d(_) | Op::MatMul(_) | Op::Sum(_) | Op::Argmax(_) => {}
+        Op::MaxPool2d(_) | Op::AvgPool2d(_) | Op::MatMul(_) | Op::Sum(_) | Op::Argmax(_) | Op::AxisMap(_) => {
+        }
         Op::Unary(_) | Op::UnaryBackward(_) | Op::Binary(_) | Op::Equal(_) | Op::Where(_) => {}
         Op::Softmax(_) | Op::SoftmaxBackward(_) => {}
         Op::CrossEntropy(_) | Op::CrossEntropyBackward(_) => {}
         Op::Recurrent(_) | Op::RecurrentBackward(_) => {}
         // They are compared whole.
-        Op::Input(_) | Op::State(_) | Op::Constant(_) => {}
+        Op::Input(_) | Op::State(_) | Op::Constant(_) | Op::Table(_) => {}
         Op::Reshape(_) | Op::BroadcastTo(_) | Op::SequenceMask(_) | Op::Permute(_) => {}
         Op::Concat(_) | Op::Split(_) | Op::Narrow(_) | Op::NarrowBackward(_) => {}
         Op::Embedding(_) | Op::EmbeddingBackward(_) | Op::Dropout(_) => {}

@@ -34,6 +34,8 @@ const SOURCES: &[(&str, &str)] = &[
     ("adam.wgsl", include_str!("../../shaders/adam.wgsl")),
     ("avg_pool2d.wgsl", include_str!("../../shaders/avg_pool2d.wgsl")),
     ("avg_pool2d_backward.wgsl", include_str!("../../shaders/avg_pool2d_backward.wgsl")),
+    ("axis_gather.wgsl", include_str!("../../shaders/axis_gather.wgsl")),
+    ("axis_map.wgsl", include_str!("../../shaders/axis_map.wgsl")),
     ("bench_empty.wgsl", include_str!("../../shaders/bench_empty.wgsl")),
     ("bench_fma.wgsl", include_str!("../../shaders/bench_fma.wgsl")),
     ("bench_stream.wgsl", include_str!("../../shaders/bench_stream.wgsl")),
