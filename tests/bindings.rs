@@ -45,6 +45,11 @@ const CUT: &[(&str, &str)] = &[
     ("split", "split input=75x61 dim=1 sizes=1,60"),
     ("split", "split input=64x144 dim=1 sizes=72,72"),
     ("narrow narrow_backward", "narrow input=75x130 dim=1 start=3 length=66"),
+    ("axis_map", "axis_map input=75x61 dim=1 outputs=60 taps=3 stride=1"),
+    ("axis_map", "axis_map input=75x64 dim=1 outputs=64 taps=11 stride=1"),
+    ("axis_map", "pad input=75x61 pad=1,2 value=0"),
+    ("axis_map", "flip input=75x4x16 dims=1"),
+    ("axis_map", "index_select input=75x61 dim=1 at=5,0,3,3,9,2,8"),
     // Both sides lie apart: cut along both.
     ("permute", "permute input=75x61 dims=1,0"),
     ("permute", "permute input=132x100 dims=1,0"),
@@ -59,7 +64,7 @@ const CUT: &[(&str, &str)] = &[
     ("sum", "sum input=200x64 dims=0"),
     ("sum", "sum input=5x11x90 dims=1"),
     ("sum", "sum input=4801 dims=0"),
-    ("sum", "mean input=75x61"),
+    ("sum", "mean input=75x61 dims=all"),
     // A language model's logits, their gradients, and a weight that is as large.
     ("matmul sum", "linear input=75x16 weight=61x16 bias"),
     ("matmul sum", "linear input=40x32 weight=136x32 bias"),
@@ -97,6 +102,8 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("cross_entropy", "cross_entropy logits=2x4801 reduction=none", "19204"),
     ("cross_entropy_backward", "cross_entropy logits=2x4801 reduction=none", "19204"),
     ("argmax", "argmax input=2x4801 dim=1", "19204"),
+    // All that lies behind a place before the dimension.
+    ("axis_map", "flip input=75x61 dims=0", "18300"),
     // One plane.
     ("max_pool2d", "max_pool2d input=2x1x70x70 kernel=2", "19600"),
     ("avg_pool2d", "avg_pool2d input=2x1x70x70 kernel=2", "19600"),
@@ -109,7 +116,7 @@ const DEPENDS: [(&str, &str); 1] =
     [("conv2d_backward_weight", "conv2d input=8x4x16x16 weight=6x4x3x3 padding=1")];
 
 /// What has no kernel, and what tests can hardly make large: a count of steps is one number.
-const WITHOUT: [&str; 6] = ["input", "state", "constant", "reshape", "scale_backward", "increment"];
+const WITHOUT: [&str; 7] = ["input", "state", "constant", "table", "reshape", "scale_backward", "increment"];
 
 fn line(text: &str) -> Case {
     let data =
@@ -157,6 +164,7 @@ fn lowered(case: &Case, name: &str, limits: &Limits) -> Vec<Result<usize, String
                 Operand::Input(i) => (format!("input {i}"), inputs[i].bytes()),
                 Operand::Output(i) => (format!("output {i}"), outputs[i].bytes()),
                 Operand::Workspace(i) => (format!("scratch {i}"), 0),
+                Operand::Table(i) => (format!("table {i}"), 0),
                 Operand::Check => ("the check".to_owned(), 0),
             };
             lowering.map(|l| l.launches.len()).map_err(|refusal| format!("{:?}", refusal.words(words)))

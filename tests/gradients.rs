@@ -35,7 +35,7 @@ const TOO_DEAR: u64 = 40_000_000;
 /// Whether an op has a gradient rule; the others are either constants of differentiation or refused.
 fn has_rule(op: &Op) -> bool {
     match op {
-        Op::Input(_) | Op::State(_) | Op::Constant(_) => false,
+        Op::Input(_) | Op::State(_) | Op::Constant(_) | Op::Table(_) => false,
         Op::Conv2d(_) | Op::Conv2dBackwardInput(_) | Op::Conv2dBackwardWeight(_) => true,
         Op::MaxPool2d(_) | Op::AvgPool2d(_) | Op::AvgPool2dBackward(_) => true,
         Op::MaxPool2dBackward(_) => false,
@@ -45,7 +45,7 @@ fn has_rule(op: &Op) -> bool {
         Op::SoftmaxBackward(_) | Op::CrossEntropyBackward(_) => false,
         Op::CrossEntropy(_) => true,
         Op::Concat(_) | Op::Split(_) | Op::Narrow(_) | Op::NarrowBackward(_) => true,
-        Op::Permute(_) | Op::Embedding(_) | Op::EmbeddingBackward(_) | Op::Where(_) => true,
+        Op::AxisMap(_) | Op::Permute(_) | Op::Embedding(_) | Op::EmbeddingBackward(_) | Op::Where(_) => true,
         Op::Recurrent(_) | Op::Dropout(_) => true,
         Op::SequenceMask(_) | Op::RecurrentBackward(_) => false,
         Op::OptimizerStep(_) => false,
@@ -311,6 +311,7 @@ macro_rules! families {
 
 families! {
     avg_pool2d: ["avg_pool2d", "avg_pool2d_backward"], 0;
+    axis_map: ["axis_map", "permute", "reshape", "broadcast_to", "sum", "narrow", "narrow_backward", "add", "mul", "div", "where"], 2;
     binary: ["add", "sub", "mul", "div", "reshape", "sum", "scale"], 0;
     broadcast_to: ["broadcast_to", "reshape", "sum"], 0;
     conv2d: ["conv2d", "conv2d_backward_input", "conv2d_backward_weight", "sum"], 4;
@@ -341,7 +342,8 @@ fn is_checked(name: &str, line: &Line) -> bool {
 
 /// What has no rule, by name. Everything else is held to finite differences in cases of its own.
 fn has_no_rule(name: &str) -> bool {
-    let leaves_and_indices = ["input", "state", "constant", "equal", "argmax", "increment", "sequence_mask"];
+    let leaves_and_indices =
+        ["input", "state", "constant", "table", "equal", "argmax", "increment", "sequence_mask"];
     // Of the gradients, these alone have a gradient.
     let twice = ["avg_pool2d_backward", "narrow_backward", "embedding_backward"];
     let once = name.ends_with("_backward") && !twice.contains(&name);

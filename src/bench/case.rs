@@ -242,7 +242,7 @@ fn gradients(case: &verify::Case) -> Vec<(Pass, ValueId)> {
 /// The work of a node that has kernels: its operations, or the elements it moves where these are more.
 fn work(graph: &GraphData, node: &Node) -> Option<u64> {
     // Leaves and other names of what there is. A list with an op too few counts work that takes no time.
-    if matches!(node.op, Op::Input(_) | Op::State(_) | Op::Constant(_) | Op::Reshape(_)) {
+    if matches!(node.op, Op::Input(_) | Op::State(_) | Op::Constant(_) | Op::Table(_) | Op::Reshape(_)) {
         return None;
     }
     let types = |ids: &[ValueId]| ids.iter().map(|&v| graph.ty(v)).collect::<Vec<_>>();

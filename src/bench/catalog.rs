@@ -74,6 +74,9 @@ const EVERY: &[Pass] = &Pass::ALL;
 /// For ops whose gradients are copies, sums and products of what is measured elsewhere.
 const FORWARD: &[Pass] = &[Pass::Forward];
 
+/// For linear ops of one tensor.
+const GRADIENT: &[Pass] = &[Pass::Forward, Pass::InputGradient];
+
 macro_rules! entries {
     ($($fields:ident, $passes:ident, $keys:literal: $($name:literal $about:literal),+;)*) => {
         /// Every op whose shapes have a short form.
@@ -95,6 +98,9 @@ entries! {
         "gelu_tanh" "e elements", "sigmoid" "e elements", "tanh" "e elements";
     binary, FORWARD, "e": "add" "e elements", "sub" "e elements", "mul" "e elements", "div" "e elements";
     broadcast_to, FORWARD, "n c h w": "broadcast_to" "(c,1,1) to (n,c,h,w)";
+    flip, FORWARD, "n c h w": "flip" "(n,c,h,w) along the width";
+    pad, GRADIENT, "n c h w p": "pad" "(n,c,h,w), p columns reflected on both sides";
+    interpolate, GRADIENT, "n c h w u": "interpolate" "(n,c,h,w), u times as large, bilinear: the width of the result, the height of the gradient";
     sum, FORWARD, "n c h w": "sum" "(n,c,h,w) over all but c";
     rows, EVERY, "n c": "softmax" "n rows of c", "log_softmax" "n rows of c";
     rows, FORWARD, "n c": "argmax" "n rows of c";
@@ -190,6 +196,19 @@ fn broadcast_to(_: &str, dims: &Dims) -> Result<String> {
     Ok(format!("input={c}x1x1 to={n}x{c}x{h}x{w}"))
 }
 
+fn flip(_: &str, dims: &Dims) -> Result<String> {
+    Ok(format!("{} dims=-1", image(dims)?))
+}
+
+fn pad(_: &str, dims: &Dims) -> Result<String> {
+    let p = dims.need("p")?;
+    Ok(format!("{} pad={p},{p} reflect", image(dims)?))
+}
+
+fn interpolate(_: &str, dims: &Dims) -> Result<String> {
+    Ok(format!("{} mode=bilinear scale={}", image(dims)?, dims.need("u")?))
+}
+
 fn sum(_: &str, dims: &Dims) -> Result<String> {
     Ok(format!("{} dims=0,2,3", image(dims)?))
 }
@@ -238,6 +257,9 @@ mod tests {
             ("max_pool2d", "n1c2h9w9r3s2u2p1", "max_pool2d input=1x2x9x9 kernel=3x2 stride=2x2 padding=1"),
             ("avg_pool2d", "n1c2h9w9r3s3", "avg_pool2d input=1x2x9x9 kernel=3x3"),
             ("leaky_relu", "e9", "leaky_relu input=9 negative_slope=0.01"),
+            ("flip", "n1c2h3w4", "flip input=1x2x3x4 dims=-1"),
+            ("pad", "n1c2h3w4p2", "pad input=1x2x3x4 pad=2,2 reflect"),
+            ("interpolate", "n1c2h3w4u2", "interpolate input=1x2x3x4 mode=bilinear scale=2"),
             ("gru", "t5n4h8m1", "gru sizes=5x4x8 bias masked"),
             ("lstm", "t5n4h8", "lstm sizes=5x4x8"),
             ("adam", "e9", "adam param=9 lr=0.0009765625 step=10"),

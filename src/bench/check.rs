@@ -129,13 +129,14 @@ fn smaller(op: &Op, picked: [usize; 2], units: [usize; 2]) -> Op {
         Op::MaxPool2dBackward(MaxPool2dBackward { input, .. }) => *input = resized(input, &[(0, 0, 1)]),
         Op::AvgPool2dBackward(AvgPool2dBackward { input, .. }) => *input = resized(input, &[(0, 0, 1)]),
         // Their attributes hold no shape that is cut.
-        Op::MaxPool2d(_) | Op::AvgPool2d(_) | Op::MatMul(_) | Op::Sum(_) | Op::Argmax(_) => {}
+        Op::MaxPool2d(_) | Op::AvgPool2d(_) | Op::MatMul(_) | Op::Sum(_) | Op::Argmax(_) | Op::AxisMap(_) => {
+        }
         Op::Unary(_) | Op::UnaryBackward(_) | Op::Binary(_) | Op::Equal(_) | Op::Where(_) => {}
         Op::Softmax(_) | Op::SoftmaxBackward(_) => {}
         Op::CrossEntropy(_) | Op::CrossEntropyBackward(_) => {}
         Op::Recurrent(_) | Op::RecurrentBackward(_) => {}
         // They are compared whole.
-        Op::Input(_) | Op::State(_) | Op::Constant(_) => {}
+        Op::Input(_) | Op::State(_) | Op::Constant(_) | Op::Table(_) => {}
         Op::Reshape(_) | Op::BroadcastTo(_) | Op::SequenceMask(_) | Op::Permute(_) => {}
         Op::Concat(_) | Op::Split(_) | Op::Narrow(_) | Op::NarrowBackward(_) => {}
         Op::Embedding(_) | Op::EmbeddingBackward(_) | Op::Dropout(_) => {}

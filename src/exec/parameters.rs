@@ -93,7 +93,7 @@ impl Parameters {
                 let mut store = lock(&self.store);
                 let shared = |kind: &BufferKind| match kind {
                     BufferKind::State(name) => store.states.get(name).and_then(|s| s.buffer.clone()),
-                    BufferKind::Input(_) | BufferKind::Constant(_) => None,
+                    BufferKind::Input(_) | BufferKind::Constant(_) | BufferKind::Table(_) => None,
                     BufferKind::Slot | BufferKind::Checks => None,
                 };
                 let program = Program::with_pipelines(gpu, plan, &pipelines, shared)?;

@@ -53,12 +53,16 @@ impl Program {
             let label = match &b.kind {
                 BufferKind::Input(name) | BufferKind::State(name) => name,
                 BufferKind::Constant(_) => "constant",
+                BufferKind::Table(_) => "table",
                 BufferKind::Slot => "slot",
                 BufferKind::Checks => "checks",
             };
             let buffer = shared(&b.kind).unwrap_or_else(|| gpu.buffer(label, b.bytes));
             if let BufferKind::Constant(value) = b.kind {
                 gpu.upload(&buffer, &value.to_le_bytes().repeat(b.bytes as usize / 4));
+            }
+            if let BufferKind::Table(words) = &b.kind {
+                gpu.upload(&buffer, bytemuck::cast_slice(words));
             }
             if b.kind == BufferKind::Checks {
                 gpu.upload(&buffer, &vec![u8::MAX; b.bytes as usize]);

@@ -1,6 +1,7 @@
 //! The static graph: nodes are ops, values are typed, every shape is checked while it is built.
 
 mod autodiff;
+mod constants;
 mod dump;
 mod names;
 mod rules;

@@ -3,6 +3,7 @@
 use super::{Limits, template};
 use crate::error::Mismatch;
 use minijinja::Value;
+use std::sync::Arc;
 
 /// A shader ready to be compiled.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,6 +25,8 @@ pub enum Operand {
     Output(usize),
     /// A scratch buffer of the lowering.
     Workspace(usize),
+    /// Words of the lowering that are known before the first run.
+    Table(usize),
     /// Four words of the node, all ones as long as nothing is wrong: see [`CHECK_BYTES`].
     Check,
 }
@@ -117,6 +120,8 @@ pub struct Lowering {
     pub launches: Vec<Launch>,
     /// Scratch buffers, in bytes.
     pub workspaces: Vec<u64>,
+    /// Words that kernels read, written once.
+    pub tables: Vec<Arc<[u32]>>,
     /// `(output, input)`: the kernel updates this input where it lies; it is bound as the output.
     pub in_place: Vec<(usize, usize)>,
     /// Pixels along a side of Winograd's tiles, for a convolution that is computed so.

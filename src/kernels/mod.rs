@@ -6,6 +6,7 @@
 mod argmax;
 mod avg_pool2d;
 mod avg_pool2d_side;
+mod axis_map;
 mod binary;
 mod broadcast_to;
 mod broken;
@@ -112,7 +113,7 @@ macro_rules! without_kernels {
     };
 }
 
-without_kernels!(Input, State, Constant, Reshape);
+without_kernels!(Input, State, Constant, Table, Reshape);
 
 macro_rules! dispatch {
     ($($op:ident),* $(,)?) => {
@@ -219,6 +220,7 @@ fn check_bindings(
             Operand::Input(i) => inputs[i].bytes(),
             Operand::Output(i) => outputs[i].bytes(),
             Operand::Workspace(i) => lowering.workspaces[i],
+            Operand::Table(i) => lowering.tables[i].len() as u64 * 4,
             Operand::Check => CHECK_BYTES,
         };
         let bytes = binding.range.map_or(whole, |(_, bytes)| bytes);

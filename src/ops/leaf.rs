@@ -4,8 +4,9 @@ use super::Rule;
 use crate::error::Mismatch;
 use crate::random::Rng;
 use crate::shape::Shape;
-use crate::tensor::TensorType;
+use crate::tensor::{HostTensor, TensorType};
 use std::fmt;
+use std::sync::Arc;
 
 /// What a state is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -185,6 +186,29 @@ impl Rule for Constant {
 
     fn infer(&self, _inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
         Ok(vec![TensorType::f32([])])
+    }
+
+    fn flops(&self, _inputs: &[&TensorType], _outputs: &[&TensorType]) -> u64 {
+        0
+    }
+}
+
+/// A tensor known when the graph is built: it lies on the device from the start.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Table {
+    /// Its values.
+    pub values: Arc<HostTensor>,
+}
+
+impl Rule for Table {
+    const NAME: &'static str = "table";
+
+    fn attributes(&self) -> String {
+        self.values.ty().to_string()
+    }
+
+    fn infer(&self, _inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
+        Ok(vec![self.values.ty()])
     }
 
     fn flops(&self, _inputs: &[&TensorType], _outputs: &[&TensorType]) -> u64 {

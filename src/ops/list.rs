@@ -5,13 +5,13 @@
 macro_rules! for_each_op {
     ($use:ident) => {
         $use! {
-            Input, State, Constant,
+            Input, State, Constant, Table,
             Conv2d, Conv2dBackwardInput, Conv2dBackwardWeight,
             MaxPool2d, MaxPool2dBackward, AvgPool2d, AvgPool2dBackward,
             Unary, UnaryBackward, Binary, Equal, Where,
             MatMul, Sum, Argmax,
             Softmax, SoftmaxBackward, CrossEntropy, CrossEntropyBackward,
-            Reshape, BroadcastTo, Concat, Split, Narrow, NarrowBackward, Permute,
+            Reshape, BroadcastTo, Concat, Split, Narrow, NarrowBackward, Permute, AxisMap,
             Embedding, EmbeddingBackward, SequenceMask, Dropout,
             Recurrent, RecurrentBackward,
             OptimizerStep, Increment,

@@ -4,6 +4,7 @@
 
 mod argmax;
 mod avg_pool2d;
+mod axis_map;
 mod binary;
 mod broadcast_to;
 mod conv2d;
@@ -11,22 +12,27 @@ mod copy;
 mod cross_entropy;
 mod dropout;
 mod embedding;
+mod interpolate;
 mod leaf;
 mod list;
 mod matmul;
 mod max_pool2d;
 mod names;
 mod optimizer;
+mod pad;
 mod recurrent;
 mod reshape;
 mod rule;
 mod select;
 mod softmax;
+mod sparse;
 mod sum;
 mod unary;
+mod windows;
 
 pub use argmax::Argmax;
 pub use avg_pool2d::{AvgPool2d, AvgPool2dBackward};
+pub use axis_map::AxisMap;
 pub use binary::{Binary, Equal};
 pub use broadcast_to::BroadcastTo;
 pub use conv2d::{Conv2d, Conv2dBackwardInput, Conv2dBackwardWeight, ConvGeometry};
@@ -34,12 +40,14 @@ pub use copy::{Concat, Narrow, NarrowBackward, Permute, Split};
 pub use cross_entropy::{CrossEntropy, CrossEntropyBackward, Reduction};
 pub use dropout::Dropout;
 pub use embedding::{Embedding, EmbeddingBackward};
-pub use leaf::{Constant, Init, Input, Role, State};
+pub use interpolate::{Interpolate, InterpolateMode};
+pub use leaf::{Constant, Init, Input, Role, State, Table};
 pub(crate) use list::for_each_op;
 pub use matmul::{MatMul, MatMulGeometry};
 pub use max_pool2d::{MaxPool2d, MaxPool2dBackward};
 pub(crate) use optimizer::LEARNING_RATE;
 pub use optimizer::{Increment, OptimizerStep};
+pub use pad::Pad;
 pub(crate) use recurrent::RecurrentSizes;
 pub use recurrent::{Recurrent, RecurrentBackward, RecurrentKind};
 pub use reshape::Reshape;
@@ -47,8 +55,11 @@ pub(crate) use rule::Rule;
 use rule::elements;
 pub use select::{SequenceMask, Where};
 pub use softmax::{Softmax, SoftmaxBackward};
+pub use sparse::SparseRows;
 pub use sum::Sum;
 pub use unary::{Saved, Unary, UnaryBackward};
+pub use windows::{AvgPool1d, Unfold};
+pub(crate) use windows::{adaptive, running_sums, taps};
 
 use crate::error::Mismatch;
 use crate::tensor::TensorType;
@@ -152,6 +163,7 @@ impl Op {
     pub(crate) fn leaf_type(&self) -> TensorType {
         match self {
             Op::Input(Input { ty, .. }) | Op::State(State { ty, .. }) => ty.clone(),
+            Op::Table(Table { values }) => values.ty(),
             // A constant, and what is no leaf.
             _ => TensorType::f32([]),
         }

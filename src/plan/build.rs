@@ -18,9 +18,10 @@ use crate::dtype::DType;
 use crate::error::{Error, Mismatch, Result};
 use crate::graph::{GraphData, Node, NodeId, ValueId};
 use crate::kernels::{Access, Binding, Launch, Limits, Lowering, Operand, Refusal, finite, shared_by_steps};
-use crate::ops::{self, Constant, Op};
+use crate::ops::{self, Constant, Op, Table};
 use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// Plans a run that computes `outputs` and writes the graph's updates.
 ///
@@ -113,6 +114,8 @@ struct Builder<'a> {
     /// The new value of each state that has one.
     updates: HashMap<ValueId, ValueId>,
     lowerings: Lowerings,
+    /// The buffers of tables.
+    tables: HashMap<Arc<[u32]>, BufferId>,
     /// Whether each value is looked at.
     finite: bool,
     plan: Plan,
@@ -141,6 +144,7 @@ impl<'a> Builder<'a> {
             life_of: HashMap::new(),
             updates: graph.updates.iter().copied().collect(),
             lowerings: Lowerings::default(),
+            tables: HashMap::new(),
             finite: false,
             plan: Plan::default(),
         }
@@ -164,6 +168,17 @@ impl<'a> Builder<'a> {
         workspaces.into_iter().for_each(|w| self.give(w));
         self.release(turn, group);
         Ok(())
+    }
+
+    /// The buffer of some words that are known: the same for the same words.
+    fn table(&mut self, words: &Arc<[u32]>) -> BufferId {
+        let next = self.plan.buffers.len();
+        let table = *self.tables.entry(words.clone()).or_insert(next);
+        if table == next {
+            let bytes = padded(words.len() as u64 * 4);
+            self.plan.buffers.push(BufferPlan { bytes, kind: BufferKind::Table(words.clone()) });
+        }
+        table
     }
 
     /// A buffer of its own from now on.
@@ -199,6 +214,7 @@ impl<'a> Builder<'a> {
                 let node = group.node(self.graph);
                 return (format!("scratch memory of {}", described(node)), 0);
             }
+            Operand::Table(_) => return (format!("a table of {}", described(group.node(self.graph))), 0),
             Operand::Check => return (format!("the check of {}", described(group.node(self.graph))), 0),
         };
         (self.name(value), self.graph.ty(value).bytes())
@@ -237,6 +253,9 @@ impl<'a> Builder<'a> {
             self.plan.states.push(State { named, init: *init, role: *role });
         } else if let Op::Constant(Constant { value }) = node.op {
             add(self, BufferKind::Constant(value));
+        } else if let Op::Table(Table { values }) = &node.op {
+            let table = self.table(&bytemuck::pod_collect_to_vec(values.as_bytes()).into());
+            self.buffer.insert(node.outputs[0], table);
         } else {
             return is_view(node, &self.places);
         }
@@ -285,6 +304,7 @@ impl<'a> Builder<'a> {
         self.plan.fused += loaded.len() + stored.len();
         let inputs: Vec<_> = node.inputs.iter().map(|&v| self.graph.ty(v)).collect();
         let check = Check::indices(node, &inputs).map(|check| add(&mut self.plan, check, self.limits));
+        let tables: Vec<BufferId> = lowering.tables.iter().map(|words| self.table(words)).collect();
         let launches = lowering.launches.iter().zip(&lowered.kernels);
         for ((launch, &kernel), flops) in launches.zip(shares) {
             let (computes, stores) = (launch.computes(), launch.stores());
@@ -294,6 +314,7 @@ impl<'a> Builder<'a> {
                 Operand::Input(i) => Some(self.lies(group.inputs[i])),
                 Operand::Output(i) => Some(self.lies(group.outputs[i])),
                 Operand::Workspace(i) => Some((workspaces[i], 0, lowering.workspaces[i])),
+                Operand::Table(i) => Some((tables[i], 0, lowering.tables[i].len() as u64 * 4)),
                 Operand::Check => check.map(|c| (c.buffer, c.offset, c.bytes)),
             };
             let bindings = bind(launch, lies);
@@ -337,7 +358,8 @@ impl<'a> Builder<'a> {
                 let lies = self.lies(value);
                 let bound = |operand| match operand {
                     Operand::Check => Some((check.buffer, check.offset, check.bytes)),
-                    Operand::Input(_) | Operand::Output(_) | Operand::Workspace(_) => Some(lies),
+                    Operand::Input(_) | Operand::Output(_) => Some(lies),
+                    Operand::Workspace(_) | Operand::Table(_) => None,
                 };
                 let (kernel, bindings) = (self.lowerings.number(&launch.kernel), bind(&launch, bound));
                 self.dispatch(&launch, Dispatch { kernel, bindings, ..Dispatch::default() }, node);

@@ -80,12 +80,15 @@ impl Known {
         // What a sum reads may be large, and would have to be kept.
         let later = |value: ValueId| {
             graph.producer(value).op.leaf_name().is_none()
-                && !matches!(graph.producer(value).op, Op::Constant(_))
+                // All other leaves have names.
+                && !matches!(graph.producer(value).op, Op::Constant(_) | Op::Table(_))
                 && graph.values[value].node > group.nodes[group.base]
         };
         if !self.takes_epilogue[group.nodes[group.base]] {
             Some(match base.op {
-                Op::Input(_) | Op::State(_) | Op::Constant(_) => "it reads memory only".to_owned(),
+                Op::Input(_) | Op::State(_) | Op::Constant(_) | Op::Table(_) => {
+                    "it reads memory only".to_owned()
+                }
                 // The list of those is in `takes_epilogue`.
                 _ => format!("{} stores its output as it is", base.op.name()),
             })

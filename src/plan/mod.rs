@@ -32,6 +32,7 @@ use crate::ops::{Init, Role};
 use crate::tensor::TensorType;
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// The index of a buffer in [`Plan::buffers`].
 pub type BufferId = usize;
@@ -45,6 +46,8 @@ pub enum BufferKind {
     State(String),
     /// One number throughout, written once.
     Constant(f32),
+    /// Words that were known when the graph was built, written once.
+    Table(Arc<[u32]>),
     /// Activations, gradients and scratch that take turns.
     Slot,
     /// What kernels found wrong: [`Plan::checks`]. All bits are ones before anything is.

@@ -3,6 +3,7 @@
 
 mod argmax;
 mod avg_pool2d;
+mod axis_map;
 mod binary;
 mod broadcast_to;
 mod conv2d;
@@ -104,6 +105,7 @@ macro_rules! leaves {
 leaves! {
     Input: |_leaf| vec![],
     State: |_leaf| vec![],
+    Table: |leaf| vec![Array::from_host(&leaf.values).data],
     Constant: |leaf| vec![vec![f64::from(leaf.value)]],
 }
 

@@ -13,7 +13,7 @@ use super::rounding::{
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::ops::{
-    AvgPool2d, AvgPool2dBackward, Binary, Conv2dBackwardInput, MatMul, MaxPool2dBackward, Op,
+    AvgPool2d, AvgPool2dBackward, AxisMap, Binary, Conv2dBackwardInput, MatMul, MaxPool2dBackward, Op,
     SoftmaxBackward, Sum, Unary, UnaryBackward,
 };
 use crate::reference::Array;
@@ -41,7 +41,8 @@ pub(super) fn terms(op: &Op, inputs: &[&TensorType]) -> Option<usize> {
             Some(shape[shape.len() - if *trans_a { 2 } else { 1 }] + bias)
         }
         Op::Sum(Sum { dims }) => Some(dims.iter().map(|&d| size(0, d)).product()),
-        Op::Input(_) | Op::State(_) | Op::Constant(_) => None,
+        Op::AxisMap(AxisMap { matrix, .. }) => Some(matrix.longest()).filter(|_| !matrix.is_gather()),
+        Op::Input(_) | Op::State(_) | Op::Constant(_) | Op::Table(_) => None,
         Op::MaxPool2d(_) | Op::Unary(_) | Op::UnaryBackward(_) | Op::Binary(_) | Op::Equal(_) => None,
         Op::Reshape(_) | Op::BroadcastTo(_) | Op::Argmax(_) | Op::Softmax(_) => None,
         Op::SoftmaxBackward(_) | Op::CrossEntropy(_) | Op::CrossEntropyBackward(_) => None,
@@ -57,7 +58,7 @@ pub(super) fn terms(op: &Op, inputs: &[&TensorType]) -> Option<usize> {
 pub(super) fn errors(op: &Op, inputs: &[&Estimate], outputs: &[Array]) -> Result<Vec<Errors>> {
     let exact = || vec![None; outputs.len()];
     Ok(match op {
-        Op::Input(_) | Op::State(_) | Op::Constant(_) | Op::Increment(_) => exact(),
+        Op::Input(_) | Op::State(_) | Op::Constant(_) | Op::Table(_) | Op::Increment(_) => exact(),
         Op::Conv2d(_) | Op::Conv2dBackwardInput(_) | Op::Conv2dBackwardWeight(_) => {
             vec![reduction(op, inputs, &outputs[0], Some(0), 0.0)?]
         }
@@ -91,6 +92,7 @@ pub(super) fn errors(op: &Op, inputs: &[&Estimate], outputs: &[Array]) -> Result
         Op::Permute(_) | Op::Embedding(_) | Op::Where(_) | Op::SequenceMask(_) => {
             super::bound_sequence::moved(op, inputs, outputs.len())?
         }
+        Op::AxisMap(map) => vec![super::bound_map::axis_map(map, inputs[0], &outputs[0])?],
         Op::Dropout(_) => vec![super::bound_sequence::dropout(op, inputs, &outputs[0])?],
         Op::Recurrent(_) => super::bound_sequence::recurrent(1.0, inputs, outputs),
         Op::RecurrentBackward(_) => super::bound_sequence::recurrent(2.0, inputs, outputs),

@@ -125,6 +125,13 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// Parsed parts, joined by commas.
+    pub(super) fn each<T: FromStr>(&self, key: &'static str, expected: &str) -> Result<Vec<T>> {
+        let text = self.text(key).ok_or_else(|| self.bad(key, expected, "nothing"))?;
+        let part = |part: &str| part.parse().map_err(|_| self.bad(key, expected, part));
+        text.split(',').map(part).collect()
+    }
+
     pub(super) fn list(&self, key: &'static str) -> Result<Vec<usize>> {
         match self.text(key) {
             None => Err(self.bad(key, "numbers such as 0,2", "nothing")),

@@ -86,6 +86,7 @@ impl Guarded {
                 BufferKind::Input(name) => format!("input '{name}'"),
                 BufferKind::State(name) => format!("state '{name}'"),
                 BufferKind::Constant(value) => format!("constant {value}"),
+                BufferKind::Table(words) => format!("a table of {} words", words.len()),
                 BufferKind::Checks => "what is found wrong".to_owned(),
                 BufferKind::Slot => format!("buffer {number}, written by {}", self.writers(number)),
             };
@@ -118,6 +119,7 @@ pub(super) fn contents(plan: &Plan, inputs: &[(String, HostTensor)], guard: u64)
     let fill = |buffer: &crate::plan::BufferPlan| -> Result<Vec<u8>> {
         let data = match &buffer.kind {
             BufferKind::Slot => vec![],
+            BufferKind::Table(words) => bytemuck::cast_slice(words).to_vec(),
             BufferKind::Checks => vec![u8::MAX; buffer.bytes as usize],
             BufferKind::Constant(value) => value.to_le_bytes().repeat(buffer.bytes as usize / 4),
             BufferKind::Input(name) => {

@@ -10,10 +10,11 @@ use wgrad::ops::{
 use wgrad::verify::{Case, Line};
 
 /// The ops that have no kernel and no value of their own, and so no cases; and what autodiff never makes.
-const WITHOUT_CASES: [&str; 4] = [
+const WITHOUT_CASES: [&str; 5] = [
     "input",
     "state",
     "constant",
+    "table",
     // The gradient of `scale` is `scale`.
     "scale_backward",
 ];
@@ -119,12 +120,12 @@ pub fn options(op: &Op) -> Vec<(&'static str, bool)> {
             options.map(|(hyper, &value)| (hyper.name, value != hyper.default)).collect()
         }
         // These have shapes and dimensions alone; what a function takes is in its name's cases.
-        Op::Input(_) | Op::State(_) | Op::Constant(_) | Op::Reshape(_) => vec![],
+        Op::Input(_) | Op::State(_) | Op::Constant(_) | Op::Table(_) | Op::Reshape(_) => vec![],
         Op::Unary(_) | Op::UnaryBackward(_) | Op::Binary(_) | Op::Equal(_) | Op::Increment(_) => vec![],
         Op::BroadcastTo(_) | Op::Sum(_) | Op::Argmax(_) | Op::Where(_) => vec![],
         Op::Softmax(_) | Op::SoftmaxBackward(_) | Op::Embedding(_) | Op::EmbeddingBackward(_) => vec![],
         Op::Concat(_) | Op::Split(_) | Op::Narrow(_) | Op::NarrowBackward(_) => vec![],
-        Op::Permute(_) | Op::SequenceMask(_) => vec![],
+        Op::Permute(_) | Op::SequenceMask(_) | Op::AxisMap(_) => vec![],
     }
 }
 

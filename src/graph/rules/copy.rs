@@ -65,7 +65,6 @@ impl Tensor {
     ///
     /// # Errors
     /// When the range is empty or leaves the dimension.
-    #[doc(alias = "slice")]
     pub fn narrow(&self, dim: impl Into<Dim>, start: usize, length: usize) -> Result<Tensor> {
         let dim = self.dim("narrow", dim)?;
         self.one(Narrow { dim, start, length }, &[self])

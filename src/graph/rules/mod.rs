@@ -1,16 +1,19 @@
 //! Gradients of the ops as new nodes, and the ops as methods of [`Tensor`](super::Tensor), one file a family.
 
+mod axis_map;
 mod conv2d;
 mod copy;
 mod dropout;
 mod elementwise;
 mod embedding;
 mod matmul;
+mod places;
 mod pool2d;
 mod recurrent;
 mod reshape;
 mod softmax;
 mod sum;
+mod windows;
 
 use super::{Flow, Tensor};
 use crate::error::{Error, Mismatch, Result};
@@ -77,7 +80,7 @@ macro_rules! without_slope {
     };
 }
 
-without_slope!(Input, State, Constant, Equal, Argmax, SequenceMask, Increment);
+without_slope!(Input, State, Constant, Table, Equal, Argmax, SequenceMask, Increment);
 
 /// Ops that have no gradient: asking for one is an error.
 macro_rules! without_gradient {

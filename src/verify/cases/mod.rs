@@ -3,6 +3,7 @@
 
 mod argmax;
 mod avg_pool2d;
+mod axis_map;
 mod binary;
 mod broadcast_to;
 mod conv2d;
@@ -49,9 +50,10 @@ macro_rules! family {
     };
 }
 
-const FAMILIES: [Family; 18] = [
+const FAMILIES: [Family; 19] = [
     family!(argmax),
     family!(avg_pool2d),
+    family!(axis_map),
     family!(binary),
     family!(broadcast_to),
     family!(conv2d),

@@ -25,7 +25,7 @@ fn family(op: &str) -> (usize, &'static str) {
         "softmax" | "log_softmax" | "cross_entropy" | "argmax" => (3, "softmax, loss"),
         "sgd" | "adam" => (4, "optimizers"),
         "rnn_tanh" | "rnn_relu" | "lstm" | "gru" => (7, "recurrent"),
-        "sum" | "mean" | "broadcast_to" => (5, "sums, broadcasts"),
+        "sum" | "mean" | "broadcast_to" | "flip" | "pad" | "interpolate" => (5, "sums, copies"),
         // A row without an op is a whole step.
         "" => (0, "training steps"),
         _ => (6, "element-wise"),
