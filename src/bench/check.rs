@@ -10,8 +10,8 @@ use super::case::{Prepared, alone};
 use crate::error::{Error, Mismatch, Result};
 use crate::graph::Tensor;
 use crate::ops::{
-    Argmax, AvgPool2dBackward, Conv2dBackwardInput, Conv2dBackwardWeight, MaxPool2dBackward, Op,
-    SoftmaxBackward, Sum,
+    Argmax, Argsort, AvgPool2dBackward, Conv2dBackwardInput, Conv2dBackwardWeight, Gather, MaxPool2dBackward,
+    Op, Reduce, ReduceBackward, ScatterAdd, SoftmaxBackward, Sum,
 };
 use crate::reference::Array;
 use crate::shape::Shape;
@@ -118,7 +118,12 @@ pub(super) fn rowwise(op: &Op, inputs: &[TensorType]) -> bool {
         Op::AvgPool2d(_) | Op::AvgPool2dBackward(_) => true,
         Op::Softmax(s) | Op::SoftmaxBackward(SoftmaxBackward(s)) => s.dim > 0,
         Op::Argmax(Argmax { dim }) => *dim > 0,
+        Op::Gather(Gather { dim }) | Op::ScatterAdd(ScatterAdd { dim, .. }) => *dim > 0,
+        Op::Argsort(Argsort { dim, .. }) => *dim > 0,
         Op::CrossEntropy(_) | Op::CrossEntropyBackward(_) => true,
+        Op::Reduce(Reduce { dims, .. }) | Op::ReduceBackward(ReduceBackward(Reduce { dims, .. })) => {
+            !dims.contains(&0)
+        }
         Op::Input(_) | Op::State(_) | Op::Constant(_) => false,
         // Their operands are no rows of a batch, or not all of them, or they change what a row is.
         Op::Conv2d(_) | Op::Conv2dBackwardInput(_) | Op::Conv2dBackwardWeight(_) => false,
@@ -160,7 +165,7 @@ fn smaller(op: &Op, picked: [usize; 2], units: [usize; 2]) -> Op {
         // Their attributes hold no shape that is cut.
         Op::MaxPool2d(_) | Op::AvgPool2d(_) | Op::MatMul(_) | Op::Sum(_) | Op::Argmax(_) => {}
         Op::Unary(_) | Op::UnaryBackward(_) | Op::Binary(_) | Op::Equal(_) | Op::Where(_) => {}
-        Op::Softmax(_) | Op::SoftmaxBackward(_) => {}
+        Op::Softmax(_) | Op::SoftmaxBackward(_) | Op::Reduce(_) | Op::ReduceBackward(_) => {}
         Op::CrossEntropy(_) | Op::CrossEntropyBackward(_) => {}
         Op::Recurrent(_) | Op::RecurrentBackward(_) => {}
         // They are compared whole.
@@ -168,6 +173,7 @@ fn smaller(op: &Op, picked: [usize; 2], units: [usize; 2]) -> Op {
         Op::Reshape(_) | Op::BroadcastTo(_) | Op::SequenceMask(_) | Op::Permute(_) => {}
         Op::Concat(_) | Op::Split(_) | Op::Narrow(_) | Op::NarrowBackward(_) => {}
         Op::Embedding(_) | Op::EmbeddingBackward(_) | Op::Dropout(_) => {}
+        Op::Gather(_) | Op::ScatterAdd(_) | Op::Argsort(_) => {}
         Op::SgdStep(_) | Op::AdamStep(_) | Op::Increment(_) => {}
     }
     op

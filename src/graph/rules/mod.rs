@@ -5,9 +5,11 @@ mod copy;
 mod dropout;
 mod elementwise;
 mod embedding;
+mod gather;
 mod matmul;
 mod pool2d;
 mod recurrent;
+mod reduce;
 mod reshape;
 mod softmax;
 mod sum;
@@ -77,7 +79,7 @@ macro_rules! without_slope {
     };
 }
 
-without_slope!(Input, State, Constant, Equal, Argmax, SequenceMask, Increment);
+without_slope!(Input, State, Constant, Equal, Argmax, Argsort, SequenceMask, Increment);
 
 /// Ops that have no gradient: asking for one is an error.
 macro_rules! without_gradient {
@@ -99,6 +101,7 @@ without_gradient!(
     UnaryBackward,
     SoftmaxBackward,
     CrossEntropyBackward,
+    ReduceBackward,
     RecurrentBackward,
     SgdStep,
     AdamStep,

@@ -10,10 +10,12 @@ mod copy;
 mod cross_entropy;
 mod dropout;
 mod embedding;
+mod gather;
 mod matmul;
 mod max_pool2d;
 mod optimizer;
 mod recurrent;
+mod reduce;
 mod reshape;
 mod select;
 mod softmax;
@@ -21,6 +23,7 @@ mod sum;
 mod unary;
 
 use super::case::Case;
+use super::data::Fill;
 use super::line::{Fields, Line};
 use crate::error::{Error, Result};
 use crate::random::Rng;
@@ -49,7 +52,7 @@ macro_rules! family {
     };
 }
 
-const FAMILIES: [Family; 18] = [
+const FAMILIES: [Family; 20] = [
     family!(argmax),
     family!(avg_pool2d),
     family!(binary),
@@ -59,10 +62,12 @@ const FAMILIES: [Family; 18] = [
     family!(cross_entropy),
     family!(dropout),
     family!(embedding),
+    family!(gather),
     family!(matmul),
     family!(max_pool2d),
     family!(optimizer),
     family!(recurrent),
+    family!(reduce),
     family!(reshape),
     family!(select),
     family!(softmax),
