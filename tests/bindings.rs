@@ -37,6 +37,21 @@ const CUT: &[(&str, &str)] = &[
     ("cross_entropy cross_entropy_backward", "cross_entropy logits=11x61x7 reduction=mean ignore_index=1"),
     ("argmax", "argmax input=75x61 dim=1"),
     ("argmax", "argmax input=11x61x7 dim=1"),
+    // Rows, columns, and one row that is cut in two passes.
+    ("prod prod_backward", "prod input=75x61 dims=1"),
+    ("amax amax_backward", "amax input=75x64 dims=1"),
+    ("amin amin_backward", "amin input=75x61 dims=0"),
+    ("argmin", "argmin input=4801 dim=0"),
+    ("argmin", "argmin input=200x64 dim=0"),
+    ("var var_backward", "var input=75x64 dims=1 correction=1"),
+    ("var", "var input=4801 dims=0 correction=1"),
+    ("std std_backward", "std input=200x64 dims=0 correction=0"),
+    ("norm norm_backward", "norm input=5x11x90 dims=1 p=3"),
+    ("logsumexp logsumexp_backward", "logsumexp input=11x61x7 dims=1"),
+    ("any", "any input=4801 dims=0"),
+    ("all", "all input=75x61 dims=0,1"),
+    ("gather scatter_add", "gather input=75x61 dim=1 count=60"),
+    ("argsort", "argsort input=75x61 dim=1"),
     ("broadcast_to", "broadcast_to input=61 to=75x61"),
     ("broadcast_to", "broadcast_to input=75x1 to=75x61"),
     ("broadcast_to", "broadcast_to input=4801 to=3x4801"),
@@ -104,6 +119,9 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("argmax", "argmax input=2x4801 dim=1", "19204"),
     // All that lies behind a place before the dimension.
     ("axis_map", "flip input=75x61 dims=0", "18300"),
+    // Any element may be shown by any place of its row.
+    ("gather", "gather input=1x61x75 dim=1 count=60", "18300"),
+    ("scatter_add", "scatter_add input=1x61x75 dim=1 count=60", "18300"),
     // One plane.
     ("max_pool2d", "max_pool2d input=2x1x70x70 kernel=2", "19600"),
     ("avg_pool2d", "avg_pool2d input=2x1x70x70 kernel=2", "19600"),
@@ -119,8 +137,13 @@ const DEPENDS: [(&str, &str); 1] =
 const WITHOUT: [&str; 7] = ["input", "state", "constant", "table", "reshape", "scale_backward", "increment"];
 
 fn line(text: &str) -> Case {
-    let data =
-        if text.starts_with("embedding") || text.starts_with("sequence") { "integers:9" } else { "real:1" };
+    let data = if ["embedding", "gather", "scatter"].iter().any(|op| text.starts_with(op))
+        || text.starts_with("sequence")
+    {
+        "integers:9"
+    } else {
+        "real:1"
+    };
     format!("{text} data={data}").parse().unwrap_or_else(|e| panic!("{text}: {e}"))
 }
 

@@ -19,7 +19,9 @@ const EDGES: &[u8] = include_bytes!("fixtures/edges.safetensors");
 const RELATIVE: f64 = 1e-12;
 
 /// Fields that say how large tensors are. All others are attributes.
-const SHAPES: [&str; 16] = [
+const SHAPES: [&str; 18] = [
+    "count",
+    "mask",
     "input",
     "weight",
     "a",

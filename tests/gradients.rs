@@ -42,6 +42,9 @@ fn has_rule(op: &Op) -> bool {
         Op::Unary(_) | Op::Binary(_) | Op::MatMul(_) => true,
         Op::UnaryBackward(_) | Op::Equal(_) | Op::Argmax(_) | Op::Increment(_) => false,
         Op::Reshape(_) | Op::BroadcastTo(_) | Op::Sum(_) | Op::Softmax(_) => true,
+        Op::Reduce(op) => !["argmin", "any", "all"].contains(&op.kind.name()),
+        Op::ReduceBackward(_) | Op::Argsort(_) => false,
+        Op::Gather(_) | Op::ScatterAdd(_) => true,
         Op::SoftmaxBackward(_) | Op::CrossEntropyBackward(_) => false,
         Op::CrossEntropy(_) => true,
         Op::Concat(_) | Op::Split(_) | Op::Narrow(_) | Op::NarrowBackward(_) => true,
@@ -319,9 +322,11 @@ families! {
     cross_entropy: ["cross_entropy", "sum", "div"], 0;
     dropout: ["dropout"], 0;
     embedding: ["embedding", "embedding_backward"], 0;
+    gather: ["gather", "scatter_add", "add", "reshape", "where"], 0;
     matmul: ["matmul", "reshape", "sum"], 0;
     max_pool2d: ["max_pool2d"], 0;
     recurrent: ["rnn_tanh", "rnn_relu", "lstm", "gru", "add"], 8;
+    reduce: ["prod", "amax", "amin", "var", "std", "norm", "logsumexp", "reshape"], 8;
     reshape: ["reshape", "relu", "scale"], 0;
     select: ["where", "sum", "reshape"], 0;
     softmax: ["softmax", "log_softmax"], 0;
@@ -342,8 +347,20 @@ fn is_checked(name: &str, line: &Line) -> bool {
 
 /// What has no rule, by name. Everything else is held to finite differences in cases of its own.
 fn has_no_rule(name: &str) -> bool {
-    let leaves_and_indices =
-        ["input", "state", "constant", "table", "equal", "argmax", "increment", "sequence_mask"];
+    let leaves_and_indices = [
+        "input",
+        "state",
+        "constant",
+        "table",
+        "equal",
+        "argmax",
+        "increment",
+        "sequence_mask",
+        "argmin",
+        "any",
+        "all",
+        "argsort",
+    ];
     // Of the gradients, these alone have a gradient.
     let twice = ["avg_pool2d_backward", "narrow_backward", "embedding_backward"];
     let once = name.ends_with("_backward") && !twice.contains(&name);

@@ -103,7 +103,11 @@ entries! {
     interpolate, GRADIENT, "n c h w u": "interpolate" "(n,c,h,w), u times as large, bilinear: the width of the result, the height of the gradient";
     sum, FORWARD, "n c h w": "sum" "(n,c,h,w) over all but c";
     rows, EVERY, "n c": "softmax" "n rows of c", "log_softmax" "n rows of c";
-    rows, FORWARD, "n c": "argmax" "n rows of c";
+    rows, FORWARD, "n c": "argmax" "n rows of c", "argmin" "n rows of c", "sort" "n rows of c",
+        "max_dim" "n rows of c";
+    reduced, FORWARD, "n c h w": "amax" "(n,c,h,w) over all but c", "prod" "(n,c,h,w) over all but c",
+        "var" "(n,c,h,w) over all but c", "norm" "(n,c,h,w) over all but c, Euclidean",
+        "logsumexp" "(n,c,h,w) over all but c";
     cross_entropy, EVERY, "n c": "cross_entropy" "n rows of c logits";
     recurrent, EVERY, "t n h [b] [m]":
         "rnn_tanh" "t steps of n rows, h units, hidden bias where b1, masked where m1",
@@ -211,6 +215,15 @@ fn interpolate(_: &str, dims: &Dims) -> Result<String> {
 
 fn sum(_: &str, dims: &Dims) -> Result<String> {
     Ok(format!("{} dims=0,2,3", image(dims)?))
+}
+
+fn reduced(name: &str, dims: &Dims) -> Result<String> {
+    let parameter = match name {
+        "var" => " correction=1",
+        "norm" => " p=2",
+        _ => "",
+    };
+    Ok(sum(name, dims)? + parameter)
 }
 
 fn rows(_: &str, dims: &Dims) -> Result<String> {

@@ -9,10 +9,10 @@ macro_rules! for_each_op {
             Conv2d, Conv2dBackwardInput, Conv2dBackwardWeight,
             MaxPool2d, MaxPool2dBackward, AvgPool2d, AvgPool2dBackward,
             Unary, UnaryBackward, Binary, Equal, Where,
-            MatMul, Sum, Argmax,
+            MatMul, Sum, Argmax, Reduce, ReduceBackward,
             Softmax, SoftmaxBackward, CrossEntropy, CrossEntropyBackward,
             Reshape, BroadcastTo, Concat, Split, Narrow, NarrowBackward, Permute, AxisMap,
-            Embedding, EmbeddingBackward, SequenceMask, Dropout,
+            Embedding, EmbeddingBackward, Gather, ScatterAdd, Argsort, SequenceMask, Dropout,
             Recurrent, RecurrentBackward,
             OptimizerStep, Increment,
         }

@@ -14,7 +14,7 @@ use crate::dtype::DType;
 use crate::error::Result;
 use crate::ops::{
     AvgPool2d, AvgPool2dBackward, AxisMap, Binary, Conv2dBackwardInput, MatMul, MaxPool2dBackward, Op,
-    SoftmaxBackward, Sum, Unary, UnaryBackward,
+    ScatterAdd, SoftmaxBackward, Sum, Unary, UnaryBackward,
 };
 use crate::reference::Array;
 use crate::tensor::TensorType;
@@ -46,7 +46,10 @@ pub(super) fn terms(op: &Op, inputs: &[&TensorType]) -> Option<usize> {
         Op::MaxPool2d(_) | Op::Unary(_) | Op::UnaryBackward(_) | Op::Binary(_) | Op::Equal(_) => None,
         Op::Reshape(_) | Op::BroadcastTo(_) | Op::Argmax(_) | Op::Softmax(_) => None,
         Op::SoftmaxBackward(_) | Op::CrossEntropy(_) | Op::CrossEntropyBackward(_) => None,
+        Op::Reduce(_) | Op::ReduceBackward(_) => None,
         Op::EmbeddingBackward(_) => Some(inputs[1].shape.elements()),
+        Op::ScatterAdd(ScatterAdd { dim, .. }) => Some(size(0, *dim)),
+        Op::Gather(_) | Op::Argsort(_) => None,
         Op::Concat(_) | Op::Split(_) | Op::Narrow(_) | Op::NarrowBackward(_) => None,
         Op::Permute(_) | Op::Embedding(_) | Op::Where(_) | Op::SequenceMask(_) | Op::Dropout(_) => None,
         Op::Recurrent(_) | Op::RecurrentBackward(_) => None,
@@ -62,6 +65,10 @@ pub(super) fn errors(op: &Op, inputs: &[&Estimate], outputs: &[Array]) -> Result
         Op::Conv2d(_) | Op::Conv2dBackwardInput(_) | Op::Conv2dBackwardWeight(_) => {
             vec![reduction(op, inputs, &outputs[0], Some(0), 0.0)?]
         }
+        // Which elements an index that is not exact chooses is not known.
+        Op::Gather(_) | Op::ScatterAdd(_) if inputs[1].error.is_some() => {
+            vec![each(&outputs[0], |_, _| f64::INFINITY)]
+        }
         Op::MatMul(_) | Op::Sum(_) | Op::MaxPool2dBackward(_) | Op::EmbeddingBackward(_) => {
             vec![reduction(op, inputs, &outputs[0], Some(0), 0.0)?]
         }
@@ -70,7 +77,8 @@ pub(super) fn errors(op: &Op, inputs: &[&Estimate], outputs: &[Array]) -> Result
             vec![reduction(op, inputs, &outputs[0], divisor(options), 3.0)?]
         }
         Op::MaxPool2d(_) => vec![everywhere(inputs[0], &outputs[0], 1.0), undecided(inputs, &outputs[1])],
-        Op::Equal(_) | Op::Argmax(_) => vec![undecided(inputs, &outputs[0])],
+        Op::ScatterAdd(_) => vec![reduction(op, inputs, &outputs[0], Some(0), 0.0)?],
+        Op::Equal(_) | Op::Argmax(_) | Op::Argsort(_) => vec![undecided(inputs, &outputs[0])],
         Op::Unary(f) => vec![unary(f, inputs[0], &outputs[0])?],
         Op::UnaryBackward(UnaryBackward(f)) => vec![unary_backward(f, op, inputs, &outputs[0])?],
         Op::Binary(f) => vec![binary(f, op, inputs, &outputs[0])?],
@@ -89,10 +97,12 @@ pub(super) fn errors(op: &Op, inputs: &[&Estimate], outputs: &[Array]) -> Result
         Op::Concat(_) | Op::Split(_) | Op::Narrow(_) | Op::NarrowBackward(_) => {
             super::bound_sequence::moved(op, inputs, outputs.len())?
         }
-        Op::Permute(_) | Op::Embedding(_) | Op::Where(_) | Op::SequenceMask(_) => {
+        Op::Permute(_) | Op::Embedding(_) | Op::Gather(_) | Op::Where(_) | Op::SequenceMask(_) => {
             super::bound_sequence::moved(op, inputs, outputs.len())?
         }
         Op::AxisMap(map) => vec![super::bound_map::axis_map(map, inputs[0], &outputs[0])?],
+        Op::Reduce(op) => super::bound_reduce::forward(op, inputs[0], outputs)?,
+        Op::ReduceBackward(op) => vec![super::bound_reduce::backward(op, inputs, &outputs[0])?],
         Op::Dropout(_) => vec![super::bound_sequence::dropout(op, inputs, &outputs[0])?],
         Op::Recurrent(_) => super::bound_sequence::recurrent(1.0, inputs, outputs),
         Op::RecurrentBackward(_) => super::bound_sequence::recurrent(2.0, inputs, outputs),

@@ -6,10 +6,12 @@ mod copy;
 mod dropout;
 mod elementwise;
 mod embedding;
+mod gather;
 mod matmul;
 mod places;
 mod pool2d;
 mod recurrent;
+mod reduce;
 mod reshape;
 mod softmax;
 mod sum;
@@ -80,7 +82,7 @@ macro_rules! without_slope {
     };
 }
 
-without_slope!(Input, State, Constant, Table, Equal, Argmax, SequenceMask, Increment);
+without_slope!(Input, State, Constant, Table, Equal, Argmax, Argsort, SequenceMask, Increment);
 
 /// Ops that have no gradient: asking for one is an error.
 macro_rules! without_gradient {
@@ -102,6 +104,7 @@ without_gradient!(
     UnaryBackward,
     SoftmaxBackward,
     CrossEntropyBackward,
+    ReduceBackward,
     RecurrentBackward,
     OptimizerStep,
 );

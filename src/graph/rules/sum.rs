@@ -42,7 +42,7 @@ impl Tensor {
 }
 
 /// `shape` with size 1 at `dims`.
-fn with_ones(shape: &Shape, dims: &[usize]) -> Shape {
+pub(super) fn with_ones(shape: &Shape, dims: &[usize]) -> Shape {
     let size = |d: usize| if dims.contains(&d) { 1 } else { shape[d] };
     (0..shape.len()).map(size).collect::<Vec<_>>().into()
 }

@@ -11,10 +11,12 @@ mod copy;
 mod cross_entropy;
 mod dropout;
 mod embedding;
+mod gather;
 mod matmul;
 mod max_pool2d;
 mod optimizer;
 mod recurrent;
+mod reduce;
 mod reshape;
 mod select;
 mod softmax;
@@ -22,6 +24,7 @@ mod sum;
 mod unary;
 
 use super::case::Case;
+use super::data::Fill;
 use super::line::{Fields, Line};
 use crate::error::{Error, Result};
 use crate::random::Rng;
@@ -50,7 +53,7 @@ macro_rules! family {
     };
 }
 
-const FAMILIES: [Family; 19] = [
+const FAMILIES: [Family; 21] = [
     family!(argmax),
     family!(avg_pool2d),
     family!(axis_map),
@@ -61,10 +64,12 @@ const FAMILIES: [Family; 19] = [
     family!(cross_entropy),
     family!(dropout),
     family!(embedding),
+    family!(gather),
     family!(matmul),
     family!(max_pool2d),
     family!(optimizer),
     family!(recurrent),
+    family!(reduce),
     family!(reshape),
     family!(select),
     family!(softmax),

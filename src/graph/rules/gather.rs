@@ -1,0 +1,145 @@
+//! Elements by index along a dimension, and what is made of them.
+
+use super::Differentiate;
+use crate::Dim;
+use crate::error::{Mismatch, Result};
+use crate::graph::{Flow, Tensor};
+use crate::ops::{Argsort, Gather, ScatterAdd};
+
+impl Tensor {
+    /// `output[o,l,i] = self[o, index[o,l,i], i]` along `dim`, for a `u32` index of this shape but for `dim`.
+    ///
+    /// An index beyond the dimension gives 0, and the next run or read fails, naming it.
+    ///
+    /// # Errors
+    /// When there is no such dimension, or the index is not `u32` or of another shape.
+    pub fn gather(&self, dim: impl Into<Dim>, index: &Tensor) -> Result<Tensor> {
+        let dim = self.dim("gather", dim)?;
+        self.one(Gather { dim }, &[self, index])
+    }
+
+    /// This tensor with `source[o,l,i]` added at `[o, index[o,l,i], i]` along `dim`, in the order of `l`: the same bits on
+    /// each run.
+    ///
+    /// An index beyond the dimension adds nothing, and the next run or read fails, naming it.
+    ///
+    /// # Errors
+    /// When there is no such dimension, index and source differ in shape, or differ from this but along `dim`.
+    pub fn scatter_add(&self, dim: impl Into<Dim>, index: &Tensor, source: &Tensor) -> Result<Tensor> {
+        let dim = self.dim("scatter_add", dim)?;
+        let size = self.shape().get(dim).copied().unwrap_or(1);
+        let sums = source.scattered(dim, index, size)?;
+        if sums.shape() == self.shape() {
+            return self.add(&sums);
+        }
+        let expected = format!("a source of {} but for dimension {dim}", self.shape());
+        Err(self.refused("scatter_add")(Mismatch::new(expected, source.shape().to_string())))
+    }
+
+    /// The sums by index alone.
+    fn scattered(&self, dim: usize, index: &Tensor, size: usize) -> Result<Tensor> {
+        self.one(ScatterAdd { dim, size }, &[self, index])
+    }
+
+    /// The largest elements along `dim`, which is dropped, and their indices, the first of equals; NaN, if there is one. The
+    /// gradient goes to that element alone.
+    ///
+    /// # Errors
+    /// When there is no such dimension.
+    #[doc(alias = "max")]
+    pub fn max_dim(&self, dim: impl Into<Dim>) -> Result<(Tensor, Tensor)> {
+        let dim = dim.into();
+        self.chosen("max_dim", dim, self.argmax(dim)?)
+    }
+
+    /// The smallest elements along `dim` and their indices, as [`Tensor::max_dim`].
+    ///
+    /// # Errors
+    /// When there is no such dimension.
+    #[doc(alias = "min")]
+    pub fn min_dim(&self, dim: impl Into<Dim>) -> Result<(Tensor, Tensor)> {
+        let dim = dim.into();
+        self.chosen("min_dim", dim, self.argmin(dim)?)
+    }
+
+    fn chosen(&self, op: &str, dim: Dim, index: Tensor) -> Result<(Tensor, Tensor)> {
+        let dim = self.dim(op, dim)?;
+        let own = if self.shape().is_empty() { self.reshape([1])? } else { self.clone() };
+        let values = own.gather(dim, &index.unsqueeze(dim)?)?.squeeze(dim)?;
+        Ok((values, index))
+    }
+
+    /// The elements along `dim` in order and the indices where they were, equal ones in the order in which they lie: at most
+    /// 1024. NaN is larger than all numbers.
+    ///
+    /// # Errors
+    /// When there is no such dimension or it is longer.
+    pub fn sort(&self, dim: impl Into<Dim>, descending: bool) -> Result<(Tensor, Tensor)> {
+        let dim = self.dim("sort", dim)?;
+        self.ordered(dim, descending, None)
+    }
+
+    /// The `k` largest elements along `dim`, or with `largest` false the smallest, the best first, and their indices; the
+    /// first of equals: of at most 1024. NaN is larger than all numbers.
+    ///
+    /// # Errors
+    /// When there is no such dimension, it is longer, or has fewer than `k` elements.
+    pub fn topk(&self, k: usize, dim: impl Into<Dim>, largest: bool) -> Result<(Tensor, Tensor)> {
+        let dim = self.dim("topk", dim)?;
+        self.ordered(dim, largest, Some(k))
+    }
+
+    /// The indices of the elements along `dim` in order, as [`Tensor::sort`] gives them.
+    ///
+    /// # Errors
+    /// As [`Tensor::sort`].
+    pub fn argsort(&self, dim: impl Into<Dim>, descending: bool) -> Result<Tensor> {
+        let dim = self.dim("argsort", dim)?;
+        self.ordered(dim, descending, None).map(|(_, indices)| indices)
+    }
+
+    fn ordered(&self, dim: usize, descending: bool, k: Option<usize>) -> Result<(Tensor, Tensor)> {
+        let shape = self.shape();
+        let k = k.unwrap_or_else(|| shape.get(dim).copied().unwrap_or(1));
+        let own = if shape.is_empty() { self.reshape([1])? } else { self.clone() };
+        let index = own.one(Argsort { dim, descending, k }, &[&own])?;
+        let values = own.gather(dim, &index)?;
+        if shape.is_empty() { Ok((values.reshape([])?, index.reshape([])?)) } else { Ok((values, index)) }
+    }
+
+    /// For indices `(..)`, `u32`: `(.., num_classes)` with 1 at the index, else 0.
+    ///
+    /// # Errors
+    /// When this is not `u32` or there are no classes.
+    pub fn one_hot(&self, num_classes: usize) -> Result<Tensor> {
+        let rank = self.shape().len();
+        let index = self.unsqueeze(rank)?;
+        let ones = self.graph.scalar(1.0)?.broadcast_to(index.shape())?;
+        ones.scattered(rank, &index, num_classes)
+    }
+
+    /// `value` where `mask`, which is broadcast, is not 0, else this.
+    ///
+    /// # Errors
+    /// When the shapes do not broadcast.
+    pub fn masked_fill(&self, mask: &Tensor, value: f32) -> Result<Tensor> {
+        mask.select(&self.graph.scalar(value)?, self)
+    }
+}
+
+impl Differentiate for Gather {
+    /// Each element takes the errors of the places that show it.
+    fn gradient(&self, flow: &Flow<'_>) -> Result<Vec<Option<Tensor>>> {
+        let grad = flow.grad("gather")?;
+        let rule = || grad.scattered(self.dim, &flow.inputs[1], flow.inputs[0].shape()[self.dim]);
+        Ok(vec![flow.wants(0, rule)?, None])
+    }
+}
+
+impl Differentiate for ScatterAdd {
+    /// The map is linear: its derivative is the look-up.
+    fn gradient(&self, flow: &Flow<'_>) -> Result<Vec<Option<Tensor>>> {
+        let grad = flow.grad("scatter_add")?;
+        Ok(vec![flow.wants(0, || grad.gather(self.dim, &flow.inputs[1]))?, None])
+    }
+}

@@ -1,0 +1,118 @@
+//! Elements by index along a dimension: `shaders/gather.wgsl`; their sums: `shaders/scatter_add.wgsl`; their order:
+//! `shaders/argsort.wgsl`.
+
+use super::ranges::{Lies, Part, parts};
+use super::{Access, Binding, Launch, Lower, Lowering, Operand, Refusal, Site, launch, turns};
+use crate::error::Mismatch;
+use crate::ops::{Argsort, Gather, ScatterAdd};
+use minijinja::context;
+
+/// A tensor of so many words a row of an outer dimension.
+fn lies(operand: Operand, outer: usize, words: usize) -> Lies {
+    Lies::of(operand, vec![words], outer * words).item(words)
+}
+
+impl Lower for Gather {
+    fn lower(&self, site: &Site<'_>) -> Result<Lowering, Refusal> {
+        let limits = site.limits;
+        let [outer, length, inner] = site.inputs[0].shape.axis(self.dim)?;
+        let [_, count, _] = site.inputs[1].shape.axis(self.dim)?;
+        let input = lies(Operand::Input(0), outer, length * inner);
+        let index = lies(Operand::Input(1), outer, count * inner);
+        let output = lies(Operand::Output(0), outer, count * inner);
+        let part = |part: Part| {
+            let (read, first_input) = part.bind(&input, Access::Read, limits);
+            let (places, first_index) = part.bind(&index, Access::Read, limits);
+            let (written, first_output) = part.bind(&output, Access::Write, limits);
+            let elements = part.places() * count * inner;
+            let values = context! {
+                elements, length, inner, count, first_input, first_index, first_output,
+                before => part.ranges[0].start * count * inner,
+            };
+            let bindings = vec![read, places, written, Binding::write(Operand::Check)];
+            let why = format!("by index{}", part.why());
+            launch(limits, "gather", elements.div_ceil(64), 0, bindings, why, values)
+        };
+        let cut = parts(&[outer], &[1], &[input.clone(), index.clone(), output.clone()], limits)?;
+        let launches = cut.into_iter().map(part).collect::<Result<_, Mismatch>>()?;
+        Ok(Lowering { launches, ..Lowering::default() })
+    }
+}
+
+/// Rows from which on an invocation may have one to itself, and indices of a row from which on it is less work.
+const MANY_ROWS: usize = 64;
+const MANY_INDICES: usize = 32;
+
+impl Lower for ScatterAdd {
+    fn lower(&self, site: &Site<'_>) -> Result<Lowering, Refusal> {
+        let (limits, size) = (site.limits, self.size);
+        let [outer, count, inner] = site.inputs[0].shape.axis(self.dim)?;
+        let source = lies(Operand::Input(0), outer, count * inner);
+        let index = lies(Operand::Input(1), outer, count * inner);
+        let output = lies(Operand::Output(0), outer, size * inner);
+        let all = turns::of_loop(size, 0) + turns::of_loop(count, 0);
+        let by_row = outer * inner >= MANY_ROWS && count >= MANY_INDICES && all <= turns::most(limits);
+        let pieces = if by_row { vec![turns::whole(all)] } else { turns::runs(count, limits) };
+        let cut = parts(&[outer], &[1], &[source.clone(), index.clone(), output.clone()], limits)?;
+        let mut launches: Vec<Launch> = Vec::new();
+        for part in &cut {
+            let (read, first_source) = part.bind(&source, Access::Read, limits);
+            let (places, first_index) = part.bind(&index, Access::Read, limits);
+            let (written, first_output) = part.bind(&output, Access::Write, limits);
+            let rows = part.places() * inner;
+            let work = if by_row { rows } else { rows * size };
+            let before = part.ranges[0].start * count * inner;
+            for piece in &pieces {
+                let range = if by_row { 0..count } else { piece.outer.clone() };
+                let values = context! {
+                    by_row, work, size, inner, count, first_source, first_index, first_output, before,
+                    first => range.start, last => range.end, carried => !piece.first,
+                };
+                let how = if by_row { "a row an invocation" } else { "an element an invocation" };
+                let why = format!("{how}{}{}", part.why(), piece.why());
+                let bindings = vec![read, places, written, Binding::write(Operand::Check)];
+                launches.push(launch(
+                    limits,
+                    "scatter_add",
+                    work.div_ceil(64),
+                    piece.turns,
+                    bindings,
+                    why,
+                    values,
+                )?);
+            }
+        }
+        Ok(Lowering { launches, ..Lowering::default() })
+    }
+}
+
+impl Lower for Argsort {
+    fn lower(&self, site: &Site<'_>) -> Result<Lowering, Refusal> {
+        let (limits, k) = (site.limits, self.k);
+        let [outer, length, inner] = site.inputs[0].shape.axis(self.dim)?;
+        let input = lies(Operand::Input(0), outer, length * inner);
+        let output = lies(Operand::Output(0), outer, k * inner);
+        let padded = length.next_power_of_two().max(2);
+        let most = if limits.software { 64 } else { limits.max_workgroup_invocations.min(256) as usize };
+        let lanes = (padded / 2).min(most.max(1));
+        let stages = padded.ilog2() as usize * (padded.ilog2() as usize + 1) / 2;
+        let pairs = turns::of_loop((padded / 2).div_ceil(lanes), 0);
+        // Loads, stages within merges, and stores.
+        let turns = 2 * turns::of_loop(padded.div_ceil(lanes), 0)
+            + turns::of_loop(stages, pairs)
+            + turns::of_loop(padded.ilog2() as usize, 1);
+        let part = |part: Part| {
+            let (read, first_input) = part.bind(&input, Access::Read, limits);
+            let (written, first_output) = part.bind(&output, Access::Write, limits);
+            let rows = part.places() * inner;
+            let values = context! {
+                rows, length, inner, k, padded, lanes, first_input, first_output, descending => self.descending,
+            };
+            let why = format!("a row a workgroup of {lanes}{}", part.why());
+            launch(limits, "argsort", rows, turns, vec![read, written], why, values)
+        };
+        let cut = parts(&[outer], &[1], &[input.clone(), output.clone()], limits)?;
+        let launches = cut.into_iter().map(part).collect::<Result<_, Mismatch>>()?;
+        Ok(Lowering { launches, ..Lowering::default() })
+    }
+}
