@@ -126,6 +126,8 @@ pub(super) fn rowwise(op: &Op, inputs: &[TensorType]) -> bool {
         Op::Concat(_) | Op::Split(_) | Op::Narrow(_) | Op::NarrowBackward(_) => false,
         Op::Permute(_) | Op::Embedding(_) | Op::EmbeddingBackward(_) | Op::Where(_) => false,
         Op::SequenceMask(_) | Op::Recurrent(_) | Op::RecurrentBackward(_) => false,
+        // Statistics and parameters are no rows.
+        Op::NormStatistics(_) | Op::NormApply(_) | Op::NormSums(_) | Op::NormBackward(_) => false,
         // Its random numbers are those of an element's place; and comparing indices is cheap.
         Op::Dropout(_) | Op::Equal(_) => false,
         Op::SgdStep(_) | Op::AdamStep(_) | Op::Increment(_) => false,
@@ -164,6 +166,7 @@ fn smaller(op: &Op, picked: [usize; 2], units: [usize; 2]) -> Op {
         Op::CrossEntropy(_) | Op::CrossEntropyBackward(_) => {}
         Op::Recurrent(_) | Op::RecurrentBackward(_) => {}
         // They are compared whole.
+        Op::NormStatistics(_) | Op::NormApply(_) | Op::NormSums(_) | Op::NormBackward(_) => {}
         Op::Input(_) | Op::State(_) | Op::Constant(_) => {}
         Op::Reshape(_) | Op::BroadcastTo(_) | Op::SequenceMask(_) | Op::Permute(_) => {}
         Op::Concat(_) | Op::Split(_) | Op::Narrow(_) | Op::NarrowBackward(_) => {}

@@ -82,12 +82,14 @@ pub struct Launch {
 }
 
 /// Kernels that bring operands into order or add up what others left: an op's operations are not theirs.
-const HELPERS: [&str; 11] = [
+const HELPERS: [&str; 13] = [
     "channels_last",
     "conv2d_spread",
     "embedding_blocks",
     "embedding_sort",
     "embedding_starts",
+    "norm_statistics_join",
+    "norm_sums_join",
     "sum_partials",
     "winograd_error",
     "winograd_gradient",

@@ -14,6 +14,7 @@ mod erf;
 mod interpreter;
 mod matmul;
 mod max_pool2d;
+mod norm;
 mod optimizer;
 mod parallel;
 mod recurrent;
@@ -24,6 +25,7 @@ mod sum;
 mod unary;
 
 pub use interpreter::{Interpreter, Watch};
+pub(crate) use norm::Places as NormPlaces;
 
 use crate::dtype::DType;
 use crate::error::{Error, Mismatch, Result};

@@ -19,6 +19,7 @@
 //! A [`Case`] is one line of text, and that line brings it back: `wgrad parity --case '...'`.
 
 mod bound;
+mod bound_norm;
 mod bound_rows;
 mod bound_sequence;
 mod bound_winograd;

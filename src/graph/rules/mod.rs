@@ -6,6 +6,7 @@ mod dropout;
 mod elementwise;
 mod embedding;
 mod matmul;
+mod norm;
 mod pool2d;
 mod recurrent;
 mod reshape;
@@ -96,6 +97,9 @@ macro_rules! without_gradient {
 
 without_gradient!(
     MaxPool2dBackward,
+    NormStatistics,
+    NormSums,
+    NormBackward,
     UnaryBackward,
     SoftmaxBackward,
     CrossEntropyBackward,

@@ -12,6 +12,7 @@ mod dropout;
 mod embedding;
 mod matmul;
 mod max_pool2d;
+mod norm;
 mod optimizer;
 mod recurrent;
 mod reshape;
@@ -49,7 +50,7 @@ macro_rules! family {
     };
 }
 
-const FAMILIES: [Family; 18] = [
+const FAMILIES: [Family; 19] = [
     family!(argmax),
     family!(avg_pool2d),
     family!(binary),
@@ -61,6 +62,7 @@ const FAMILIES: [Family; 18] = [
     family!(embedding),
     family!(matmul),
     family!(max_pool2d),
+    family!(norm),
     family!(optimizer),
     family!(recurrent),
     family!(reshape),
