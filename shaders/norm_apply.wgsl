@@ -42,7 +42,7 @@ fn norm_apply(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invoca
   {% if bias and per_row %}
   let bias = biases[parameter(row)];
   {% endif %}
-  for (var v = from + lane.x % {{ row_lanes }}u; v < end; v += {{ row_lanes }}u) {
+  for (var v = begin + lane.x % {{ row_lanes }}u; v < end; v += {{ row_lanes }}u) {
     let x = four(input[base + v]){{ " - mean" if centered }};
     {% if per_row %}
     let y = x * scale{{ " + bias" if bias }};

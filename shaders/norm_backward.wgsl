@@ -41,7 +41,7 @@ fn norm_backward(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_inv
   let mean = means[at];
   let shift = {{ "scale" if of_batch else "rstd" }} * (sums[at] / COUNT);
   {% endif %}
-  for (var v = from + lane.x % {{ row_lanes }}u; v < end; v += {{ row_lanes }}u) {
+  for (var v = begin + lane.x % {{ row_lanes }}u; v < end; v += {{ row_lanes }}u) {
     let error = four(grad_output[base + v]) * scale{{ " * four(weights[v + " ~ first_weight ~ "u])" if weight and not per_row }};
     let x = four(input[base + v]){{ " - mean" if centered }};
     grad_input[base + v] = to_four((error{{ " - shift" if centered }}) - x * slope);

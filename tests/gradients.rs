@@ -47,6 +47,8 @@ fn has_rule(op: &Op) -> bool {
         Op::Permute(_) | Op::Embedding(_) | Op::EmbeddingBackward(_) | Op::Where(_) => true,
         Op::Recurrent(_) | Op::Dropout(_) => true,
         Op::SequenceMask(_) | Op::RecurrentBackward(_) => false,
+        Op::NormApply(_) => true,
+        Op::NormStatistics(_) | Op::NormSums(_) | Op::NormBackward(_) => false,
         Op::SgdStep(_) | Op::AdamStep(_) => false,
     }
 }
@@ -319,6 +321,7 @@ families! {
     embedding: ["embedding", "embedding_backward"], 0;
     matmul: ["matmul", "reshape", "sum"], 0;
     max_pool2d: ["max_pool2d"], 0;
+    norm: ["norm_apply", "add", "div", "mul", "reshape", "scale", "sqrt", "sum"], 4;
     recurrent: ["rnn_tanh", "rnn_relu", "lstm", "gru", "add"], 8;
     reshape: ["reshape", "relu", "scale"], 0;
     select: ["where", "sum", "reshape"], 0;
@@ -341,11 +344,13 @@ fn is_checked(name: &str, line: &Line) -> bool {
 /// What has no rule, by name. Everything else is held to finite differences in cases of its own.
 fn has_no_rule(name: &str) -> bool {
     let leaves_and_indices = ["input", "state", "constant", "equal", "argmax", "increment", "sequence_mask"];
+    // The gradient of what normalises goes through these.
+    let inside = ["norm_statistics", "norm_sums"];
     let steps = ["sgd", "adam"];
     // Of the gradients, these alone have a gradient.
     let twice = ["avg_pool2d_backward", "narrow_backward", "embedding_backward"];
     let once = name.ends_with("_backward") && !twice.contains(&name);
-    once || leaves_and_indices.contains(&name) || steps.contains(&name)
+    once || inside.contains(&name) || leaves_and_indices.contains(&name) || steps.contains(&name)
 }
 
 /// Every function with a rule has a case of its own that is checked: families are checked by their files, and a function

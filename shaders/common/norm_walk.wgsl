@@ -3,8 +3,8 @@
 {% if fours %}
   let row = group / {{ stretches }}u * {{ 64 // row_lanes }}u + lane.x / {{ row_lanes }}u;
   if (row >= {{ rows }}u) { return; }
-  let from = group % {{ stretches }}u * {{ stretch }}u;
-  let end = min(from + {{ stretch }}u, {{ l // 4 }}u);
+  let begin = group % {{ stretches }}u * {{ stretch }}u;
+  let end = min(begin + {{ stretch }}u, {{ l // 4 }}u);
   let base = {{ base }};
   let at = statistic(row);
 {% else %}

@@ -6,6 +6,7 @@ mod rules;
 mod tensor;
 
 pub use autodiff::{Flow, gradients, gradients_from};
+pub use rules::RunningStatistics;
 pub use tensor::Tensor;
 
 use crate::error::{Error, Mismatch, Result};

@@ -13,6 +13,8 @@ mod reshape;
 mod softmax;
 mod sum;
 
+pub use norm::RunningStatistics;
+
 use super::{Flow, Tensor};
 use crate::error::{Error, Mismatch, Result};
 use crate::ops::*;
