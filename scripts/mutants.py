@@ -109,7 +109,7 @@ MUTANTS = [
     ("norm: weight of the first channel", "src/kernels/norm.rs", "parameter => of_row(three(strides.parameter), first_parameter),", "parameter => of_row([0; 3], first_parameter),", "parity group_norm"),
     ("norm: the sum of errors is not subtracted", "shaders/norm_backward.wgsl", "* (sums[at] / COUNT);", "* 0.0;", "parity batch_norm"),
     ("norm: row sums without the weight", "shaders/norm_sums.wgsl", "{{ \" * w\" ~ j if weight }}", "", "parity layer_norm"),
-    ("norm: gradients of parameters by the first row's rstd", "shaders/norm_sums_columns.wgsl", " * rstd_of(rstds[first_row + r])", " * rstd_of(rstds[first_row])", "parity layer_norm"),
+    ("norm: gradients of parameters by the first row's rstd", "shaders/norm_sums_columns.wgsl", " * rstd_of(rstds[first_row + \" ~ row ~ \"])", " * rstd_of(rstds[first_row])", "parity layer_norm"),
     ("norm: group sums without the weight", "src/graph/rules/norm.rs", "|| Ok(sum.clone()), |weight| sum.mul(weight))?;\n            if k == 1", "|| Ok(sum.clone()), |_| Ok(sum.clone()))?;\n            if k == 1", "gradients norm"),
     ("matmul in workgroup memory: first matrix of the batch for all", "shaders/matmul_workgroup.wgsl", "Place(begin_{{ name }}(z), line)", "Place(begin_{{ name }}(0u), line)", "parity-full --case 'matmul a=2x17x33 b=2x65x17 trans_a trans_b bias data=integers:3'"),
     ("workgroup tiles: next block stored before all have read", "shaders/common/workgroup_product.wgsl", "    {% endif %}\n    workgroupBarrier();\n  }\n", "    {% endif %}\n  }\n", "parity-full --case 'matmul a=63x64 b=64x65 data=integers:3'"),

@@ -23,6 +23,14 @@ fn rstd_of(variance: f32) -> f32 { return 1.0 / sqrt(variance + {{ eps }}); }
 fn rstd_of(rstd: f32) -> f32 { return rstd; }
 {% endif %}
 
+{% macro term(j, row) %}
+    let at{{ j }} = start + ({{ row }}) * {{ m // unit }}u;
+    let error{{ j }} = {{ load("grad_output[at" ~ j ~ "]", unit) }};
+    let x{{ j }} = {{ load("input[at" ~ j ~ "]", unit) }}{{ (" - means[first_row + " ~ row ~ "]" if by_row else " - mean") if centered }};
+    errors += error{{ j }};
+    products_of += error{{ j }} * x{{ j }}{{ " * rstd_of(rstds[first_row + " ~ row ~ "])" if by_row }};
+{% endmacro %}
+
 @compute @workgroup_size({{ lanes }})
 fn norm_sums_columns(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
   let group = flat_group(workgroup);
@@ -43,12 +51,14 @@ fn norm_sums_columns(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local
 {% endif %}
   var errors = Columns();
   var products_of = Columns();
-  for (var r = 0u; r < rows; r++) {
-    let at = start + r * {{ m // unit }}u;
-    let error = {{ load("grad_output[at]", unit) }};
-    let x = {{ load("input[at]", unit) }}{{ (" - means[first_row + r]" if by_row else " - mean") if centered }};
-    errors += error;
-    products_of += error * x{{ " * rstd_of(rstds[first_row + r])" if by_row }};
+  let whole = rows / 4u * 4u;
+  for (var r = 0u; r < whole; r += 4u) {
+{% for j in range(4) %}
+{{ term(j, "r + " ~ j ~ "u") }}
+{% endfor %}
+  }
+  for (var r = whole; r < rows; r++) {
+{{ term(0, "r") }}
   }
   {% if not by_row %}
   products_of *= rstd;

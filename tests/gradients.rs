@@ -321,7 +321,7 @@ families! {
     embedding: ["embedding", "embedding_backward"], 0;
     matmul: ["matmul", "reshape", "sum"], 0;
     max_pool2d: ["max_pool2d"], 0;
-    norm: ["norm_apply", "add", "div", "mul", "reshape", "scale", "sqrt", "sum"], 4;
+    norm: ["norm_apply", "mul", "div", "scale"], 0;
     recurrent: ["rnn_tanh", "rnn_relu", "lstm", "gru", "add"], 8;
     reshape: ["reshape", "relu", "scale"], 0;
     select: ["where", "sum", "reshape"], 0;

@@ -1,3 +1,4 @@
+{# Bindings of the results, and what writes them. #}
 {% if done %}
 @group(0) @binding({{ first_result }}) var<storage, read_write> products: array<f32>;
 {% if centered %}

@@ -40,24 +40,19 @@ impl Runs {
     /// `columns`: whether each invocation has columns of its own, for a B of 1.
     pub(super) fn new([a, m, b]: [usize; 3], columns: bool, limits: &Limits) -> Self {
         let most = turns::most(limits).saturating_sub(REST).max(1);
+        // Numbers that a run may reach over, where the tensor does not fit a binding.
+        let alignment = limits.offset_alignment.max(16);
+        let fits = (a * m * b) as u64 * 4 <= limits.max_binding_bytes;
+        let room = (limits.max_binding_bytes.saturating_sub(alignment) / 16 * 4) as usize;
+        let reach = |piece: usize| if fits { a } else { room.saturating_sub(piece) / (m * b) + 1 };
+        let unit = if m.is_multiple_of(4) { 4 } else { 1 };
+        let aligned = columns || b.is_multiple_of(4);
+        let whole = Self { a, m, b, unit: 0, aligned, lanes: 1, items: 1, rows: a, piece: b, runs: [1, 1] };
         if columns {
-            let unit = if m.is_multiple_of(4) { 4 } else { 1 };
-            let rows = ROWS.max(a.div_ceil(RUNS)).min(most).min(a);
+            let rows = ROWS.max(a.div_ceil(RUNS)).min(most).min(reach(unit)).min(a);
             let lanes = (m / unit).next_power_of_two().clamp(8, 64);
-            return Self {
-                a,
-                m,
-                b,
-                unit,
-                aligned: true,
-                lanes,
-                items: 1,
-                rows,
-                piece: b,
-                runs: [a.div_ceil(rows), 1],
-            };
+            return Self { unit, lanes, rows, runs: [a.div_ceil(rows), 1], ..whole };
         }
-        let aligned = b.is_multiple_of(4);
         let windows = |numbers: usize| if aligned { numbers / 4 } else { (numbers + 6) / 4 };
         let terms = a * windows(b);
         let short = limits.software && terms <= SHORT && m >= MANY_SHORT;
@@ -69,35 +64,22 @@ impl Runs {
             _ => usual,
         };
         let lanes = 1usize << lanes.ilog2();
-        let items = if short {
-            8
-        } else if limits.software {
-            1
-        } else {
-            (64 / lanes).max(1)
+        let items = match (short, limits.software) {
+            (true, _) => 8,
+            (false, true) => 1,
+            (false, false) => (64 / lanes).max(1),
         };
         let enough = m >= MANY[usize::from(!limits.software)];
         let budget = lanes.saturating_mul(4 * most).min(if enough { usize::MAX } else { LONGEST / 4 });
-        let whole = windows(b);
-        let (rows, piece) = if whole > budget {
-            let pieces = whole.div_ceil(budget);
+        let fours = windows(b);
+        let (rows, piece) = if fours > budget || !fits && b > room {
+            let pieces = fours.div_ceil(budget).max(if fits { 1 } else { b.div_ceil(room.max(4)) });
             (1, b.div_ceil(pieces).next_multiple_of(4))
         } else {
-            let runs = a.div_ceil((budget / whole).max(1));
+            let runs = a.div_ceil((budget / fours).clamp(1, reach(b)));
             (a.div_ceil(runs), b)
         };
-        Self {
-            a,
-            m,
-            b,
-            unit: 0,
-            aligned,
-            lanes,
-            items,
-            rows,
-            piece,
-            runs: [a.div_ceil(rows), b.div_ceil(piece)],
-        }
+        Self { lanes, items, rows, piece, runs: [a.div_ceil(rows), b.div_ceil(piece)], ..whole }
     }
 
     /// A, and B.

@@ -33,7 +33,7 @@ const GROUPS: [&str; 7] = [
     "3x6x5 groups=3",
     "2x8 groups=2",
     "2x6x4x4 groups=1",
-    "2x32x8x8 groups=16",
+    "2x32x6x6 groups=16",
     "1x4x3x3 groups=4",
     "40x6x1x2 groups=2",
 ];
