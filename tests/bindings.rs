@@ -25,6 +25,15 @@ const CUT: &[(&str, &str)] = &[
     ("dropout", "dropout input=75x61 p=0.5 stream=3"),
     ("sgd", "sgd param=75x61 lr=0.1 momentum=0.9 nesterov weight_decay=0.01"),
     ("adam", "adam param=75x61 lr=0.001 step=2 weight_decay=0.01 decoupled"),
+    // Over samples, rows of whole fours and not; groups; rows, columns.
+    ("norm_statistics norm_apply norm_sums norm_backward", "batch_norm input=8x4x16x16 weight bias"),
+    ("norm_statistics norm_apply norm_sums norm_backward", "batch_norm input=9x11x7x7 weight bias"),
+    ("norm_statistics norm_apply norm_sums norm_backward", "batch_norm input=75x64 weight bias"),
+    ("norm_apply norm_sums", "batch_norm input=8x4x16x16 weight given"),
+    ("norm_statistics norm_apply norm_sums norm_backward", "group_norm input=8x4x16x16 groups=2 weight bias"),
+    ("norm_statistics norm_apply norm_sums norm_backward", "layer_norm input=75x61 last=1 weight bias"),
+    ("norm_statistics norm_apply norm_sums norm_backward", "rms_norm input=75x64 last=1 weight"),
+    ("norm_statistics norm_apply norm_sums norm_backward", "layer_norm input=1x9000 last=1"),
     // Rows of which so few fit that no part but the first begins at an aligned offset.
     ("softmax softmax_backward", "softmax input=9x1501 dim=1"),
     ("cross_entropy cross_entropy_backward", "cross_entropy logits=9x1501 reduction=none"),

@@ -115,6 +115,14 @@ fn errors_are_seen_where_nothing_can_be_subtracted() {
     assert_eq!(error(&array(&[nan, inf, 3.0]), &array(&[nan, inf, 2.0])), 0.5);
 }
 
+/// By how much subtracting a mean magnifies what both sides round: numbers far from 0 whose deviation is 1.
+fn lost(line: &str) -> f64 {
+    let offset =
+        line.split_once(" data=offset:").and_then(|(_, rest)| rest.split(' ').next()?.parse::<f64>().ok());
+    let is_norm = line.split(' ').next().is_some_and(|op| op.ends_with("_norm") || op == "norm_statistics");
+    if is_norm { offset.map_or(1.0, |offset| offset.abs().max(1.0)) } else { 1.0 }
+}
+
 fn agrees(fixtures: &[u8]) {
     let file = SafeTensors::deserialize(fixtures).expect("the fixtures");
     let metadata = metadata(fixtures);
@@ -133,7 +141,7 @@ fn agrees(fixtures: &[u8]) {
             assert_eq!(got.ty.shape, expected.ty.shape, "{line}: {name}");
             let error = error(got, expected);
             (compared, worst) = (compared + 1, worst.max(error));
-            if error > RELATIVE {
+            if error > RELATIVE * lost(line) {
                 failures.push(format!("{line}: {name} is off by {error:.2e} of its largest element"));
             }
         }

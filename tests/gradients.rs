@@ -51,6 +51,8 @@ fn has_rule(op: &Op) -> bool {
         Op::AxisMap(_) | Op::Permute(_) | Op::Embedding(_) | Op::EmbeddingBackward(_) | Op::Where(_) => true,
         Op::Recurrent(_) | Op::Dropout(_) => true,
         Op::SequenceMask(_) | Op::RecurrentBackward(_) => false,
+        Op::NormApply(_) => true,
+        Op::NormStatistics(_) | Op::NormSums(_) | Op::NormBackward(_) => false,
         Op::OptimizerStep(_) => false,
     }
 }
@@ -325,6 +327,7 @@ families! {
     gather: ["gather", "scatter_add", "add", "reshape", "where"], 0;
     matmul: ["matmul", "reshape", "sum"], 0;
     max_pool2d: ["max_pool2d"], 0;
+    norm: ["norm_apply", "mul", "div", "scale"], 0;
     recurrent: ["rnn_tanh", "rnn_relu", "lstm", "gru", "add"], 8;
     reduce: ["prod", "amax", "amin", "var", "std", "norm", "logsumexp", "reshape"], 8;
     reshape: ["reshape", "relu", "scale"], 0;
@@ -361,10 +364,12 @@ fn has_no_rule(name: &str) -> bool {
         "all",
         "argsort",
     ];
+    // The gradient of what normalises goes through these.
+    let inside = ["norm_statistics", "norm_sums"];
     // Of the gradients, these alone have a gradient.
     let twice = ["avg_pool2d_backward", "narrow_backward", "embedding_backward"];
     let once = name.ends_with("_backward") && !twice.contains(&name);
-    once || leaves_and_indices.contains(&name) || Update::named(name).is_some()
+    once || inside.contains(&name) || leaves_and_indices.contains(&name) || Update::named(name).is_some()
 }
 
 /// Every function with a rule has a case of its own that is checked: families are checked by their files, and a function

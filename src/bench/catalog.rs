@@ -108,6 +108,9 @@ entries! {
     reduced, FORWARD, "n c h w": "amax" "(n,c,h,w) over all but c", "prod" "(n,c,h,w) over all but c",
         "var" "(n,c,h,w) over all but c", "norm" "(n,c,h,w) over all but c, Euclidean",
         "logsumexp" "(n,c,h,w) over all but c";
+    images, EVERY, "n c h w [b]": "batch_norm" "(n,c,h,w), weight and bias where b1", "instance_norm" "(n,c,h,w), weight and bias where b1";
+    groups, EVERY, "n c h w g [b]": "group_norm" "(n,c,h,w) in g groups, weight and bias where b1";
+    last, EVERY, "n c [b]": "layer_norm" "n rows of c, weight and bias where b1", "rms_norm" "n rows of c, weight where b1";
     cross_entropy, EVERY, "n c": "cross_entropy" "n rows of c logits";
     recurrent, EVERY, "t n h [b] [m]":
         "rnn_tanh" "t steps of n rows, h units, hidden bias where b1, masked where m1",
@@ -228,6 +231,23 @@ fn reduced(name: &str, dims: &Dims) -> Result<String> {
 
 fn rows(_: &str, dims: &Dims) -> Result<String> {
     Ok(format!("input={}x{} dim=1", dims.need("n")?, dims.need("c")?))
+}
+
+/// Weight and, where the op has one, bias.
+fn affine(name: &str, dims: &Dims) -> String {
+    flag(dims, "b", if name == "rms_norm" { "weight" } else { "weight bias" })
+}
+
+fn images(name: &str, dims: &Dims) -> Result<String> {
+    Ok(format!("{}{}", image(dims)?, affine(name, dims)))
+}
+
+fn groups(name: &str, dims: &Dims) -> Result<String> {
+    Ok(format!("{} groups={}{}", image(dims)?, dims.need("g")?, affine(name, dims)))
+}
+
+fn last(name: &str, dims: &Dims) -> Result<String> {
+    Ok(format!("input={}x{} last=1{}", dims.need("n")?, dims.need("c")?, affine(name, dims)))
 }
 
 fn cross_entropy(_: &str, dims: &Dims) -> Result<String> {

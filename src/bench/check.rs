@@ -136,6 +136,7 @@ fn smaller(op: &Op, picked: [usize; 2], units: [usize; 2]) -> Op {
         Op::CrossEntropy(_) | Op::CrossEntropyBackward(_) => {}
         Op::Recurrent(_) | Op::RecurrentBackward(_) => {}
         // They are compared whole.
+        Op::NormStatistics(_) | Op::NormApply(_) | Op::NormSums(_) | Op::NormBackward(_) => {}
         Op::Input(_) | Op::State(_) | Op::Constant(_) | Op::Table(_) => {}
         Op::Reshape(_) | Op::BroadcastTo(_) | Op::SequenceMask(_) | Op::Permute(_) => {}
         Op::Concat(_) | Op::Split(_) | Op::Narrow(_) | Op::NarrowBackward(_) => {}

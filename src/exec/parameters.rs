@@ -59,6 +59,12 @@ impl Parameters {
         graph.owns("compile", outputs)?;
         let ids: Vec<_> = outputs.iter().map(|t| t.id()).collect();
         let data = graph.with(Clone::clone);
+        // A buffer that nothing here reads belongs to the model all the same: evaluation leaves the count of batches alone.
+        for node in &data.nodes {
+            if let Op::State(ops::State { name, ty, init, role: role @ Role::Buffer }) = &node.op {
+                self.declare(name, ty, *init, *role)?;
+            }
+        }
         let finite = self.device.checks_finite();
         let plan = || match finite {
             true => plan::plan_finite(&data, &ids, &self.device.limits()),

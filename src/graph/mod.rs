@@ -9,6 +9,7 @@ mod tensor;
 
 pub use autodiff::{Flow, gradients, gradients_from};
 pub(crate) use names::matches;
+pub use rules::RunningStatistics;
 pub use tensor::Tensor;
 
 use crate::error::{Error, Mismatch, Result};

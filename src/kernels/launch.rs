@@ -85,13 +85,15 @@ pub struct Launch {
 }
 
 /// Kernels that bring operands into order or add up what others left: an op's operations are not theirs.
-const HELPERS: [&str; 12] = [
+const HELPERS: [&str; 14] = [
     "channels_last",
     "conv2d_spread",
     "embedding_blocks",
     "embedding_sort",
     "embedding_starts",
     "embedding_zeros",
+    "norm_statistics_join",
+    "norm_sums_join",
     "sum_partials",
     "winograd_error",
     "winograd_gradient",

@@ -2,10 +2,12 @@
 
 mod layers;
 mod models;
+mod norm;
 pub mod recurrent;
 
 pub use layers::{Activation, AvgPool2d, Conv2d, Dropout, Embedding, Flatten, Linear, MaxPool2d};
 pub use models::{Images, MODELS, Model, model, simple_cnn};
+pub use norm::{BatchNorm1d, BatchNorm2d, GroupNorm, InstanceNorm1d, InstanceNorm2d, LayerNorm, RMSNorm};
 pub use recurrent::{Gru, GruCell, Lstm, LstmCell, Rnn, RnnCell};
 
 use crate::error::Result;

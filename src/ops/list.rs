@@ -10,6 +10,7 @@ macro_rules! for_each_op {
             MaxPool2d, MaxPool2dBackward, AvgPool2d, AvgPool2dBackward,
             Unary, UnaryBackward, Binary, Equal, Where,
             MatMul, Sum, Argmax, Reduce, ReduceBackward,
+            NormStatistics, NormApply, NormSums, NormBackward,
             Softmax, SoftmaxBackward, CrossEntropy, CrossEntropyBackward,
             Reshape, BroadcastTo, Concat, Split, Narrow, NarrowBackward, Permute, AxisMap,
             Embedding, EmbeddingBackward, Gather, ScatterAdd, Argsort, SequenceMask, Dropout,

@@ -75,7 +75,9 @@ impl Known {
     ) -> Option<String> {
         let base = group.node(graph);
         let sum = is_sum(base);
-        let most = MOST_BINDINGS - if sum { OWN_BINDINGS / 2 } else { OWN_BINDINGS };
+        // A normalisation reads more than a convolution.
+        let own = if sum { OWN_BINDINGS / 2 } else { OWN_BINDINGS.max(base.inputs.len() + 1) };
+        let most = MOST_BINDINGS.saturating_sub(own);
         let operands = group.inputs.len() - base.inputs.len() + usize::from(other.is_some());
         // What a sum reads may be large, and would have to be kept.
         let later = |value: ValueId| {

@@ -16,6 +16,7 @@ mod gather;
 mod interpreter;
 mod matmul;
 mod max_pool2d;
+mod norm;
 mod optimizer;
 mod parallel;
 mod recurrent;
@@ -27,6 +28,7 @@ mod sum;
 mod unary;
 
 pub use interpreter::{Interpreter, Watch};
+pub(crate) use norm::Places as NormPlaces;
 
 use crate::dtype::DType;
 use crate::error::{Error, Mismatch, Result};

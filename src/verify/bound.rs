@@ -53,6 +53,7 @@ pub(super) fn terms(op: &Op, inputs: &[&TensorType]) -> Option<usize> {
         Op::Concat(_) | Op::Split(_) | Op::Narrow(_) | Op::NarrowBackward(_) => None,
         Op::Permute(_) | Op::Embedding(_) | Op::Where(_) | Op::SequenceMask(_) | Op::Dropout(_) => None,
         Op::Recurrent(_) | Op::RecurrentBackward(_) => None,
+        Op::NormStatistics(_) | Op::NormApply(_) | Op::NormSums(_) | Op::NormBackward(_) => None,
         Op::OptimizerStep(_) | Op::Increment(_) => None,
     }
 }
@@ -106,6 +107,10 @@ pub(super) fn errors(op: &Op, inputs: &[&Estimate], outputs: &[Array]) -> Result
         Op::Dropout(_) => vec![super::bound_sequence::dropout(op, inputs, &outputs[0])?],
         Op::Recurrent(_) => super::bound_sequence::recurrent(1.0, inputs, outputs),
         Op::RecurrentBackward(_) => super::bound_sequence::recurrent(2.0, inputs, outputs),
+        Op::NormStatistics(op) => super::bound_norm::statistics(op, inputs, outputs)?,
+        Op::NormApply(op) => vec![super::bound_norm::apply(op, inputs, &outputs[0])?],
+        Op::NormSums(op) => super::bound_norm::sums(op, inputs, outputs)?,
+        Op::NormBackward(op) => vec![super::bound_norm::backward(op, inputs, &outputs[0])?],
         Op::OptimizerStep(step) => super::bound_rows::optimizer(step, inputs, outputs),
     })
 }

@@ -20,6 +20,7 @@
 
 mod bound;
 mod bound_map;
+mod bound_norm;
 mod bound_reduce;
 mod bound_rows;
 mod bound_sequence;

@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 use wgrad::ops::{
     AvgPool2d, AvgPool2dBackward, Conv2d, Conv2dBackwardInput, Conv2dBackwardWeight, CrossEntropy,
-    CrossEntropyBackward, Dropout, MatMul, MaxPool2d, MaxPool2dBackward, Op, OptimizerStep, Recurrent,
-    RecurrentBackward, Reduction,
+    CrossEntropyBackward, Dropout, MatMul, MaxPool2d, MaxPool2dBackward, NormApply, NormBackward,
+    NormStatistics, NormSums, Op, OptimizerStep, Recurrent, RecurrentBackward, Reduction,
 };
 use wgrad::verify::{Case, Line};
 
@@ -26,6 +26,8 @@ fn line_op(name: &str) -> &str {
         "nadam_product" => "nadam",
         // Adam counts its steps.
         "increment" => "adam",
+        // Every norm is made of them.
+        "norm_apply" | "norm_sums" | "norm_backward" => "batch_norm",
         name => ["_backward_input", "_backward_weight", "_backward"]
             .iter()
             .find_map(|ending| name.strip_suffix(ending))
@@ -114,6 +116,24 @@ pub fn options(op: &Op) -> Vec<(&'static str, bool)> {
         Op::CrossEntropy(o) | Op::CrossEntropyBackward(CrossEntropyBackward(o)) => loss(o),
         Op::Recurrent(o) => recurrent(o),
         Op::RecurrentBackward(RecurrentBackward { forward, grad_cells: _ }) => recurrent(forward),
+        Op::NormStatistics(NormStatistics { norm, eps, running }) => vec![
+            ("centered", norm.centered),
+            ("eps", *eps != 1e-5),
+            ("running", running.is_some()),
+            ("momentum", running.is_some_and(|running| running.momentum.is_some())),
+        ],
+        Op::NormApply(NormApply { norm, eps, weight, bias }) => {
+            vec![("centered", norm.centered), ("given", eps.is_some()), ("weight", *weight), ("bias", *bias)]
+        }
+        Op::NormSums(NormSums { norm, eps, parameters, weight }) => vec![
+            ("centered", norm.centered),
+            ("given", eps.is_some()),
+            ("parameters", *parameters),
+            ("weight", *weight),
+        ],
+        Op::NormBackward(NormBackward { norm, weight }) => {
+            vec![("centered", norm.centered), ("weight", *weight)]
+        }
         Op::Dropout(Dropout { p, seed: _ }) => vec![("p", *p != 0.0)],
         Op::OptimizerStep(OptimizerStep { update, options }) => {
             let options = update.options.iter().zip(options);

@@ -8,6 +8,7 @@ mod elementwise;
 mod embedding;
 mod gather;
 mod matmul;
+mod norm;
 mod places;
 mod pool2d;
 mod recurrent;
@@ -16,6 +17,8 @@ mod reshape;
 mod softmax;
 mod sum;
 mod windows;
+
+pub use norm::RunningStatistics;
 
 use super::{Flow, Tensor};
 use crate::error::{Error, Mismatch, Result};
@@ -101,6 +104,9 @@ macro_rules! without_gradient {
 
 without_gradient!(
     MaxPool2dBackward,
+    NormStatistics,
+    NormSums,
+    NormBackward,
     UnaryBackward,
     SoftmaxBackward,
     CrossEntropyBackward,

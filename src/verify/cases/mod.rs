@@ -14,6 +14,7 @@ mod embedding;
 mod gather;
 mod matmul;
 mod max_pool2d;
+mod norm;
 mod optimizer;
 mod recurrent;
 mod reduce;
@@ -53,7 +54,7 @@ macro_rules! family {
     };
 }
 
-const FAMILIES: [Family; 21] = [
+const FAMILIES: [Family; 22] = [
     family!(argmax),
     family!(avg_pool2d),
     family!(axis_map),
@@ -67,6 +68,7 @@ const FAMILIES: [Family; 21] = [
     family!(gather),
     family!(matmul),
     family!(max_pool2d),
+    family!(norm),
     family!(optimizer),
     family!(recurrent),
     family!(reduce),

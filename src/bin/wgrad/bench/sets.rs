@@ -22,7 +22,8 @@ tables!(
     "deepbench-conv",
     "deepbench-gemm",
     "deepbench-rnn",
-    "recurrent"
+    "recurrent",
+    "norms"
 );
 
 /// The lines of a set, or of a table in a file; what is malformed is an error of its own.
