@@ -161,10 +161,9 @@ impl Runs {
     pub(super) fn groups(&self, part: &Part) -> usize {
         let sizes = part.sizes();
         let runs = sizes[0] * sizes[1];
-        if self.unit > 0 {
-            runs * (sizes[2] / self.unit).div_ceil(self.lanes)
-        } else {
-            (runs * sizes[2]).div_ceil(self.items)
+        match sizes[2].checked_div(self.unit) {
+            Some(units) => runs * units.div_ceil(self.lanes),
+            None => (runs * sizes[2]).div_ceil(self.items),
         }
     }
 
