@@ -82,12 +82,13 @@ pub struct Launch {
 }
 
 /// Kernels that bring operands into order or add up what others left: an op's operations are not theirs.
-const HELPERS: [&str; 11] = [
+const HELPERS: [&str; 12] = [
     "channels_last",
     "conv2d_spread",
     "embedding_blocks",
     "embedding_sort",
     "embedding_starts",
+    "reduce_partials",
     "sum_partials",
     "winograd_error",
     "winograd_gradient",
