@@ -85,7 +85,7 @@ pub struct Launch {
 }
 
 /// Kernels that bring operands into order or add up what others left: an op's operations are not theirs.
-const HELPERS: [&str; 14] = [
+const HELPERS: [&str; 15] = [
     "channels_last",
     "conv2d_spread",
     "embedding_blocks",
@@ -94,6 +94,7 @@ const HELPERS: [&str; 14] = [
     "embedding_zeros",
     "norm_statistics_join",
     "norm_sums_join",
+    "reduce_partials",
     "sum_partials",
     "winograd_error",
     "winograd_gradient",

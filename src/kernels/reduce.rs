@@ -1,4 +1,5 @@
-//! Reductions over dimensions: `shaders/reduce.wgsl`, over leading ones `shaders/reduce_columns.wgsl`; what they know of a
+//! Reductions over dimensions: `shaders/reduce.wgsl`, over leading ones `shaders/reduce_columns.wgsl`,
+//! the second pass `shaders/reduce_partials.wgsl`; what they know of a
 //! part of a row is in `shaders/common/reduce.wgsl`. Their gradients: `shaders/reduce_backward.wgsl`.
 
 use super::ranges::Lies;
@@ -68,7 +69,7 @@ impl Lower for Reduce {
         };
         let reducer = Reducer {
             dims: &self.dims,
-            kernels: ["reduce", "reduce_columns"],
+            kernels: ["reduce", "reduce_columns", "reduce_partials"],
             fields: fields.len(),
             adds: false,
             reads_first: reads_first(kind),

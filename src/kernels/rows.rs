@@ -15,11 +15,11 @@ use minijinja::{Value, context};
 pub(super) struct Reducer<'a> {
     /// Ascending.
     pub(super) dims: &'a [usize],
-    /// The shader over any dimensions, and that over leading ones.
-    pub(super) kernels: [&'static str; 2],
+    /// The shader over any dimensions, that over leading ones, and that of the second pass.
+    pub(super) kernels: [&'static str; 3],
     /// Words of what is known of a part of a row.
     pub(super) fields: usize,
-    /// Whether parts are numbers to be added: by [`partials`], else by a second pass of the first shader.
+    /// Whether parts are numbers to be added: by [`partials`], else joined as terms are.
     pub(super) adds: bool,
     /// Whether all parts of a row read its first element.
     pub(super) reads_first: bool,
@@ -366,6 +366,14 @@ impl Run {
         let four = if vec4 { ", four terms a load" } else { "" };
         let joins = if pass.second { ", joins parts" } else { "" };
         let why = format!("{lanes} lanes an output, {parts} parts{four}{joins}{}{}", part.why(), own.why());
-        launch(limits, pass.reducer.kernels[0], outputs * parts, turns, bindings, why, values)
+        launch(
+            limits,
+            pass.reducer.kernels[if pass.second { 2 } else { 0 }],
+            outputs * parts,
+            turns,
+            bindings,
+            why,
+            values,
+        )
     }
 }

@@ -10,7 +10,7 @@ impl Lower for Sum {
     fn lower(&self, site: &Site<'_>) -> Result<Lowering, Refusal> {
         let reducer = Reducer {
             dims: &self.dims,
-            kernels: ["sum", "sum_columns"],
+            kernels: ["sum", "sum_columns", "sum_partials"],
             fields: 1,
             adds: true,
             reads_first: false,

@@ -76,6 +76,8 @@ pub(super) enum Values {
     Divisors,
     /// Uniform in `[1e-4, 0.16)`: averages of squares.
     Squares,
+    /// 0 in one of so many numbers, else 1 to 3.
+    Rarely(usize),
     /// Lengths of sequences: from this many steps down to 1, in turn.
     Lengths(usize),
 }
@@ -143,6 +145,11 @@ impl Input {
                 let sign = |draw: f64| if draw < 0.5 { -1.0 } else { 1.0 };
                 let values = (0..count).map(|_| sign(rng.uniform()) * rng.range(0.5, 4.0));
                 f32s(values.map(|v| v as f32).collect())
+            }
+            Values::Rarely(of) => {
+                let mut rng = rng("rarely");
+                let number = |rng: &mut Rng| if rng.below(of.max(1)) == 0 { 0 } else { 1 + rng.below(3) };
+                f32s((0..count).map(|_| number(&mut rng) as f32).collect())
             }
             Values::Squares => {
                 let mut rng = rng("squares");

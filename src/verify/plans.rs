@@ -51,7 +51,8 @@ impl Trial<'_> {
                     let decides = |l: &Limits| (l.variant, l.subgroup_size, l.software);
                     let tiled = decides(&limits) == decides(&own);
                     // Where a sum is split, its parts follow the split.
-                    let split_sum = plan.kernels.iter().any(|k| k.name == "sum_partials");
+                    let joins = |name: &str| ["sum_partials", "reduce_partials"].contains(&name);
+                    let split_sum = plan.kernels.iter().any(|k| joins(k.name));
                     let expected = self.expected_of(case, &limits, &mut known)?;
                     let as_first = plans.first().is_none_or(|first| match (&first.expected, &expected) {
                         (Some(a), Some(b)) => Rc::ptr_eq(a, b),
