@@ -277,7 +277,9 @@ fn family(stem: &str, rules: &[&str], too_dear: usize) {
     let edges = ["edges", "denormals", "masked", "offset"];
     lines.retain(|line| {
         let at_the_edges = |(key, value): &(String, String)| {
-            key == "data" && edges.iter().any(|edge| value.starts_with(edge))
+            // In the mean of millions of numbers a step of one is lost among what their sum rounds.
+            let lost = stem == "norm" && value.starts_with("late");
+            key == "data" && (lost || edges.iter().any(|edge| value.starts_with(edge)))
         };
         if line.fields.iter().any(at_the_edges) {
             return false;
