@@ -19,11 +19,12 @@ const EDGES: &[u8] = include_bytes!("fixtures/edges.safetensors");
 const RELATIVE: f64 = 1e-12;
 
 /// Fields that say how large tensors are. All others are attributes.
-const SHAPES: [&str; 14] = [
+const SHAPES: [&str; 15] = [
     "input",
     "weight",
     "a",
     "b",
+    "c",
     "logits",
     "param",
     "to",

@@ -109,8 +109,7 @@ pub(super) fn rowwise(op: &Op, inputs: &[TensorType]) -> bool {
     let rows = |ty: &TensorType| ty.shape.first().copied();
     let same_rows = inputs.iter().all(|ty| rows(ty).is_some() && rows(ty) == rows(&inputs[0]));
     let inside = match op {
-        Op::Unary(_) | Op::UnaryBackward(_) => true,
-        Op::Binary(_) => inputs[0] == inputs[1],
+        Op::Elementwise(_) => inputs.iter().all(|input| *input == inputs[0]),
         Op::MaxPool2d(_) | Op::MaxPool2dBackward { .. } => true,
         Op::AvgPool2d(_) | Op::AvgPool2dBackward { .. } => true,
         Op::Softmax(s) | Op::SoftmaxBackward(s) => s.dim > 0,
@@ -156,7 +155,7 @@ fn smaller(op: &Op, picked: [usize; 2], units: [usize; 2]) -> Op {
         Op::AvgPool2dBackward { input, .. } => *input = resized(input, &[(0, 0, 1)]),
         // Their attributes hold no shape that is cut.
         Op::MaxPool2d(_) | Op::AvgPool2d(_) | Op::MatMul(_) | Op::Sum { .. } | Op::Argmax { .. } => {}
-        Op::Unary(_) | Op::UnaryBackward(_) | Op::Binary(_) | Op::Equal | Op::Where => {}
+        Op::Elementwise(_) | Op::Equal | Op::Where => {}
         Op::Softmax(_) | Op::SoftmaxBackward(_) => {}
         Op::CrossEntropy(_) | Op::CrossEntropyBackward(_) => {}
         Op::Recurrent(_) | Op::RecurrentBackward(_) => {}

@@ -267,7 +267,7 @@ impl Implicit {
                     weight_vec4 => !backward && (terms * taps).is_multiple_of(4),
                     ..context! { ..shared.map_or_else(|| tile.values(), |tile| tile.values(limits)), ..context! {
                         ..context! { ..window(g), ..sum.values() }, ..context! {
-                            ..piece.values(), ..fused.values(if bias { 4 } else { 3 }, out_vec4)
+                            ..piece.values(), ..fused.values(if bias { 4 } else { 3 }, out_vec4, &bindings)
                         }
                     } }
                 };

@@ -5,7 +5,6 @@
 
 mod argmax;
 mod avg_pool2d;
-mod binary;
 mod broadcast_to;
 mod broken;
 mod channels_last;
@@ -16,6 +15,7 @@ mod cross_entropy;
 mod dropout;
 mod elementwise;
 mod embedding;
+mod equal;
 mod finite;
 mod fused;
 mod matmul;
@@ -33,6 +33,7 @@ mod roles;
 mod runs;
 mod select;
 mod softmax;
+mod stretch;
 mod strided;
 mod sum;
 mod template;
@@ -47,10 +48,11 @@ mod workgroup_tile;
 
 pub use broken::Broken;
 pub use finite::finite;
-pub use fused::{Chain, ChainStep, Fused};
+pub use fused::{Chain, ChainStep, Fused, Source, value_operand};
 pub use optimizer::shared_by_steps;
 pub use peaks::micro_kernels;
 pub use refusal::Refusal;
+pub use stretch::Stretch;
 pub use template::sources;
 pub use tuned::Tuned;
 pub use variant::{Variant, variants};
@@ -333,11 +335,10 @@ fn launch(
 }
 
 /// Whether the kernels of an op can apply a [`Chain`] to what they store.
-pub fn takes_epilogue(op: &Op, inputs: &[&TensorType]) -> bool {
+pub fn takes_epilogue(op: &Op) -> bool {
     match op {
         Op::Conv2d(_) | Op::Conv2dBackwardInput { .. } | Op::MatMul(_) | Op::MaxPool2dBackward { .. } => true,
-        Op::Unary(_) | Op::UnaryBackward(_) | Op::Sum { .. } => true,
-        Op::Binary(_) => inputs[0] == inputs[1],
+        Op::Elementwise(_) | Op::Sum { .. } => true,
         Op::Input { .. } | Op::State { .. } | Op::Constant { .. } | Op::Reshape { .. } => false,
         Op::Conv2dBackwardWeight { .. } | Op::MaxPool2d(_) | Op::AvgPool2d(_) => false,
         Op::AvgPool2dBackward { .. } | Op::Equal | Op::BroadcastTo { .. } => false,
@@ -371,7 +372,7 @@ pub fn lower(
     limits: &Limits,
 ) -> Result<Lowering, Refusal> {
     let loads = || inputs.first().is_some_and(|input| takes_prologue(op, input));
-    let stores = || takes_epilogue(op, inputs);
+    let stores = || takes_epilogue(op);
     if !(fused.loads.0.is_empty() || loads()) || !(fused.stores.0.is_empty() || stores()) {
         let expected = format!("nothing fused with {} but what its kernels apply", op.name());
         return Err(Mismatch::new(expected, fused.why()).into());
@@ -409,7 +410,7 @@ fn lower_once(
     outputs: &[&TensorType],
     limits: &Limits,
 ) -> Result<Lowering, Refusal> {
-    let own = &inputs[..inputs.len().saturating_sub(fused.operands().len())];
+    let own = &inputs[..inputs.len().saturating_sub(fused.operands())];
     if limits.variant.is_none()
         && let Some(variant) = limits.tuned.variant(op, own, limits)
     {
@@ -434,10 +435,8 @@ fn lower_once(
         }
         Op::AvgPool2d(o) => avg_pool2d::forward(o, &inputs[0].shape, limits)?,
         Op::AvgPool2dBackward { options, input } => avg_pool2d::backward(options, input, limits)?,
-        Op::Unary(_) | Op::UnaryBackward(_) => elementwise::chain(op, &fused.stores, inputs, limits)?,
-        Op::Binary(_) if inputs[0] == inputs[1] => elementwise::chain(op, &fused.stores, inputs, limits)?,
-        Op::Binary(f) => binary::forward(f, inputs, outputs, limits)?,
-        Op::Equal => binary::equal(inputs, limits)?,
+        Op::Elementwise(f) => elementwise::chain(f, &fused.stores, own, outputs, limits)?,
+        Op::Equal => equal::equal(inputs, limits)?,
         Op::MatMul(o) => matmul::forward(o, &fused.stores, own, limits)?,
         Op::BroadcastTo { shape } => broadcast_to::forward(shape, inputs, limits)?,
         Op::Sum { dims } => sum::forward(dims, fused, own, outputs, limits)?,

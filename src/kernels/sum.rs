@@ -92,7 +92,7 @@ fn columns(
             rows, columns, width, lanes, tiles, parts, wide, rows_per_part,
             first_input => first_input / 4,
             first_output => first_output / 4,
-            ..own.values(2, true, true)
+            ..own.values(true, true, &bindings)
         };
         let why = format!("leading dimensions, 4 columns a lane, {parts} parts{}{}", part.why(), own.why());
         launch(limits, "sum_columns", tiles * parts_here, 1 + rows_per_part, bindings, why, values)
@@ -241,6 +241,10 @@ impl Run {
             part.sizes().into_iter().zip(lies.strides.iter().copied()).collect()
         };
         let outputs = part.places();
+        let mut bindings = vec![input, output];
+        bindings.extend(
+            own.bindings(|b| Binding { range: input.range, ..b }, |b| Binding { range: output.range, ..b }),
+        );
         let values = context! {
             outputs, terms, parts, lanes, tree, vec4, terms_per_part, first_input, first_output,
             all_outputs => count(&self.kept),
@@ -248,12 +252,8 @@ impl Run {
             to => divided(&axes(written)),
             summed => divided(&self.summed),
             wide => limits.wide_loads,
-            ..own.values(2, vec4, false)
+            ..own.values(vec4, false, &bindings)
         };
-        let mut bindings = vec![input, output];
-        bindings.extend(
-            own.bindings(|b| Binding { range: input.range, ..b }, |b| Binding { range: output.range, ..b }),
-        );
         let four = if vec4 { ", four terms a load" } else { "" };
         let why = format!("{lanes} lanes an output, {parts} parts{four}{}{}", part.why(), own.why());
         launch(limits, "sum", outputs * parts, turns, bindings, why, values)

@@ -1,6 +1,6 @@
 //! broadcast_to: elements repeated along stretched and new leading dimensions.
 
-use super::{binary::unbroadcast, only_f32};
+use super::only_f32;
 use crate::error::{Mismatch, Result};
 use crate::graph::{Flow, Tensor};
 use crate::shape::Shape;
@@ -18,4 +18,17 @@ pub(super) fn infer(shape: &Shape, inputs: &[&TensorType]) -> Result<Vec<TensorT
 pub(super) fn gradient(flow: &Flow<'_>) -> Result<Vec<Option<Tensor>>> {
     let grad = flow.grad("broadcast_to")?;
     Ok(vec![flow.wants(0, || unbroadcast(grad, &flow.inputs[0].shape()))?])
+}
+
+/// The sum of `grad` over the dimensions along which an operand of shape `to` was stretched.
+pub(super) fn unbroadcast(grad: &Tensor, to: &Shape) -> Result<Tensor> {
+    let from = grad.shape();
+    let lead = from.len() - to.len();
+    let stretched = |&d: &usize| d < lead || (to[d - lead] == 1 && from[d] != 1);
+    let dims: Vec<usize> = (0..from.len()).filter(stretched).collect();
+    if dims.is_empty() {
+        return if from == *to { Ok(grad.clone()) } else { grad.reshape(to.clone()) };
+    }
+    let sum = grad.sum(&dims, false)?;
+    if sum.shape() == *to { Ok(sum) } else { sum.reshape(to.clone()) }
 }

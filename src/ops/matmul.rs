@@ -1,6 +1,6 @@
 //! matmul and linear: `output[m,n] = bias[n] + sum a[m,k] b[k,n]`, either operand possibly transposed.
 
-use super::{Op, binary::unbroadcast, f32s, same};
+use super::{Op, broadcast_to::unbroadcast, f32s, same};
 use crate::error::{Error, Mismatch, Result};
 use crate::graph::{Flow, Tensor};
 use crate::shape::Shape;

@@ -4,13 +4,14 @@
 
 mod argmax;
 mod avg_pool2d;
-mod binary;
 mod broadcast_to;
 pub(crate) mod conv2d;
 pub(crate) mod copy;
 pub(crate) mod cross_entropy;
 pub(crate) mod dropout;
+mod elementwise;
 mod embedding;
+mod equal;
 mod leaf;
 pub(crate) mod matmul;
 mod max_pool2d;
@@ -21,10 +22,9 @@ pub(crate) mod reshape;
 pub(crate) mod select;
 pub(crate) mod softmax;
 pub(crate) mod sum;
-mod unary;
 
+pub use crate::functions::{Elementwise, Part};
 pub use avg_pool2d::AvgPool2d;
-pub use binary::Binary;
 pub use conv2d::{Conv2d, ConvGeometry};
 pub use cross_entropy::{CrossEntropy, Reduction};
 pub use dropout::Dropout;
@@ -35,7 +35,6 @@ pub(crate) use optimizer::LEARNING_RATE;
 pub use optimizer::{AdamStep, SgdStep};
 pub use recurrent::{Recurrent, RecurrentBackward, RecurrentKind};
 pub use softmax::Softmax;
-pub use unary::{Saved, Unary};
 
 use crate::error::{Mismatch, Result};
 use crate::graph::{Flow, Tensor};
@@ -102,12 +101,9 @@ pub enum Op {
         /// The forward op's input shape.
         input: Shape,
     },
-    /// An element-wise function.
-    Unary(Unary),
-    /// `grad_output, saved` to `grad_input`; [`Unary::saved`] says what is saved.
-    UnaryBackward(Unary),
-    /// An element-wise function of two tensors, broadcast.
-    Binary(Binary),
+    /// An element-wise function of one to three tensors, broadcast, or its partial derivative times an error: of the error
+    /// and what that reads.
+    Elementwise(Elementwise),
     /// `u32, u32` of one shape to `f32` 1 or 0.
     Equal,
     /// `a (.., M, K), b (.., K, N), [bias (N)]` to `(.., M, N)`.
@@ -222,10 +218,8 @@ impl Op {
             Op::MaxPool2dBackward { options, input } => max_pool2d::infer_backward(options, input, inputs),
             Op::AvgPool2d(o) => avg_pool2d::infer(o, inputs),
             Op::AvgPool2dBackward { options, input } => avg_pool2d::infer_backward(options, input, inputs),
-            Op::Unary(f) => unary::infer(f, inputs),
-            Op::UnaryBackward(f) => unary::infer_backward(f, inputs),
-            Op::Binary(_) => binary::infer(inputs),
-            Op::Equal => binary::infer_equal(inputs),
+            Op::Elementwise(f) => elementwise::infer(f, inputs),
+            Op::Equal => equal::infer(inputs),
             Op::MatMul(o) => matmul::infer(o, inputs),
             Op::Reshape { shape } => reshape::infer(shape, inputs),
             Op::BroadcastTo { shape } => broadcast_to::infer(shape, inputs),
@@ -268,9 +262,7 @@ impl Op {
             Op::MaxPool2dBackward { .. } => no_gradient(self, flow),
             Op::AvgPool2d(o) => avg_pool2d::gradient(o, flow),
             Op::AvgPool2dBackward { options, .. } => avg_pool2d::gradient_backward(options, flow),
-            Op::Unary(f) => unary::gradient(f, flow),
-            Op::UnaryBackward(_) => no_gradient(self, flow),
-            Op::Binary(f) => binary::gradient(f, flow),
+            Op::Elementwise(f) => elementwise::gradient(f, self, flow),
             Op::Equal => Ok(vec![None, None]),
             Op::MatMul(o) => matmul::gradient(o, flow),
             Op::Reshape { .. } => reshape::gradient(flow),
@@ -313,7 +305,7 @@ impl Op {
             Op::AvgPool2d(o) => written * (o.kernel_size.h * o.kernel_size.w) as u64,
             Op::MaxPool2dBackward { .. } | Op::AvgPool2dBackward { .. } => read.max(written),
             Op::MatMul(o) => matmul::flops(o, inputs, written),
-            Op::Unary(_) | Op::UnaryBackward(_) | Op::Binary(_) | Op::Equal | Op::Increment => written,
+            Op::Elementwise(_) | Op::Equal | Op::Increment => written,
             Op::Sum { .. } | Op::Argmax { .. } => read,
             Op::Softmax(_) | Op::SoftmaxBackward(_) => 4 * read,
             Op::CrossEntropy(_) => 4 * read,
@@ -349,7 +341,7 @@ impl Op {
             Op::MaxPool2dBackward { .. } | Op::AvgPool2dBackward { .. } => None,
             // No others know padding.
             Op::Input { .. } | Op::State { .. } | Op::Constant { .. } | Op::Reshape { .. } => None,
-            Op::Unary(_) | Op::UnaryBackward(_) | Op::Binary(_) | Op::Equal | Op::Where => None,
+            Op::Elementwise(_) | Op::Equal | Op::Where => None,
             Op::MatMul(_) | Op::BroadcastTo { .. } | Op::Sum { .. } | Op::Argmax { .. } => None,
             Op::Softmax(_) | Op::SoftmaxBackward(_) => None,
             Op::CrossEntropy(_) | Op::CrossEntropyBackward(_) => None,
@@ -372,7 +364,7 @@ impl Op {
             Op::Conv2d(_) | Op::Conv2dBackwardInput { .. } | Op::Conv2dBackwardWeight { .. } => None,
             Op::MaxPool2d(_) | Op::MaxPool2dBackward { .. } => None,
             Op::AvgPool2d(_) | Op::AvgPool2dBackward { .. } => None,
-            Op::Unary(_) | Op::UnaryBackward(_) | Op::Binary(_) | Op::Equal | Op::MatMul(_) => None,
+            Op::Elementwise(_) | Op::Equal | Op::MatMul(_) => None,
             Op::BroadcastTo { .. } | Op::Sum { .. } | Op::Argmax { .. } => None,
             Op::Softmax(_) | Op::SoftmaxBackward(_) => None,
             Op::Concat { .. } | Op::Split { .. } | Op::Narrow { .. } | Op::NarrowBackward { .. } => None,
@@ -407,8 +399,7 @@ impl Op {
             Op::MaxPool2dBackward { options, .. } => options.to_string(),
             Op::AvgPool2d(o) => o.to_string(),
             Op::AvgPool2dBackward { options, .. } => options.to_string(),
-            Op::Unary(f) => f.attributes(),
-            Op::UnaryBackward(f) => f.attributes(),
+            Op::Elementwise(f) => f.attributes(),
             Op::MatMul(o) => o.to_string(),
             Op::Sum { dims } => format!("dims {dims:?}"),
             Op::Argmax { dim } => format!("dim {dim}"),
@@ -428,9 +419,7 @@ impl Op {
             Op::Embedding | Op::EmbeddingBackward { .. } | Op::Where => String::new(),
             Op::Sgd(o) => format!("{o:?}"),
             Op::Adam(o) => format!("{o:?}"),
-            Op::Binary(_) | Op::Equal | Op::Reshape { .. } | Op::BroadcastTo { .. } | Op::Increment => {
-                String::new()
-            }
+            Op::Equal | Op::Reshape { .. } | Op::BroadcastTo { .. } | Op::Increment => String::new(),
         }
     }
 }

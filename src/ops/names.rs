@@ -1,7 +1,8 @@
 //! The names of all ops and of all functions of their families, each from one list: a variant that is not in it does not
 //! compile, and one that is has to have cases, fixtures and a gradient check, or tests fail by its name.
 
-use super::{Binary, Op, Recurrent, RecurrentBackward, RecurrentKind, Reduction, Softmax, Unary};
+use super::{Elementwise, Op, Recurrent, RecurrentBackward, RecurrentKind, Reduction, Softmax};
+use crate::functions::Function;
 
 /// A family by its functions: a name each, with some value for what a function takes.
 macro_rules! functions {
@@ -32,26 +33,6 @@ macro_rules! functions {
     };
 }
 
-functions! { Unary:
-    Relu = "relu", "relu_backward";
-    LeakyRelu { negative_slope: 0.25 } = "leaky_relu", "leaky_relu_backward";
-    Elu { alpha: 1.5 } = "elu", "elu_backward";
-    Gelu = "gelu", "gelu_backward";
-    GeluTanh = "gelu_tanh", "gelu_tanh_backward";
-    Sigmoid = "sigmoid", "sigmoid_backward";
-    Tanh = "tanh", "tanh_backward";
-    Scale { factor: -0.5 } = "scale", "scale_backward";
-    Sqrt = "sqrt", "sqrt_backward";
-    ClampMax { max: 0.75 } = "clamp_max", "clamp_max_backward";
-}
-
-functions! { Binary:
-    Add = "add";
-    Sub = "sub";
-    Mul = "mul";
-    Div = "div";
-}
-
 functions! { RecurrentKind:
     RnnTanh = "rnn_tanh", "rnn_tanh_backward";
     RnnRelu = "rnn_relu", "rnn_relu_backward";
@@ -63,6 +44,13 @@ functions! { Reduction:
     Mean = "mean";
     Sum = "sum";
     None = "none";
+}
+
+/// Every function of this crate, each with the gradients that have kernels.
+fn elementwise() -> Vec<Elementwise> {
+    let first = |f: &Function| f.with(f.cases().first().map_or(&[], |case| case)).ok();
+    let parts = |f: Elementwise| f.function().parts().into_iter().map(move |part| f.with_part(part));
+    Function::all().iter().filter_map(first).flat_map(parts).collect()
 }
 
 impl Softmax {
@@ -119,9 +107,7 @@ names! {
     MaxPool2dBackward => "max_pool2d_backward";
     AvgPool2d => "avg_pool2d";
     AvgPool2dBackward => "avg_pool2d_backward";
-    Unary(f) in Unary::all() => f.name();
-    UnaryBackward(f) in Unary::all() => f.backward_name();
-    Binary(f) in Binary::all() => f.name();
+    Elementwise(f) in elementwise() => f.name();
     Equal => "equal";
     MatMul => "matmul";
     Reshape => "reshape";

@@ -1,6 +1,6 @@
 //! where and sequence_mask: choices by element, and the steps that lie within each sequence.
 
-use super::{Op, binary::unbroadcast, count, dims, f32s};
+use super::{Op, broadcast_to::unbroadcast, count, dims, f32s};
 use crate::dtype::DType;
 use crate::error::{Mismatch, Result};
 use crate::graph::{Flow, Tensor};

@@ -30,7 +30,7 @@ pub(super) fn places(graph: &GraphData, groups: &[Group], own: &[ValueId], limit
             Op::Conv2d(_) | Op::Conv2dBackwardInput { .. } | Op::Conv2dBackwardWeight { .. } => {}
             Op::MaxPool2d(_) | Op::MaxPool2dBackward { .. } => {}
             Op::AvgPool2d(_) | Op::AvgPool2dBackward { .. } => {}
-            Op::Unary(_) | Op::UnaryBackward(_) | Op::Binary(_) | Op::Equal | Op::Where => {}
+            Op::Elementwise(_) | Op::Equal | Op::Where => {}
             Op::MatMul(_) | Op::BroadcastTo { .. } | Op::Sum { .. } | Op::Argmax { .. } => {}
             Op::Softmax(_) | Op::SoftmaxBackward(_) => {}
             Op::CrossEntropy(_) | Op::CrossEntropyBackward(_) => {}

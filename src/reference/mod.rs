@@ -3,14 +3,14 @@
 
 mod argmax;
 mod avg_pool2d;
-mod binary;
 mod broadcast_to;
 mod conv2d;
 mod copy;
 mod cross_entropy;
 mod dropout;
+mod elementwise;
 mod embedding;
-mod erf;
+mod equal;
 mod interpreter;
 mod matmul;
 mod max_pool2d;
@@ -20,7 +20,6 @@ mod recurrent;
 mod select;
 mod softmax;
 mod sum;
-mod unary;
 
 pub use interpreter::{Interpreter, Watch};
 
@@ -109,10 +108,8 @@ pub fn eval(op: &Op, inputs: &[&Array], precision: Precision) -> Result<Vec<Arra
         Op::MaxPool2dBackward { input, .. } => vec![max_pool2d::backward(input, inputs)],
         Op::AvgPool2d(o) => vec![avg_pool2d::forward(o, inputs, &outputs)],
         Op::AvgPool2dBackward { options, input } => vec![avg_pool2d::backward(options, input, inputs)],
-        Op::Unary(f) => vec![unary::forward(f, inputs)],
-        Op::UnaryBackward(f) => vec![unary::backward(f, inputs)],
-        Op::Binary(f) => vec![binary::forward(f, inputs, &outputs)],
-        Op::Equal => vec![binary::equal(inputs)],
+        Op::Elementwise(f) => vec![elementwise::forward(f, inputs, &outputs)],
+        Op::Equal => vec![equal::equal(inputs)],
         Op::MatMul(o) => vec![matmul::forward(o, inputs).map_err(fail)?],
         Op::Reshape { .. } => vec![inputs[0].data.clone()],
         Op::BroadcastTo { shape } => vec![broadcast_to::forward(inputs[0], shape)],

@@ -63,7 +63,7 @@ const EDGES: [f32; 14] = [
     -100.0,
 ];
 
-const DENORMALS: [f32; 7] = [1e-40, -1e-40, 1.0, 1.4e-45, -1.4e-45, -2.0, f32::MIN_POSITIVE];
+pub(super) const DENORMALS: [f32; 7] = [1e-40, -1e-40, 1.0, 1.4e-45, -1.4e-45, -2.0, f32::MIN_POSITIVE];
 
 /// The values of an input.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -74,6 +74,8 @@ pub(super) enum Values {
     Beyond(f32, Fill),
     /// Uniform in `[0.5, 4)`, of either sign.
     Divisors,
+    /// 1, and 0 for one in four.
+    Bits,
     /// Uniform in `[1e-4, 0.16)`: averages of squares.
     Squares,
     /// Lengths of sequences: from this many steps down to 1, in turn.
@@ -139,10 +141,14 @@ impl Input {
                 f32s(all.into_iter().map(|v| v.abs() + least).collect())
             }
             Values::Divisors => {
-                let mut rng = rng("divisor");
+                let mut rng = rng(&format!("divisor {name}"));
                 let sign = |draw: f64| if draw < 0.5 { -1.0 } else { 1.0 };
                 let values = (0..count).map(|_| sign(rng.uniform()) * rng.range(0.5, 4.0));
                 f32s(values.map(|v| v as f32).collect())
+            }
+            Values::Bits => {
+                let mut rng = rng(&name);
+                f32s((0..count).map(|_| f32::from(u8::from(rng.below(4) > 0))).collect())
             }
             Values::Squares => {
                 let mut rng = rng("squares");
