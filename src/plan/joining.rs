@@ -73,7 +73,12 @@ impl Known {
     ) -> Option<String> {
         let base = group.node(graph);
         let sum = is_sum(base);
-        let own = if sum { OWN_BINDINGS / 2 } else { OWN_BINDINGS.max(base.inputs.len() + 1) };
+        let own = match base.inputs.len() {
+            _ if sum => OWN_BINDINGS / 2,
+            // Of three tensors and an error there may be more.
+            inputs if is_elementwise(base) => OWN_BINDINGS.max(inputs + 1),
+            _ => OWN_BINDINGS,
+        };
         let most = MOST_BINDINGS - own;
         let operands = group.inputs.len() - base.inputs.len() + others.len();
         // What a sum reads may be large, and would have to be kept.
