@@ -108,8 +108,13 @@ const DEPENDS: [(&str, &str); 1] =
 const WITHOUT: [&str; 5] = ["input", "state", "constant", "reshape", "increment"];
 
 fn line(text: &str) -> Case {
-    let data =
-        if text.starts_with("embedding") || text.starts_with("sequence") { "integers:9" } else { "real:1" };
+    let op = text.split(' ').next().unwrap_or_default();
+    let data = match op {
+        "embedding" | "sequence_mask" => "integers:9",
+        // Wide enough for functions that are 0 near 0.
+        op if Function::named(op).is_some() => "real:6",
+        _ => "real:1",
+    };
     format!("{text} data={data}").parse().unwrap_or_else(|e| panic!("{text}: {e}"))
 }
 

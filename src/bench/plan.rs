@@ -47,7 +47,7 @@ pub const MODELS: [PlanModel; 7] = [
     },
 ];
 
-const CHAIN: &str = "functions of two operands, one of them broadcast, one after the other: a kernel each";
+const CHAIN: &str = "functions of two operands, one of them broadcast, one after the other, four a kernel";
 
 /// The graph called `name`.
 ///
