@@ -1,38 +1,38 @@
-//! An activation from outside the crate: snake, `x + sin(a x)^2 / a` (Ziyin, Hartwig and Ueda, "Neural networks fail to learn
-//! periodic functions", 2020), held to its derivative and to its reference, then used in a network.
+//! An activation from outside the crate: the squared relu, `factor max(x, 0)^2` (So and others, "Primer: searching for
+//! efficient transformers for language modeling", 2021), held to its derivative and to its reference, then used in a network.
 
 use wgrad::functions::{Accuracy, Function, Parameter, Saved};
 use wgrad::verify::{Adapter, Effort, check_function};
 use wgrad::{Device, Graph, HostTensor, Parameters, Result, nn, optim};
 
-/// Its WGSL may call what `shaders/common` has: `sin_exact` is accurate whatever the driver's `sin` is.
-fn snake() -> Result<Function> {
-    Function::build("snake")
-        .doc("`x + sin(a x)^2 / a`.")
-        .parameter(Parameter::new("a").or(1.0).positive())
+/// `g` is the error, `x` the input; texts may also call what `shaders/common` has, such as `exp_exact` or `is_nan`.
+fn squared_relu() -> Result<Function> {
+    Function::build("squared_relu")
+        .doc("`factor max(x, 0)^2`.")
+        .parameter(Parameter::new("factor").or(1.0))
         .value(
-            "  let s = sin_exact(a * x);
-  return x + s * s / a;",
-            |x, p| x[0] + (p[0] * x[0]).sin().powi(2) / p[0],
-            // The argument of the sine is rounded: the error grows with it.
-            Accuracy::Within(|x, p, _| 1e-6 * (x[0].abs() + 1.0 / p[0])),
+            "select(factor * x * x, 0.0, x <= 0.0)",
+            |x, p| if x[0] <= 0.0 { 0.0 } else { p[0] * x[0] * x[0] },
+            Accuracy::Ulps(2.0),
         )
         .gradient(
             Saved::Input,
-            "g * (1.0 + sin_exact(2.0 * a * x))",
-            |x, p| 1.0 + (2.0 * p[0] * x[0]).sin(),
-            Accuracy::Within(|operands, p, _| 1e-6 * operands[0].abs() * (2.0 + p[0] * operands[1].abs())),
+            "select((2.0 * factor) * x * g, 0.0, x <= 0.0)",
+            |x, p| if x[0] <= 0.0 { 0.0 } else { 2.0 * p[0] * x[0] },
+            Accuracy::Ulps(2.0),
         )
+        // The slope of the derivative jumps at 0: differences keep away from there.
+        .kink(|x, _| x[0])
         .case(&[1.0])
-        .case(&[2.5])
+        .case(&[0.75])
         .finish()
 }
 
 fn main() -> Result<()> {
-    let snake = snake()?;
+    let squared = squared_relu()?;
     match Adapter::open(None, None) {
         Ok(adapter) => {
-            let report = check_function(&snake, &adapter, Effort::quick())?;
+            let report = check_function(&squared, &adapter, Effort::quick())?;
             println!(
                 "on {}: {} derivatives, {} cases",
                 adapter.describe(),
@@ -49,7 +49,7 @@ fn main() -> Result<()> {
     let (x, y) = (graph.input("x", [64, 1])?, graph.input("y", [64, 1])?);
     let layers = nn::Sequential::new()
         .add(nn::Linear::new(1, 32))
-        .add(nn::Activation(snake.with(&[2.5])?))
+        .add(nn::Activation(squared.with(&[0.5])?))
         .add(nn::Linear::new(32, 1));
     let error = nn::Module::forward(&layers, &x)?.sub(&y)?;
     let loss = error.square()?.mean((), false)?;
@@ -66,6 +66,6 @@ fn main() -> Result<()> {
         }
     }
     println!("loss every 100 steps: {losses:?}");
-    assert!(losses[4] < 0.1 * losses[0], "it learns");
+    assert!(losses[4] < 0.5 * losses[0], "it learns");
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Element-wise functions: one row each, from which names, shaders, reference, gradients, error bounds, cases and the
-//! table in the README follow. Whoever adds one writes a row in `activations.rs`, `math.rs`, `binary.rs` or `ternary.rs`.
+//! table in the README follow. Whoever adds one writes a row in `activations.rs`, `arithmetic.rs`, `piecewise.rs`, `binary.rs`
+//! or `ternary.rs`, its line in the README, and makes the fixtures anew.
 //!
 //! ```
 //! use wgrad::functions::{Accuracy, Function, Parameter, Saved};

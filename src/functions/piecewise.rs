@@ -81,7 +81,7 @@ functions! { PIECEWISE:
     clamp_min(; min) = Row {
         parameters: &[Parameter::new("min")],
         forward: Code {
-            wgsl: "select(x, min, x < min)",
+            wgsl: "select(max(x, min), x, is_nan(x))",
             value: formula!(x; least => if x < least { least } else { x }),
             accuracy: Accuracy::Exact,
         },

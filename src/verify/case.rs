@@ -122,7 +122,7 @@ impl Case {
         self.elements() > HUGE
     }
 
-    /// The op's family, such as `conv2d` or `unary`.
+    /// The op's family, such as `conv2d` or `relu`.
     pub fn op(&self) -> &str {
         &self.line.op
     }
