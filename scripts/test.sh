@@ -11,5 +11,6 @@ cargo clippy --all-targets --features cli -- -D warnings
 RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --features cli
 cargo test --features cli
 cargo run --quiet --example verify_kernel
+cargo run --quiet --example custom_activation
 ./scripts/parity.sh --quick
 ./scripts/parity.sh --quick --random 200

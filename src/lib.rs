@@ -15,6 +15,7 @@ mod dtype;
 mod error;
 pub mod exec;
 mod files;
+pub mod functions;
 pub mod graph;
 pub mod kernels;
 pub mod nn;

@@ -74,8 +74,14 @@ pub(crate) struct Tracked {
 const DIVISION: f64 = 3.0;
 const ROOT: f64 = 4.0;
 
+/// What an exponential with a clamped argument may leave where the truth is closer to 0.
+pub(crate) const CLAMPED: f64 = 1e-36;
+
+/// Arguments beyond which an exponential is 0 in f32, and its error no larger.
+pub(crate) const SATURATED: f64 = 104.0;
+
 /// The smallest normal f32; results below may be flushed to 0.
-const TINY: f64 = f32::MIN_POSITIVE as f64;
+pub(crate) const TINY: f64 = f32::MIN_POSITIVE as f64;
 
 /// One unit in the last place of `v` in f32.
 pub(crate) fn ulp(v: f64) -> f64 {

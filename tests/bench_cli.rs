@@ -358,7 +358,7 @@ fn long_programs_are_measured_part_by_part() {
     let passes: Vec<_> = rows.iter().map(|row| row.pass.as_str()).collect();
     assert_eq!(passes, ["graph", "plan", "compile", "first run"], "{text}");
     assert!(rows.iter().all(|row| row.timing.as_ref().is_some_and(|t| t.samples.len() == 2)), "{text}");
-    assert!(rows.iter().all(|row| row.variant.contains("1000 steps")), "{text}");
+    assert!(rows.iter().all(|row| row.variant.contains("250 steps")), "{text}");
 }
 
 #[test]

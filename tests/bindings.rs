@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use wgrad::TensorType;
+use wgrad::functions::Function;
 use wgrad::graph::{Node, ValueId};
 use wgrad::kernels::{self, Fused, Limits, Operand};
 use wgrad::ops::Op;
@@ -143,15 +144,15 @@ const DEPENDS: [(&str, &str); 1] =
     [("conv2d_backward_weight", "conv2d input=8x4x16x16 weight=6x4x3x3 padding=1")];
 
 /// What has no kernel, and what tests can hardly make large: a count of steps is one number.
-const WITHOUT: [&str; 7] = ["input", "state", "constant", "table", "reshape", "scale_backward", "increment"];
+const WITHOUT: [&str; 6] = ["input", "state", "constant", "table", "reshape", "increment"];
 
 fn line(text: &str) -> Case {
-    let data = if ["embedding", "gather", "scatter"].iter().any(|op| text.starts_with(op))
-        || text.starts_with("sequence")
-    {
-        "integers:9"
-    } else {
-        "real:1"
+    let op = text.split(' ').next().unwrap_or_default();
+    let data = match op {
+        "embedding" | "sequence_mask" | "gather" | "scatter_add" => "integers:9",
+        // Wide enough for functions that are 0 near 0.
+        op if Function::named(op).is_some() => "real:6",
+        _ => "real:1",
     };
     format!("{text} data={data}").parse().unwrap_or_else(|e| panic!("{text}: {e}"))
 }
@@ -160,25 +161,20 @@ fn line(text: &str) -> Case {
 fn cut() -> Vec<(String, String)> {
     let own = |(names, line): &(&str, &str)| ((*names).to_owned(), (*line).to_owned());
     let mut cut: Vec<_> = CUT.iter().map(own).collect();
-    for function in wgrad::ops::Unary::all() {
-        let backward =
-            if function.name() == "scale" { String::new() } else { format!("{}_backward", function.name()) };
-        let parameter = match function.name() {
-            "leaky_relu" => " negative_slope=0.25",
-            "elu" => " alpha=1.5",
-            "scale" => " factor=-0.5",
-            "clamp_max" => " max=0.75",
-            _ => "",
+    for function in Function::all() {
+        let Some(case) = function.cases().into_iter().next() else { continue };
+        let pairs = function.parameters().iter().zip(&case);
+        let parameters: String = pairs.map(|(p, value)| format!(" {}={value}", p.name())).collect();
+        let parts =
+            function.parts().into_iter().filter_map(|part| Some(function.with(&case).ok()?.with_part(part)));
+        let names = parts.map(|part| part.name()).collect::<Vec<_>>().join(" ");
+        let shapes: &[&str] = match function.operands() {
+            1 => &["input=75x61"],
+            2 => &["a=75x61 b=75x61", "a=75x61 b=61", "a=75x1 b=1x61"],
+            _ => &["a=75x61 b=75x61 c=75x61", "a=75x61 b=61 c=75x1", "a=75x1 b=1x61 c=scalar"],
         };
-        cut.push((
-            format!("{} {backward}", function.name()),
-            format!("{} input=75x61{parameter}", function.name()),
-        ));
-    }
-    for function in wgrad::ops::Binary::all() {
-        for shapes in ["a=75x61 b=75x61", "a=75x61 b=61", "a=75x1 b=1x61"] {
-            cut.push((function.name().to_owned(), format!("{} {shapes}", function.name())));
-        }
+        let line = |shapes: &&str| (names.clone(), format!("{}{parameters} {shapes}", function.name()));
+        cut.extend(shapes.iter().map(line));
     }
     cut
 }

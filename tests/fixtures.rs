@@ -19,13 +19,14 @@ const EDGES: &[u8] = include_bytes!("fixtures/edges.safetensors");
 const RELATIVE: f64 = 1e-12;
 
 /// Fields that say how large tensors are. All others are attributes.
-const SHAPES: [&str; 18] = [
+const SHAPES: [&str; 19] = [
     "count",
     "mask",
     "input",
     "weight",
     "a",
     "b",
+    "c",
     "logits",
     "param",
     "to",

@@ -36,7 +36,7 @@ fn pooled(graph: &Graph, side: usize) -> Result<Vec<Tensor>> {
     Ok(outputs)
 }
 
-const CHAINS: [Chain; 18] = [
+const CHAINS: [Chain; 24] = [
     Chain {
         name: "conv2d, relu, vec4",
         fused: "fused with relu",
@@ -182,6 +182,59 @@ const CHAINS: [Chain; 18] = [
             let (a, b) = (g.input("a", [7, 36])?, g.input("b", [5])?);
             let norm = |t: &Tensor| t.mul(t)?.sum(&(0..t.shape().len()).collect::<Vec<_>>(), false);
             Ok(vec![norm(&a)?.add(&norm(&b)?)?.clamp_max(100.0)?])
+        },
+    },
+    Chain {
+        name: "conv2d, the affine part of a norm, vec4",
+        fused: "fused with mul, fused with add, fused with relu",
+        outputs: |g| {
+            let y = conv(g, 8)?.0;
+            let (a, left) = (g.input("a", [5, 1, 1])?, g.input("left", [5, 1, 1])?);
+            Ok(vec![y.mul(&a)?.add(&left)?.relu()?])
+        },
+    },
+    Chain {
+        name: "conv2d, a mask of rows and a number, ragged",
+        fused: "fused with mul, fused with sub",
+        outputs: |g| {
+            let y = conv(g, 7)?.0;
+            let (a, left) = (g.input("a", [2, 1, 7, 1])?, g.input("left", [])?);
+            Ok(vec![left.sub(&a.mul(&y)?)?])
+        },
+    },
+    Chain {
+        name: "matmul, a row and a column",
+        fused: "fused with add, fused with mul, fused with prelu",
+        outputs: |g| {
+            let (a, w) = (g.input("a", [9, 6])?, g.input("w", [10, 6])?);
+            let (left, right) = (g.input("left", [10])?, g.input("right", [9, 1])?);
+            Ok(vec![a.linear(&w, None)?.add(&left)?.mul(&right)?.prelu(&left)?])
+        },
+    },
+    Chain {
+        name: "what is broadcast, through a reshape",
+        fused: "fused with add, fused with mul",
+        outputs: |g| {
+            let (a, left) = (g.input("a", [6, 1])?, g.input("left", [1, 8])?);
+            let sum = a.sub(&left)?.add(&a)?.reshape([4, 12])?;
+            Ok(vec![sum.mul(&g.input("b", [12])?)?.relu()?])
+        },
+    },
+    Chain {
+        name: "a sum of what is broadcast, its value the second operand",
+        fused: "fused with sub, fused with mul",
+        outputs: |g| {
+            let (a, b) = (g.input("a", [4, 1])?, g.input("b", [3, 4, 10])?);
+            let left = g.input("left", [4, 10])?;
+            Ok(vec![a.sub(&b)?.mul(&left)?.sum([0, 2], false)?])
+        },
+    },
+    Chain {
+        name: "sums of columns and of rows of products with a row",
+        fused: "fused with mul",
+        outputs: |g| {
+            let (a, b, left) = (g.input("a", [130, 40])?, g.input("b", [40])?, g.input("left", [130, 1])?);
+            Ok(vec![a.mul(&b)?.sum([0], false)?, a.mul(&left)?.sum([1], false)?.mul(&g.input("gate", [1])?)?])
         },
     },
     Chain {

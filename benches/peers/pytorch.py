@@ -21,16 +21,26 @@ import torch
 import torch.nn.functional as F
 
 DEVICE = "cuda"
-UNARY = {
-    "relu": F.relu,
-    "leaky_relu": F.leaky_relu,
-    "elu": F.elu,
-    "gelu": F.gelu,
+# Element-wise functions that PyTorch has under another name, or that take numbers without defaults: those of wgrad's cases.
+FUNCTIONS = {
     "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
-    "sigmoid": torch.sigmoid,
-    "tanh": torch.tanh,
+    "log_sigmoid": F.logsigmoid,
+    "scale": lambda x: x * -0.5,
+    "add_scalar": lambda x: x + 1.5,
+    "pow_scalar": lambda x: x**1.5,
+    "clamp": lambda x: torch.clamp(x, -0.75, 0.75),
+    "clamp_min": lambda x: torch.clamp(x, min=-0.75),
+    "clamp_max": lambda x: torch.clamp(x, max=0.75),
+    "threshold": lambda x: F.threshold(x, 0.5, 2.0),
+    "div_floor": lambda a, b: torch.div(a, b, rounding_mode="floor"),
+    "div_trunc": lambda a, b: torch.div(a, b, rounding_mode="trunc"),
+    "clamp_tensor": torch.clamp,
 }
-BINARY = {"add": torch.add, "sub": torch.sub, "mul": torch.mul, "div": torch.div}
+OPERANDS = {"lerp": 3, "clamp_tensor": 3, "addcmul": 3} | dict.fromkeys(
+    "add sub mul div div_floor div_trunc remainder fmod pow maximum minimum atan2 eq ne lt le gt ge logical_and logical_or"
+    " logical_xor".split(),
+    2,
+)
 
 
 def letters(shape):
@@ -86,10 +96,9 @@ def case(op, shape, wanted):
         stride, padding = (u, s.get("uw", s.get("u", s["s"]))), (p, s.get("pw", p))
         pool = F.max_pool2d if op == "max_pool2d" else F.avg_pool2d
         return passes(lambda x: pool(x, (s["r"], s["s"]), stride, padding), [real(s["n"], s["c"], s["h"], s["w"])], wanted)
-    if op in UNARY:
-        return passes(UNARY[op], [real(s["e"])], wanted)
-    if op in BINARY:
-        return passes(BINARY[op], [real(s["e"]), real(s["e"])], wanted)
+    if set(s) == {"e"} and (op in FUNCTIONS or hasattr(F, op) or hasattr(torch, op)):
+        function = FUNCTIONS.get(op) or getattr(F, op, None) or getattr(torch, op)
+        return passes(function, [real(s["e"]) for _ in range(OPERANDS.get(op, 1))], wanted)
     if op == "sum" and wanted == "fwd":
         return passes(lambda x: x.sum((0, 2, 3)), [real(s["n"], s["c"], s["h"], s["w"])], wanted)
     if op in ("softmax", "log_softmax"):

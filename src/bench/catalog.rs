@@ -2,10 +2,12 @@
 
 use super::shapes::Dims;
 use crate::error::{Error, Result};
+use crate::functions::{Function, Parameter};
 use crate::updates::Update;
 use crate::verify::Line;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::OnceLock;
 
 /// What is measured of an op.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -45,7 +47,7 @@ impl FromStr for Pass {
 }
 
 /// An op whose shapes have a short form.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct OpEntry {
     /// Its name.
     pub name: &'static str,
@@ -79,8 +81,8 @@ const GRADIENT: &[Pass] = &[Pass::Forward, Pass::InputGradient];
 
 macro_rules! entries {
     ($($fields:ident, $passes:ident, $keys:literal: $($name:literal $about:literal),+;)*) => {
-        /// Every op whose shapes have a short form.
-        pub const OPS: &[OpEntry] =
+        /// Those that are no element-wise functions.
+        const OWN: &[OpEntry] =
             &[$($(OpEntry { name: $name, keys: $keys, about: $about, passes: $passes, fields: $fields }),+),*];
     };
 }
@@ -93,10 +95,6 @@ entries! {
     pool, EVERY, "n c h w r s [u] [uw] [p] [pw]":
         "max_pool2d" "(n,c,h,w), window r x s, stride u x uw, padding p x pw",
         "avg_pool2d" "(n,c,h,w), window r x s, stride u x uw, padding p x pw";
-    unary, EVERY, "e":
-        "relu" "e elements", "leaky_relu" "e elements", "elu" "e elements", "gelu" "e elements",
-        "gelu_tanh" "e elements", "sigmoid" "e elements", "tanh" "e elements";
-    binary, FORWARD, "e": "add" "e elements", "sub" "e elements", "mul" "e elements", "div" "e elements";
     broadcast_to, FORWARD, "n c h w": "broadcast_to" "(c,1,1) to (n,c,h,w)";
     flip, FORWARD, "n c h w": "flip" "(n,c,h,w) along the width";
     pad, GRADIENT, "n c h w p": "pad" "(n,c,h,w), p columns reflected on both sides";
@@ -123,13 +121,24 @@ entries! {
         "radam" "e parameters", "lion" "e parameters", "lamb" "e parameters", "rprop" "e parameters";
 }
 
+/// Every op whose shapes have a short form: element-wise functions by their rows, then the others.
+pub fn catalog() -> &'static [OpEntry] {
+    static ALL: OnceLock<Vec<OpEntry>> = OnceLock::new();
+    let entry = |f: Function| {
+        let measured = f.operands() == 1 && f.has_gradient();
+        let passes = if measured { EVERY } else { FORWARD };
+        OpEntry { name: f.name(), keys: "e", about: "e elements", passes, fields: function }
+    };
+    ALL.get_or_init(|| Function::all().into_iter().map(entry).chain(OWN.iter().copied()).collect())
+}
+
 /// The op called `name`.
 ///
 /// # Errors
 /// Lists those there are.
 pub fn op(name: &str) -> Result<&'static OpEntry> {
-    let known = || OPS.iter().map(|o| o.name).collect::<Vec<_>>().join(", ");
-    OPS.iter().find(|o| o.name == name).ok_or_else(|| Error::argument("op", known(), name))
+    let known = || catalog().iter().map(|o| o.name).collect::<Vec<_>>().join(", ");
+    catalog().iter().find(|o| o.name == name).ok_or_else(|| Error::argument("op", known(), name))
 }
 
 fn image(dims: &Dims) -> Result<String> {
@@ -184,18 +193,20 @@ fn pool(_: &str, dims: &Dims) -> Result<String> {
     Ok(format!("{} kernel={r}x{s}{stride}{}", image(dims)?, pair(dims, "padding", ["p", "pw"], 0)))
 }
 
-fn unary(name: &str, dims: &Dims) -> Result<String> {
-    let parameter = match name {
-        "leaky_relu" => " negative_slope=0.01",
-        "elu" => " alpha=1",
-        _ => "",
-    };
-    Ok(format!("input={}{parameter}", dims.need("e")?))
-}
-
-fn binary(_: &str, dims: &Dims) -> Result<String> {
+/// With the defaults of its parameters, or what its first case has.
+fn function(name: &str, dims: &Dims) -> Result<String> {
     let e = dims.need("e")?;
-    Ok(format!("a={e} b={e}"))
+    let f = Function::named(name).ok_or_else(|| Error::argument("op", "a function", name))?;
+    let of = |(i, p): (usize, &Parameter)| {
+        let value = p.default().or_else(|| f.cases().first()?.get(i).copied()).unwrap_or_default();
+        format!(" {}={value}", p.name())
+    };
+    let parameters: String = f.parameters().iter().enumerate().map(of).collect();
+    Ok(match f.operands() {
+        1 => format!("input={e}{parameters}"),
+        2 => format!("a={e} b={e}{parameters}"),
+        _ => format!("a={e} b={e} c={e}{parameters}"),
+    })
 }
 
 fn broadcast_to(_: &str, dims: &Dims) -> Result<String> {

@@ -31,7 +31,7 @@ pub mod train;
 pub mod tune;
 
 pub use case::{Case, Prepared};
-pub use catalog::{OPS, OpEntry, Pass, op};
+pub use catalog::{OpEntry, Pass, catalog, op};
 pub use compare::{Compared, Comparison, Rules, SetMean, Verdict, compare};
 pub use report::{Environment, Footprint, Report, Roofs, Row, SCHEMA, Status, Timing, VERSION, load, save};
 pub use shapes::{Dims, Line, parse_table};

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::exec::{Clock, Device, Parameters};
 use crate::graph::{Graph, Tensor};
 use crate::nn::{Activation, Conv2d, Flatten, Linear, Lstm, Module, Sequential};
-use crate::ops::{CrossEntropy, Reduction, Unary};
+use crate::ops::{CrossEntropy, Elementwise, Reduction};
 use crate::optim::{Optimizer, Sgd};
 use crate::plan::plan;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -47,7 +47,7 @@ pub const MODELS: [PlanModel; 7] = [
     },
 ];
 
-const CHAIN: &str = "functions of two operands, one of them broadcast, one after the other: a kernel each";
+const CHAIN: &str = "functions of two operands, one of them broadcast, one after the other, four a kernel";
 
 /// The graph called `name`.
 ///
@@ -95,7 +95,7 @@ fn lstm(graph: &Graph, steps: usize) -> Result<Tensor> {
 fn deep_cnn(graph: &Graph, layers: usize) -> Result<Tensor> {
     let x = graph.input("x", [2, 8, 8, 8])?;
     let body = (0..layers).fold(Sequential::new(), |body, _| {
-        body.add(Conv2d::new(8, 8, 3).padding(1)).add(Activation(Unary::Relu))
+        body.add(Conv2d::new(8, 8, 3).padding(1)).add(Activation(Elementwise::relu()))
     });
     step(graph, &body.add(Flatten).add(Linear::new(8 * 8 * 8, 10)).forward(&x)?)
 }

@@ -7,7 +7,7 @@ use crate::error::{Error, Mismatch, Result};
 use crate::exec::{Counters, Device, Executable, Parameters, Profile, Stopwatch};
 use crate::graph::{Graph, Tensor};
 use crate::nn::{self, Activation, AvgPool2d, Conv2d, Flatten, Linear, MaxPool2d, Module, Sequential};
-use crate::ops::{CrossEntropy, Reduction, Role, Unary};
+use crate::ops::{CrossEntropy, Elementwise, Reduction, Role};
 use crate::optim::{Optimizer, Sgd};
 use crate::plan::{Plan, Step};
 use crate::random::Rng;
@@ -79,7 +79,7 @@ pub fn model(name: &str) -> Result<&'static TrainModel> {
 }
 
 fn vgg_like() -> Sequential {
-    let relu = || Activation(Unary::Relu);
+    let relu = || Activation(Elementwise::relu());
     let mut layers = Sequential::new();
     for (from, to) in [(3, 32), (32, 64), (64, 128)] {
         layers = layers.add(Conv2d::new(from, to, 3).padding(1)).add(relu());
@@ -100,14 +100,14 @@ impl Residual {
     fn basic(from: usize, to: usize, stride: usize) -> Self {
         let body = Sequential::new()
             .add(Conv2d::new(from, to, 3).padding(1).stride(stride))
-            .add(Activation(Unary::Relu))
+            .add(Activation(Elementwise::relu()))
             .add(Conv2d::new(to, to, 3).padding(1));
         Self::around(body, from, to, stride)
     }
 
     /// One of 3x3 between two of 1x1, with a quarter of the channels.
     fn bottleneck(from: usize, to: usize, stride: usize) -> Self {
-        let relu = || Activation(Unary::Relu);
+        let relu = || Activation(Elementwise::relu());
         let body = Sequential::new().add(Conv2d::new(from, to / 4, 1)).add(relu());
         let body = body.add(Conv2d::new(to / 4, to / 4, 3).padding(1).stride(stride)).add(relu());
         Self::around(body.add(Conv2d::new(to / 4, to, 1)), from, to, stride)
@@ -132,7 +132,8 @@ impl Module for Residual {
 }
 
 fn resnet_like() -> Sequential {
-    let mut layers = Sequential::new().add(Conv2d::new(3, 16, 3).padding(1)).add(Activation(Unary::Relu));
+    let mut layers =
+        Sequential::new().add(Conv2d::new(3, 16, 3).padding(1)).add(Activation(Elementwise::relu()));
     for (from, to, stride) in [(16, 16, 1), (16, 32, 2), (32, 64, 2)] {
         layers = layers.add(Residual::basic(from, to, stride)).add(Residual::basic(to, to, 1));
     }
@@ -140,7 +141,8 @@ fn resnet_like() -> Sequential {
 }
 
 fn bottlenecks() -> Sequential {
-    let mut layers = Sequential::new().add(Conv2d::new(3, 64, 3).padding(1)).add(Activation(Unary::Relu));
+    let mut layers =
+        Sequential::new().add(Conv2d::new(3, 64, 3).padding(1)).add(Activation(Elementwise::relu()));
     layers = layers.add(MaxPool2d::new(2));
     for (from, to, stride) in [(64, 256, 1), (256, 512, 2)] {
         layers = layers.add(Residual::bottleneck(from, to, stride)).add(Residual::bottleneck(to, to, 1));

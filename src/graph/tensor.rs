@@ -2,7 +2,8 @@
 
 use super::{Graph, ValueId};
 use crate::error::Result;
-use crate::ops::{Binary, Equal, Op, Unary};
+use crate::functions::{Elementwise, Function};
+use crate::ops::{Equal, Op};
 use crate::shape::Shape;
 use crate::tensor::TensorType;
 
@@ -59,125 +60,24 @@ impl Tensor {
         self.graph.apply(op, inputs).map(|mut out| out.remove(0))
     }
 
-    /// An element-wise function of one tensor.
+    /// An element-wise function of this and `others`, broadcast by NumPy's rule: see [`crate::functions`], whose functions
+    /// are methods too.
     ///
     /// # Errors
-    /// When the tensor is not `f32`.
-    pub fn unary(&self, function: Unary) -> Result<Tensor> {
-        self.one(Op::Unary(function), &[self])
+    /// When an operand is not `f32`, there are too few or too many, shapes do not broadcast, or a parameter is out of its
+    /// range.
+    pub fn elementwise(&self, function: Elementwise, others: &[&Tensor]) -> Result<Tensor> {
+        let inputs: Vec<&Tensor> = std::iter::once(self).chain(others.iter().copied()).collect();
+        self.one(function, &inputs)
     }
 
-    /// `max(x, 0)`; its derivative at 0 is 0.
+    /// A function of one tensor with these parameters, such as one of your own ([`Function::build`]); missing parameters
+    /// have their defaults.
     ///
     /// # Errors
-    /// When the tensor is not `f32`.
-    pub fn relu(&self) -> Result<Tensor> {
-        self.unary(Unary::Relu)
-    }
-
-    /// `x` where `x > 0`, else `negative_slope * x` (PyTorch's default slope is 0.01).
-    ///
-    /// # Errors
-    /// When the tensor is not `f32`.
-    pub fn leaky_relu(&self, negative_slope: f32) -> Result<Tensor> {
-        self.unary(Unary::LeakyRelu { negative_slope })
-    }
-
-    /// `x` where `x > 0`, else `alpha * (exp(x) - 1)` (PyTorch's default alpha is 1).
-    ///
-    /// # Errors
-    /// When the tensor is not `f32`.
-    pub fn elu(&self, alpha: f32) -> Result<Tensor> {
-        self.unary(Unary::Elu { alpha })
-    }
-
-    /// `x * Phi(x)` with the normal distribution's cumulative function, through `erf`.
-    ///
-    /// # Errors
-    /// When the tensor is not `f32`.
-    pub fn gelu(&self) -> Result<Tensor> {
-        self.unary(Unary::Gelu)
-    }
-
-    /// The `tanh` approximation of GELU.
-    ///
-    /// # Errors
-    /// When the tensor is not `f32`.
-    pub fn gelu_tanh(&self) -> Result<Tensor> {
-        self.unary(Unary::GeluTanh)
-    }
-
-    /// `1 / (1 + exp(-x))`.
-    ///
-    /// # Errors
-    /// When the tensor is not `f32`.
-    pub fn sigmoid(&self) -> Result<Tensor> {
-        self.unary(Unary::Sigmoid)
-    }
-
-    /// The hyperbolic tangent.
-    ///
-    /// # Errors
-    /// When the tensor is not `f32`.
-    pub fn tanh(&self) -> Result<Tensor> {
-        self.unary(Unary::Tanh)
-    }
-
-    /// `factor * x`.
-    ///
-    /// # Errors
-    /// When the tensor is not `f32`.
-    pub fn scale(&self, factor: f32) -> Result<Tensor> {
-        self.unary(Unary::Scale { factor })
-    }
-
-    /// The square root.
-    ///
-    /// # Errors
-    /// When the tensor is not `f32`.
-    pub fn sqrt(&self) -> Result<Tensor> {
-        self.unary(Unary::Sqrt)
-    }
-
-    /// `min(x, max)`; the derivative at `max` is 1, as PyTorch's.
-    ///
-    /// # Errors
-    /// When the tensor is not `f32`.
-    #[doc(alias = "clamp")]
-    pub fn clamp_max(&self, max: f32) -> Result<Tensor> {
-        self.unary(Unary::ClampMax { max })
-    }
-
-    /// `self + other`, broadcast by NumPy's rule.
-    ///
-    /// # Errors
-    /// When the shapes do not broadcast.
-    pub fn add(&self, other: &Tensor) -> Result<Tensor> {
-        self.one(Op::Binary(Binary::Add), &[self, other])
-    }
-
-    /// `self - other`, broadcast by NumPy's rule.
-    ///
-    /// # Errors
-    /// When the shapes do not broadcast.
-    pub fn sub(&self, other: &Tensor) -> Result<Tensor> {
-        self.one(Op::Binary(Binary::Sub), &[self, other])
-    }
-
-    /// `self * other`, broadcast by NumPy's rule.
-    ///
-    /// # Errors
-    /// When the shapes do not broadcast.
-    pub fn mul(&self, other: &Tensor) -> Result<Tensor> {
-        self.one(Op::Binary(Binary::Mul), &[self, other])
-    }
-
-    /// `self / other`, broadcast by NumPy's rule.
-    ///
-    /// # Errors
-    /// When the shapes do not broadcast.
-    pub fn div(&self, other: &Tensor) -> Result<Tensor> {
-        self.one(Op::Binary(Binary::Div), &[self, other])
+    /// When the tensor is not `f32`, the function has more operands, or a parameter is out of its range.
+    pub fn apply_function(&self, function: &Function, parameters: &[f32]) -> Result<Tensor> {
+        self.elementwise(function.with(parameters)?, &[])
     }
 
     /// 1 where two `u32` tensors of one shape agree, else 0.

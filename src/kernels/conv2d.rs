@@ -23,7 +23,7 @@ impl Lower for Conv2d {
         forward(self, &site.fused.stores, site.own(), site.limits)
     }
 
-    fn takes_epilogue(&self, _inputs: &[&TensorType]) -> bool {
+    fn takes_epilogue(&self) -> bool {
         true
     }
 }
@@ -33,7 +33,7 @@ impl Lower for Conv2dBackwardInput {
         backward_input(&self.options, &self.input, &site.fused.stores, site.own(), site.limits)
     }
 
-    fn takes_epilogue(&self, _inputs: &[&TensorType]) -> bool {
+    fn takes_epilogue(&self) -> bool {
         true
     }
 }
@@ -293,7 +293,7 @@ impl Implicit {
                     weight_vec4 => !backward && (terms * taps).is_multiple_of(4),
                     ..context! { ..shared.map_or_else(|| tile.values(), |tile| tile.values(limits)), ..context! {
                         ..context! { ..window(g), ..sum.values() }, ..context! {
-                            ..piece.values(), ..fused.values(if bias { 4 } else { 3 }, out_vec4)
+                            ..piece.values(), ..fused.values(if bias { 4 } else { 3 }, out_vec4, &bindings)
                         }
                     } }
                 };

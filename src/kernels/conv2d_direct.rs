@@ -133,9 +133,6 @@ pub(super) fn lower(
     limits: &Limits,
 ) -> Result<Lowering, Refusal> {
     let Pieces { sum, many, ragged, runs, strips, values, why } = Pieces::new(g, backward, false, limits);
-    let values = context! { bias, weights => 0, ..context! {
-        ..values, ..fused.values(if bias { 4 } else { 3 }, many == 4 && !ragged)
-    } };
     let why = format!("{why}{}", fused.why());
     let sizes = [(Operand::Input(0), bytes(sum.source)), (Operand::Output(0), bytes(sum.target))];
     let part = |(first, images): (usize, usize)| -> Result<Launch, Mismatch> {
@@ -146,7 +143,8 @@ pub(super) fn lower(
         bindings.push(run(Binding::write(Operand::Output(0)), sum.target));
         bindings.extend(fused.bindings(|b| run(b, sum.target)));
         let invocations = images * g.options.groups * strips * runs;
-        let values = context! { images, ..values.clone() };
+        let fused = fused.values(if bias { 4 } else { 3 }, many == 4 && !ragged, &bindings);
+        let values = context! { bias, weights => 0, images, ..context! { ..values.clone(), ..fused } };
         launch(
             limits,
             "conv2d_direct",

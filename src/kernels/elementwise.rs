@@ -1,29 +1,22 @@
-//! Element-wise functions of one tensor and of two of one shape, and chains of them: `shaders/elementwise.wgsl`.
+//! Element-wise functions of tensors that broadcast, and chains of them: `shaders/elementwise.wgsl`.
 
+use super::fused::value_operand;
+use super::stretch::Stretch;
 use super::{
     Binding, Chain, ChainStep, Launch, Limits, Lower, Lowering, Operand, Refusal, Site, chunks, launch,
 };
 use crate::error::Mismatch;
-use crate::ops::{Op, Unary, UnaryBackward};
+use crate::ops::Elementwise;
+use crate::shape::Shape;
 use crate::tensor::TensorType;
 use minijinja::context;
 
-impl Lower for Unary {
+impl Lower for Elementwise {
     fn lower(&self, site: &Site<'_>) -> Result<Lowering, Refusal> {
-        chain(&(*self).into(), &site.fused.stores, site.inputs, site.limits)
+        chain(self, &site.fused.stores, site.own(), site.outputs, site.limits)
     }
 
-    fn takes_epilogue(&self, _inputs: &[&TensorType]) -> bool {
-        true
-    }
-}
-
-impl Lower for UnaryBackward {
-    fn lower(&self, site: &Site<'_>) -> Result<Lowering, Refusal> {
-        chain(&(*self).into(), &site.fused.stores, site.inputs, site.limits)
-    }
-
-    fn takes_epilogue(&self, _inputs: &[&TensorType]) -> bool {
+    fn takes_epilogue(&self) -> bool {
         true
     }
 }
@@ -37,25 +30,46 @@ fn per_lane(vec4s: usize, limits: &Limits) -> usize {
 /// vec4s that are invocations enough.
 const MANY: usize = 1 << 17;
 
-/// The function of `op` applied to input 0, then what is fused with it.
-pub(super) fn chain(
-    op: &Op,
+/// A function of its own inputs, then what is fused with it.
+fn chain(
+    function: &Elementwise,
     fused: &Chain,
     inputs: &[&TensorType],
+    outputs: &[&TensorType],
     limits: &Limits,
 ) -> Result<Lowering, Refusal> {
-    let epilogue = Chain(ChainStep::of(op).into_iter().chain(fused.0.iter().copied()).collect());
-    let vec4s = inputs[0].shape.elements().div_ceil(4);
+    let shapes: Vec<&Shape> = inputs.iter().map(|ty| &ty.shape).collect();
+    // Through reshapes, the output may have another shape than the function gives.
+    let to = broadcast(&shapes)?;
+    let value = value_operand(&shapes, &to).unwrap_or(0);
+    let lies = Stretch::of(shapes[value], &to);
+    let mut first = ChainStep::new(*function, &shapes, value, 0, &to);
+    first.skip(value);
+    let epilogue = Chain(std::iter::once(first).chain(fused.0.iter().cloned()).collect());
+    let vec4s = outputs[0].shape.elements().div_ceil(4);
     let per_lane = per_lane(vec4s, limits);
     let part = |(first, count): (usize, usize)| -> Result<Launch, Mismatch> {
         let run = |b: Binding| b.range(first as u64 * 16, count as u64 * 16);
-        let mut bindings =
-            vec![run(Binding::read(Operand::Input(0))), run(Binding::write(Operand::Output(0)))];
+        let input = Binding::read(Operand::Input(value));
+        let input = if lies.is_alike() { run(input) } else { input };
+        let mut bindings = vec![input, run(Binding::write(Operand::Output(0)))];
         bindings.extend(epilogue.bindings(run));
-        let values = context! { per_lane, ..epilogue.values(2, true) };
+        let load = lies.load("input", true, first * 4);
+        let values = context! {
+            per_lane, load => load.expression, element => load.element, ..epilogue.values(2, true, &bindings)
+        };
         let why = format!("{per_lane} vec4 a lane{}", fused.why());
         launch(limits, "elementwise", count.div_ceil(64 * per_lane), 1 + per_lane, bindings, why, values)
     };
     let launches = chunks(vec4s, &[(Operand::Output(0), 16)], limits)?.into_iter().map(part);
     Ok(Lowering { launches: launches.collect::<Result<_, Mismatch>>()?, ..Lowering::default() })
+}
+
+/// The shape that all are broadcast to.
+fn broadcast(shapes: &[&Shape]) -> Result<Shape, Mismatch> {
+    let mut to = shapes[0].clone();
+    for shape in &shapes[1..] {
+        to = to.broadcast(shape)?;
+    }
+    Ok(to)
 }

@@ -1,76 +1,72 @@
 //! Element-wise functions in the kernels of another op, of what it loads or stores: `shaders/common/chain.wgsl`.
 
+use super::stretch::Stretch;
 use super::template::literal;
-use super::{Binding, Operand};
-use crate::ops::{Binary, Op, Unary, UnaryBackward};
+use super::{Access, Binding, Operand};
+use crate::functions::texts;
+use crate::ops::{Elementwise, Op};
+use crate::shape::Shape;
 use minijinja::{Value, context};
 
-/// One function of the value so far and perhaps of another tensor of the same shape.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum ChainStep {
-    /// `f(x)`.
-    Unary(Unary),
-    /// `x * f'(saved)`.
-    UnaryBackward {
-        /// The function.
-        function: Unary,
-        /// The input of the node that holds what was saved.
-        saved: usize,
-    },
-    /// `x op other`, or `other op x`.
-    Binary {
-        /// The function.
-        function: Binary,
-        /// The input of the node that holds the other operand.
-        other: usize,
-        /// Whether the other operand comes first.
-        swapped: bool,
-    },
+/// What a step of a chain takes as an operand of its function.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// The value so far.
+    Value,
+    /// An input of the node, and how it lies beside the value.
+    Input(usize, Stretch),
+}
+
+/// One function of the value so far and perhaps of other tensors, broadcast.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ChainStep {
+    /// The function.
+    pub function: Elementwise,
+    /// Its operands.
+    pub operands: Vec<Source>,
 }
 
 impl ChainStep {
-    /// The input it reads besides the value so far.
-    fn operand(&self) -> Option<usize> {
-        match *self {
-            ChainStep::Unary(_) => None,
-            ChainStep::UnaryBackward { saved, .. } => Some(saved),
-            ChainStep::Binary { other, .. } => Some(other),
-        }
-    }
-
-    fn function(&self) -> Option<Unary> {
-        match *self {
-            ChainStep::Unary(function) | ChainStep::UnaryBackward { function, .. } => Some(function),
-            ChainStep::Binary { .. } => None,
-        }
-    }
-
-    /// The first step of a chain, an element-wise op with its own inputs; `None` for any other op.
-    pub fn of(op: &Op) -> Option<Self> {
-        Self::behind(op, 1, false)
-    }
-
-    /// A step of a chain, whose other operand, if it has one, is input `other` and comes first where `swapped`.
-    pub fn behind(op: &Op, other: usize, swapped: bool) -> Option<Self> {
-        match *op {
-            Op::Unary(function) => Some(ChainStep::Unary(function)),
-            Op::UnaryBackward(UnaryBackward(function)) => {
-                Some(ChainStep::UnaryBackward { function, saved: other })
+    /// A step to a value of shape `to` whose operands have these shapes: operand `value` is the value so far, the others are
+    /// inputs from `first` on.
+    pub fn new(function: Elementwise, shapes: &[&Shape], value: usize, first: usize, to: &Shape) -> Self {
+        let mut next = first;
+        let source = |(i, shape): (usize, &&Shape)| {
+            if i == value {
+                return Source::Value;
             }
-            Op::Binary(function) => Some(ChainStep::Binary { function, other, swapped }),
-            // A chain has no step for it, and nothing is fused with what it computes.
-            _ => None,
+            next += 1;
+            Source::Input(next - 1, Stretch::of(shape, to))
+        };
+        Self { function, operands: shapes.iter().enumerate().map(source).collect() }
+    }
+
+    /// Where the value is an input among the others: those behind it are one further.
+    pub(super) fn skip(&mut self, value: usize) {
+        for operand in &mut self.operands {
+            if let Source::Input(input, _) = operand {
+                *input += usize::from(*input >= value);
+            }
         }
     }
 
     /// The op this step stands for.
     pub fn op(&self) -> Op {
-        match *self {
-            ChainStep::Unary(function) => Op::Unary(function),
-            ChainStep::UnaryBackward { function, .. } => Op::UnaryBackward(UnaryBackward(function)),
-            ChainStep::Binary { function, .. } => Op::Binary(function),
-        }
+        Op::Elementwise(self.function)
     }
+
+    /// The inputs it reads besides the value so far.
+    fn inputs(&self) -> impl Iterator<Item = (usize, &Stretch)> {
+        self.operands.iter().filter_map(|operand| match operand {
+            Source::Value => None,
+            Source::Input(input, stretch) => Some((*input, stretch)),
+        })
+    }
+}
+
+/// The operand of an element-wise op that has its output's shape, so that a chain can begin with it: the first.
+pub fn value_operand(shapes: &[&Shape], to: &Shape) -> Option<usize> {
+    shapes.iter().position(|shape| *shape == to)
 }
 
 /// Functions applied to each element of a tensor, first to last.
@@ -78,61 +74,105 @@ impl ChainStep {
 pub struct Chain(pub Vec<ChainStep>);
 
 impl Chain {
-    /// The inputs it reads, each once.
-    pub(super) fn operands(&self) -> Vec<usize> {
-        let mut operands: Vec<usize> = self.0.iter().filter_map(ChainStep::operand).collect();
-        operands.sort_unstable();
-        operands.dedup();
+    /// The inputs it reads, each of one step, ascending.
+    pub(super) fn operands(&self) -> Vec<(usize, &Stretch)> {
+        let mut operands: Vec<(usize, &Stretch)> = self.0.iter().flat_map(ChainStep::inputs).collect();
+        operands.sort_unstable_by_key(|(input, _)| *input);
         operands
     }
 
-    /// What it reads, to be bound behind a kernel's own bindings; `like` cuts the range of the tensor.
+    /// Those that have the shape of the value.
+    pub(super) fn alike(&self) -> impl Iterator<Item = usize> {
+        self.operands().into_iter().filter(|(_, stretch)| stretch.is_alike()).map(|(input, _)| input)
+    }
+
+    /// What it reads, to be bound behind a kernel's own bindings; `like` cuts the range of the tensor. What is stretched is
+    /// bound whole.
     pub(super) fn bindings(&self, like: impl Fn(Binding) -> Binding) -> Vec<Binding> {
-        self.operands().into_iter().map(|i| like(Binding::read(Operand::Input(i)))).collect()
+        let bind = |(input, stretch): (usize, &Stretch)| {
+            let whole = Binding::read(Operand::Input(input));
+            if stretch.is_alike() { like(whole) } else { whole }
+        };
+        self.operands().into_iter().map(bind).collect()
     }
 
-    /// What `common/chain.wgsl` needs for a chain before the store; `first` is the number of its first binding, `vec4`
-    /// says whether the kernel stores four elements at once.
-    pub(super) fn values(&self, first: usize, vec4: bool) -> Value {
-        values(&[("epilogue", self, first, vec4)])
+    /// What `common/chain.wgsl` needs for a chain before the store. `bindings` are the launch's, of which the chain's begin
+    /// at number `first`, behind what is stored; `vec4` says whether the kernel stores four elements at once.
+    pub(super) fn values(&self, first: usize, vec4: bool, bindings: &[Binding]) -> Value {
+        values(&[("epilogue", self, first, vec4, before(written(bindings, first)))])
     }
 
-    /// The function `name` of a template.
-    fn function(&self, name: &str, first: usize, vec4: bool) -> Value {
+    /// The function `name` of a template; `before` elements of its tensor are not bound.
+    fn function(&self, name: &str, first: usize, vec4: bool, before: usize) -> Value {
         let operands = self.operands();
         // The binding of each.
-        let other = |operand: usize| operands.iter().position(|&o| o == operand).map(|at| first + at);
-        let step = |step: &ChainStep| match *step {
-            ChainStep::Unary(f) => {
-                context! { kind => "unary", function => wgsl_name(f), parameter => literal(f.parameter()) }
-            }
-            ChainStep::UnaryBackward { function: f, saved } => context! {
-                kind => "unary_backward",
-                function => wgsl_name(f),
-                parameter => literal(f.parameter()),
-                other => other(saved),
-            },
-            ChainStep::Binary { function, other: operand, swapped } => {
-                context! { kind => "binary", operator => operator(&function), other => other(operand), swapped }
-            }
+        let number = |input: usize| first + operands.iter().take_while(|(i, _)| *i != input).count();
+        let load = |(input, stretch): &(usize, &Stretch)| {
+            let number = number(*input);
+            let load = stretch.load(&format!("other{number}"), vec4, before);
+            context! { number, element => load.element }
         };
-        let steps: Vec<Value> = self.0.iter().map(step).collect();
-        let numbers: Vec<usize> = (0..operands.len()).map(|i| first + i).collect();
-        context! { name, steps, numbers, vec4 }
+        let line = |(i, step): (usize, &ChainStep)| {
+            let mut loads = String::new();
+            let mut names = Vec::new();
+            for (place, operand) in step.operands.iter().enumerate() {
+                let Source::Input(input, stretch) = operand else {
+                    names.push("x".to_owned());
+                    continue;
+                };
+                let load = stretch.load(&format!("other{}", number(*input)), vec4, before);
+                names.push(format!("operand{i}_{place}"));
+                loads.push_str(&format!("  let operand{i}_{place} = {};\n", load.expression));
+            }
+            format!("{loads}  x = {};", call(&step.function, &names, vec4))
+        };
+        let lines: Vec<String> = self.0.iter().enumerate().map(line).collect();
+        let others: Vec<Value> = operands.iter().map(load).collect();
+        context! { name, lines, others, vec4 }
     }
 
     /// The fused ops in words, empty when there is none.
     pub(super) fn why(&self) -> String {
-        self.0.iter().map(|step| format!(", fused with {}", step.op().name())).collect()
+        self.0.iter().map(|step| format!(", fused with {}", step.function.name())).collect()
     }
 }
 
-/// What `common/chain.wgsl` needs: name, chain, first binding and whether four elements go at once, of each function.
-fn values(chains: &[(&str, &Chain, usize, bool)]) -> Value {
-    let steps = chains.iter().flat_map(|(_, chain, ..)| &chain.0);
-    let functions: Vec<&str> = steps.filter_map(ChainStep::function).map(|f| f.name()).collect();
-    let chains: Vec<Value> =
-        chains.iter().map(|&(name, chain, at, vec4)| chain.function(name, at, vec4)).collect();
+/// A call of a function of these operands, element by element where it takes no four.
+fn call(function: &Elementwise, operands: &[String], vec4: bool) -> String {
+    let name = function.wgsl_name(vec4);
+    let parameters: Vec<String> = function.parameters().iter().map(|&p| literal(p)).collect();
+    let of = |part: &str| {
+        let all = operands.iter().map(|o| format!("{o}{part}")).chain(parameters.iter().cloned());
+        format!("{name}({})", all.collect::<Vec<_>>().join(", "))
+    };
+    if !vec4 || function.takes_vectors() {
+        return of("");
+    }
+    let four: Vec<String> = (0..4).map(|q| of(&format!("[{q}]"))).collect();
+    format!("vec4<f32>({})", four.join(", "))
+}
+
+/// Of a launch's own bindings, which end before number `first`, that of what is stored.
+fn written(bindings: &[Binding], first: usize) -> Option<&Binding> {
+    bindings.iter().take(first).rev().find(|binding| binding.access == Access::Write)
+}
+
+/// Elements of a bound tensor before those that are bound.
+fn before(binding: Option<&Binding>) -> usize {
+    binding.and_then(|binding| binding.range).map_or(0, |(offset, _)| (offset / 4) as usize)
+}
+
+/// What `common/chain.wgsl` needs: name, chain, first binding, whether four elements go at once and the elements before
+/// those that are bound, of each function.
+fn values(chains: &[(&str, &Chain, usize, bool, usize)]) -> Value {
+    let uses = |&(_, chain, _, vec4, _): &(&str, &Chain, usize, bool, usize)| {
+        chain.0.iter().map(|step| (step.function, vec4)).collect::<Vec<_>>()
+    };
+    let functions = texts(&chains.iter().flat_map(uses).collect::<Vec<_>>());
+    let chains: Vec<Value> = chains
+        .iter()
+        .map(|&(name, chain, at, vec4, before)| chain.function(name, at, vec4, before))
+        .collect();
     context! { chains, functions }
 }
 
@@ -168,12 +208,19 @@ impl Fused {
         bindings
     }
 
-    /// What `common/chain.wgsl` needs for a prologue and an epilogue; for each whether four elements go at once.
-    pub(super) fn values(&self, first: usize, loads_vec4: bool, stores_vec4: bool) -> Value {
+    /// What `common/chain.wgsl` needs for a prologue and an epilogue of a kernel with one input and one output; for each
+    /// whether four elements go at once. `bindings` are the launch's, of which those of the chains begin at number `first`.
+    pub(super) fn values(
+        &self,
+        first: usize,
+        loads_vec4: bool,
+        stores_vec4: bool,
+        bindings: &[Binding],
+    ) -> Value {
         let behind = first + self.loads.operands().len();
         values(&[
-            ("prologue", &self.loads, first, loads_vec4),
-            ("epilogue", &self.stores, behind, stores_vec4),
+            ("prologue", &self.loads, first, loads_vec4, before(bindings.first())),
+            ("epilogue", &self.stores, behind, stores_vec4, before(written(bindings, first))),
         ])
     }
 
@@ -187,32 +234,8 @@ impl Fused {
         Self { loads: self.loads.clone(), stores: Chain::default() }
     }
 
-    /// The inputs it reads besides the op's own, each once.
-    pub(super) fn operands(&self) -> Vec<usize> {
-        let mut operands = self.loads.operands();
-        operands.extend(self.stores.operands());
-        operands.sort_unstable();
-        operands.dedup();
-        operands
-    }
-}
-
-/// A function of one operand in WGSL, beside the builtins of the same name.
-fn wgsl_name(function: Unary) -> &'static str {
-    match function {
-        Unary::Tanh => "tanh_value",
-        Unary::Sqrt => "sqrt_value",
-        // A shader that lacks the function does not compile.
-        _ => function.name(),
-    }
-}
-
-/// A function of two operands in WGSL.
-pub(super) fn operator(function: &Binary) -> &'static str {
-    match function {
-        Binary::Add => "+",
-        Binary::Sub => "-",
-        Binary::Mul => "*",
-        Binary::Div => "/",
+    /// The inputs it reads besides the op's own.
+    pub(super) fn operands(&self) -> usize {
+        self.loads.operands().len() + self.stores.operands().len()
     }
 }

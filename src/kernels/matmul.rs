@@ -18,7 +18,7 @@ impl Lower for MatMul {
         forward(self, &site.fused.stores, site.own(), site.limits)
     }
 
-    fn takes_epilogue(&self, _inputs: &[&TensorType]) -> bool {
+    fn takes_epilogue(&self) -> bool {
         true
     }
 }
@@ -253,7 +253,7 @@ impl Work<'_> {
     ) -> Result<Vec<Part>, Refusal> {
         let MatMulGeometry { ref batch, m, n, .. } = self.geometry;
         let [a, b, bias, written] = self.tensors(&terms, output);
-        let others = fused.operands().into_iter();
+        let others = fused.alike();
         let others = others.map(|i| Lies { operand: Operand::Input(i), ..written.clone() });
         let mut tensors: Vec<Lies> = others.collect();
         tensors.extend([a, b, written]);
@@ -489,7 +489,7 @@ fn share_of_product(
         wide => limits.wide_loads,
         trans_a => options.trans_a,
         trans_b => options.trans_b,
-        ..context! { ..values, ..fused.values(if bias { 4 } else { 3 }, out_vec4) }
+        ..context! { ..values, ..fused.values(if bias { 4 } else { 3 }, out_vec4, &bindings) }
     };
     let how = if turned { ", turned round" } else { "" };
     launch(limits, shader, groups, turns, bindings, format!("{why}{how}{}", fused.why()), values)

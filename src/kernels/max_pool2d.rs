@@ -8,7 +8,6 @@ use super::runs::{Places, Run, elements, part};
 use super::{Binding, Chain, Limits, Lower, Lowering, Operand, Refusal, Site, avg_pool2d, turns};
 use crate::ops::{MaxPool2d, MaxPool2dBackward};
 use crate::shape::{Shape, Window};
-use crate::tensor::TensorType;
 use minijinja::{Value, context};
 use std::ops::RangeInclusive;
 
@@ -23,7 +22,7 @@ impl Lower for MaxPool2dBackward {
         backward(&self.options, &self.input, &site.fused.stores, site.limits)
     }
 
-    fn takes_epilogue(&self, _inputs: &[&TensorType]) -> bool {
+    fn takes_epilogue(&self) -> bool {
         true
     }
 }

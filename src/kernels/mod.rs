@@ -7,7 +7,6 @@ mod argmax;
 mod avg_pool2d;
 mod avg_pool2d_side;
 mod axis_map;
-mod binary;
 mod broadcast_to;
 mod broken;
 mod channels_last;
@@ -18,6 +17,7 @@ mod cross_entropy;
 mod dropout;
 mod elementwise;
 mod embedding;
+mod equal;
 mod finite;
 mod fused;
 mod gather;
@@ -46,6 +46,7 @@ mod rows;
 mod runs;
 mod select;
 mod softmax;
+mod stretch;
 mod strided;
 mod sum;
 mod template;
@@ -60,13 +61,14 @@ mod workgroup_tile;
 
 pub use broken::Broken;
 pub use finite::finite;
-pub use fused::{Chain, ChainStep, Fused};
+pub use fused::{Chain, ChainStep, Fused, Source, value_operand};
 use launch::launch;
 pub use launch::{Access, Binding, CHECK_BYTES, Kernel, Launch, Lowering, Operand};
 pub use limits::Limits;
 pub use optimizer::shared_by_steps;
 pub use peaks::micro_kernels;
 pub use refusal::Refusal;
+pub use stretch::Stretch;
 pub use template::sources;
 pub use tuned::Tuned;
 pub use variant::{Variant, variants};
@@ -90,7 +92,7 @@ struct Site<'a> {
 impl Site<'_> {
     /// The op's own inputs.
     fn own(&self) -> &[&TensorType] {
-        &self.inputs[..self.inputs.len().saturating_sub(self.fused.operands().len())]
+        &self.inputs[..self.inputs.len().saturating_sub(self.fused.operands())]
     }
 }
 
@@ -99,7 +101,7 @@ trait Lower {
     fn lower(&self, site: &Site<'_>) -> Result<Lowering, Refusal>;
 
     /// Whether they can apply a [`Chain`] to what they store.
-    fn takes_epilogue(&self, _inputs: &[&TensorType]) -> bool {
+    fn takes_epilogue(&self) -> bool {
         false
     }
 
@@ -125,9 +127,9 @@ without_kernels!(Input, State, Constant, Table, Reshape);
 macro_rules! dispatch {
     ($($op:ident),* $(,)?) => {
         /// Whether the kernels of an op can apply a [`Chain`] to what they store.
-        pub fn takes_epilogue(op: &Op, inputs: &[&TensorType]) -> bool {
+        pub fn takes_epilogue(op: &Op) -> bool {
             match op {
-                $(Op::$op(op) => op.takes_epilogue(inputs),)*
+                $(Op::$op(op) => op.takes_epilogue(),)*
             }
         }
 
@@ -162,7 +164,7 @@ pub fn lower(
     limits: &Limits,
 ) -> Result<Lowering, Refusal> {
     let loads = || inputs.first().is_some_and(|input| takes_prologue(op, input));
-    let stores = || takes_epilogue(op, inputs);
+    let stores = || takes_epilogue(op);
     if !(fused.loads.0.is_empty() || loads()) || !(fused.stores.0.is_empty() || stores()) {
         let expected = format!("nothing fused with {} but what its kernels apply", op.name());
         return Err(Mismatch::new(expected, fused.why()).into());

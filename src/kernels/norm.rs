@@ -8,7 +8,6 @@ use super::{
 use crate::error::Mismatch;
 use crate::ops::{Norm, NormApply, NormBackward, NormOver};
 use crate::shape::Shape;
-use crate::tensor::TensorType;
 use minijinja::{Value, context};
 
 impl Lower for NormApply {
@@ -40,7 +39,7 @@ impl Lower for NormApply {
         walk.lower(&site.inputs[0].shape, site.limits)
     }
 
-    fn takes_epilogue(&self, _inputs: &[&TensorType]) -> bool {
+    fn takes_epilogue(&self) -> bool {
         true
     }
 }
@@ -219,8 +218,9 @@ impl Walk<'_> {
             ..context! { ..self.common(), ..self.values.clone() }
         };
         let mut bindings: Vec<Binding> = bound.iter().map(|bound| bound.0).collect();
-        let values = context! { ..values, ..self.fused.values(bindings.len(), true) };
+        let number = bindings.len();
         bindings.extend(self.fused.bindings(|b| Binding { range: output.0.range, ..b }));
+        let values = context! { ..values, ..self.fused.values(number, true, &bindings) };
         let why = format!("{row_lanes} lanes a row, four terms a load{}{}", part.why(), self.fused.why());
         let groups = rows.div_ceil(64 / row_lanes) * stretches;
         let turns = turns::of_loop(stretch.div_ceil(row_lanes), 0);
@@ -253,8 +253,9 @@ impl Walk<'_> {
             wide => limits.wide_loads,
             ..context! { ..self.common(), ..self.values.clone() }
         };
-        let values = context! { ..values, ..self.fused.values(bindings.len(), true) };
+        let number = bindings.len();
         bindings.extend(self.fused.bindings(run));
+        let values = context! { ..values, ..self.fused.values(number, true, &bindings) };
         let why = format!("a vec4 a lane, rows of {l}{}", self.fused.why());
         launch(limits, self.name, width.div_ceil(64), 0, bindings, why, values)
     }

@@ -100,7 +100,7 @@ fn added(
                 first_input => first_input / unit,
                 first_output => first_output / unit,
                 wide => limits.wide_loads,
-                ..fused.values(2, fours)
+                ..fused.values(2, fours, &bindings)
             };
             let turns = turns::of_loop(runs, 0);
             launch(limits, "sum_partials", width.div_ceil(64 * unit), turns, bindings, why, values)

@@ -108,7 +108,7 @@ fn spread_run(
         stride_h => stride.h, stride_w => stride.w,
         from_h => g.oh, from_w => g.ow, to_h => g.h, to_w => g.w,
         wide => limits.wide_loads,
-        ..fused.values(2, fours)
+        ..fused.values(2, fours, &bindings)
     };
     let groups = (elements / if fours { 4 } else { 1 }).div_ceil(64);
     let why = format!("pixels {}x{} apart, zeros between{}", stride.h, stride.w, fused.why());

@@ -57,7 +57,7 @@ impl Pool {
             let mut all: Vec<Binding> = bindings.iter().map(|&(b, elements)| run(b, elements)).collect();
             all.extend(fused.bindings(|b| run(b, fused_output)));
             let values = context! { planes, ..context! {
-                ..piece.values(), ..context! { ..fused.values(bindings.len(), vec4), ..values.clone() }
+                ..piece.values(), ..context! { ..fused.values(bindings.len(), vec4, &all), ..values.clone() }
             } };
             let (groups, why) =
                 ((planes * per_plane).div_ceil(64), format!("{why}{}{}", piece.why(), fused.why()));

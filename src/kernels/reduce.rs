@@ -79,7 +79,7 @@ impl Lower for Reduce {
     }
 
     /// The result alone, where it is a number.
-    fn takes_epilogue(&self, _inputs: &[&TensorType]) -> bool {
+    fn takes_epilogue(&self) -> bool {
         self.kind.saved() == 0 && self.kind != ReduceKind::Argmin
     }
 

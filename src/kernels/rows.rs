@@ -121,7 +121,7 @@ fn columns(reducer: &Reducer<'_>, site: &Site<'_>) -> Result<Option<Lowering>, R
             first_of_row => first_of_row / 4,
             first_output => first_output / 4,
             first_row => part.ranges[0].start * rows_per_part,
-            ..context! { ..own.values(number, true, true), ..reducer.values.clone() }
+            ..context! { ..own.values(number, true, true, &bindings), ..reducer.values.clone() }
         };
         let why = format!("leading dimensions, 4 columns a lane, {parts} parts{}{}", part.why(), own.why());
         launch(limits, reducer.kernels[1], tiles * parts_here, 1 + rows_per_part, bindings, why, values)
@@ -361,7 +361,7 @@ impl Run {
             summed => divided(&self.summed),
             wide => limits.wide_loads,
             first_of_row, first_term => self.first_term, second => pass.second, partial => pass.parts.end > 1,
-            ..context! { ..own.values(number, vec4, false), ..pass.reducer.values.clone() }
+            ..context! { ..own.values(number, vec4, false, &bindings), ..pass.reducer.values.clone() }
         };
         let four = if vec4 { ", four terms a load" } else { "" };
         let joins = if pass.second { ", joins parts" } else { "" };

@@ -19,7 +19,7 @@ impl Lower for Sum {
         forward(&reducer, site)
     }
 
-    fn takes_epilogue(&self, _inputs: &[&TensorType]) -> bool {
+    fn takes_epilogue(&self) -> bool {
         true
     }
 

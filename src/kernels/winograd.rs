@@ -289,16 +289,16 @@ impl<'a> Tiled<'a> {
 
     fn target(&self, first: usize, images: usize, limits: &Limits) -> Result<Launch, Mismatch> {
         let vec4 = self.m == 4 && self.target[2].is_multiple_of(4);
-        let fused = self.fused.values(if self.bias { 3 } else { 2 }, vec4);
-        let values = context! {
-            out_vec4 => vec4, pairs => self.target[2].is_multiple_of(2), wide => limits.wide_loads, ..context! { ..self.values(images), ..fused }
-        };
         let groups = (self.target[0] * self.columns(images) / 4).div_ceil(LANES);
         let mut bindings = vec![Binding::read(TARGET).range(0, self.scratch(images)[1])];
         bindings.extend(self.bias.then(|| Binding::read(Operand::Input(2))));
         let like = |binding| of_images(binding, self.target, first, images);
         bindings.push(like(Binding::write(Operand::Output(0))));
         bindings.extend(self.fused.bindings(like));
+        let fused = self.fused.values(if self.bias { 3 } else { 2 }, vec4, &bindings);
+        let values = context! {
+            out_vec4 => vec4, pairs => self.target[2].is_multiple_of(2), wide => limits.wide_loads, ..context! { ..self.values(images), ..fused }
+        };
         let why = format!("{}, target{}", self.name(), self.fused.why());
         launch(limits, "winograd_output", groups, 0, bindings, why, values)
     }

@@ -3,7 +3,7 @@
 use super::Module;
 use crate::error::Result;
 use crate::graph::Tensor;
-use crate::ops::{self, Init, Unary};
+use crate::ops::{self, Elementwise, Init};
 use crate::random::Rng;
 use crate::shape::{Padding, Pair, Shape};
 
@@ -166,13 +166,13 @@ impl Module for AvgPool2d {
     }
 }
 
-/// An activation: `Activation(Unary::Relu)`.
+/// An activation: `Activation(Elementwise::relu())`.
 #[derive(Debug, Clone)]
-pub struct Activation(pub Unary);
+pub struct Activation(pub Elementwise);
 
 impl Module for Activation {
     fn forward(&self, input: &Tensor) -> Result<Tensor> {
-        input.unary(self.0)
+        input.elementwise(self.0, &[])
     }
 }
 

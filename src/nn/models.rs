@@ -3,7 +3,7 @@
 use super::{Activation, AvgPool2d, Conv2d, Flatten, Gru, Linear, Lstm, MaxPool2d, Module, Sequential};
 use crate::error::{Error, Mismatch, Result};
 use crate::graph::Tensor;
-use crate::ops::Unary;
+use crate::ops::Elementwise;
 use std::fmt;
 
 /// What a network for images is built for.
@@ -142,15 +142,15 @@ fn simple_cnn_for(images: &Images) -> Result<Sequential> {
 fn simple_cnn_of(channels: usize, flat: usize, classes: usize) -> Sequential {
     let features = Sequential::new()
         .add(Conv2d::new(channels, 32, 3).padding(1))
-        .add(Activation(Unary::Relu))
+        .add(Activation(Elementwise::relu()))
         .add(MaxPool2d::new(2))
         .add(Conv2d::new(32, 64, 3).padding(1))
-        .add(Activation(Unary::Relu))
+        .add(Activation(Elementwise::relu()))
         .add(MaxPool2d::new(2));
     let classifier = Sequential::new()
         .add(Flatten)
         .add(Linear::new(flat, 128))
-        .add(Activation(Unary::Relu))
+        .add(Activation(Elementwise::relu()))
         .add(Linear::new(128, classes));
     Sequential::new().named("features", features).named("classifier", classifier)
 }
@@ -159,7 +159,7 @@ fn lenet(images: &Images) -> Result<Sequential> {
     // The second convolution takes four pixels of a half away, and a pool of 2 must be left.
     images.at_least(12)?;
     let [channels, h, w] = images.shape;
-    let tanh = || Activation(Unary::Tanh);
+    let tanh = || Activation(Elementwise::tanh());
     let features = Sequential::new()
         .add(Conv2d::new(channels, 6, 5).padding(2))
         .add(tanh())
@@ -180,7 +180,8 @@ fn lenet(images: &Images) -> Result<Sequential> {
 
 fn mlp(images: &Images) -> Result<Sequential> {
     let pixels = images.shape.iter().product();
-    let layers = Sequential::new().add(Flatten).add(Linear::new(pixels, 256)).add(Activation(Unary::Relu));
+    let layers =
+        Sequential::new().add(Flatten).add(Linear::new(pixels, 256)).add(Activation(Elementwise::relu()));
     Ok(layers.add(Linear::new(256, images.classes)))
 }
 

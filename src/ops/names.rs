@@ -1,6 +1,6 @@
 //! The names of the functions of families, each from one list: a variant that is not in it does not compile.
 
-use super::{Binary, RecurrentKind, Reduction, Unary};
+use super::{RecurrentKind, Reduction};
 
 /// A family by its functions: a name each, with some value for what a function takes.
 macro_rules! functions {
@@ -29,26 +29,6 @@ macro_rules! functions {
             }
         }
     };
-}
-
-functions! { Unary:
-    Relu = "relu", "relu_backward";
-    LeakyRelu { negative_slope: 0.25 } = "leaky_relu", "leaky_relu_backward";
-    Elu { alpha: 1.5 } = "elu", "elu_backward";
-    Gelu = "gelu", "gelu_backward";
-    GeluTanh = "gelu_tanh", "gelu_tanh_backward";
-    Sigmoid = "sigmoid", "sigmoid_backward";
-    Tanh = "tanh", "tanh_backward";
-    Scale { factor: -0.5 } = "scale", "scale_backward";
-    Sqrt = "sqrt", "sqrt_backward";
-    ClampMax { max: 0.75 } = "clamp_max", "clamp_max_backward";
-}
-
-functions! { Binary:
-    Add = "add";
-    Sub = "sub";
-    Mul = "mul";
-    Div = "div";
 }
 
 functions! { RecurrentKind:

@@ -2,7 +2,7 @@
 //! run.
 
 use crate::graph::{GraphData, Node, ValueId};
-use crate::ops::{Binary, Constant, Op};
+use crate::ops::{Constant, Op};
 
 /// The most bytes a folded constant may have: it takes up memory of its own for as long as the program lives.
 const MOST_BYTES: u64 = 1 << 20;
@@ -37,13 +37,10 @@ fn number(graph: &GraphData, node: &Node) -> Option<f32> {
         (Op::Concat(_), &[first, ref others @ ..]) => {
             others.iter().all(|v| v.to_bits() == first.to_bits()).then_some(first)
         }
-        (Op::Binary(function), &[a, b]) => {
-            let rounded = match function {
-                Binary::Add => a + b,
-                Binary::Sub => a - b,
-                Binary::Mul => a * b,
-                Binary::Div => a / b,
-            };
+        (Op::Elementwise(function), _) if function.is_folded() => {
+            // One operation in f64, rounded once more, is the f32 operation.
+            let operands: Vec<f64> = numbers.iter().copied().map(f64::from).collect();
+            let rounded = function.evaluate(&operands) as f32;
             // A device may flush what is not normal.
             (rounded == 0.0 || rounded.is_normal()).then_some(rounded)
         }

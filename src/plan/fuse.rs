@@ -2,15 +2,16 @@
 //! instead of in a pass of their own.
 //!
 //! A node joins the group of the node that computes its input when that value has no other reader and the group's
-//! kernel can apply an epilogue. The other operand of a joined node becomes an input of the group, which runs at
-//! the place of its last node. A sum joins a group of element-wise functions in the same way, and from then on it is
+//! kernel can apply an epilogue. The other operands of a joined node, broadcast or not, become inputs of the group, which
+//! runs at the place of its last node. A sum joins a group of element-wise functions in the same way, and from then on it is
 //! its kernel, and the functions are a prologue. A reshape between the two joins as well: element by element, both
 //! shapes are alike.
 
 use super::joining::{Behind, Known};
 use crate::graph::{GraphData, Node, NodeId, ValueId};
 use crate::kernels::{self, ChainStep, Fused};
-use crate::ops::Op;
+use crate::ops::{Op, Part};
+use crate::shape::Shape;
 
 /// Nodes that one kernel computes.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,29 +72,29 @@ pub(super) fn fuse(graph: &GraphData, outputs: &[ValueId], needed: &[bool]) -> (
     let mut group_of: Vec<Option<usize>> = vec![None; graph.nodes.len()];
     for (id, node) in graph.nodes.iter().enumerate().filter(|(id, _)| needed[*id]) {
         let mut why: Vec<String> = Vec::new();
-        let joined = candidates(node, graph).into_iter().find_map(|(through, other)| {
+        let joined = candidates(node, graph).into_iter().find_map(|through| {
             let value = node.inputs[through];
             let Behind { source, stored } = known.behind[value];
             let group = group_of[graph.values[source].node]?;
             if takes_prologue(node, graph) && !known.may_wait(&groups[group], id, graph) {
                 return None;
             }
-            let refused = known.refusal(&groups[group], stored, other.map(|i| node.inputs[i]), graph);
+            let refused = known.refusal(&groups[group], stored, &others(node, through), graph);
             why.extend(refused.clone());
-            refused.is_none().then(|| (group, reshapes(value, source, graph), other))
+            refused.is_none().then(|| (group, reshapes(value, source, graph), through))
         });
         if joined.is_none() && is_elementwise(node) {
-            let stretched = || "an operand is broadcast".to_owned();
+            let stretched = || "all operands are broadcast".to_owned();
             let why = why.into_iter().next().unwrap_or_else(stretched);
             unfused.push((id, Unfused { op: node.op.name(), label: node.label.clone(), why }));
         }
         let place = match joined {
-            Some((group, reshapes, other)) => {
+            Some((group, reshapes, through)) => {
                 for reshape in reshapes {
                     group_of[reshape].iter().for_each(|&alone| groups[alone].nodes.clear());
                     groups[group].nodes.push(reshape);
                 }
-                join(&mut groups[group], id, other, graph);
+                join(&mut groups[group], id, through, graph);
                 group
             }
             None => {
@@ -128,7 +129,7 @@ pub(super) fn is_sum(node: &Node) -> bool {
 
 pub(super) fn is_elementwise(node: &Node) -> bool {
     // Those that a chain has steps for. An op that is not here runs on its own.
-    matches!(node.op, Op::Unary(_) | Op::UnaryBackward(_) | Op::Binary(_))
+    matches!(node.op, Op::Elementwise(_))
 }
 
 /// How often each value is read; one that must be stored counts as read by others.
@@ -143,18 +144,37 @@ pub(super) fn readers(graph: &GraphData, outputs: &[ValueId], needed: &[bool]) -
     readers
 }
 
-/// The inputs through which a node could join a group, each with its other operand.
-fn candidates(node: &Node, graph: &GraphData) -> Vec<(usize, Option<usize>)> {
-    let same_shape = || graph.ty(node.inputs[0]) == graph.ty(node.inputs[1]);
-    if matches!(node.op, Op::Unary(_)) || takes_prologue(node, graph) {
-        vec![(0, None)]
-    } else if let Op::UnaryBackward(_) = node.op {
-        vec![(0, Some(1))]
-    } else if matches!(node.op, Op::Binary(_)) && same_shape() {
-        vec![(0, Some(1)), (1, Some(0))]
-    } else {
-        vec![]
+/// The inputs through which a node could join a group: those that have its output's shape, so that the others lie beside
+/// them or are broadcast; of a gradient the error.
+fn candidates(node: &Node, graph: &GraphData) -> Vec<usize> {
+    if takes_prologue(node, graph) {
+        return vec![0];
     }
+    // A chain has steps for no other op.
+    let Op::Elementwise(function) = node.op else { return vec![] };
+    let whole = |&i: &usize| graph.ty(node.inputs[i]) == graph.ty(node.outputs[0]);
+    let operands = if function.part() == Part::Value { node.inputs.len() } else { 1 };
+    (0..operands).filter(whole).collect()
+}
+
+/// What a node reads besides what it could join a group through.
+fn others(node: &Node, through: usize) -> Vec<ValueId> {
+    // A sum has one input.
+    node.inputs.iter().enumerate().filter(|(i, _)| *i != through).map(|(_, &value)| value).collect()
+}
+
+/// The step of a chain that a node is behind what it reads through one of its inputs; the others are a group's inputs from
+/// `first` on.
+fn step(node: &Node, through: usize, first: usize, graph: &GraphData) -> Option<ChainStep> {
+    // A chain has steps for no other op.
+    let Op::Elementwise(function) = node.op else { return None };
+    let shapes: Vec<&Shape> = node.inputs.iter().map(|&value| &graph.ty(value).shape).collect();
+    Some(ChainStep::new(function, &shapes, through, first, &graph.ty(node.outputs[0]).shape))
+}
+
+/// The operand of an element-wise node with which a chain that another kernel loads can begin.
+pub(super) fn first_value(node: &Node, graph: &GraphData) -> Option<usize> {
+    candidates(node, graph).first().copied()
 }
 
 /// The reshapes that make `value` of `source`, in order.
@@ -174,17 +194,20 @@ fn takes_prologue(node: &Node, graph: &GraphData) -> bool {
 }
 
 /// Makes a node part of a group: its function one more of the epilogue, or the node what the group is lowered to.
-fn join(group: &mut Group, id: NodeId, other: Option<usize>, graph: &GraphData) {
+fn join(group: &mut Group, id: NodeId, through: usize, graph: &GraphData) {
     let node = &graph.nodes[id];
     if takes_prologue(node, graph) {
-        let first = ChainStep::of(&group.node(graph).op);
+        let chain = group.node(graph);
+        let value = first_value(chain, graph).unwrap_or(0);
+        let first = step(chain, value, 1, graph);
+        // What the chain begins with is what the kernel loads.
+        group.inputs[..=value].rotate_right(1);
         let stores = std::mem::take(&mut group.fused.stores.0);
         group.fused.loads.0.extend(first.into_iter().chain(stores));
         group.base = group.nodes.len();
     } else {
-        let place = group.inputs.len();
-        group.inputs.extend(other.map(|i| node.inputs[i]));
-        group.fused.stores.0.extend(ChainStep::behind(&node.op, place, other == Some(0)));
+        group.fused.stores.0.extend(step(node, through, group.inputs.len(), graph));
+        group.inputs.extend(others(node, through));
     }
     group.nodes.push(id);
     group.outputs.clone_from(&node.outputs);
@@ -294,8 +317,11 @@ mod tests {
         assert_eq!(groups(&[&of(&y.relu()?)?]), ["conv2d+relu", "sum"], "no chain: a convolution");
         let between = a.mul(&b)?.reshape([2, 2, 6])?.sum([1], false)?;
         assert_eq!(groups(&[&between]), ["mul", "reshape", "sum"], "neighbours do not load neighbours");
-        let stretched = a.add(&graph.input("row", [6])?)?;
-        assert_eq!(groups(&[&of(&stretched)?]), ["add", "sum"], "broadcast");
+        let row = graph.input("row", [6])?;
+        assert_eq!(groups(&[&of(&a.add(&row)?)?]), ["add+sum"], "broadcast");
+        assert_eq!(groups(&[&of(&row.sub(&a)?)?]), ["sub+sum"], "the value is the second operand");
+        let outer = graph.input("column", [4, 1])?.mul(&row)?;
+        assert_eq!(groups(&[&of(&outer)?]), ["mul", "sum"], "no operand has the shape that is summed");
         Ok(())
     }
 
@@ -342,10 +368,14 @@ mod tests {
     }
 
     #[test]
-    fn broadcasting_ends_a_chain() {
+    fn a_chain_takes_what_is_broadcast() -> Result<()> {
         let graph = Graph::new();
-        let (y, _) = conv(&graph);
-        let bias = graph.input("b", [2, 1, 1]).unwrap();
-        assert_eq!(groups(&[&y.add(&bias).unwrap().relu().unwrap()]), ["conv2d", "add", "relu"]);
+        let (y, x) = conv(&graph);
+        let bias = graph.input("b", [2, 1, 1])?;
+        assert_eq!(groups(&[&y.add(&bias)?.relu()?]), ["conv2d+add+relu"]);
+        assert_eq!(groups(&[&bias.sub(&y)?.lerp(&x, &bias)?]), ["conv2d+sub+lerp"]);
+        let two = graph.input("two", [2, 1, 6, 6])?;
+        assert_eq!(groups(&[&y.mul(&two)?.relu()?]), ["conv2d", "mul+relu"], "the chain itself is stretched");
+        Ok(())
     }
 }

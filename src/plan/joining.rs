@@ -1,10 +1,9 @@
 //! Which groups a node may join, and why not.
 
-use super::fuse::{Group, is_elementwise, is_sum, readers};
-use crate::graph::{GraphData, Node, NodeId, ValueId};
+use super::fuse::{Group, first_value, is_elementwise, is_sum, readers};
+use crate::graph::{GraphData, NodeId, ValueId};
 use crate::kernels::takes_epilogue;
 use crate::ops::Op;
-use crate::tensor::TensorType;
 use std::collections::HashMap;
 
 /// Bindings of a group, which every adapter has.
@@ -47,11 +46,7 @@ impl Known {
                 behind[output] = Behind { source, stored: stored.or(behind[output].stored) };
             }
         }
-        let takes = |node: &Node| {
-            let types: Vec<&TensorType> = node.inputs.iter().map(|&v| graph.ty(v)).collect();
-            takes_epilogue(&node.op, &types)
-        };
-        let takes_epilogue = graph.nodes.iter().map(takes).collect();
+        let takes_epilogue = graph.nodes.iter().map(|node| takes_epilogue(&node.op)).collect();
         let updated_by = graph.updates.iter().map(|&(state, new)| (state, graph.values[new].node)).collect();
         Self { behind, takes_epilogue, updated_by }
     }
@@ -61,26 +56,31 @@ impl Known {
     pub(super) fn may_wait(&self, chain: &Group, id: NodeId, graph: &GraphData) -> bool {
         let between = chain.nodes.last().map_or(0..0, |&last| last..id);
         let updated = |state| self.updated_by.get(state).is_some_and(|new| between.contains(new));
-        is_elementwise(chain.node(graph)) && !chain.inputs.iter().any(updated)
+        first_value(chain.node(graph), graph).is_some()
+            && is_elementwise(chain.node(graph))
+            && !chain.inputs.iter().any(updated)
     }
 
     /// Why the kernel of `group` cannot apply one more function to its output, of which `stored` has other readers, with
-    /// another operand if there is one; `None` where it can.
+    /// these other operands; `None` where it can.
     pub(super) fn refusal(
         &self,
         group: &Group,
         stored: Option<ValueId>,
-        other: Option<ValueId>,
+        others: &[ValueId],
         graph: &GraphData,
     ) -> Option<String> {
         let base = group.node(graph);
         let sum = is_sum(base);
-        // A normalisation reads more than a convolution.
-        let own = if sum { OWN_BINDINGS / 2 } else { OWN_BINDINGS.max(base.inputs.len() + 1) };
+        let own = match base.inputs.len() {
+            _ if sum => OWN_BINDINGS / 2,
+            // A normalisation reads more than a convolution, as do functions of three tensors and an error.
+            inputs => OWN_BINDINGS.max(inputs + 1),
+        };
         let most = MOST_BINDINGS.saturating_sub(own);
-        let operands = group.inputs.len() - base.inputs.len() + usize::from(other.is_some());
+        let operands = group.inputs.len() - base.inputs.len() + others.len();
         // What a sum reads may be large, and would have to be kept.
-        let later = |value: ValueId| {
+        let later = |&value: &ValueId| {
             graph.producer(value).op.leaf_name().is_none()
                 // All other leaves have names.
                 && !matches!(graph.producer(value).op, Op::Constant(_) | Op::Table(_))
@@ -96,9 +96,9 @@ impl Known {
             })
         } else if let Some(stored) = stored {
             Some(format!("the output of {} is needed elsewhere too", graph.producer(stored).op.name()))
-        } else if sum && other.is_some_and(later) {
+        } else if sum && others.iter().any(later) {
             Some(format!("{} would wait for another operand", base.op.name()))
-        } else if other.is_some() && operands > most {
+        } else if !others.is_empty() && operands > most {
             Some(format!("{} reads {most} other operands", base.op.name()))
         } else {
             (group.fused.functions() >= MOST_FUNCTIONS)

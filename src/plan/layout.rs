@@ -8,7 +8,9 @@
 use super::fuse::readers;
 use crate::graph::{GraphData, Node, Value, ValueId};
 use crate::kernels::{Limits, rearranged, takes_epilogue};
-use crate::ops::{self, Conv2d, Conv2dBackwardInput, Conv2dBackwardWeight, MatMul, Op, Permute, Reshape};
+use crate::ops::{
+    self, Conv2d, Conv2dBackwardInput, Conv2dBackwardWeight, MatMul, Op, Part, Permute, Reshape,
+};
 use crate::shape::{Pair, Shape};
 use crate::tensor::TensorType;
 
@@ -43,7 +45,7 @@ fn role(graph: &GraphData, node: &Node) -> Role {
         Op::Conv2dBackwardWeight(Conv2dBackwardWeight { options, weight }) if of_pixels(options, weight) => {
             product(true, false, &[0, 1])
         }
-        Op::Unary(_) | Op::UnaryBackward(_) | Op::Binary(_) => {
+        Op::Elementwise(_) => {
             let output = graph.ty(node.outputs[0]);
             let same = node.inputs.iter().all(|&value| graph.ty(value) == output);
             if same && output.shape.len() == 4 { Role::Alike } else { Role::Fixed }
@@ -54,6 +56,11 @@ fn role(graph: &GraphData, node: &Node) -> Role {
     }
 }
 
+/// Whether an op is a function of several tensors that it treats alike.
+fn of_several(op: &Op) -> bool {
+    matches!(op, Op::Elementwise(f) if f.part() == Part::Value && f.operands() > 1)
+}
+
 /// The role of each node.
 fn roles(graph: &GraphData, outputs: &[ValueId], needed: &[bool]) -> Vec<Role> {
     let mut roles: Vec<Role> = graph.nodes.iter().map(|node| role(graph, node)).collect();
@@ -62,13 +69,12 @@ fn roles(graph: &GraphData, outputs: &[ValueId], needed: &[bool]) -> Vec<Role> {
     // its channels first anyhow.
     let mut first = read_with_channels_first(graph, outputs, &roles, needed);
     for (id, node) in graph.nodes.iter().enumerate().filter(|(id, _)| needed[*id]) {
-        let alike = roles[id] == Role::Alike && !matches!(node.op, Op::Binary(_));
+        let alike = roles[id] == Role::Alike && !of_several(&node.op);
         let source = graph.values[node.inputs.first().copied().unwrap_or(0)].node;
-        let types = || graph.nodes[source].inputs.iter().map(|&v| graph.ty(v)).collect::<Vec<_>>();
         let fused = alike
             && roles[source] == Role::Fixed
             && readers[node.inputs[0]] == 1
-            && takes_epilogue(&graph.nodes[source].op, &types());
+            && takes_epilogue(&graph.nodes[source].op);
         if fused && node.inputs[1..].iter().all(|&value| first[value]) {
             roles[id] = Role::Fixed;
             first[node.inputs[0]] = true;

@@ -2,7 +2,7 @@
 
 use super::fuse::readers;
 use crate::graph::{GraphData, NodeId, ValueId};
-use crate::ops::{Op, Unary, UnaryBackward};
+use crate::ops::{Elementwise, Op, Part};
 
 /// relu's gradient behind a max pool of its output, computed before the pool's gradient instead.
 ///
@@ -36,10 +36,12 @@ pub(super) fn rewrite(graph: &GraphData, outputs: &[ValueId]) -> GraphData {
 /// pooled value.
 fn masks_unpooled(graph: &GraphData, relu: NodeId) -> Option<(NodeId, ValueId)> {
     let node = &graph.nodes[relu];
-    let (Op::UnaryBackward(UnaryBackward(Unary::Relu)), &[through, saved]) = (&node.op, &node.inputs[..])
-    else {
+    let (Op::Elementwise(function), &[through, saved]) = (&node.op, &node.inputs[..]) else {
         return None;
     };
+    if *function != Elementwise::relu().with_part(Part::Gradient(0)) {
+        return None;
+    }
     let unpool = graph.values[through].node;
     let (Op::MaxPool2dBackward(_), &[_, indices]) =
         (&graph.nodes[unpool].op, &graph.nodes[unpool].inputs[..])
@@ -102,10 +104,8 @@ mod tests {
         let (pooled, other) = (x.max_pool2d(MaxPool2d::new(2)).unwrap(), x.relu().unwrap());
         let error = graph.input("error", pooled.shape()).unwrap();
         let unpooled = pooled.gradients_from(&error, &[&x]).unwrap().remove(0);
-        let masked = graph
-            .apply(Op::UnaryBackward(UnaryBackward(Unary::Relu)), &[&unpooled, &other])
-            .unwrap()
-            .remove(0);
+        let mask = Op::Elementwise(Elementwise::relu().with_part(Part::Gradient(0)));
+        let masked = graph.apply(mask, &[&unpooled, &other]).unwrap().remove(0);
         graph.with(|data| assert_eq!(&rewrite(data, &[masked.id()]), data));
     }
 }

@@ -4,14 +4,14 @@
 mod argmax;
 mod avg_pool2d;
 mod axis_map;
-mod binary;
 mod broadcast_to;
 mod conv2d;
 mod copy;
 mod cross_entropy;
 mod dropout;
+mod elementwise;
 mod embedding;
-mod erf;
+mod equal;
 mod gather;
 mod interpreter;
 mod matmul;
@@ -25,7 +25,6 @@ mod reshape;
 mod select;
 mod softmax;
 mod sum;
-mod unary;
 
 pub use interpreter::{Interpreter, Watch};
 pub(crate) use norm::Places as NormPlaces;

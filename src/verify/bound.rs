@@ -7,14 +7,12 @@
 //! the op the same way, so that bounds hold for graphs of several ops.
 
 use super::estimates::Estimate;
-use super::rounding::{
-    CLAMPED, Errors, SATURATED, TINY, U, each, largest, rounding, run, sum_error, ulp, unit,
-};
+use super::rounding::{Errors, each, largest, rounding, run, sum_error, ulp, unit};
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::ops::{
-    AvgPool2d, AvgPool2dBackward, AxisMap, Binary, Conv2dBackwardInput, MatMul, MaxPool2dBackward, Op,
-    ScatterAdd, SoftmaxBackward, Sum, Unary, UnaryBackward,
+    AvgPool2d, AvgPool2dBackward, AxisMap, Conv2dBackwardInput, Elementwise, MatMul, MaxPool2dBackward, Op,
+    ScatterAdd, SoftmaxBackward, Sum,
 };
 use crate::reference::Array;
 use crate::tensor::TensorType;
@@ -43,7 +41,7 @@ pub(super) fn terms(op: &Op, inputs: &[&TensorType]) -> Option<usize> {
         Op::Sum(Sum { dims }) => Some(dims.iter().map(|&d| size(0, d)).product()),
         Op::AxisMap(AxisMap { matrix, .. }) => Some(matrix.longest()).filter(|_| !matrix.is_gather()),
         Op::Input(_) | Op::State(_) | Op::Constant(_) | Op::Table(_) => None,
-        Op::MaxPool2d(_) | Op::Unary(_) | Op::UnaryBackward(_) | Op::Binary(_) | Op::Equal(_) => None,
+        Op::MaxPool2d(_) | Op::Elementwise(_) | Op::Equal(_) => None,
         Op::Reshape(_) | Op::BroadcastTo(_) | Op::Argmax(_) | Op::Softmax(_) => None,
         Op::SoftmaxBackward(_) | Op::CrossEntropy(_) | Op::CrossEntropyBackward(_) => None,
         Op::Reduce(_) | Op::ReduceBackward(_) => None,
@@ -80,9 +78,7 @@ pub(super) fn errors(op: &Op, inputs: &[&Estimate], outputs: &[Array]) -> Result
         Op::MaxPool2d(_) => vec![everywhere(inputs[0], &outputs[0], 1.0), undecided(inputs, &outputs[1])],
         Op::ScatterAdd(_) => vec![reduction(op, inputs, &outputs[0], Some(0), 0.0)?],
         Op::Equal(_) | Op::Argmax(_) | Op::Argsort(_) => vec![undecided(inputs, &outputs[0])],
-        Op::Unary(f) => vec![unary(f, inputs[0], &outputs[0])?],
-        Op::UnaryBackward(UnaryBackward(f)) => vec![unary_backward(f, op, inputs, &outputs[0])?],
-        Op::Binary(f) => vec![binary(f, op, inputs, &outputs[0])?],
+        Op::Elementwise(f) => vec![elementwise(f, inputs, &outputs[0])],
         Op::Reshape(_) => vec![inputs[0].error.clone()],
         Op::BroadcastTo(_) => match inputs[0].error {
             None => exact(),
@@ -166,110 +162,46 @@ fn undecided(inputs: &[&Estimate], output: &Array) -> Errors {
     each(output, |_, _| if exact { 0.0 } else { f64::INFINITY })
 }
 
-/// The argument of the logistic function in the `tanh` form of GELU.
-fn gelu_tanh_argument(x: f64) -> f64 {
-    1.595_769_121_605_730_8 * (x + 0.044715 * x * x * x)
-}
+/// Steps of an operand's error in which a function is looked at.
+const SIDES: [f64; 3] = [0.0, -1.0, 1.0];
 
-fn unary(function: &Unary, input: &Estimate, output: &Array) -> Result<Errors> {
-    let local = |x: f64, v: f64| match *function {
-        Unary::Relu | Unary::ClampMax { .. } => 0.0,
-        Unary::LeakyRelu { .. } | Unary::Scale { .. } => rounding(v),
-        Unary::Elu { .. } if x > 0.0 => 0.0,
-        Unary::Elu { .. } => 8.0 * ulp(v),
-        Unary::Gelu => 1e-6 * (1.0 + x * x) * v.abs() + CLAMPED * (1.0 + x.abs()),
-        Unary::GeluTanh => (10.0 + 4.0 * gelu_tanh_argument(x).abs()) * ulp(v) + CLAMPED * (1.0 + x.abs()),
-        Unary::Sigmoid => (8.0 + 2.0 * x.abs().min(SATURATED)) * ulp(v) + CLAMPED,
-        Unary::Tanh | Unary::Sqrt => 4.0 * ulp(v),
-    };
-    let slope = |v: f64| match *function {
-        Unary::Relu | Unary::Tanh | Unary::Sigmoid | Unary::ClampMax { .. } => 1.0,
-        Unary::Sqrt => 1.0 / v,
-        Unary::LeakyRelu { negative_slope: p } | Unary::Elu { alpha: p } => f64::from(p).abs().max(1.0),
-        Unary::Gelu | Unary::GeluTanh => 1.2,
-        Unary::Scale { factor } => f64::from(factor).abs(),
-    };
-    // An inexact input makes even a result that has an f32 a rounded one.
-    let inexact = |e: f64, v: f64| if e > 0.0 { slope(v) * e + ulp(v) } else { 0.0 };
-    Ok(each(output, |i, v| inexact(input.error_at(i), v) + local(input.array.data[i], v)))
-}
-
-/// `g d(s)` with the error `g` and what the forward pass saved.
-fn unary_backward(function: &Unary, op: &Op, inputs: &[&Estimate], output: &Array) -> Result<Errors> {
-    let (grad, saved) = (inputs[0], inputs[1]);
-    let zero = |x: f64| if x == 0.0 { TINY } else { x };
-    // For GELU, Phi(x) alone, from x Phi(x).
-    let forward = match function {
-        Unary::Gelu => Some(run(&Op::Unary(Unary::Gelu), std::slice::from_ref(&saved.array))?),
-        // The others' slopes follow from what is saved.
-        _ => None,
-    };
-    let passed_on = match grad.error {
-        Some(_) => Some(run(op, &[grad.error_array(), saved.array.clone()])?),
-        None => None,
-    };
-    Ok(each(output, |i, v| {
-        let (g, s) = (grad.array.data[i].abs(), saved.array.data[i]);
-        let e = saved.error_at(i);
-        let clamped = CLAMPED * (1.0 + s.abs() + s * s);
-        let local = match *function {
-            Unary::Relu => 0.0,
-            Unary::LeakyRelu { .. } | Unary::Scale { .. } => rounding(v),
-            Unary::Elu { .. } if s > 0.0 => 0.0,
-            Unary::Elu { .. } => (6.0 + 2.0 * s.abs().min(SATURATED)) * ulp(v) + g * (2.0 * e + CLAMPED),
-            Unary::Gelu => {
-                let cdf = forward.as_ref().map_or(1.0, |f| if s == 0.0 { 0.5 } else { f.data[i] / s });
-                let terms = cdf.abs() + (v / zero(grad.array.data[i]) - cdf).abs();
-                g * (1e-6 * (1.0 + s * s) * terms + 2.0 * e + clamped) + ulp(v)
-            }
-            Unary::GeluTanh => {
-                let z = gelu_tanh_argument(s);
-                let p = 1.0 / (1.0 + (-z).exp());
-                let slope = 1.595_769_121_605_730_8 * (1.0 + 3.0 * 0.044715 * s * s);
-                let terms = p + (s * slope).abs() * p * (1.0 - p).max((-z.abs()).exp() * 0.5);
-                g * ((14.0 + 4.0 * z.abs()) * 2.0 * U * terms + 2.0 * e + clamped) + ulp(v)
-            }
-            Unary::Sigmoid => g * ((1.0 - 2.0 * s).abs() * e + e * e + CLAMPED) + 4.0 * ulp(v),
-            Unary::Tanh => g * (2.0 * s.abs() * e + e * e) + 4.0 * ulp(v),
-            Unary::Sqrt => v.abs() * e / (s - e).max(TINY) + 4.0 * ulp(v),
-            Unary::ClampMax { max } => {
-                // Within its error of the largest value it could be on either side.
-                if (s - f64::from(max)).abs() < e { g } else { 0.0 }
-            }
-        };
-        passed_on.as_ref().map_or(0.0, |p| p.data[i].abs()) + local
-    }))
-}
-
-fn binary(function: &Binary, op: &Op, inputs: &[&Estimate], output: &Array) -> Result<Errors> {
-    let exact = inputs.iter().all(|e| e.error.is_none());
-    let passed_on = match function {
-        _ if exact => None,
-        Binary::Add | Binary::Sub => {
-            let sum = Op::Binary(Binary::Add);
-            Some(run(&sum, &[inputs[0].error_array(), inputs[1].error_array()])?.data)
+/// A function of broadcast operands. What the operands' errors can do is found where they are as large as they may be, each
+/// in either direction.
+fn elementwise(function: &Elementwise, inputs: &[&Estimate], output: &Array) -> Errors {
+    let to = &output.ty.shape;
+    let strides: Vec<Vec<usize>> = inputs.iter().map(|e| e.array.ty.shape.broadcast_strides(to)).collect();
+    let (mut operands, mut errors) = (vec![0.0; inputs.len()], vec![0.0; inputs.len()]);
+    let mut error = |i: usize, v: f64| {
+        let mut rest = i;
+        let mut at = vec![0; inputs.len()];
+        for d in (0..to.len()).rev() {
+            at.iter_mut().zip(&strides).for_each(|(at, strides)| *at += rest % to[d] * strides[d]);
+            rest /= to[d];
         }
-        Binary::Mul | Binary::Div => {
-            let mut upper = [inputs[0].upper(), inputs[1].upper()];
-            let lower = [inputs[0].magnitude(), inputs[1].magnitude()];
-            if *function == Binary::Div {
-                upper[1] = Array { ty: lower[1].ty.clone(), data: inputs[1].lower() };
-            }
-            let (upper, lower) = (run(op, &upper)?, run(op, &lower)?);
-            Some(upper.data.iter().zip(&lower.data).map(|(u, l)| u - l).collect())
+        for (operand, &at) in at.iter().enumerate() {
+            operands[operand] = inputs[operand].array.data[at];
+            errors[operand] = inputs[operand].error_at(at);
         }
-    };
-    Ok(each(output, |i, v| {
-        let local = match function {
-            Binary::Div => 3.0 * ulp(v),
-            Binary::Add | Binary::Sub | Binary::Mul => {
-                if exact {
-                    rounding(v)
-                } else {
-                    ulp(v)
-                }
+        // An inexact operand makes even a result that has an f32 a rounded one.
+        let inexact = errors.iter().any(|&e| e > 0.0);
+        let local = function.error(&operands, v, |v| if inexact { ulp(v) } else { rounding(v) });
+        if !inexact {
+            return local;
+        }
+        let sides: Vec<usize> = errors.iter().map(|&e| if e > 0.0 { 3 } else { 1 }).collect();
+        let mut most = local;
+        for corner in 1..sides.iter().product() {
+            let (mut rest, mut moved) = (corner, operands.clone());
+            for (operand, &count) in sides.iter().enumerate() {
+                moved[operand] += SIDES[rest % count] * errors[operand];
+                rest /= count;
             }
-        };
-        local + passed_on.as_ref().map_or(0.0, |p: &Vec<f64>| p[i])
-    }))
+            let w = function.evaluate(&moved);
+            let there = function.error(&moved, w, ulp);
+            most = most.max(local.max(there) + (w - v).abs() + ulp(v));
+        }
+        most
+    };
+    let errors: Vec<f64> = output.data.iter().enumerate().map(|(i, &v)| error(i, v)).collect();
+    if errors.iter().all(|&e| e == 0.0) { None } else { Some(errors) }
 }

@@ -4,12 +4,13 @@ use super::data::{Fill, Input, Values};
 use super::line::{Fields, Line};
 use crate::dtype::DType;
 use crate::error::Result;
+use crate::functions::Elementwise;
 use crate::graph::{Graph, Tensor};
 use crate::shape::Shape;
 use crate::tensor::HostTensor;
 
 /// Where outputs have no derivative, for finite differences to keep away from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Kink {
     /// Nowhere.
     None,
@@ -17,6 +18,8 @@ pub enum Kink {
     Zero,
     /// Where two inputs are equal.
     Ties,
+    /// Where this function of the first inputs has none.
+    Function(Elementwise),
 }
 
 /// Elements in all inputs and outputs beyond which a case is left out of the slower runs.
@@ -119,7 +122,7 @@ impl Case {
         self.elements() > HUGE
     }
 
-    /// The op's family, such as `conv2d` or `unary`.
+    /// The op's family, such as `conv2d` or `relu`.
     pub fn op(&self) -> &str {
         &self.line.op
     }

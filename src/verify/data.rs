@@ -63,7 +63,7 @@ const EDGES: [f32; 14] = [
     -100.0,
 ];
 
-const DENORMALS: [f32; 7] = [1e-40, -1e-40, 1.0, 1.4e-45, -1.4e-45, -2.0, f32::MIN_POSITIVE];
+pub(super) const DENORMALS: [f32; 7] = [1e-40, -1e-40, 1.0, 1.4e-45, -1.4e-45, -2.0, f32::MIN_POSITIVE];
 
 /// The values of an input.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -74,6 +74,8 @@ pub(super) enum Values {
     Beyond(f32, Fill),
     /// Uniform in `[0.5, 4)`, of either sign.
     Divisors,
+    /// 1, and 0 for one in four.
+    Bits,
     /// Uniform in `[1e-4, 0.16)`: averages of squares.
     Squares,
     /// 0 in one of so many numbers, else 1 to 3.
@@ -141,7 +143,7 @@ impl Input {
                 f32s(all.into_iter().map(|v| v.abs() + least).collect())
             }
             Values::Divisors => {
-                let mut rng = rng("divisor");
+                let mut rng = rng(&format!("divisor {name}"));
                 let sign = |draw: f64| if draw < 0.5 { -1.0 } else { 1.0 };
                 let values = (0..count).map(|_| sign(rng.uniform()) * rng.range(0.5, 4.0));
                 f32s(values.map(|v| v as f32).collect())
@@ -150,6 +152,10 @@ impl Input {
                 let mut rng = rng("rarely");
                 let number = |rng: &mut Rng| if rng.below(of.max(1)) == 0 { 0 } else { 1 + rng.below(3) };
                 f32s((0..count).map(|_| number(&mut rng) as f32).collect())
+            }
+            Values::Bits => {
+                let mut rng = rng(&name);
+                f32s((0..count).map(|_| f32::from(u8::from(rng.below(4) > 0))).collect())
             }
             Values::Squares => {
                 let mut rng = rng("squares");

@@ -59,11 +59,6 @@ impl Estimate {
         self.with(|i, v| v.abs() + self.error_at(i))
     }
 
-    /// Absolute values with the errors taken off.
-    pub(super) fn lower(&self) -> Vec<f64> {
-        self.with(|i, v| v.abs() - self.error_at(i)).data
-    }
-
     /// The errors as a tensor.
     pub(super) fn error_array(&self) -> Array {
         self.with(|i, _| self.error_at(i))

@@ -14,7 +14,8 @@
 //! inputs must be unchanged, shaders run with and without bounds checks, and every variant of a kernel has its
 //! turn.
 //!
-//! A kernel of your own is held to a CPU function of your own in the same way: see [`run_kernel`].
+//! A kernel of your own is held to a CPU function of your own in the same way: see [`run_kernel`]; an element-wise function
+//! of your own by [`check_function`].
 //!
 //! A [`Case`] is one line of text, and that line brings it back: `wgrad parity --case '...'`.
 
@@ -29,6 +30,7 @@ mod case;
 mod cases;
 mod data;
 mod estimates;
+mod function;
 mod judge;
 mod kernel;
 mod line;
@@ -44,6 +46,7 @@ pub use case::{Case, Kink};
 pub use cases::{ops, random, refused_convolutions, stems, table};
 pub use data::{Fill, Input};
 pub use estimates::Estimate;
+pub use function::{FunctionReport, check_function, derivatives};
 pub use judge::{Heat, Judgement, Worst, judge};
 pub use kernel::{UserKernel, run_kernel};
 pub use line::Line;

@@ -3,17 +3,10 @@
 use crate::error::Result;
 use crate::ops::Op;
 use crate::reference::{Array, Precision, eval};
-pub(super) use crate::tracked::ulp;
+pub(super) use crate::tracked::{CLAMPED, TINY, ulp};
 
 /// Half a unit in the last place of 1 in f32.
 pub(super) const U: f64 = 1.0 / (1 << 24) as f64;
-/// The smallest normal f32; results below may be flushed to 0.
-pub(super) const TINY: f64 = f32::MIN_POSITIVE as f64;
-/// What an exponential with a clamped argument may leave where the truth is closer to 0.
-pub(super) const CLAMPED: f64 = 1e-36;
-
-/// Arguments beyond which an exponential is 0 in f32, and its error no larger.
-pub(super) const SATURATED: f64 = 104.0;
 
 /// The largest error of each element; `None` where the result must be exact.
 pub(super) type Errors = Option<Vec<f64>>;

@@ -2,8 +2,9 @@
 
 use super::Differentiate;
 use crate::error::Result;
+use crate::functions::Read;
 use crate::graph::{Flow, Tensor};
-use crate::ops::{Binary, Saved, Unary, UnaryBackward, Where};
+use crate::ops::{Elementwise, Part, Where};
 use crate::shape::Shape;
 
 impl Tensor {
@@ -30,45 +31,29 @@ pub(super) fn unbroadcast(grad: &Tensor, to: &Shape) -> Result<Tensor> {
     if sum.shape() == *to { Ok(sum) } else { sum.reshape(to.clone()) }
 }
 
-impl Differentiate for Unary {
-    /// `grad * f'(x)`, one node.
+impl Differentiate for Elementwise {
+    /// The error times each partial derivative, summed along the dimensions that an operand was stretched along.
     fn gradient(&self, flow: &Flow<'_>) -> Result<Vec<Option<Tensor>>> {
-        let grad = flow.grad(self.name())?;
-        let rule = || {
-            if let Unary::Scale { factor } = *self {
-                return grad.scale(factor);
-            }
-            let saved = match self.saved() {
-                Saved::Input => &flow.inputs[0],
-                Saved::Output => &flow.outputs[0],
-            };
-            grad.one(UnaryBackward(*self), &[grad, saved])
-        };
-        Ok(vec![flow.wants(0, rule)?])
-    }
-}
-
-impl Differentiate for Binary {
-    /// d(a+b) = (g, g); d(a-b) = (g, -g); d(ab) = (g b, g a); d(a/b) = (g / b, -g a / b^2).
-    fn gradient(&self, flow: &Flow<'_>) -> Result<Vec<Option<Tensor>>> {
-        let (grad, a, b) = (flow.grad(self.name())?, &flow.inputs[0], &flow.inputs[1]);
-        let to_a = |g: Tensor| unbroadcast(&g, &a.shape());
-        let to_b = |g: Tensor| unbroadcast(&g, &b.shape());
-        match self {
-            Binary::Add => {
-                Ok(vec![flow.wants(0, || to_a(grad.clone()))?, flow.wants(1, || to_b(grad.clone()))?])
-            }
-            Binary::Sub => {
-                Ok(vec![flow.wants(0, || to_a(grad.clone()))?, flow.wants(1, || to_b(grad.scale(-1.0)?))?])
-            }
-            Binary::Mul => {
-                Ok(vec![flow.wants(0, || to_a(grad.mul(b)?))?, flow.wants(1, || to_b(grad.mul(a)?))?])
-            }
-            Binary::Div => Ok(vec![
-                flow.wants(0, || to_a(grad.div(b)?))?,
-                flow.wants(1, || to_b(grad.mul(&flow.outputs[0])?.div(b)?.scale(-1.0)?))?,
-            ]),
+        if self.part() != Part::Value {
+            return super::no_gradient(self.name(), flow);
         }
+        let grad = flow.grad(self.name())?;
+        let of = |i: usize| -> Result<Option<Tensor>> {
+            let Some(backward) = self.backward(i).filter(|_| flow.wanted[i]) else { return Ok(None) };
+            let whole = match backward {
+                Err(rule) => rule(self, flow, grad)?,
+                Ok((partial, reads)) => {
+                    let saved = |read: &Read| match read {
+                        Read::Operand(i) => &flow.inputs[*i],
+                        Read::Output => &flow.outputs[0],
+                    };
+                    let inputs: Vec<&Tensor> = std::iter::once(grad).chain(reads.iter().map(saved)).collect();
+                    grad.one(partial, &inputs)?
+                }
+            };
+            unbroadcast(&whole, &flow.inputs[i].shape()).map(Some)
+        };
+        (0..flow.inputs.len()).map(of).collect()
     }
 }
 

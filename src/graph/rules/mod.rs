@@ -87,16 +87,21 @@ macro_rules! without_slope {
 
 without_slope!(Input, State, Constant, Table, Equal, Argmax, Argsort, SequenceMask, Increment);
 
+/// What has no gradient is refused where one is wanted.
+fn no_gradient(name: &str, flow: &Flow<'_>) -> Result<Vec<Option<Tensor>>> {
+    if !flow.wanted.contains(&true) {
+        return Ok(vec![None; flow.inputs.len()]);
+    }
+    let mismatch = Mismatch::new("an op with a gradient", format!("a second derivative of {name}"));
+    Err(Error::op("gradient", name, mismatch))
+}
+
 /// Ops that have no gradient: asking for one is an error.
 macro_rules! without_gradient {
     ($($op:ident),* $(,)?) => {
         $(impl Differentiate for $op {
             fn gradient(&self, flow: &Flow<'_>) -> Result<Vec<Option<Tensor>>> {
-                if !flow.wanted.contains(&true) {
-                    return Ok(vec![None; flow.inputs.len()]);
-                }
-                let got = format!("a second derivative of {}", self.name());
-                Err(Error::op("gradient", self.name(), Mismatch::new("an op with a gradient", got)))
+                no_gradient(self.name(), flow)
             }
         })*
     };
@@ -107,7 +112,6 @@ without_gradient!(
     NormStatistics,
     NormSums,
     NormBackward,
-    UnaryBackward,
     SoftmaxBackward,
     CrossEntropyBackward,
     ReduceBackward,

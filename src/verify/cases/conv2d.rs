@@ -3,6 +3,7 @@
 use super::super::line::{Fields, Line};
 use super::{Case, pick, seed, size};
 use crate::error::Result;
+use crate::graph::Tensor;
 use crate::ops::Conv2d;
 use crate::random::Rng;
 use crate::shape::{Padding, Pair};
@@ -181,7 +182,15 @@ pub(super) fn build(_: &str, case: &mut Case, fields: &Fields<'_>) -> Result<()>
     };
     let bias = if fields.flag("bias") { Some(case.input_filled("bias", &shape[..1], fill)?) } else { None };
     let output = input.conv2d(&weight, bias.as_ref(), options)?;
+    let output = if fields.flag("affine") { affine(case, &output, &[shape[0], 1, 1], fill)? } else { output };
     case.output_and_gradients(&output)
+}
+
+/// A factor and a sum of a number for each channel, which run in the kernels that compute it.
+fn affine(case: &mut Case, x: &Tensor, channels: &[usize], fill: Fill) -> Result<Tensor> {
+    let (factor, shift) =
+        (case.input_filled("factor", channels, fill)?, case.input_filled("shift", channels, fill)?);
+    x.mul(&factor)?.add(&shift)
 }
 
 pub(super) fn random(_: &str, rng: &mut Rng) -> String {
@@ -196,7 +205,7 @@ pub(super) fn random(_: &str, rng: &mut Rng) -> String {
     let (stride_h, stride_w) = (1 + side(3), 1 + side(3));
     let (dil_h, dil_w) = (1 + side(2), 1 + side(2));
     let (c, k) = (c_group * groups, k_group * groups);
-    let bias = pick(rng, &["", " bias"]);
+    let bias = pick(rng, &["", " bias", " affine"]);
     let data = pick(rng, &["integers:3", "real:1"]);
     format!(
         "conv2d input={n}x{c}x{h}x{w} weight={k}x{c_group}x{r}x{s}{bias} stride={stride_h}x{stride_w} \

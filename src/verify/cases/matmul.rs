@@ -98,7 +98,12 @@ pub(super) fn lines() -> Vec<String> {
 
 pub(super) fn build(op: &str, case: &mut Case, fields: &Fields<'_>) -> Result<()> {
     if op == "matmul" {
-        let product = product(case, fields)?;
+        let mut product = product(case, fields)?;
+        if let (true, Some(&columns)) = (fields.flag("affine"), product.shape().last()) {
+            // What stands behind a product runs in its kernel: a factor for each column, a sum with a number.
+            let (factor, shift) = (case.input("factor", &[columns])?, case.input("shift", &[1])?);
+            product = product.mul(&factor)?.add(&shift)?;
+        }
         return case.output_and_gradients(&product);
     }
     let input = case.input("input", &fields.shape("input")?)?;
@@ -152,5 +157,6 @@ pub(super) fn random(op: &str, rng: &mut Rng) -> String {
         1 => b = vec![k],
         _ => {}
     }
-    format!("matmul a={} b={} data={data} seed={seed}", sizes(&a), sizes(&b))
+    let affine = pick(rng, &["", " affine"]);
+    format!("matmul a={} b={}{affine} data={data} seed={seed}", sizes(&a), sizes(&b))
 }

@@ -4,13 +4,14 @@
 mod argmax;
 mod avg_pool2d;
 mod axis_map;
-mod binary;
 mod broadcast_to;
 mod conv2d;
 mod copy;
 mod cross_entropy;
 mod dropout;
+pub(super) mod elementwise;
 mod embedding;
+mod equal;
 mod gather;
 mod matmul;
 mod max_pool2d;
@@ -22,19 +23,19 @@ mod reshape;
 mod select;
 mod softmax;
 mod sum;
-mod unary;
 
 use super::case::Case;
 use super::data::Fill;
 use super::line::{Fields, Line};
 use crate::error::{Error, Result};
+use crate::functions::Function;
 use crate::random::Rng;
 use std::str::FromStr;
 
 /// What a file of this folder gives: its ops, its cases, and how one is built or drawn.
 struct Family {
     stem: &'static str,
-    ops: &'static [&'static str],
+    ops: fn() -> Vec<&'static str>,
     lines: fn() -> Vec<String>,
     /// Adds the op of a line to an empty case.
     build: fn(&str, &mut Case, &Fields<'_>) -> Result<()>,
@@ -44,9 +45,12 @@ struct Family {
 
 macro_rules! family {
     ($stem:ident) => {
+        family!($stem, || $stem::OPS.to_vec())
+    };
+    ($stem:ident, $ops:expr) => {
         Family {
             stem: stringify!($stem),
-            ops: $stem::OPS,
+            ops: $ops,
             lines: $stem::lines,
             build: $stem::build,
             random: $stem::random,
@@ -58,13 +62,14 @@ const FAMILIES: [Family; 22] = [
     family!(argmax),
     family!(avg_pool2d),
     family!(axis_map),
-    family!(binary),
     family!(broadcast_to),
     family!(conv2d),
     family!(copy),
     family!(cross_entropy),
     family!(dropout),
+    family!(elementwise, elementwise::ops),
     family!(embedding),
+    family!(equal),
     family!(gather),
     family!(matmul),
     family!(max_pool2d),
@@ -76,12 +81,11 @@ const FAMILIES: [Family; 22] = [
     family!(select),
     family!(softmax),
     family!(sum),
-    family!(unary),
 ];
 
 /// The ops that have cases, by their names in a line.
 pub fn ops() -> Vec<&'static str> {
-    FAMILIES.iter().flat_map(|f| f.ops).copied().collect()
+    FAMILIES.iter().flat_map(|f| (f.ops)()).collect()
 }
 
 /// The stems of the files with cases.
@@ -91,8 +95,10 @@ pub fn stems() -> Vec<&'static str> {
 
 /// The family of an op.
 fn family(op: &str) -> Result<&'static Family> {
-    let found = FAMILIES.iter().find(|f| f.ops.contains(&op));
-    found.ok_or_else(|| Error::argument("op", format!("one of {}", ops().join(", ")), op))
+    let found = FAMILIES.iter().find(|f| (f.ops)().contains(&op));
+    // Functions from outside the crate have cases as ours have.
+    let built = || FAMILIES.iter().find(|f| f.stem == "elementwise" && Function::named(op).is_some());
+    found.or_else(built).ok_or_else(|| Error::argument("op", format!("one of {}", ops().join(", ")), op))
 }
 
 /// The cases of an op or of a stem, in the table's order; of all ops where none is named.

@@ -65,6 +65,13 @@ pub(super) fn build(op: &str, case: &mut Case, fields: &Fields<'_>) -> Result<()
             let products = input.mul(&case.input("other", &fields.shape("input")?)?)?;
             products.sum(fields.dims("dims")?, fields.flag("keepdim"))?.scale(0.5)?
         }
+        _ if fields.flag("stretched") => {
+            // The other operand is broadcast along every second dimension.
+            let every = |(d, size): (usize, usize)| if d % 2 == 0 { size } else { 1 };
+            let other: Vec<usize> = fields.shape("input")?.into_iter().enumerate().map(every).collect();
+            let products = case.input("other", &other)?.mul(&input)?;
+            products.sum(fields.dims("dims")?, fields.flag("keepdim"))?.scale(0.5)?
+        }
         _ => input.sum(fields.dims("dims")?, fields.flag("keepdim"))?,
     };
     case.output_and_gradients(&output)
@@ -76,7 +83,7 @@ pub(super) fn random(op: &str, rng: &mut Rng) -> String {
     let mut dims: Vec<String> = (0..input.len()).map(|d| d.to_string()).collect();
     rng.shuffle(&mut dims);
     dims.truncate(1 + rng.below(input.len()));
-    let products = if op == "sum" { pick(rng, &["", " products"]) } else { "" };
+    let products = if op == "sum" { pick(rng, &["", " products", " stretched"]) } else { "" };
     let how = format!(" dims={}{}{products}", dims.join(","), pick(rng, &["", " keepdim"]));
     format!("{op} input={}{how} data={data} seed={}", sizes(&input), seed(rng))
 }

@@ -84,7 +84,7 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<()> {
         Command::Op(words) => {
             let (name, rest) = words.split_first().map_or(("", &[][..]), |(n, r)| (n.as_str(), r));
             if wgrad::bench::op(name).is_err() {
-                let ops: Vec<_> = wgrad::bench::OPS.iter().map(|o| o.name).collect();
+                let ops: Vec<_> = wgrad::bench::catalog().iter().map(|o| o.name).collect();
                 anyhow::bail!(
                     "bench: expected ops, odd, train, start, plan, peaks, shader, compare, versus or an op with letters ({}; others with ops --case), got {name}",
                     ops.join(", ")

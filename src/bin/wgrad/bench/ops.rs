@@ -9,7 +9,7 @@ use std::time::Instant;
 use wgrad::bench::measure::{Policy, measure};
 use wgrad::bench::peaks;
 use wgrad::bench::sentinel::mark_disturbed;
-use wgrad::bench::{Case, Dims, Line, OPS, Pass, Roofs, Row, Status, Timing, check, op};
+use wgrad::bench::{Case, Dims, Line, Pass, Roofs, Row, Status, Timing, catalog, check, op};
 
 /// `wgrad bench ops`.
 #[derive(Debug, Args)]
@@ -302,7 +302,7 @@ fn list() {
     println!(
         "ops and the letters of their shapes ([] is optional); every op of wgrad parity --list has --case:"
     );
-    for op in OPS {
+    for op in catalog() {
         println!("  {:14} {:46} {}", op.name, op.keys, op.about);
     }
     println!(

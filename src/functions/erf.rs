@@ -1,12 +1,12 @@
 //! The error function in f64.
 
 /// `erf(x) = 2 / sqrt(pi) sum_k x (2 x^2)^k / (1 3 5 .. (2k + 1)) exp(-x^2)` near 0, else `1 - erfc(x)`.
-pub(super) fn erf(x: f64) -> f64 {
+pub(crate) fn erf(x: f64) -> f64 {
     if x.abs() < 2.0 { series(x) } else { x.signum() * (1.0 - fraction(x.abs())) }
 }
 
 /// `1 - erf(x)`, without cancellation for large x.
-pub(super) fn erfc(x: f64) -> f64 {
+pub(crate) fn erfc(x: f64) -> f64 {
     if x < 2.0 { 1.0 - erf(x) } else { fraction(x) }
 }
 

@@ -1,0 +1,103 @@
+//! Functions of three tensors.
+
+use super::{
+    Accuracy, Code, Domain, Elementwise, Gradient, Parameter, Read, Row, error, formula, functions, ulp,
+};
+use crate::error::Result;
+use crate::graph::Tensor;
+
+const ALL: &[Read] = &[Read::Operand(0), Read::Operand(1), Read::Operand(2)];
+
+/// PyTorch's form, whose ends are exact on both sides.
+fn between(a: f64, b: f64, w: f64) -> f64 {
+    if w.abs() < 0.5 { a + w * (b - a) } else { b - (b - a) * (1.0 - w) }
+}
+
+functions! { TERNARY:
+    /// `self + weight * (end - self)`, computed from the nearer end.
+    lerp(end, weight;) = Row {
+        forward: Code {
+            // Of large numbers, whose difference would overflow, a sixteenth.
+            wgsl: "  let part = select(1.0, 0.0625, max(abs(a), abs(b)) > 1e37);
+  let start = a * part;
+  let way = b * part - start;
+  return select(b * part - way * (1.0 - c), start + c * way, abs(c) < 0.5) / part;",
+            value: formula!(a, b, w => between(a, b, w)),
+            accuracy: error!(a, b, w; | v =>
+                2.0 * ulp(v) + 2.0 * ulp(a.abs() + b.abs()) * (1.0 + w.abs()) * 2.0),
+        },
+        gradients: &[
+            Gradient::Rule(|_, flow, g| g.mul(&flow.inputs[2].neg()?.add_scalar(1.0)?)),
+            Gradient::Rule(|_, flow, g| g.mul(&flow.inputs[2])),
+            Gradient::Rule(|_, flow, g| g.mul(&flow.inputs[1].sub(&flow.inputs[0])?)),
+        ],
+        ..Row::TERNARY
+    };
+    /// `min(max(self, min), max)` with tensors: PyTorch's `clamp(input, min, max)`; `max` where `min > max`. At ties the error
+    /// is halved, as in PyTorch 2.15.
+    clamp_tensor(min, max;) = Row {
+        forward: Code {
+            wgsl: "select(min(max(a, b), c), nan_from(bitcast<u32>(a)), is_nan(a) | is_nan(b) | is_nan(c))",
+            value: formula!(a, b, c => if (a + b + c).is_nan() && (a.is_nan() || b.is_nan() || c.is_nan()) {
+                f64::NAN
+            } else {
+                a.max(b).min(c)
+            }),
+            accuracy: Accuracy::Exact,
+        },
+        gradients: &[
+            Gradient::Kernel(ALL, Code {
+                wgsl: "  let half = select(g, 0.5 * g, ((a == b) != (a == c)) & (b <= c));
+  return select(half, 0.0, (a < b) | (a > c));",
+                value: formula!(a, b, c => if a < b || a > c {
+                    0.0
+                } else if (a == b) != (a == c) && b <= c {
+                    0.5
+                } else {
+                    1.0
+                }),
+                accuracy: Accuracy::Exact,
+            }),
+            Gradient::Kernel(ALL, Code {
+                wgsl: "  let half = select(0.0, 0.5 * g, (a == b) & !(a == c));
+  return select(0.0, select(half, g, a < b), b <= c);",
+                value: formula!(a, b, c => if b <= c && a < b {
+                    1.0
+                } else {
+                    0.5 * f64::from(u8::from(b <= c && a == b && a != c))
+                }),
+                accuracy: Accuracy::Exact,
+            }),
+            Gradient::Kernel(ALL, Code {
+                wgsl: "  let half = select(0.0, 0.5 * g, (a == c) & !(a == b));
+  return select(select(0.0, select(half, g, a > c), b <= c), g, b > c);",
+                value: formula!(a, b, c => if b > c || b <= c && a > c {
+                    1.0
+                } else {
+                    0.5 * f64::from(u8::from(b <= c && a == c && a != b))
+                }),
+                accuracy: Accuracy::Exact,
+            }),
+        ],
+        domains: &[Domain::All, Domain::All, Domain::Above(0.25)],
+        kink: formula!(a, b, c => (a - b).abs().min((a - c).abs()).min((b - c).abs())),
+        ..Row::TERNARY
+    };
+    /// `self + value * tensor1 * tensor2` (PyTorch's default value is 1).
+    addcmul(tensor1, tensor2; value) = Row {
+        parameters: &[Parameter::new("value").or(1.0)],
+        forward: Code {
+            // What is infinite stays so, whatever overflows.
+            wgsl: "select(a + (value * b) * c, a, is_not_finite(a) & !is_not_finite(b) & !is_not_finite(c))",
+            value: formula!(a, b, c; value => a + value * b * c),
+            accuracy: error!(_a, b, c; value | v => ulp(v) + 2.0 * ulp(value * b * c)),
+        },
+        gradients: &[
+            Gradient::Rule(|_, _, g| Ok(g.clone())),
+            Gradient::Rule(|this, flow, g| g.mul(&flow.inputs[2])?.scale(this.parameters()[0])),
+            Gradient::Rule(|this, flow, g| g.mul(&flow.inputs[1])?.scale(this.parameters()[0])),
+        ],
+        cases: &[&[-0.5]],
+        ..Row::TERNARY
+    };
+}
