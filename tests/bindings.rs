@@ -26,6 +26,16 @@ const CUT: &[(&str, &str)] = &[
     ("dropout", "dropout input=75x61 p=0.5 stream=3"),
     ("sgd", "sgd param=75x61 lr=0.1 momentum=0.9 nesterov weight_decay=0.01"),
     ("adam", "adam param=75x61 lr=0.001 step=2 weight_decay=0.01 decoupled"),
+    ("adam", "adam param=75x61 lr=0.001 step=2 amsgrad"),
+    ("adamax", "adamax param=75x61 lr=0.001 step=2"),
+    ("rmsprop", "rmsprop param=75x61 lr=0.001 centered momentum=0.5"),
+    ("adagrad", "adagrad param=75x61 lr=0.001"),
+    ("adadelta", "adadelta param=75x61 lr=1"),
+    ("nadam", "nadam param=75x61 lr=0.001 step=2"),
+    ("radam", "radam param=75x61 lr=0.001 step=9"),
+    ("lion", "lion param=75x61 lr=0.001"),
+    ("lamb", "lamb param=75x61 lr=0.001 step=2"),
+    ("rprop", "rprop param=75x61 lr=0.001"),
     // Over samples, rows of whole fours and not; groups; rows, columns.
     ("norm_statistics norm_apply norm_sums norm_backward", "batch_norm input=8x4x16x16 weight bias"),
     ("norm_statistics norm_apply norm_sums norm_backward", "batch_norm input=9x11x7x7 weight bias"),
@@ -144,7 +154,8 @@ const DEPENDS: [(&str, &str); 1] =
     [("conv2d_backward_weight", "conv2d input=8x4x16x16 weight=6x4x3x3 padding=1")];
 
 /// What has no kernel, and what tests can hardly make large: a count of steps is one number.
-const WITHOUT: [&str; 6] = ["input", "state", "constant", "table", "reshape", "increment"];
+// NAdam's product is one number.
+const WITHOUT: [&str; 7] = ["input", "state", "constant", "table", "reshape", "increment", "nadam_product"];
 
 fn line(text: &str) -> Case {
     let op = text.split(' ').next().unwrap_or_default();

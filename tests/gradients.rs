@@ -350,7 +350,7 @@ families! {
     reduce: ["prod", "amax", "amin", "var", "std", "norm", "logsumexp", "reshape"], 8;
     reshape: ["reshape", "relu", "scale"], 0;
     select: ["where", "sum", "reshape"], 0;
-    softmax: ["softmax", "log_softmax"], 0;
+    softmax: ["softmax", "log_softmax", "reshape"], 0;
     sum: ["sum", "reshape", "broadcast_to", "div"], 0;
 }
 

@@ -109,6 +109,7 @@ fn more_than_pytorchs_results_have() {
 families!(
     argmax,
     avg_pool2d,
+    axis_map,
     broadcast_to,
     conv2d,
     copy,
@@ -120,6 +121,7 @@ families!(
     gather,
     matmul,
     max_pool2d,
+    norm,
     optimizer,
     recurrent,
     reduce,

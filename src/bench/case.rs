@@ -379,6 +379,8 @@ mod tests {
     fn every_line_of_the_table_can_be_measured() {
         for line in verify::table(None).unwrap() {
             match Case::of_line("test", &line) {
+                // What is done to a scalar is often nothing.
+                Ok(cases) if cases.is_empty() => assert!(line.to_string().contains("scalar"), "{line}"),
                 Ok(cases) => assert_eq!(cases.first().map(|c| c.pass), Some(Pass::Forward), "{line}"),
                 Err(e) => assert!(["reshape", "flatten"].contains(&line.op.as_str()), "{line}: {e}"),
             }

@@ -14,6 +14,9 @@ use std::rc::Rc;
 /// Kernels of a variant's plan beyond which it is left out: compiling them says nothing that shorter cases do not.
 const MOST_KERNELS: usize = 100;
 
+/// Kernels that join what was computed of parts.
+const JOINS: [&str; 4] = ["sum_partials", "reduce_partials", "norm_statistics_join", "norm_sums_join"];
+
 /// Winograd's tiles of each node, and what they must give.
 type Tiled = (Vec<Option<usize>>, Rc<[Estimate]>);
 
@@ -51,7 +54,7 @@ impl Trial<'_> {
                     let decides = |l: &Limits| (l.variant, l.subgroup_size, l.software);
                     let tiled = decides(&limits) == decides(&own);
                     // Where a sum is split, its parts follow the split.
-                    let joins = |name: &str| ["sum_partials", "reduce_partials"].contains(&name);
+                    let joins = |name: &str| JOINS.contains(&name);
                     let split_sum = plan.kernels.iter().any(|k| joins(k.name));
                     let expected = self.expected_of(case, &limits, &mut known)?;
                     let as_first = plans.first().is_none_or(|first| match (&first.expected, &expected) {

@@ -28,7 +28,7 @@ const OPTIONS: [(&str, &str); 11] = [
     ),
     ("adamax", "step=3 weight_decay=0.01 maximize|step=4 beta1=0.75 beta2=0.95 eps=0.01"),
     ("rmsprop", "centered|momentum=0.9 alpha=0.9 weight_decay=0.01|centered momentum=0.5 eps=0.01 maximize"),
-    ("adagrad", "step=5 lr_decay=0.1|weight_decay=0.01 eps=0.01 maximize"),
+    ("adagrad", "step=5 lr_decay=0.1|weight_decay=0.01 eps=0.01 maximize initial_accumulator_value=0.5"),
     ("adadelta", "rho=0.5 eps=0.001|weight_decay=0.01 maximize"),
     (
         "nadam",
