@@ -16,6 +16,10 @@ use wgrad::kernels::{Kernel, Limits, micro_kernels, sources};
 use wgrad::plan::plan;
 use wgrad::verify::{Case, table};
 
+/// A CPU adapter with shuffles, and the ops that have kernels for it alone.
+const CPU: &str = "a CPU adapter";
+const CPU_OPS: [&str; 5] = ["rnn_tanh", "rnn_relu", "lstm", "gru", "matmul"];
+
 /// The devices whose kernels are written: what each promises decides the variant. Those with and without the
 /// shuffles' subgroups are given every variant in turn.
 fn devices() -> Vec<(String, Limits)> {
@@ -32,6 +36,7 @@ fn devices() -> Vec<(String, Limits)> {
     devices.push(("a GPU with 32 KiB".to_owned(), large.clone()));
     devices.extend(large.variants());
     devices.extend(Limits { wide_loads: true, ..subgroups(8) }.variants());
+    devices.push((CPU.to_owned(), Limits { software: true, wide_loads: true, ..subgroups(8) }));
     // Kernels of launches that are divided in time differ in the number of their first workgroup alone.
     devices.retain(|(_, limits)| limits.max_launch_work == u64::MAX);
     devices
@@ -62,6 +67,9 @@ fn kernels() -> (Vec<Kernel>, BTreeMap<String, usize>) {
         // A device that takes little at a time has a kernel for each of the thousands of pieces of long work, all alike.
         let long = line.fields.iter().any(|(key, value)| key == "data" && value.starts_with("late"));
         for (device, limits) in devices() {
+            if device == CPU && !CPU_OPS.contains(&line.op.as_str()) {
+                continue;
+            }
             if long && (limits.max_turns < u32::MAX || limits.max_binding_bytes < 1 << 20) {
                 continue;
             }
@@ -387,10 +395,13 @@ fn every_shader_file_is_reached() {
     let registered: BTreeSet<String> = sources().iter().map(|(name, _)| (*name).to_owned()).collect();
     assert_eq!(on_disk, registered, "files of shaders/ and what the library registers");
     let used: BTreeSet<&str> = kernels().0.iter().map(|k| k.name).collect();
-    for (name, _) in sources() {
+    for (name, text) in sources() {
         let reached = if name.starts_with("common/") {
+            // Included by a file, or function by function by what a row calls.
             let includes = |text: &str| text.contains(&format!("\"{name}\""));
-            sources().iter().any(|(_, text)| includes(text))
+            let first = text.split("\nfn ").nth(1).and_then(|rest| rest.split('(').next());
+            let called = |name: &str| kernels().0.iter().any(|k| k.wgsl.contains(&format!("fn {name}(")));
+            sources().iter().any(|(_, text)| includes(text)) || first.is_some_and(called)
         } else {
             used.contains(name.trim_end_matches(".wgsl"))
         };

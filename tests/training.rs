@@ -127,13 +127,14 @@ fn adamw_follows_the_reference() {
 
 #[test]
 fn the_other_optimizers_follow_the_reference() {
-    against_the_reference("Adamax", &Adamax::new(2e-3));
-    against_the_reference("RMSprop", &RmsProp::new(1e-3).centered(true).momentum(0.5));
-    against_the_reference("Adagrad", &Adagrad::new(1e-2));
+    // Adagrad takes a whole step for a gradient of any size, rounding errors among them, unless its sums begin above 0.
+    against_the_reference("Adamax", &Adamax::new(5e-4));
+    against_the_reference("RMSprop", &RmsProp::new(1e-4).centered(true).momentum(0.5));
+    against_the_reference("Adagrad", &Adagrad::new(1e-2).initial_accumulator_value(0.01));
     against_the_reference("Adadelta", &Adadelta::new(1.0));
-    against_the_reference("NAdam", &NAdam::new(1e-3));
+    against_the_reference("NAdam", &NAdam::new(5e-4));
     against_the_reference("RAdam", &RAdam::new(1e-3).betas(0.9, 0.95));
-    against_the_reference("LAMB", &Lamb::new(1e-2).weight_decay(0.01));
+    against_the_reference("LAMB", &Lamb::new(2e-3).weight_decay(0.01));
 }
 
 /// The head learns at its own rate, biases without decay, and what is frozen has no gradient, no memory, no change.
@@ -146,7 +147,7 @@ fn groups_have_their_own_options_and_frozen_parameters_none() {
     };
     let (body, head, bias) =
         (parameter("body.weight", [3, 5]), parameter("head.weight", [5, 2]), parameter("head.bias", [1, 2]));
-    let unused = parameter("unused.weight", [7, 7]);
+    parameter("unused.weight", [7, 7]);
     graph.freeze("body.*").expect("a name of that kind");
     let hidden = x.matmul(&body).and_then(|x| x.tanh()).expect("shapes that fit");
     let output = hidden.matmul(&head).and_then(|x| x.add(&bias)).expect("shapes that fit");
@@ -165,8 +166,7 @@ fn groups_have_their_own_options_and_frozen_parameters_none() {
     assert!(value("head.weight").iter().all(|&w| w < 0.5) && value("head.bias").iter().all(|&b| b < 0.5));
     assert_eq!(value("body.weight"), vec![0.5; 15]);
     // The loss does not depend on it: no decay either, as in PyTorch.
-    assert_eq!(value("unused.weight").len(), unused.shape().elements());
-    assert_eq!(value("unused.weight"), vec![0.5; 49]);
+    assert!(parameters.get("unused.weight").is_err());
     let names = parameters.names(Role::Optimizer);
     assert!(names.iter().any(|name| name == "head.weight.momentum_buffer"), "{names:?}");
     for absent in

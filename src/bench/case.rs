@@ -379,8 +379,12 @@ mod tests {
     fn every_line_of_the_table_can_be_measured() {
         for line in verify::table(None).unwrap() {
             match Case::of_line("test", &line) {
-                // What is done to a scalar is often nothing.
-                Ok(cases) if cases.is_empty() => assert!(line.to_string().contains("scalar"), "{line}"),
+                // What is moved to where it was is not moved.
+                Ok(cases) if cases.is_empty() => {
+                    let case = verify::Case::build(&line).unwrap();
+                    let op = case.graph.with(|data| data.producer(case.outputs[0].1.id()).op.name());
+                    assert!(["input", "reshape"].contains(&op), "{line}: {op}");
+                }
                 Ok(cases) => assert_eq!(cases.first().map(|c| c.pass), Some(Pass::Forward), "{line}"),
                 Err(e) => assert!(["reshape", "flatten"].contains(&line.op.as_str()), "{line}: {e}"),
             }

@@ -55,7 +55,8 @@ impl Trial<'_> {
                     let tiled = decides(&limits) == decides(&own);
                     // Where a sum is split, its parts follow the split.
                     let joins = |name: &str| JOINS.contains(&name);
-                    let split_sum = plan.kernels.iter().any(|k| joins(k.name));
+                    let splits = |plan: &Plan| plan.kernels.iter().any(|k| joins(k.name));
+                    let split_sum = splits(&plan) || plans.first().is_some_and(|first| splits(&first.plan));
                     let expected = self.expected_of(case, &limits, &mut known)?;
                     let as_first = plans.first().is_none_or(|first| match (&first.expected, &expected) {
                         (Some(a), Some(b)) => Rc::ptr_eq(a, b),

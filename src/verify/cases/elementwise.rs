@@ -171,7 +171,8 @@ fn fades(f: &Elementwise, range: f64) -> bool {
     };
     let part = |part: Part| {
         let f = f.with_part(part);
-        found(&f, &|v| v) * 3 < found(&f, &|v| v.abs() + 1.0)
+        let here = found(&f, &|v| v);
+        here < 16 || here * 3 < found(&f, &|v| v.abs() + 1.0)
     };
     f.operands() == 1 && f.function().parts().into_iter().any(part)
 }

@@ -88,6 +88,7 @@ pub(super) fn build(op: &str, case: &mut Case, fields: &Fields<'_>) -> Result<()
     let shape = fields.shape("param")?;
     let mut inputs = vec![case.input("param", &shape)?, case.input("grad", &shape)?];
     inputs.push(case.graph.scalar(fields.number("lr")?)?);
+    let mut counted = None;
     if update.counts(&step.options) {
         let number: u32 = fields.number("step")?;
         if number == 0 {
@@ -95,10 +96,10 @@ pub(super) fn build(op: &str, case: &mut Case, fields: &Fields<'_>) -> Result<()
         }
         let counter = counter(case, number)?;
         inputs.push(counter.clone());
+        counted = Some(counter.clone());
         if update.product() {
             inputs.push(product(case, &step, [&inputs[2], &counter])?);
         }
-        case.output("step", &counter);
     }
     for (_, memory) in step.kept() {
         // Averages as training leaves them: those of squares never negative, nor far below the square of the first.
@@ -112,6 +113,7 @@ pub(super) fn build(op: &str, case: &mut Case, fields: &Fields<'_>) -> Result<()
     for ((_, memory), output) in step.kept().iter().zip(&outputs[1..]) {
         case.output(memory.name, output);
     }
+    counted.iter().for_each(|counter| case.output("step", counter));
     Ok(())
 }
 
