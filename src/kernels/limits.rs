@@ -35,7 +35,7 @@ pub struct Limits {
     /// Whether kernels can be told sizes at each launch, and had better be where that leaves fewer to compile: a CPU
     /// adapter compiles slowly.
     pub immediates: bool,
-    /// A variant to take instead of the planner's choice, by ops that have [`variants`].
+    /// A variant to take instead of the planner's choice, by ops that have [`variants`](super::variants).
     pub variant: Option<Variant>,
     /// What was measured to be faster than the planner's choice; `variant` comes first.
     pub tuned: Arc<Tuned>,
