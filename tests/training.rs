@@ -131,10 +131,10 @@ fn the_other_optimizers_follow_the_reference() {
     against_the_reference("Adamax", &Adamax::new(5e-4));
     against_the_reference("RMSprop", &RmsProp::new(1e-4).centered(true).momentum(0.5));
     against_the_reference("Adagrad", &Adagrad::new(1e-2).initial_accumulator_value(0.01));
-    against_the_reference("Adadelta", &Adadelta::new(1.0));
-    against_the_reference("NAdam", &NAdam::new(5e-4));
-    against_the_reference("RAdam", &RAdam::new(1e-3).betas(0.9, 0.95));
-    against_the_reference("LAMB", &Lamb::new(2e-3).weight_decay(0.01));
+    against_the_reference("Adadelta", &Adadelta::new(1.0).eps(1e-5));
+    against_the_reference("NAdam", &NAdam::new(5e-4).eps(1e-4));
+    against_the_reference("RAdam", &RAdam::new(1e-3).betas(0.9, 0.95).eps(1e-4));
+    against_the_reference("LAMB", &Lamb::new(2e-3).eps(1e-4).weight_decay(0.01));
 }
 
 /// The head learns at its own rate, biases without decay, and what is frozen has no gradient, no memory, no change.

@@ -78,7 +78,7 @@ pub(super) enum Values {
     Bits,
     /// Uniform in `[1e-4, 0.16)`: averages of squares.
     Squares,
-    /// 0 in one of so many numbers, else 1 to 3.
+    /// 0 in one of so many numbers, of four at least, else 1 to 3.
     Rarely(usize),
     /// Lengths of sequences: from this many steps down to 1, in turn.
     Lengths(usize),
@@ -150,7 +150,7 @@ impl Input {
             }
             Values::Rarely(of) => {
                 let mut rng = rng("rarely");
-                let number = |rng: &mut Rng| if rng.below(of.max(1)) == 0 { 0 } else { 1 + rng.below(3) };
+                let number = |rng: &mut Rng| if rng.below(of.max(4)) == 0 { 0 } else { 1 + rng.below(3) };
                 f32s((0..count).map(|_| number(&mut rng) as f32).collect())
             }
             Values::Bits => {

@@ -177,6 +177,17 @@ fn fades(f: &Elementwise, range: f64) -> bool {
     f.operands() == 1 && f.function().parts().into_iter().any(part)
 }
 
+/// Whether most operands of this size, of every sign, have a result that is neither 0 nor infinite in f32.
+fn keeps(f: &Elementwise, range: f64) -> bool {
+    let signs = 1usize << f.operands();
+    let operand = |s: usize, i: usize| if s >> i & 1 == 0 { range } else { -range };
+    let result = |s: usize| {
+        let operands: Vec<f64> = (0..f.operands()).map(|i| operand(s, i)).collect();
+        f.evaluate(&operands) as f32
+    };
+    (0..signs).map(result).filter(|v| *v != 0.0 && !v.is_infinite()).count() * 2 > signs
+}
+
 pub(super) fn random(op: &str, rng: &mut Rng) -> String {
     let Some(function) = Function::named(op) else { return op.to_owned() };
     let mut draw = |p: &crate::functions::Parameter| {
@@ -193,7 +204,11 @@ pub(super) fn random(op: &str, rng: &mut Rng) -> String {
         let f = if fades(&f, 6.0) { tried().into_iter().find(|t| t.name() == op).unwrap_or(f) } else { f };
         return format!("{} input={input} data=real:{range} seed={}", words(&f), seed(rng));
     }
-    let full = shape(rng, 4, 3000);
+    // So many, and of integers so few different ones, that chance leaves something to compare.
+    let mut full = shape(rng, 4, 3000);
+    if full.iter().product::<usize>() < 64 {
+        full.push(64);
+    }
     let operand = |rng: &mut Rng| {
         let from = if rng.below(3) > 0 { 0 } else { rng.below(full.len() + 1) };
         let mut own = full[from..].to_vec();
@@ -202,15 +217,15 @@ pub(super) fn random(op: &str, rng: &mut Rng) -> String {
                 *size = 1;
             }
         }
-        sizes(&own)
+        // One number, stretched over all, may leave the others nothing.
+        let few = own.iter().product::<usize>() < 16;
+        sizes(if few { &full } else { &own })
     };
     let shapes: Vec<String> = (0..f.operands()).map(|_| operand(rng)).collect();
     let shapes: Vec<&str> = shapes.iter().map(String::as_str).collect();
     let integers = f.is_exact() && is_total(&f);
-    let data = if integers {
-        pick(rng, &["integers:3", "real:2", "real:1000"])
-    } else {
-        pick(rng, &["real:2", "real:1000"])
-    };
+    let data =
+        pick(rng, if integers { &["integers:1", "real:2", "real:1000"] } else { &["real:2", "real:1000"] });
+    let data = if data == "real:1000" && !keeps(&f, 1000.0) { "real:2" } else { data };
     format!("{} {} data={data} seed={}", words(&f), operands(&shapes), seed(rng))
 }
