@@ -117,10 +117,14 @@ pub(super) fn build(op: &str, case: &mut Case, fields: &Fields<'_>) -> Result<()
             let least = if fill == Fill::Integers(1) { 1.0 } else { 0.75 };
             case.input_of("input", &shape, Values::Beyond(least, fill))?
         }
-        // So few zeros that about a third of the results has none.
+        // So few zeros that about three quarters of the results have none.
         "all" if matches!(case.fill(), Fill::Integers(_)) => {
             let places = fields.dims("dims")?.of(shape.len()).map_err(|m| Error::op(op, "", m))?;
-            case.input_of("input", &shape, Values::Rarely(places.iter().map(|&d| shape[d]).product()))?
+            case.input_of(
+                "input",
+                &shape,
+                Values::Rarely(4 * places.iter().map(|&d| shape[d]).product::<usize>()),
+            )?
         }
         _ => case.input("input", &shape)?,
     };
