@@ -36,14 +36,16 @@ impl Shape {
     /// Of a pool's output `(N, C, OH, OW)`: how many taps of these windows lie inside the input.
     pub(crate) fn pooled_taps(&self, [rows, columns]: &[Window; 2]) -> Option<u64> {
         let [n, c, oh, ow] = self[..].try_into().ok()?;
-        Some((n * c) as u64 * rows.valid_taps(oh) * columns.valid_taps(ow))
+        Some(((n * c) as u64).saturating_mul(rows.valid_taps(oh)).saturating_mul(columns.valid_taps(ow)))
     }
 
     /// `(outer, length, inner)`: the sizes before, at and after `dim`.
     pub(crate) fn axis(&self, dim: usize) -> Result<[usize; 3], Mismatch> {
         let rank = self.len();
         Mismatch::check(dim < rank, format!("a dimension below the rank {rank}"), format!("dim {dim}"))?;
-        Ok([self[..dim].iter().product(), self[dim], self[dim + 1..].iter().product()])
+        // Of a shape that is too large, which is refused where it is used.
+        let product = |sizes: &[usize]| sizes.iter().fold(1, |n: usize, &size| n.saturating_mul(size));
+        Ok([product(&self[..dim]), self[dim], product(&self[dim + 1..])])
     }
 
     /// The shape two operands broadcast to, by NumPy's rule: aligned at the last dimension, 1 stretches.
@@ -218,11 +220,15 @@ impl Window {
 
     /// The pairs of an output and a tap that lies inside the input, of `outputs` outputs.
     pub fn valid_taps(&self, outputs: usize) -> u64 {
-        let inside = |output: usize, tap: usize| {
-            let at = (output * self.stride + tap * self.dilation).checked_sub(self.before);
-            at.is_some_and(|at| at < self.input)
+        // Taps before a place of the padded input.
+        let before = |place: usize, first: usize| {
+            place.saturating_sub(first).div_ceil(self.dilation.max(1)).min(self.kernel) as u64
         };
-        (0..outputs).map(|o| (0..self.kernel).filter(|&t| inside(o, t)).count() as u64).sum()
+        let inside = |output: usize| {
+            let first = output.saturating_mul(self.stride);
+            before(self.before.saturating_add(self.input), first) - before(self.before, first)
+        };
+        (0..outputs).map(inside).sum()
     }
 }
 

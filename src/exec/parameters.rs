@@ -29,7 +29,7 @@ pub struct Parameters {
 
 /// The learning rate obeys the same rule here as where an optimizer is made.
 fn check_rate(name: &str, value: &HostTensor) -> Result<()> {
-    if name != LEARNING_RATE {
+    if !name.strip_prefix(LEARNING_RATE).is_some_and(|group| group.is_empty() || group.starts_with('.')) {
         return Ok(());
     }
     let rates = value.as_f32()?;

@@ -157,6 +157,11 @@ impl Elementwise {
         if let Gradient::Kernel(_, code) = self.gradient_of(operand) { Some(code) } else { None }
     }
 
+    /// Whether it is an op: the value, or a gradient that other ops do not make.
+    pub(crate) fn has_kernel(&self) -> bool {
+        self.code().is_some()
+    }
+
     /// How the gradient of an operand is made: by which kernel of what, or by which rule; `None` where it is 0.
     pub(crate) fn backward(&self, operand: usize) -> Option<Result<(Self, &'static [Read]), Rule>> {
         match self.gradient_of(operand) {
@@ -173,7 +178,9 @@ impl Elementwise {
         let parameters = &parameters[..self.parameters().len()];
         match (self.part, self.code()) {
             (Part::Value, Some(code)) => (code.value)(operands, parameters),
-            (Part::Gradient(_), Some(code)) => operands[0] * (code.value)(&operands[1..], parameters),
+            (Part::Gradient(_), Some(code)) => operands
+                .split_first()
+                .map_or(f64::NAN, |(error, operands)| error * (code.value)(operands, parameters)),
             (_, None) => 0.0,
         }
     }

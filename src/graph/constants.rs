@@ -49,7 +49,7 @@ impl Graph {
         let fits = count >= 1.0 && count <= MAX_ELEMENTS as f64;
         let got = format!("{start} to {end} by {step}");
         let checked = Mismatch::check(fits, "at least one number", got);
-        checked.map_err(|m| Error::op("arange", &self.scoped_name(""), m))?;
+        checked.map_err(|m| Error::op("arange", &self.label(), m))?;
         let values: Vec<f32> = (0..count as usize).map(|i| (start + i as f64 * step) as f32).collect();
         self.constant(HostTensor::from_f32([values.len()], values)?)
     }
@@ -60,7 +60,7 @@ impl Graph {
     /// When it is empty or too large.
     pub fn eye(&self, n: usize, m: usize) -> Result<Tensor> {
         let shape = Shape::from([n, m]);
-        shape.check().map_err(|m| Error::op("eye", &self.scoped_name(""), m))?;
+        shape.check().map_err(|m| Error::op("eye", &self.label(), m))?;
         let values = (0..n * m).map(|at| if at / m == at % m { 1.0 } else { 0.0 }).collect();
         self.constant(HostTensor::from_f32(shape, values)?)
     }

@@ -148,7 +148,7 @@ impl Graph {
     /// Asking for the same name again gives the same parameter, so weights can be shared.
     ///
     /// # Errors
-    /// When the shape is empty or too large, or the name is taken by a value of another type.
+    /// When the shape is empty or too large, or the name is taken by a value of another type or for something else.
     pub fn parameter(&self, name: &str, shape: impl Into<Shape>, init: Init) -> Result<Tensor> {
         self.leaf(Op::State(State {
             name: name.into(),
@@ -210,13 +210,17 @@ impl Graph {
             return self.apply(op, &[]).map(|mut out| out.remove(0));
         };
         self.with(|data| {
-            let (value, ty) = (data.nodes[node].outputs[0], op.leaf_type());
-            let held = data.ty(value);
-            let mismatch = Mismatch::new(held.to_string(), ty.to_string());
-            if *held == ty && op.name() == data.nodes[node].op.name() {
+            let (value, held) = (data.nodes[node].outputs[0], &data.nodes[node].op);
+            let words = |op: &Op| match op {
+                Op::State(State { ty, role, .. }) => format!("a {role} {ty}"),
+                // An input.
+                op => format!("an {} {}", op.name(), op.leaf_type()),
+            };
+            let (expected, got) = (words(held), words(&op));
+            if expected == got {
                 Ok(self.handle(value))
             } else {
-                Err(Error::op(op.name(), name.as_deref().unwrap_or(""), mismatch))
+                Err(Error::op(op.name(), name.as_deref().unwrap_or(""), Mismatch::new(expected, got)))
             }
         })
     }
@@ -282,8 +286,8 @@ impl Graph {
         inner.scope.iter().filter(|s| !s.is_empty()).map(String::as_str).collect::<Vec<_>>().join(".")
     }
 
-    /// The scope and the step.
-    fn label(&self) -> String {
+    /// The label of a node that is added now: the scope and the step.
+    pub(crate) fn label(&self) -> String {
         let scope = self.scope();
         match self.0.borrow().step {
             Some(step) if scope.is_empty() => format!("t={step}"),
@@ -314,6 +318,9 @@ impl Graph {
     /// When an input is of another graph, or the op does not accept the inputs.
     pub fn apply(&self, op: impl Into<Op>, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
         let op = op.into();
+        if inputs.is_empty() && op.leaf_name().is_some_and(|name| self.named(name).is_some()) {
+            return self.leaf(op).map(|leaf| vec![leaf]);
+        }
         self.owns(op.name(), inputs)?;
         let label = op.leaf_name().map_or_else(|| self.label(), str::to_owned);
         let types: Vec<TensorType> = inputs.iter().map(|t| t.ty()).collect();

@@ -1,7 +1,8 @@
 //! Parameters by patterns of their names.
 
-use super::Graph;
+use super::{Graph, Node};
 use crate::error::{Error, Result};
+use crate::ops::{Op, Role, State};
 
 /// Whether a name is what a pattern says, in which `*` stands for any text.
 pub(crate) fn matches(pattern: &str, name: &str) -> bool {
@@ -19,7 +20,12 @@ impl Graph {
     /// When no parameter made so far has such a name.
     #[doc(alias = "requires_grad")]
     pub fn freeze(&self, pattern: &str) -> Result<Vec<String>> {
-        let names: Vec<String> = self.parameters().iter().filter_map(super::Tensor::name).collect();
+        let parameter = |node: &Node| match &node.op {
+            Op::State(State { role: Role::Parameter, name, .. }) => Some(name.clone()),
+            // Other states and what is computed.
+            _ => None,
+        };
+        let names: Vec<String> = self.with(|data| data.nodes.iter().filter_map(parameter).collect());
         let (frozen, others): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| matches(pattern, name));
         if frozen.is_empty() {
             let expected = format!("a pattern of some of {}", others.join(", "));

@@ -105,7 +105,7 @@ impl Module for Rows {
         let shape = input.shape();
         let [n, 1, rows, columns] = shape[..] else {
             let mismatch = Mismatch::new("images (N, 1, H, W)", shape.to_string());
-            return Err(Error::op("rows", &input.graph().scoped_name(""), mismatch));
+            return Err(Error::op("rows", &input.graph().label(), mismatch));
         };
         let steps = input.reshape([n, rows, columns])?;
         let read = match self {

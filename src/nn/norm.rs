@@ -29,7 +29,7 @@ impl Channels {
         let fits = ranks.contains(&shape.len()) && shape[1] == self.num_features;
         let expected = || format!("an input {expected} of C = {} channels", self.num_features);
         let mismatch = Mismatch::check(fits, expected(), format!("shape {shape}"));
-        mismatch.map_err(|m| Error::op(layer, &input.graph().scoped_name(""), m))
+        mismatch.map_err(|m| Error::op(layer, &input.graph().label(), m))
     }
 
     fn parameters(&self, input: &Tensor) -> Result<[Option<Tensor>; 2]> {
@@ -194,7 +194,7 @@ impl Module for GroupNorm {
         let fits = shape.len() >= 2 && shape[1] == self.num_channels;
         let expected = || format!("an input (N, C, ..) of C = {} channels", self.num_channels);
         Mismatch::check(fits, expected(), format!("shape {shape}"))
-            .map_err(|m| Error::op("GroupNorm", &input.graph().scoped_name(""), m))?;
+            .map_err(|m| Error::op("GroupNorm", &input.graph().label(), m))?;
         let [weight, bias] = weight_and_bias(input, &[self.num_channels], [self.affine, self.affine])?;
         input.group_norm(self.num_groups, weight.as_ref(), bias.as_ref(), self.eps)
     }

@@ -107,7 +107,7 @@ impl Rule for AvgPool2d {
     }
 
     fn flops(&self, _inputs: &[&TensorType], outputs: &[&TensorType]) -> u64 {
-        elements(outputs) * (self.kernel_size.h * self.kernel_size.w) as u64
+        elements(outputs).saturating_mul(self.kernel_size.h.saturating_mul(self.kernel_size.w) as u64)
     }
 
     fn valid_flops(&self, inputs: &[&TensorType], outputs: &[&TensorType]) -> Option<u64> {

@@ -19,7 +19,7 @@ impl Rule for BroadcastTo {
         let input = only_f32(inputs)?;
         let got = || format!("{} for {}", input.shape, self.shape);
         let fits = input.shape.broadcast(&self.shape).is_ok_and(|result| result == self.shape);
-        Mismatch::check(fits, "a self.shape that stretches to the new one", got())?;
+        Mismatch::check(fits, "a shape that stretches to the new one", got())?;
         Ok(vec![TensorType::f32(self.shape.clone())])
     }
 

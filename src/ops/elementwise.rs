@@ -30,6 +30,8 @@ impl Rule for Elementwise {
         if let Some((expected, got)) = self.refusal() {
             return Err(Mismatch::new(expected, got));
         }
+        let kernel = self.has_kernel();
+        Mismatch::check(kernel, "a function or a gradient that has a kernel", format!("{:?}", self.part()))?;
         let expected = self.operands();
         Mismatch::check(inputs.len() == expected, format!("{expected} inputs"), inputs.len().to_string())?;
         for ty in inputs {

@@ -1,6 +1,6 @@
 //! Leaves: inputs, states and constants, and how states begin.
 
-use super::Rule;
+use super::{Rule, count};
 use crate::error::Mismatch;
 use crate::random::Rng;
 use crate::shape::Shape;
@@ -132,7 +132,8 @@ impl Rule for Input {
         format!("'{}'", self.name)
     }
 
-    fn infer(&self, _inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
+        count::<0>(inputs)?;
         Ok(vec![self.ty.clone()])
     }
 
@@ -161,7 +162,8 @@ impl Rule for State {
         format!("'{}' {}", self.name, self.role)
     }
 
-    fn infer(&self, _inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
+        count::<0>(inputs)?;
         Ok(vec![self.ty.clone()])
     }
 
@@ -184,7 +186,8 @@ impl Rule for Constant {
         self.value.to_string()
     }
 
-    fn infer(&self, _inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
+        count::<0>(inputs)?;
         Ok(vec![TensorType::f32([])])
     }
 
@@ -207,7 +210,8 @@ impl Rule for Table {
         self.values.ty().to_string()
     }
 
-    fn infer(&self, _inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
+        count::<0>(inputs)?;
         Ok(vec![self.values.ty()])
     }
 

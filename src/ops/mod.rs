@@ -111,8 +111,12 @@ macro_rules! ops {
                 }
             }
 
-            /// Floating-point operations: a multiply-add is two, anything else is one an element touched.
+            /// Floating-point operations: a multiply-add is two, anything else is one an element touched; none where the op
+            /// does not accept the inputs.
             pub fn flops(&self, inputs: &[&TensorType], outputs: &[&TensorType]) -> u64 {
+                if self.infer(inputs).is_err() {
+                    return 0;
+                }
                 match self {
                     $(Self::$op(op) => op.flops(inputs, outputs),)*
                 }
@@ -120,6 +124,9 @@ macro_rules! ops {
 
             /// As [`Op::flops`], without those of taps of convolutions and pools that lie in the padding.
             pub fn valid_flops(&self, inputs: &[&TensorType], outputs: &[&TensorType]) -> u64 {
+                if self.infer(inputs).is_err() {
+                    return 0;
+                }
                 let valid = match self {
                     $(Self::$op(op) => op.valid_flops(inputs, outputs),)*
                 };
@@ -145,6 +152,7 @@ macro_rules! ops {
             /// What the indices or lengths that the op reads must be, in words; `None` for an op that reads none. The graph cannot see
             /// their values: kernels and reference look, and the next run or read says which row is wrong.
             pub fn index_range(&self, inputs: &[&TensorType]) -> Option<String> {
+                self.infer(inputs).ok()?;
                 match self {
                     $(Self::$op(op) => op.index_range(inputs),)*
                 }
@@ -163,6 +171,12 @@ impl Op {
             // No other op is a leaf with a name.
             _ => None,
         }
+    }
+
+    /// How a state begins.
+    pub(crate) fn first_value(&self) -> Option<Init> {
+        // Others begin with nothing.
+        if let Op::State(State { init, .. }) = self { Some(*init) } else { None }
     }
 
     /// The type of a leaf; a constant is a scalar, as is anything else by convention.

@@ -19,7 +19,7 @@ impl Rule for Reshape {
         let [input] = count(inputs)?;
         Mismatch::check(
             input.shape.elements() == self.shape.elements(),
-            format!("a self.shape of {} elements, as {} has", input.shape.elements(), input.shape),
+            format!("a shape of {} elements, as {} has", input.shape.elements(), input.shape),
             self.shape.to_string(),
         )?;
         Ok(vec![TensorType { shape: self.shape.clone(), dtype: input.dtype }])

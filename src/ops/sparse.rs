@@ -25,12 +25,15 @@ impl SparseRows {
     /// From the entries of each row, a column and a weight each. Those of one column are added up.
     ///
     /// # Errors
-    /// When a column is not below `inputs`, a weight is not finite, or there are more than
+    /// When a column is not below `inputs`, a weight is not finite in f32, or there are more columns than a tensor may have
+    /// elements or more than
     /// [`SparseRows::MOST_ENTRIES`] rows or entries.
     pub fn new<Row>(inputs: usize, rows: impl IntoIterator<Item = Row>) -> Result<Self, Mismatch>
     where
         Row: IntoIterator<Item = (usize, f64)>,
     {
+        let most = crate::shape::MAX_ELEMENTS;
+        Mismatch::check(inputs <= most, format!("at most {most} columns"), inputs.to_string())?;
         let mut matrix = Self { inputs, starts: vec![0], columns: vec![], weights: vec![], fingerprint: 0 };
         let mut entries: Vec<(usize, f64)> = Vec::new();
         for row in rows {
@@ -56,7 +59,11 @@ impl SparseRows {
             let (column, weight) = (same[0].0, same.iter().map(|entry| entry.1).sum::<f64>());
             let inputs = self.inputs;
             Mismatch::check(column < inputs, format!("inputs below {inputs}"), column.to_string())?;
-            Mismatch::check(weight.is_finite(), "finite weights", weight.to_string())?;
+            Mismatch::check(
+                (weight as f32).is_finite(),
+                "weights that are finite in f32",
+                weight.to_string(),
+            )?;
             if weight != 0.0 {
                 self.columns.push(column as u32);
                 self.weights.push(weight);
@@ -101,7 +108,7 @@ impl SparseRows {
     /// The entries of a row, a column and a weight each; none where there is no such row.
     pub fn row(&self, output: usize) -> impl ExactSizeIterator<Item = (usize, f64)> + '_ {
         let at = |row: usize| self.starts.get(row).map_or(self.columns.len(), |&start| start as usize);
-        let range = at(output)..at(output + 1);
+        let range = at(output)..at(output.saturating_add(1));
         let columns = self.columns[range.clone()].iter().map(|&column| column as usize);
         columns.zip(self.weights[range].iter().copied())
     }

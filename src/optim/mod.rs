@@ -31,7 +31,8 @@ pub trait Optimizer {
     /// Adds the update of parameters by gradients that were changed on the way, such as clipped ones.
     ///
     /// # Errors
-    /// When a gradient does not fit its parameter, or an option is out of range.
+    /// When a gradient does not fit its parameter, an option is out of range, or another optimizer of this graph has another
+    /// learning rate: that wants a group of its own.
     fn update(&self, gradients: &[(Tensor, Tensor)]) -> Result<()> {
         self.update_group("", gradients)
     }
@@ -60,6 +61,12 @@ fn learning_rate(graph: &Graph, group: &str, lr: f32) -> Result<Tensor> {
         return Err(Error::argument("lr", "a finite number of at least 0", lr.to_string()));
     }
     let name = of_group(LEARNING_RATE, group);
+    let held = graph.named(&name).and_then(|node| graph.with(|data| data.nodes[node].op.first_value()));
+    if let Some(Init::Constant(held)) = held.filter(|held| *held != Init::Constant(lr)) {
+        let expected =
+            format!("the rate {held} that it has, or another group: see Optimizer::update_group and Groups");
+        return Err(Error::argument(&name, expected, lr.to_string()));
+    }
     graph.state(&name, TensorType::f32([]), Init::Constant(lr), Role::Optimizer)
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Kernels, reference, cases, error bounds and the optimizers of [`crate::optim`] follow from a row.
 
+mod parts;
 mod rows;
 
 use crate::error::Mismatch;
@@ -17,6 +18,8 @@ pub enum Range {
     Above0,
     /// From 0 to below 1.
     Below1,
+    /// Between 0 and 1, neither of them.
+    Between,
     /// Above 1.
     Above1,
     /// 0 or 1: whether something is done.
@@ -29,10 +32,13 @@ impl Range {
             Range::AtLeast0 => (value >= 0.0, "a finite number of at least 0"),
             Range::Above0 => (value > 0.0, "a finite number above 0"),
             Range::Below1 => ((0.0..1.0).contains(&value), "a number from 0 to below 1"),
+            Range::Between => (value > 0.0 && value < 1.0, "a number between 0 and 1"),
             Range::Above1 => (value > 1.0, "a finite number above 1"),
             Range::Flag => (value == 0.0 || value == 1.0, "0 or 1"),
         };
-        Mismatch::check(holds && value.is_finite(), format!("{name}: {words}"), value.to_string())
+        // Kernels have its nearest f32.
+        let finite = (value as f32).is_finite();
+        Mismatch::check(holds && finite, format!("{name}: {words}"), value.to_string())
     }
 }
 
@@ -108,6 +114,8 @@ pub struct Update {
     pub directs: bool,
     /// Constants that follow from the options.
     derived: fn(&[f64]) -> Vec<(&'static str, f64)>,
+    /// What options must be together, if they are not: in words.
+    misfit: fn(&[f64]) -> Option<&'static str>,
     /// The step in WGSL over `p`, `g`, what is kept, `lr` and `t`, with the options as constants.
     pub(crate) wgsl: &'static [&'static str],
     /// The same for the reference, and with its bound.
@@ -148,9 +156,9 @@ impl Update {
         self.options.iter().position(|hyper| hyper.name == name)
     }
 
-    /// Whether it reads the number of the step.
+    /// Whether it reads the number of the step, with these options; not with fewer than it has.
     pub fn counts(&self, options: &[f64]) -> bool {
-        self.product || (self.counts)(options)
+        self.product || options.len() == self.options.len() && (self.counts)(options)
     }
 
     /// Whether it reads NAdam's product of momenta.
@@ -160,7 +168,9 @@ impl Update {
 
     /// What it keeps with these options, with the places in the row.
     pub fn kept(&self, options: &[f64]) -> Vec<(usize, &'static Memory)> {
-        let on = |name: &str| self.option(name).is_some_and(|place| options[place] != 0.0);
+        let on = |name: &str| {
+            self.option(name).and_then(|place| options.get(place)).is_some_and(|value| *value != 0.0)
+        };
         self.kept.iter().enumerate().filter(|(_, memory)| memory.kept_for.is_none_or(on)).collect()
     }
 
@@ -173,7 +183,10 @@ impl Update {
     pub(crate) fn check(&self, options: &[f64]) -> Result<(), Mismatch> {
         let (expected, got) = (self.options.len(), options.len());
         Mismatch::check(expected == got, format!("{expected} options of {}", self.name), got.to_string())?;
-        self.options.iter().zip(options).try_for_each(|(hyper, &value)| hyper.range.check(hyper.name, value))
+        let mut each = self.options.iter().zip(options);
+        each.try_for_each(|(hyper, &value)| hyper.range.check(hyper.name, value))?;
+        let misfit = (self.misfit)(options);
+        Mismatch::check(misfit.is_none(), misfit.unwrap_or_default(), format!("{options:?}"))
     }
 
     /// New parameter, or direction, and what is kept.

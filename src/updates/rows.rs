@@ -1,6 +1,7 @@
 //! The rows: PyTorch's formulas in PyTorch's order of steps, `optim` of its documentation; Lion as Chen et al., "Symbolic
 //! Discovery of Optimization Algorithms", 2023; LAMB as You et al., "Large Batch Optimization for Deep Learning", 2020.
 
+use super::parts::{AVERAGES, BEFORE, ascent, average, averages, before, betas, correction, ln, penalised};
 use super::{Hyper, Memory, Number, Range, Start, Update};
 use crate::tracked::Real;
 
@@ -50,88 +51,11 @@ const USUAL: Update = Update {
     product: false,
     directs: false,
     derived: |_| Vec::new(),
+    misfit: |_| None,
     wgsl: &[],
     value: |_| {},
     tracked: |_| {},
 };
-
-/// `ln b`; where b is 0 the shader does not use it, and a logarithm of 0 would be no literal.
-fn ln(b: f64) -> f64 {
-    b.max(f64::MIN_POSITIVE).ln()
-}
-
-/// Of the first two options: the averages' other shares, and the logarithms of the decays.
-fn betas(options: &[f64]) -> Vec<(&'static str, f64)> {
-    let (beta1, beta2) = (options[0], options[1]);
-    vec![
-        ("one_minus_beta1", 1.0 - beta1),
-        ("one_minus_beta2", 1.0 - beta2),
-        ("ln_beta1", ln(beta1)),
-        ("ln_beta2", ln(beta2)),
-    ]
-}
-
-/// `1 - b^step`, which kernels compute as `-expm1(step ln b)`.
-fn correction<R: Real>(b: f64, step: f64) -> R {
-    R::within(1.0 - b.powf(step), 6.0)
-}
-
-/// `b x + (1 - b) y`.
-fn average<R: Real>(b: f64, x: R, y: R) -> R {
-    R::of(b) * x + R::of(1.0 - b) * y
-}
-
-/// The gradient to go by: of what is to grow, its negative.
-fn ascent<R: Real>(g: R, maximize: f64) -> R {
-    if maximize != 0.0 { -g } else { g }
-}
-
-/// With a penalty on the parameter.
-fn penalised<R: Real>(g: R, p: R, weight_decay: f64) -> R {
-    if weight_decay != 0.0 { g + R::of(weight_decay) * p } else { g }
-}
-
-/// The parameter after decoupled decay.
-fn decayed<R: Real>(p: R, lr: R, weight_decay: f64) -> R {
-    if weight_decay != 0.0 { p * (R::of(1.0) - lr * R::of(weight_decay)) } else { p }
-}
-
-/// Gradient and parameter before a step of Adam's kind.
-fn before<R: Real>(n: &Number<'_, R>, weight_decay: f64, decoupled: f64, maximize: f64) -> (R, R) {
-    let g = ascent(n.g, maximize);
-    if decoupled != 0.0 {
-        (g, decayed(n.p, n.lr, weight_decay))
-    } else {
-        (penalised(g, n.p, weight_decay), n.p)
-    }
-}
-
-/// In WGSL: the same.
-const BEFORE: &str = "
-{% if maximize %}
-  g = -g;
-{% endif %}
-{% if weight_decay and decoupled %}
-  p *= 1.0 - lr * weight_decay;
-{% elif weight_decay %}
-  g += weight_decay * p;
-{% endif %}
-";
-
-/// Adam's averages and their corrections in WGSL.
-const AVERAGES: &str = "
-  exp_avg = fma(vec4<f32>(one_minus_beta1), g, beta1 * exp_avg);
-  exp_avg_sq = fma(one_minus_beta2 * g, g, beta2 * exp_avg_sq);
-  let correction1 = {{ '-expm1(t * ln_beta1)' if beta1 else '1.0' }};
-  let correction2 = {{ '-expm1(t * ln_beta2)' if beta2 else '1.0' }};
-";
-
-/// Both averages after the step, with the gradient `g`.
-fn averages<R: Real>(n: &mut Number<'_, R>, g: R, beta1: f64, beta2: f64) -> [R; 2] {
-    n.kept[0] = average(beta1, n.kept[0], g);
-    n.kept[1] = R::of(beta2) * n.kept[1] + R::of(1.0 - beta2) * g * g;
-    [n.kept[0], n.kept[1]]
-}
 
 fn sgd<R: Real>(n: &mut Number<'_, R>) {
     let [momentum, dampening, nesterov, weight_decay, maximize] = n.all();
@@ -296,6 +220,10 @@ pub(super) const ROWS: &[Update] = &[
         formula: "g += weight_decay p; v = momentum v + (1 - dampening) g; p -= lr v, nesterov: p -= lr (g + momentum v)",
         counts: |o| o[0] != 0.0 && o[1] != 0.0,
         derived: |o| vec![("undamped", 1.0 - o[1])],
+        misfit: |o| {
+            let wrong = o[2] != 0.0 && (o[0] == 0.0 || o[1] != 0.0);
+            wrong.then_some("nesterov with a momentum above 0 and a dampening of 0")
+        },
         wgsl: &[BEFORE, "
 {% if momentum and dampening %}
   momentum_buffer = select(momentum * momentum_buffer + undamped * g, g, vec4<bool>(t == 1.0));
@@ -486,13 +414,14 @@ pub(super) const ROWS: &[Update] = &[
     },
     row! { "rprop", rprop,
         &[
-            number("etaminus", 0.5, Range::Below1),
+            number("etaminus", 0.5, Range::Between),
             number("etaplus", 1.2, Range::Above1),
             number("step_size_min", 1e-6, Range::Above0),
             number("step_size_max", 50.0, Range::Above0),
             MAXIMIZE,
         ],
         &[kept("prev", false), Memory { starts: Start::LearningRate, ..kept("step_size", true) }],
+        misfit: |o| (o[2] > o[3]).then_some("a step_size_min of at most step_size_max"),
         formula: "step sizes grow by etaplus where the sign of g stays and shrink by etaminus where it turns; p -= sign(g) step",
         wgsl: &["
   g = {{ '-g' if maximize else 'g' }};

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use wgrad::data::{Dataset, Labels};
 use wgrad::nn::{self, Images, Model};
 use wgrad::ops::Role;
@@ -23,6 +24,8 @@ const WEIGHTS: &str = "model.safetensors";
 const METRICS: &str = "metrics.csv";
 /// Numbers of runs that are tried before giving up: others take them, too.
 const TRIES: u32 = 1000;
+/// Those in which it waits for the claims of others.
+const PATIENT_TRIES: u32 = 200;
 
 /// The folder of a new run: nobody else's from [`RunFolder::claim`] on, and gone again if the run ends before it has
 /// anything to keep. Where a file cannot be written any more, it and all that follow go to another folder.
@@ -232,20 +235,27 @@ fn claim_settings(folder: &Path) -> std::io::Result<()> {
 /// Claims the next number under `runs`. A number belongs to who makes the folder `.NUMBER`, for as long as it takes
 /// to make the run's folder: its name alone, `NUMBER-MODEL`, would let two models have one number.
 fn claim_next(runs: &Path, model: &str, made: &mut Vec<PathBuf>) -> anyhow::Result<PathBuf> {
-    for _ in 0..TRIES {
+    for attempt in 0..TRIES {
+        // A claim lasts for the time that a folder takes; one that a killed run left is passed over in the end.
+        let passed_over = attempt >= PATIENT_TRIES;
         // Again each time: a run that ended with nothing may have taken the folder with it.
         make(runs, made).with_context(|| format!("making {}", runs.display()))?;
-        let next = entries(runs).map(|(number, _)| number).max().unwrap_or(0) + 1;
+        let counts = |path: &Path| passed_over || !is_claim(path);
+        let next = entries(runs).filter(|(_, path)| counts(path)).map(|(number, _)| number).max();
+        let next = next.unwrap_or(0) + 1;
         let claim = runs.join(format!(".{next:04}"));
         match fs::create_dir(&claim) {
             Ok(()) => {}
-            Err(error) if [ErrorKind::AlreadyExists, ErrorKind::NotFound].contains(&error.kind()) => continue,
+            Err(error) if [ErrorKind::AlreadyExists, ErrorKind::NotFound].contains(&error.kind()) => {
+                std::thread::sleep(Duration::from_millis(1));
+                continue;
+            }
             Err(error) => {
                 return Err(error).with_context(|| format!("making a folder in {}", runs.display()));
             }
         }
         // Those made before the claim are seen now, and none is made while it lasts.
-        let taken = entries(runs).any(|(number, path)| number >= next && path != claim);
+        let taken = entries(runs).any(|(number, path)| number >= next && !is_claim(&path));
         let path = runs.join(format!("{next:04}-{model}"));
         let outcome = if taken { Ok(()) } else { fs::create_dir(&path).and_then(|()| claim_settings(&path)) };
         let released = fs::remove_dir(&claim);
@@ -257,6 +267,11 @@ fn claim_next(runs: &Path, model: &str, made: &mut Vec<PathBuf>) -> anyhow::Resu
         return Ok(path);
     }
     bail!("{}: expected a free number for a run, got {TRIES} that others took", runs.display())
+}
+
+/// Whether it is only the claim of a number.
+fn is_claim(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'))
 }
 
 /// What in a folder begins with a number, behind a dot if it is only a claim.
@@ -374,8 +389,20 @@ mod tests {
         let threads: Vec<_> = ["mlp", "mlp", "lenet", "text"].into_iter().map(claim).collect();
         let paths: Vec<_> = threads.into_iter().flat_map(|t| t.join().unwrap()).collect();
         let numbers: BTreeSet<u64> = entries(&runs).map(|(number, _)| number).collect();
-        assert_eq!((numbers.len(), fs::read_dir(&runs).unwrap().count()), (80, 80), "{paths:?}");
+        assert_eq!(numbers, (1..=80).collect(), "none left out: {paths:?}");
+        assert_eq!(fs::read_dir(&runs).unwrap().count(), 80, "{paths:?}");
         assert!(paths.iter().all(|path| path.join(SETTINGS).is_file()));
+    }
+
+    #[test]
+    fn a_claim_that_a_killed_run_left_costs_its_number_alone() {
+        let place = tempfile::tempdir().unwrap();
+        let runs = place.path().join("runs");
+        let claim = || claim_next(&runs, "mlp", &mut Vec::new()).unwrap();
+        assert_eq!(claim(), runs.join("0001-mlp"));
+        fs::create_dir(runs.join(".0002")).unwrap();
+        assert_eq!(claim(), runs.join("0003-mlp"));
+        assert_eq!(claim(), runs.join("0004-mlp"));
     }
 
     #[test]

@@ -62,8 +62,10 @@ fn join(first: &AxisMap, second: &AxisMap) -> Option<AxisMap> {
         (true, _) if same && (second.matrix.is_gather() || first.fill.to_bits() == 0) => first.fill,
         (true, _) => return None,
     };
-    let matrix = Arc::new(second.matrix.after(&first.matrix)?);
-    Some(AxisMap { dim: first.dim, matrix, fill })
+    let matrix = second.matrix.after(&first.matrix)?;
+    // Outputs are filled beside copies alone.
+    let may_fill = fill.to_bits() == 0 || matrix.is_gather();
+    may_fill.then(|| AxisMap { dim: first.dim, matrix: Arc::new(matrix), fill })
 }
 
 impl Differentiate for AxisMap {
@@ -105,6 +107,7 @@ mod tests {
         assert_eq!(maps(&x.pad(&[1, 0], Pad::Constant(1.0))?.pad(&[0, 2], Pad::Constant(2.0))?), 2);
         assert_eq!(maps(&x.pad(&[1, 0], Pad::Constant(1.0))?.flip(1)?), 1);
         assert_eq!(maps(&x.pad(&[1, 0], Pad::Constant(1.0))?.cumsum(1)?), 2);
+        assert_eq!(maps(&x.cumsum(1)?.pad(&[1, 0], Pad::Constant(1.0))?), 2);
         assert!(nodes() > 5);
         Ok(())
     }

@@ -25,7 +25,7 @@ fn build(x: &Tensor, p: f32, seed: u32) -> Result<Tensor> {
     let graph = x.graph();
     if !(0.0..1.0).contains(&p) {
         let mismatch = Mismatch::new("p from 0 to below 1", p.to_string());
-        return Err(Error::op("dropout", &graph.scoped_name(""), mismatch));
+        return Err(Error::op("dropout", &graph.label(), mismatch));
     }
     if p == 0.0 || !graph.is_training() {
         return Ok(x.clone());

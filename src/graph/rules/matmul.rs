@@ -35,7 +35,7 @@ fn build(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     }
     if sa.is_empty() || sb.is_empty() {
         let mismatch = Mismatch::new("operands of rank 1 or more", format!("{sa} and {sb}"));
-        return Err(Error::op("matmul", &a.graph().scoped_name(""), mismatch));
+        return Err(Error::op("matmul", &a.graph().label(), mismatch));
     }
     let wide_a = if sa.len() == 1 { a.reshape([1, sa[0]])? } else { a.clone() };
     let wide_b = if sb.len() == 1 { b.reshape([sb[0], 1])? } else { b.clone() };
@@ -55,11 +55,11 @@ fn build_linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Te
     let (shape, w) = (x.shape(), weight.shape());
     let [out, inner] = w[..] else {
         let mismatch = Mismatch::new("weight (out, in)", w.to_string());
-        return Err(Error::op("linear", &x.graph().scoped_name(""), mismatch));
+        return Err(Error::op("linear", &x.graph().label(), mismatch));
     };
     let Some((&last, lead)) = shape.split_last().filter(|(last, _)| **last == inner) else {
         let mismatch = Mismatch::new(format!("input (.., {inner}) for weight {w}"), shape.to_string());
-        return Err(Error::op("linear", &x.graph().scoped_name(""), mismatch));
+        return Err(Error::op("linear", &x.graph().label(), mismatch));
     };
     let rows = if shape.len() == 2 { x.clone() } else { x.reshape([lead.iter().product(), last])? };
     let inputs: Vec<&Tensor> = [&rows, weight].into_iter().chain(bias).collect();

@@ -28,7 +28,7 @@ use crate::{Dim, Dims};
 impl Tensor {
     /// An error of a method that builds nodes, with the label they would have.
     fn refused(&self, op: &str) -> impl FnOnce(Mismatch) -> Error {
-        move |mismatch| Error::op(op, &self.graph.scoped_name(""), mismatch)
+        move |mismatch| Error::op(op, &self.graph.label(), mismatch)
     }
 
     /// The place of a dimension, which `op` is asked to work along.
@@ -92,7 +92,7 @@ fn no_gradient(name: &str, flow: &Flow<'_>) -> Result<Vec<Option<Tensor>>> {
     if !flow.wanted.contains(&true) {
         return Ok(vec![None; flow.inputs.len()]);
     }
-    let mismatch = Mismatch::new("an op with a gradient", format!("a second derivative of {name}"));
+    let mismatch = Mismatch::new("an op with a gradient", format!("a derivative of {name}, which has none"));
     Err(Error::op("gradient", name, mismatch))
 }
 

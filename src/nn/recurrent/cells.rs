@@ -97,11 +97,7 @@ pub(super) fn state_sizes(kind: RecurrentKind, sizes: &Sizes) -> Vec<usize> {
 fn check(kind: RecurrentKind, sizes: &Sizes, input: &Tensor, state: &[Tensor]) -> Result<()> {
     let shape = input.shape();
     let fail = |expected: String, got: String| {
-        Err(Error::op(
-            &format!("{}_cell", kind.name()),
-            &input.graph().scoped_name(""),
-            Mismatch::new(expected, got),
-        ))
+        Err(Error::op(&format!("{}_cell", kind.name()), &input.graph().label(), Mismatch::new(expected, got)))
     };
     if shape.len() != 2 || shape[1] != sizes.input {
         return fail(format!("input (B, {})", sizes.input), shape.to_string());

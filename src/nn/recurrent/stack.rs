@@ -56,7 +56,7 @@ impl Stack {
     }
 
     fn fail(&self, input: &Tensor, expected: String, got: String) -> Error {
-        Error::op(self.kind.name(), &input.graph().scoped_name(""), Mismatch::new(expected, got))
+        Error::op(self.kind.name(), &input.graph().label(), Mismatch::new(expected, got))
     }
 
     /// The shapes of the tensors of a state: `(num_layers * directions, B, n)`.

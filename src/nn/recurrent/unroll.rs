@@ -40,7 +40,7 @@ pub struct Unroll<'a> {
 }
 
 fn fail(input: &Tensor, expected: impl Into<String>, got: impl Into<String>) -> Error {
-    Error::op("unroll", &input.graph().scoped_name(""), Mismatch::new(expected, got))
+    Error::op("unroll", &input.graph().label(), Mismatch::new(expected, got))
 }
 
 /// Zeros of a cell's state.

@@ -1,0 +1,193 @@
+//! What the public API does with what is wrong: a named error, nothing lost, and never a panic.
+
+use wgrad::functions::{Elementwise, Part};
+use wgrad::ops::{
+    AvgPool2d, AxisMap, Constant, Conv2d, Init, NarrowBackward, Op, OptimizerStep, Pad, Role, SparseRows,
+    State,
+};
+use wgrad::optim::{Adam, LEARNING_RATE, Optimizer, Rprop, Sgd};
+use wgrad::updates::Update;
+use wgrad::verify::{Case, table};
+use wgrad::{Device, Graph, HostTensor, Parameters, Tensor, TensorType};
+
+fn input(graph: &Graph, shape: &[usize]) -> Tensor {
+    graph.input(&format!("x{shape:?}"), shape).expect("an input")
+}
+
+fn refused<T>(result: wgrad::Result<T>, words: &[&str]) {
+    let Err(error) = result else { panic!("accepted, not refused with {words:?}") };
+    let text = error.to_string();
+    assert!(words.iter().all(|word| text.contains(word)), "{text} without all of {words:?}");
+}
+
+/// A loss of one parameter.
+fn loss(graph: &Graph, name: &str) -> Tensor {
+    let w = graph.parameter(name, [2], Init::Constant(1.0)).expect("a parameter");
+    w.mul(&w).and_then(|x| x.sum((), false)).expect("a loss")
+}
+
+/// Every op of the table asked for its cost and its indices with no inputs, with too few, and with those of a wrong rank.
+#[test]
+fn an_op_that_does_not_fit_its_inputs_costs_nothing() {
+    let (scalar, plane) = (TensorType::f32([]), TensorType::f32([2, 3]));
+    for line in table(None).expect("the table") {
+        let case = Case::build(&line).expect("a case of the table");
+        let ops: Vec<Op> = case.graph.with(|data| data.nodes.iter().map(|node| node.op.clone()).collect());
+        for op in ops {
+            for inputs in [&[][..], &[&scalar], &[&scalar, &scalar], &[&plane], &[&plane, &scalar, &plane]] {
+                if op.infer(inputs).is_err() {
+                    assert_eq!(op.flops(inputs, &[]), 0, "{line}: {}", op.name());
+                    assert_eq!(op.valid_flops(inputs, &[]), 0, "{line}: {}", op.name());
+                    assert_eq!(op.index_range(inputs), None, "{line}: {}", op.name());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_window_of_any_size_is_counted() {
+    let pool = AvgPool2d::new(1 << 30).stride(1).padding(1 << 29);
+    let graph = Graph::new();
+    let x = input(&graph, &[4, 1, 1, 1]);
+    let y = x.avg_pool2d(pool).expect("a window that the padding lets in");
+    let (a, b) = (x.ty(), y.ty());
+    assert_eq!(Op::from(pool).flops(&[&a], &[&b]), u64::MAX);
+    // One tap of each window lies in the image.
+    assert_eq!(Op::from(pool).valid_flops(&[&a], &[&b]), 4 * y.shape()[2] as u64 * y.shape()[3] as u64);
+    let conv = Conv2d::default().padding(1 << 20);
+    let (image, weight) = (TensorType::f32([1, 1, 3, 3]), TensorType::f32([1, 1, 2, 2]));
+    let out = Op::from(conv).infer(&[&image, &weight]).expect("an image");
+    assert_eq!(Op::from(conv).valid_flops(&[&image, &weight], &[&out[0]]), 2 * 36);
+}
+
+#[test]
+fn shapes_too_large_to_multiply_are_refused() {
+    let graph = Graph::new();
+    let grad = input(&graph, &[1, 1, 3]);
+    let huge = NarrowBackward { dim: 2, start: 0, input: [usize::MAX, 2, 3].into() };
+    refused(graph.apply(huge, &[&grad]), &["narrow_backward"]);
+}
+
+#[test]
+fn leaves_have_no_inputs_and_a_name_is_one_state() {
+    let graph = Graph::new();
+    let x = input(&graph, &[2]);
+    refused(graph.apply(Constant { value: 1.0 }, &[&x]), &["constant", "0 inputs"]);
+    let state = |shape: [usize; 1], role| State {
+        name: "w".into(),
+        ty: TensorType::f32(shape),
+        init: Init::Zeros,
+        role,
+    };
+    let one = graph.apply(state([2], Role::Buffer), &[]).expect("a state").remove(0);
+    let again = graph.apply(state([2], Role::Buffer), &[]).expect("the same state").remove(0);
+    assert_eq!(one.id(), again.id());
+    refused(graph.apply(state([3], Role::Buffer), &[]), &["w", "(2)", "(3)"]);
+    refused(
+        graph.state("w", TensorType::f32([2]), Init::Zeros, Role::Parameter),
+        &["w", "buffer", "parameter"],
+    );
+}
+
+#[test]
+fn a_part_without_a_kernel_is_refused() {
+    let graph = Graph::new();
+    let x = input(&graph, &[2]);
+    for part in
+        [Elementwise::add().with_part(Part::Gradient(0)), Elementwise::relu().with_part(Part::Gradient(7))]
+    {
+        refused(graph.apply(part, &[&x]), &["kernel"]);
+        assert!(part.evaluate(&[]).is_nan() || part.evaluate(&[]) == 0.0);
+    }
+    assert!(Elementwise::relu().with_part(Part::Gradient(0)).evaluate(&[]).is_nan());
+}
+
+#[test]
+fn a_matrix_is_asked_for_what_it_lacks() {
+    let matrix = SparseRows::gather(3, [Some(2), None]).expect("a matrix");
+    assert_eq!(matrix.row(2).len(), 0);
+    assert_eq!(matrix.row(usize::MAX).len(), 0);
+    assert!(SparseRows::new(usize::MAX, [[(0, 1.0)]]).is_err(), "more columns than a tensor has elements");
+    assert!(SparseRows::new(2, [[(0, 1e300)]]).is_err(), "a weight that no f32 is");
+    let large = SparseRows::new(1, [[(0, 1e30)]]).expect("an f32");
+    assert!(large.after(&large).is_none(), "1e60 is no f32");
+    let graph = Graph::new();
+    let op = AxisMap { dim: 5, matrix: matrix.into(), fill: 0.0 };
+    refused(graph.apply(op, &[&input(&graph, &[3])]), &["axis_map", "dim 5"]);
+}
+
+/// A sum behind which a number is filled in is two maps, not one that is refused.
+#[test]
+fn what_follows_a_sum_may_be_filled() {
+    let graph = Graph::new();
+    let x = input(&graph, &[2, 5]);
+    for fill in [1.0, f32::NEG_INFINITY, -0.0] {
+        x.cumsum(1).and_then(|sums| sums.pad(&[1, 0], Pad::Constant(fill))).expect("a padded sum");
+    }
+    let padded = x.cumsum(1).and_then(|sums| sums.pad(&[1, 0], Pad::Constant(1.0))).expect("a padded sum");
+    let mut program = Parameters::new(&Device::cpu(), 0).compile(&graph, &[&padded]).expect("a program");
+    let ones = HostTensor::from_f32([2, 5], vec![1.0; 10]).expect("data");
+    program.run(&[(&x, &ones)]).expect("a run");
+    let found = program.read(&padded).expect("a result");
+    assert_eq!(found.as_f32().expect("numbers")[..6], [1.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
+}
+
+#[test]
+fn optimizers_refuse_what_pytorch_refuses() {
+    let minimize = |optimizer: &dyn Optimizer| {
+        let graph = Graph::new();
+        optimizer.minimize(&loss(&graph, "w"))
+    };
+    refused(minimize(&Sgd::new(0.1).nesterov(true)), &["nesterov", "momentum"]);
+    refused(minimize(&Sgd::new(0.1).momentum(0.9).dampening(0.1).nesterov(true)), &["nesterov", "dampening"]);
+    refused(minimize(&Rprop::new(0.1).step_sizes(1.0, 0.5)), &["step_size_max"]);
+    refused(minimize(&Rprop::new(0.1).etas(0.0, 1.2)), &["etaminus"]);
+    refused(minimize(&Adam::new(0.1).weight_decay(1e39)), &["weight_decay"]);
+    for update in Update::all() {
+        for count in 0..update.options.len() {
+            let step = OptimizerStep { update, options: update.defaults()[..count].to_vec() };
+            assert!(step.shared().start == 2 && step.kept().len() <= update.kept.len());
+            let graph = Graph::new();
+            let x = input(&graph, &[2]);
+            refused(graph.apply(step, &[&x, &x, &x]), &["options of"]);
+        }
+    }
+}
+
+/// Two optimizers of one graph would share a rate unseen.
+#[test]
+fn a_second_rate_is_a_group() {
+    let graph = Graph::new();
+    let (a, b) = (loss(&graph, "a"), loss(&graph, "b"));
+    Sgd::new(0.1).minimize(&a).expect("a rate");
+    refused(Sgd::new(0.01).minimize(&b), &[LEARNING_RATE, "0.1", "0.01", "group"]);
+    let gradients = wgrad::optim::gradients(&b).expect("gradients");
+    Sgd::new(0.01).update_group("b", &gradients).expect("a group's own rate");
+    // A schedule obeys the rule of all rates for it, too.
+    let parameters = Parameters::new(&Device::cpu(), 0);
+    parameters.compile(&graph, &[&a, &b]).expect("a program");
+    let rate = HostTensor::from_f32([], vec![-1.0]).expect("data");
+    refused(parameters.set(&format!("{LEARNING_RATE}.b"), &rate), &["at least 0"]);
+}
+
+#[test]
+fn freezing_twice_is_freezing() {
+    let graph = Graph::new();
+    loss(&graph, "body.weight");
+    loss(&graph, "head.weight");
+    assert_eq!(graph.freeze("body.*").expect("one"), graph.freeze("body.*").expect("the same"));
+    assert_eq!(graph.freeze("*").expect("both").len(), 2);
+    refused(graph.freeze("tail.*"), &["tail.*", "body.weight", "head.weight"]);
+}
+
+/// An error of a method within a layer has the layer's label, and no dot behind it.
+#[test]
+fn errors_have_the_labels_of_layers() {
+    let graph = Graph::new();
+    let x = input(&graph, &[2, 3]);
+    let error = graph.scoped("features.0", || x.softmax(5)).expect_err("no such dimension").to_string();
+    assert!(error.contains("features.0") && !error.contains("features.0."), "{error}");
+    let error = x.reshape([7]).expect_err("other elements").to_string();
+    assert!(error.contains("a shape of 6 elements"), "{error}");
+}
