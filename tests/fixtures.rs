@@ -1,5 +1,5 @@
 //! The CPU reference, which every kernel is held to, against an independent source: what PyTorch computed in
-//! float64 (`tests/fixtures/torch.safetensors`, made by `tests/fixtures/torch_fixtures.py`). Whole recurrent layers
+//! float64 (`tests/fixtures/torch`, a file an op, made by `tests/fixtures/torch_fixtures.py`). Whole recurrent layers
 //! are in `tests/recurrent.rs`.
 
 mod functions;
@@ -11,9 +11,25 @@ use wgrad::reference::{Array, Interpreter, Precision};
 use wgrad::verify::{self, Case, Line};
 use wgrad::{DType, TensorType};
 
-const FIXTURES: &[u8] = include_bytes!("fixtures/torch.safetensors");
-/// The same for NaN, infinities, zeros of both signs, denormal and the largest numbers.
-const EDGES: &[u8] = include_bytes!("fixtures/edges.safetensors");
+/// The files' contents, a file an op: of usual numbers, or of NaN, infinities, zeros of both signs, denormal and the
+/// largest numbers.
+fn fixtures(edges: bool) -> Vec<Vec<u8>> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/torch");
+    let entries = std::fs::read_dir(folder).expect("the fixtures' folder");
+    let mut paths: Vec<_> = entries.map(|entry| entry.expect("a file").path()).collect();
+    paths.sort();
+    let wanted = |path: &std::path::PathBuf| path.to_string_lossy().ends_with(".edges.safetensors") == edges;
+    paths.into_iter().filter(wanted).map(|path| std::fs::read(path).expect("a file of fixtures")).collect()
+}
+
+/// The lines of the cases in files.
+fn lines_in(files: &[Vec<u8>]) -> Vec<Line> {
+    let of = |file: &Vec<u8>| {
+        let cases = metadata(file)["cases"].clone();
+        cases.lines().map(|line| line.parse().expect("a line")).collect::<Vec<Line>>()
+    };
+    files.iter().flat_map(of).collect()
+}
 
 /// Both sides compute in f64; what differs is the order of sums and the last bits of functions.
 const RELATIVE: f64 = 1e-12;
@@ -64,7 +80,7 @@ fn under(file: &SafeTensors<'_>, prefix: &str) -> HashMap<String, Array> {
     found
 }
 
-/// A file's metadata: `torch`, `most` and `cases`.
+/// A file's metadata: `torch`, `most`, `cases` and the lines that are too `large`.
 fn metadata(fixtures: &[u8]) -> HashMap<String, String> {
     let (_, header): (usize, Metadata) = SafeTensors::read_metadata(fixtures).expect("the fixtures");
     header.metadata().clone().expect("metadata")
@@ -96,12 +112,12 @@ fn error(got: &Array, expected: &Array) -> f64 {
 
 #[test]
 fn the_reference_agrees_with_pytorch() {
-    agrees(FIXTURES);
+    agrees(&fixtures(false));
 }
 
 #[test]
 fn the_reference_agrees_with_pytorch_at_the_edges() {
-    agrees(EDGES);
+    agrees(&fixtures(true));
 }
 
 /// What is wrong is found, NaN and infinity too.
@@ -124,10 +140,25 @@ fn lost(line: &str) -> f64 {
     if is_norm { offset.map_or(1.0, |offset| offset.abs().max(1.0)) } else { 1.0 }
 }
 
-fn agrees(fixtures: &[u8]) {
+/// What the comparison of some files found.
+#[derive(Default)]
+struct Found {
+    compared: usize,
+    worst: f64,
+    failures: Vec<String>,
+}
+
+fn agrees(files: &[Vec<u8>]) {
+    let mut found = Found::default();
+    files.iter().for_each(|file| compare(file, &mut found));
+    let Found { compared, worst, failures } = found;
+    println!("PyTorch: {compared} tensors in {} files, worst {worst:.1e}", files.len());
+    assert!(compared > 0 && failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
+}
+
+fn compare(fixtures: &[u8], found: &mut Found) {
     let file = SafeTensors::deserialize(fixtures).expect("the fixtures");
     let metadata = metadata(fixtures);
-    let (mut compared, mut worst, mut failures) = (0, 0.0f64, Vec::new());
     for (number, line) in metadata["cases"].lines().enumerate() {
         let case: Case = line.parse().expect("a line of the table");
         let inputs = under(&file, &format!("{number}/in/"));
@@ -141,14 +172,12 @@ fn agrees(fixtures: &[u8]) {
             let (got, expected) = (&got[&tensor.id()], &expected[name]);
             assert_eq!(got.ty.shape, expected.ty.shape, "{line}: {name}");
             let error = error(got, expected);
-            (compared, worst) = (compared + 1, worst.max(error));
+            (found.compared, found.worst) = (found.compared + 1, found.worst.max(error));
             if error > RELATIVE * lost(line) {
-                failures.push(format!("{line}: {name} is off by {error:.2e} of its largest element"));
+                found.failures.push(format!("{line}: {name} is off by {error:.2e} of its largest element"));
             }
         }
     }
-    println!("PyTorch {}: {compared} tensors, worst {worst:.1e}", metadata["torch"]);
-    assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
 }
 
 /// A line without its data, which fixtures have of their own, but with data at the edges.
@@ -174,10 +203,9 @@ fn attributes<'a>(lines: impl Iterator<Item = &'a Line>) -> BTreeSet<String> {
 /// value of every attribute.
 #[test]
 fn the_whole_table_has_fixtures() {
-    let files = [metadata(FIXTURES), metadata(EDGES)];
-    let most: usize = files[0]["most"].parse().expect("a number");
-    let frozen = files.iter().flat_map(|metadata| metadata["cases"].lines());
-    let frozen: BTreeSet<Line> = frozen.map(|line| without_data(&line.parse().expect("a line"))).collect();
+    let files = [fixtures(false), fixtures(true)].concat();
+    let most: usize = metadata(&files[0])["most"].parse().expect("a number");
+    let frozen: BTreeSet<Line> = lines_in(&files).iter().map(without_data).collect();
     let table = verify::table(None).expect("the table");
     let small = |line: &&Line| Case::build(line).expect("a case of the table").elements() <= most;
     let lacking: BTreeSet<String> = table
@@ -198,8 +226,7 @@ fn the_whole_table_has_fixtures() {
 /// PyTorch's results of every op and of every function of a family, and of every option that a case has.
 #[test]
 fn every_function_has_fixtures() {
-    let metadata = metadata(FIXTURES);
-    let frozen: Vec<Line> = metadata["cases"].lines().map(|line| line.parse().expect("a line")).collect();
+    let frozen = lines_in(&fixtures(false));
     for name in Op::names() {
         functions::check(name, &functions::lines_of(name, &frozen), "no fixture in tests/fixtures");
     }
