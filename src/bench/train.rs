@@ -6,7 +6,9 @@ use super::statistics::Summary;
 use crate::error::{Error, Mismatch, Result};
 use crate::exec::{Counters, Device, Executable, Parameters, Profile, Stopwatch};
 use crate::graph::{Graph, Tensor};
-use crate::nn::{self, Activation, AvgPool2d, Conv2d, Flatten, Linear, MaxPool2d, Module, Sequential};
+use crate::nn::{
+    self, Activation, AvgPool2d, Conv2d, Flatten, Linear, MaxPool2d, Module, Residual, Sequential,
+};
 use crate::ops::{CrossEntropy, Elementwise, Reduction, Role};
 use crate::optim::{Optimizer, Sgd};
 use crate::plan::{Plan, Step};
@@ -28,6 +30,38 @@ pub struct TrainModel {
     build: fn(&nn::Images) -> Result<Sequential>,
 }
 
+/// A graph, its result and the inputs of a run.
+type Built = (Graph, Tensor, Vec<(Tensor, HostTensor)>);
+
+impl TrainModel {
+    /// What of the model runs, as a graph: its result, and random images and labels.
+    ///
+    /// # Errors
+    /// When the model does not take a batch of this size.
+    pub fn graph(&self, pass: Pass, batch: usize) -> Result<Built> {
+        let graph = Graph::new();
+        let [c, h, w] = self.image;
+        let image = graph.input("image", [batch, c, h, w])?;
+        let images = nn::Images { shape: self.image, ..nn::Images::MNIST };
+        let logits = (self.build)(&images)?.forward(&image)?;
+        let mut rng = Rng::new(5);
+        let pixels = (0..batch * c * h * w).map(|_| rng.range(0.1, 1.0) as f32).collect();
+        let mut data = vec![(image.clone(), HostTensor::from_f32(image.shape(), pixels)?)];
+        let result = match pass {
+            Pass::Forward => logits,
+            Pass::Step => {
+                let label = graph.input_u32("label", [batch])?;
+                let labels = (0..batch).map(|_| rng.below(10) as u32).collect();
+                let loss = logits.cross_entropy(&label, CrossEntropy::default(), Reduction::Mean)?;
+                data.push((label, HostTensor::from_u32([batch], labels)?));
+                Sgd::new(0.01).momentum(0.9).minimize(&loss)?;
+                loss
+            }
+        };
+        Ok((graph, result, data))
+    }
+}
+
 /// A model of [`nn::MODELS`], for its images.
 const fn digits(model: &nn::Model) -> TrainModel {
     TrainModel {
@@ -39,8 +73,8 @@ const fn digits(model: &nn::Model) -> TrainModel {
     }
 }
 
-/// Every model.
-pub const MODELS: [TrainModel; 8] = [
+/// Small models.
+pub static MODELS: [TrainModel; 8] = [
     digits(&nn::MODELS[2]),
     digits(&nn::MODELS[0]),
     digits(&nn::MODELS[1]),
@@ -69,13 +103,35 @@ pub const MODELS: [TrainModel; 8] = [
     digits(&nn::MODELS[4]),
 ];
 
+/// A network of [`nn::MODELS`], for small pictures.
+const fn pictures(model: &nn::Model) -> TrainModel {
+    TrainModel { name: model.name, about: model.about, image: [3, 64, 64], batch: 8, build: model.build }
+}
+
+/// torchvision's networks, which take their time: measured where they are asked for.
+pub static ZOO: [TrainModel; 8] = [
+    pictures(&nn::MODELS[5]),
+    pictures(&nn::MODELS[6]),
+    pictures(&nn::MODELS[7]),
+    pictures(&nn::MODELS[8]),
+    pictures(&nn::MODELS[9]),
+    pictures(&nn::MODELS[10]),
+    pictures(&nn::MODELS[11]),
+    pictures(&nn::MODELS[12]),
+];
+
+/// The models that are measured by default, and those that are not.
+pub fn all() -> impl Iterator<Item = &'static TrainModel> {
+    MODELS.iter().chain(&ZOO)
+}
+
 /// The model called `name`.
 ///
 /// # Errors
 /// Lists those there are.
 pub fn model(name: &str) -> Result<&'static TrainModel> {
-    let known = || MODELS.iter().map(|m| m.name).collect::<Vec<_>>().join(", ");
-    MODELS.iter().find(|m| m.name == name).ok_or_else(|| Error::argument("model", known(), name))
+    let known = || all().map(|m| m.name).collect::<Vec<_>>().join(", ");
+    all().find(|m| m.name == name).ok_or_else(|| Error::argument("model", known(), name))
 }
 
 fn vgg_like() -> Sequential {
@@ -88,54 +144,37 @@ fn vgg_like() -> Sequential {
     layers.add(Flatten).add(Linear::new(2048, 128)).add(relu()).add(Linear::new(128, 10))
 }
 
-/// `relu(x + f(x))`, `x` through a 1x1 convolution where the shape changes. A residual block without batch
-/// norm, which this crate does not have yet.
-struct Residual {
-    body: Sequential,
-    shortcut: Option<Conv2d>,
+/// `relu(shortcut(x) + body(x))`, the shortcut a convolution of 1x1 where the shape changes; without batch norm.
+fn residual(body: Sequential, from: usize, to: usize, stride: usize) -> Residual {
+    let block = Residual::new(body).activation(Elementwise::relu());
+    if from == to && stride == 1 {
+        return block;
+    }
+    block.shortcut("shortcut", Conv2d::new(from, to, 1).stride(stride).bias(false))
 }
 
-impl Residual {
-    /// Two convolutions of 3x3.
-    fn basic(from: usize, to: usize, stride: usize) -> Self {
-        let body = Sequential::new()
-            .add(Conv2d::new(from, to, 3).padding(1).stride(stride))
-            .add(Activation(Elementwise::relu()))
-            .add(Conv2d::new(to, to, 3).padding(1));
-        Self::around(body, from, to, stride)
-    }
-
-    /// One of 3x3 between two of 1x1, with a quarter of the channels.
-    fn bottleneck(from: usize, to: usize, stride: usize) -> Self {
-        let relu = || Activation(Elementwise::relu());
-        let body = Sequential::new().add(Conv2d::new(from, to / 4, 1)).add(relu());
-        let body = body.add(Conv2d::new(to / 4, to / 4, 3).padding(1).stride(stride)).add(relu());
-        Self::around(body.add(Conv2d::new(to / 4, to, 1)), from, to, stride)
-    }
-
-    fn around(body: Sequential, from: usize, to: usize, stride: usize) -> Self {
-        let changes = from != to || stride != 1;
-        Self { body, shortcut: changes.then(|| Conv2d::new(from, to, 1).stride(stride).bias(false)) }
-    }
+/// A block of two convolutions of 3x3.
+fn basic(from: usize, to: usize, stride: usize) -> Residual {
+    let body = Sequential::new()
+        .add(Conv2d::new(from, to, 3).padding(1).stride(stride))
+        .add(Activation(Elementwise::relu()))
+        .add(Conv2d::new(to, to, 3).padding(1));
+    residual(body, from, to, stride)
 }
 
-impl Module for Residual {
-    fn forward(&self, input: &Tensor) -> Result<Tensor> {
-        let graph = input.graph().clone();
-        let body = graph.scoped("body", || self.body.forward(input))?;
-        let shortcut = match &self.shortcut {
-            Some(conv) => graph.scoped("shortcut", || conv.forward(input))?,
-            None => input.clone(),
-        };
-        body.add(&shortcut)?.relu()
-    }
+/// A block of a convolution of 3x3 between two of 1x1, with a quarter of the channels.
+fn bottleneck(from: usize, to: usize, stride: usize) -> Residual {
+    let relu = || Activation(Elementwise::relu());
+    let body = Sequential::new().add(Conv2d::new(from, to / 4, 1)).add(relu());
+    let body = body.add(Conv2d::new(to / 4, to / 4, 3).padding(1).stride(stride)).add(relu());
+    residual(body.add(Conv2d::new(to / 4, to, 1)), from, to, stride)
 }
 
 fn resnet_like() -> Sequential {
     let mut layers =
         Sequential::new().add(Conv2d::new(3, 16, 3).padding(1)).add(Activation(Elementwise::relu()));
     for (from, to, stride) in [(16, 16, 1), (16, 32, 2), (32, 64, 2)] {
-        layers = layers.add(Residual::basic(from, to, stride)).add(Residual::basic(to, to, 1));
+        layers = layers.add(basic(from, to, stride)).add(basic(to, to, 1));
     }
     layers.add(AvgPool2d::new(8)).add(Flatten).add(Linear::new(64, 10))
 }
@@ -145,7 +184,7 @@ fn bottlenecks() -> Sequential {
         Sequential::new().add(Conv2d::new(3, 64, 3).padding(1)).add(Activation(Elementwise::relu()));
     layers = layers.add(MaxPool2d::new(2));
     for (from, to, stride) in [(64, 256, 1), (256, 512, 2)] {
-        layers = layers.add(Residual::bottleneck(from, to, stride)).add(Residual::bottleneck(to, to, 1));
+        layers = layers.add(bottleneck(from, to, stride)).add(bottleneck(to, to, 1));
     }
     layers.add(AvgPool2d::new(8)).add(Flatten).add(Linear::new(512, 10))
 }
@@ -186,25 +225,7 @@ impl ModelRun {
     /// # Errors
     /// When the device cannot hold it.
     pub fn new(device: &Device, model: &TrainModel, pass: Pass, batch: usize) -> Result<Self> {
-        let graph = Graph::new();
-        let [c, h, w] = model.image;
-        let image = graph.input("image", [batch, c, h, w])?;
-        let images = nn::Images { shape: model.image, ..nn::Images::MNIST };
-        let logits = (model.build)(&images)?.forward(&image)?;
-        let mut rng = Rng::new(5);
-        let pixels = (0..batch * c * h * w).map(|_| rng.range(0.1, 1.0) as f32).collect();
-        let mut data = vec![(image.clone(), HostTensor::from_f32(image.shape(), pixels)?)];
-        let result = match pass {
-            Pass::Forward => logits,
-            Pass::Step => {
-                let label = graph.input_u32("label", [batch])?;
-                let labels = (0..batch).map(|_| rng.below(10) as u32).collect();
-                let loss = logits.cross_entropy(&label, CrossEntropy::default(), Reduction::Mean)?;
-                data.push((label, HostTensor::from_u32([batch], labels)?));
-                Sgd::new(0.01).momentum(0.9).minimize(&loss)?;
-                loss
-            }
-        };
+        let (graph, result, data) = model.graph(pass, batch)?;
         let parameters = Parameters::new(device, 1);
         let program = parameters.compile(&graph, &[&result])?;
         Ok(Self { parameters, program, graph, result, data })

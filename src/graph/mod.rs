@@ -266,6 +266,14 @@ impl Graph {
         result
     }
 
+    /// Runs `build` with this label alone, whatever the scope is: what it declares is the same from everywhere.
+    pub fn scoped_as<T>(&self, label: &str, build: impl FnOnce() -> T) -> T {
+        let outer = std::mem::replace(&mut self.0.borrow_mut().scope, vec![label.to_owned()]);
+        let result = build();
+        self.0.borrow_mut().scope = outer;
+        result
+    }
+
     /// Runs `build` with ` t=` and the step appended to the label of every node it adds. Parameters keep their
     /// names, so that all steps share them.
     pub fn stepped<T>(&self, step: usize, build: impl FnOnce() -> T) -> T {

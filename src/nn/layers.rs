@@ -22,6 +22,7 @@ pub struct Conv2d {
     options: ops::Conv2d,
     bias: bool,
     init: WeightInit,
+    bias_init: WeightInit,
 }
 
 impl Conv2d {
@@ -29,7 +30,8 @@ impl Conv2d {
     pub fn new(in_channels: usize, out_channels: usize, kernel_size: impl Into<Pair>) -> Self {
         let kernel_size = kernel_size.into();
         let options = ops::Conv2d::default();
-        Self { in_channels, out_channels, kernel_size, options, bias: true, init: Init::torch_weight }
+        let (init, bias_init) = (Init::torch_weight as WeightInit, Init::torch_bias as WeightInit);
+        Self { in_channels, out_channels, kernel_size, options, bias: true, init, bias_init }
     }
 
     /// Sets the stride.
@@ -67,6 +69,12 @@ impl Conv2d {
     pub fn init(self, init: WeightInit) -> Self {
         Self { init, ..self }
     }
+
+    /// Sets how the bias begins, from the shape of the weight.
+    #[must_use]
+    pub fn bias_init(self, bias_init: WeightInit) -> Self {
+        Self { bias_init, ..self }
+    }
 }
 
 impl Module for Conv2d {
@@ -74,7 +82,7 @@ impl Module for Conv2d {
         // Groups of 0 are refused by the op, which names them.
         let in_channels = self.in_channels.checked_div(self.options.groups).unwrap_or(self.in_channels);
         let shape = Shape::from([self.out_channels, in_channels, self.kernel_size.h, self.kernel_size.w]);
-        let (weight, bias) = weight_and_bias(input, &shape, self.bias, self.init)?;
+        let (weight, bias) = weight_and_bias(input, &shape, self.bias, [self.init, self.bias_init])?;
         input.conv2d(&weight, bias.as_ref(), self.options)
     }
 }
@@ -88,12 +96,14 @@ pub struct Linear {
     out_features: usize,
     bias: bool,
     init: WeightInit,
+    bias_init: WeightInit,
 }
 
 impl Linear {
     /// With bias.
     pub fn new(in_features: usize, out_features: usize) -> Self {
-        Self { in_features, out_features, bias: true, init: Init::torch_weight }
+        let (init, bias_init) = (Init::torch_weight as WeightInit, Init::torch_bias as WeightInit);
+        Self { in_features, out_features, bias: true, init, bias_init }
     }
 
     /// Sets whether there is a bias.
@@ -107,12 +117,18 @@ impl Linear {
     pub fn init(self, init: WeightInit) -> Self {
         Self { init, ..self }
     }
+
+    /// Sets how the bias begins, from the shape of the weight.
+    #[must_use]
+    pub fn bias_init(self, bias_init: WeightInit) -> Self {
+        Self { bias_init, ..self }
+    }
 }
 
 impl Module for Linear {
     fn forward(&self, input: &Tensor) -> Result<Tensor> {
         let shape = Shape::from([self.out_features, self.in_features]);
-        let (weight, bias) = weight_and_bias(input, &shape, self.bias, self.init)?;
+        let (weight, bias) = weight_and_bias(input, &shape, self.bias, [self.init, self.bias_init])?;
         input.linear(&weight, bias.as_ref())
     }
 }
@@ -121,14 +137,14 @@ fn weight_and_bias(
     input: &Tensor,
     shape: &Shape,
     with_bias: bool,
-    init: WeightInit,
+    [init, bias_init]: [WeightInit; 2],
 ) -> Result<(Tensor, Option<Tensor>)> {
     let graph = input.graph();
     let weight = graph.parameter(&graph.scoped_name("weight"), shape.clone(), init(shape))?;
     if !with_bias {
         return Ok((weight, None));
     }
-    let bias = graph.parameter(&graph.scoped_name("bias"), [shape[0]], Init::torch_bias(shape))?;
+    let bias = graph.parameter(&graph.scoped_name("bias"), [shape[0]], bias_init(shape))?;
     Ok((weight, Some(bias)))
 }
 

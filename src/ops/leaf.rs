@@ -75,6 +75,11 @@ impl Init {
         Self::Normal { mean: 0.0, std: (2.0 / ((1.0 + a * a) * fans(weight).0)).sqrt() as f32 }
     }
 
+    /// The same with the fan of the outputs: standard deviation `sqrt(2 / ((1 + a^2) fan_out))`.
+    pub fn kaiming_normal_fan_out(weight: &Shape, a: f64) -> Self {
+        Self::Normal { mean: 0.0, std: (2.0 / ((1.0 + a * a) * fans(weight).1)).sqrt() as f32 }
+    }
+
     /// Glorot's uniform initialisation: bound `gain sqrt(6 / (fan_in + fan_out))`.
     pub fn xavier_uniform(weight: &Shape, gain: f64) -> Self {
         let (fan_in, fan_out) = fans(weight);

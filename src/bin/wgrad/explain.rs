@@ -6,14 +6,14 @@ use crate::plot;
 use anyhow::Context;
 use clap::Args;
 use std::path::PathBuf;
-use wgrad::bench::train::{MODELS, ModelRun, Pass, model};
+use wgrad::bench::train::{ModelRun, Pass, all, model};
 use wgrad::plan::{Dispatch, Plan, Step, plan_unfused};
 
 /// `wgrad explain`.
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
     /// The network: see `wgrad bench train --list`.
-    #[arg(value_parser = MODELS.map(|m| m.name))]
+    #[arg(value_parser = clap::builder::PossibleValuesParser::new(all().map(|m| m.name)))]
     model: String,
     /// Images of a batch [default: the network's own].
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]

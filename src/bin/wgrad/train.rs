@@ -39,7 +39,7 @@ enum OptimizerName {
 #[derive(Debug, Args)]
 pub struct TrainArgs {
     /// The network.
-    #[arg(long, default_value = "simple-cnn", value_parser = nn::MODELS.map(|m| m.name))]
+    #[arg(long, default_value = "simple-cnn", value_parser = clap::builder::PossibleValuesParser::new(nn::MODELS.iter().map(|m| m.name)))]
     model: String,
     /// Passes over the training images.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]

@@ -14,7 +14,7 @@ use wgrad::Device;
 use wgrad::bench::Case;
 use wgrad::bench::measure::Policy;
 use wgrad::bench::sentinel::Sentinel;
-use wgrad::bench::train::{MODELS, ModelRun, Pass, model};
+use wgrad::bench::train::{ModelRun, Pass, all, model};
 use wgrad::bench::tune::{Outcome, Task, TuningFile, default_path};
 use wgrad::exec::Stopwatch;
 
@@ -22,7 +22,7 @@ use wgrad::exec::Stopwatch;
 #[derive(Debug, Args)]
 pub struct TuneArgs {
     /// Networks whose training step is tuned, SimpleCNN if nothing is named: see `wgrad bench train --list`.
-    #[arg(value_parser = MODELS.map(|m| m.name))]
+    #[arg(value_parser = clap::builder::PossibleValuesParser::new(all().map(|m| m.name)))]
     model: Vec<String>,
     /// Images of a batch [default: each network's own].
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]

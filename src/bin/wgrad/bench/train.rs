@@ -15,7 +15,7 @@ use wgrad::bench::{Row, Status};
 pub struct TrainArgs {
     #[command(flatten)]
     measure: MeasureArgs,
-    /// Only these models; all if none is named.
+    /// Only these models; all small ones if none is named.
     #[arg(long)]
     model: Vec<String>,
     /// Images of a batch; each model's own if not given.
@@ -32,7 +32,7 @@ pub struct TrainArgs {
 /// Runs it.
 pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
     if args.list {
-        MODELS.iter().for_each(|m| println!("{:32} {}", m.name, m.about));
+        train::all().for_each(|m| println!("{:32} {}", m.name, m.about));
         return Ok(());
     }
     let models: Vec<&TrainModel> = match args.model.is_empty() {
