@@ -204,13 +204,15 @@ impl Window {
         let padded = self.input.saturating_add(self.before).saturating_add(self.after);
         let extent = self.extent();
         let got = || format!("{padded} with dilated kernel extent {extent} along the {axis}");
-        Mismatch::check(extent <= padded, "a padded input at least as large as the dilated kernel", got())?;
+        // The only window of `ceil` may begin inside and end behind the padding.
+        let reached = if self.ceil { padded.saturating_add(self.stride - 1) } else { padded };
+        Mismatch::check(extent <= reached, "a padded input at least as large as the dilated kernel", got())?;
         Mismatch::check(
             padded.saturating_add(self.stride) <= most,
             format!("padded input plus stride of at most {most}"),
             got(),
         )?;
-        let room = padded - extent;
+        let room = padded.saturating_sub(extent);
         if !self.ceil {
             return Ok(room / self.stride + 1);
         }
@@ -268,5 +270,8 @@ mod tests {
         };
         assert_eq!(window(5, 2, 0).output("width").unwrap(), 3);
         assert_eq!(window(2, 3, 1).output("width").unwrap(), 1);
+        // One that ends behind the input, but no second one that would begin there.
+        assert_eq!(window(1, 2, 0).output("width").unwrap(), 1);
+        assert!(window(1, 1, 0).output("width").is_err());
     }
 }
