@@ -64,7 +64,7 @@ macro_rules! families {
 }
 
 /// Sizes and attributes that kernels tell apart and no frozen result of PyTorch has: held to the reference alone.
-const MORE: [&str; 31] = [
+const MORE: [&str; 51] = [
     "max_pool2d input=2x4x20x16 kernel=8",
     "max_pool2d input=3x4x10x12 kernel=2x4 stride=3x4 padding=1,0,0,2",
     "max_pool2d input=2x4x12x12 kernel=3x2 stride=2x4 dilation=2x1",
@@ -96,6 +96,26 @@ const MORE: [&str; 31] = [
     "conv2d input=1x300001x1x1 weight=8x300001x1x1 affine",
     "matmul a=13x40 b=40x21 affine",
     "matmul a=3x64x64 b=64x64 affine",
+    "amax input=2x300x57 dims=0,2 products",
+    "amax input=5x7x9 dims=0,2 stretched",
+    "var input=28x32x64 dims=0,1 correction=1 products",
+    "var input=3x9x8 dims=1,2 correction=0 stretched",
+    "norm input=8x16x7x8 dims=0,2,3 p=2 keepdim products",
+    "norm input=5x32 dims=0 p=1 stretched",
+    "logsumexp input=20x5x600 dims=0,1,2 products",
+    "logsumexp input=28x32x64 dims=0,1 stretched",
+    "argmin input=28x32x64 dim=1 products",
+    "any input=5x32 dims=0 products",
+    "batch_norm input=4x3x6x6 weight bias affine",
+    "batch_norm input=5x3 affine",
+    "batch_norm input=70x64x4 weight bias given affine",
+    "group_norm input=2x32x6x6 groups=16 weight bias affine",
+    "instance_norm input=3x5x7 affine",
+    "layer_norm input=40x64 last=1 weight bias affine",
+    "layer_norm input=2x3x4 last=2 affine",
+    "rms_norm input=70x3 last=1 weight affine",
+    "lstm sizes=120x2x7 bias",
+    "gru sizes=60x17x7 reverse bias masked",
 ];
 
 #[test]

@@ -138,6 +138,19 @@ pub(super) fn build(op: &str, case: &mut Case, fields: &Fields<'_>) -> Result<()
         "layer_norm" => input.layer_norm(&normalized, weight, bias, eps)?,
         _ => input.rms_norm(&normalized, weight, eps)?,
     };
+    // A factor and a sum for each channel, which run in the kernel that applies the norm.
+    let output = match fields.flag("affine") {
+        true => {
+            let mut sizes = parameters.clone();
+            if last == 0 {
+                sizes.resize(shape.len().saturating_sub(1).max(1), 1);
+            }
+            let (factor, shift) =
+                (case.input_filled("factor", &sizes, small)?, case.input_filled("shift", &sizes, small)?);
+            output.mul(&factor)?.add(&shift)?.relu()?
+        }
+        false => output,
+    };
     case.output_and_gradients_of(&output, Values::Fill(small))
 }
 

@@ -128,6 +128,18 @@ pub(super) fn build(op: &str, case: &mut Case, fields: &Fields<'_>) -> Result<()
         }
         _ => case.input("input", &shape)?,
     };
+    // What stands before and behind a reduction runs in its kernels; an operand is broadcast along every second dimension.
+    let other = match (fields.flag("products"), fields.flag("stretched")) {
+        (true, _) => Some(shape.clone()),
+        (false, true) => {
+            Some(shape.iter().enumerate().map(|(d, &size)| if d % 2 == 0 { size } else { 1 }).collect())
+        }
+        (false, false) => None,
+    };
+    let input = match &other {
+        Some(shape) => input.mul(&case.input("other", shape)?)?,
+        None => input,
+    };
     let keepdim = |fields: &Fields<'_>| fields.flag("keepdim");
     let output = match op {
         "argmin" => input.argmin(fields.dim("dim")?)?,
@@ -141,6 +153,7 @@ pub(super) fn build(op: &str, case: &mut Case, fields: &Fields<'_>) -> Result<()
         "all" => input.all(fields.dims("dims")?, keepdim(fields))?,
         _ => input.prod(fields.dims("dims")?, keepdim(fields))?,
     };
+    let output = if other.is_some() && op != "argmin" { output.scale(0.5)? } else { output };
     let infinite = op == "norm" && fields.number::<f32>("p")?.is_infinite();
     case.kink = match op {
         "amax" | "amin" => Kink::Ties,
