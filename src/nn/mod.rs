@@ -1,13 +1,15 @@
 //! Layers with PyTorch's names, defaults and state-dict keys.
 
 mod containers;
+mod conv;
 mod layers;
 pub mod models;
 mod norm;
 pub mod recurrent;
 
 pub use containers::{Branches, Lambda, Residual, Sequential, Shared};
-pub use layers::{Activation, AvgPool2d, Conv2d, Dropout, Embedding, Flatten, Linear, MaxPool2d};
+pub use conv::{Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d};
+pub use layers::{Activation, AvgPool2d, Dropout, Embedding, Flatten, Linear, MaxPool2d};
 pub use models::{Images, MODELS, Model, model, simple_cnn};
 pub use norm::{BatchNorm1d, BatchNorm2d, GroupNorm, InstanceNorm1d, InstanceNorm2d, LayerNorm, RMSNorm};
 pub use recurrent::{Gru, GruCell, Lstm, LstmCell, Rnn, RnnCell};

@@ -2,11 +2,13 @@
 
 mod axis_map;
 mod conv2d;
+mod convolutions;
 mod copy;
 mod dropout;
 mod elementwise;
 mod embedding;
 mod gather;
+mod images;
 mod matmul;
 mod norm;
 mod places;
