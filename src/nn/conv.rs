@@ -14,11 +14,12 @@ struct Channels {
     output: usize,
     bias: bool,
     init: WeightInit,
+    bias_init: WeightInit,
 }
 
 impl Channels {
     fn new(input: usize, output: usize) -> Self {
-        Self { input, output, bias: true, init: Init::torch_weight }
+        Self { input, output, bias: true, init: Init::torch_weight, bias_init: Init::torch_bias }
     }
 
     /// The parameters of a layer of `groups` whose weight is `(of all channels first, of a group's second, kernel ..)`.
@@ -32,7 +33,7 @@ impl Channels {
         // Groups of 0 are refused by the op, which names them.
         let second = second.checked_div(groups).unwrap_or(second);
         let shape = Shape::from([&[first, second], kernel].concat());
-        weight_and_bias(x, &shape, self.bias.then_some(self.output), self.init)
+        weight_and_bias(x, &shape, self.bias.then_some(self.output), [self.init, self.bias_init])
     }
 }
 
@@ -50,14 +51,14 @@ macro_rules! of_channels {
     ($size:ty) => {
         /// Sets the stride.
         #[must_use]
-        pub fn stride(self, stride: impl Into<$size>) -> Self {
-            Self { options: self.options.stride(stride.into()), ..self }
+        pub fn stride(self, stride: $size) -> Self {
+            Self { options: self.options.stride(stride), ..self }
         }
 
         /// Sets the dilation.
         #[must_use]
-        pub fn dilation(self, dilation: impl Into<$size>) -> Self {
-            Self { options: self.options.dilation(dilation.into()), ..self }
+        pub fn dilation(self, dilation: $size) -> Self {
+            Self { options: self.options.dilation(dilation), ..self }
         }
 
         /// Sets the number of groups.
@@ -76,6 +77,12 @@ macro_rules! of_channels {
         #[must_use]
         pub fn init(self, init: WeightInit) -> Self {
             Self { channels: Channels { init, ..self.channels }, ..self }
+        }
+
+        /// Sets how the bias begins, from the shape of the weight.
+        #[must_use]
+        pub fn bias_init(self, bias_init: WeightInit) -> Self {
+            Self { channels: Channels { bias_init, ..self.channels }, ..self }
         }
     };
 }
@@ -101,7 +108,7 @@ impl Conv2d {
         Self { channels, kernel_size, options, padding, padding_mode: PaddingMode::Zeros }
     }
 
-    of_channels!(Pair);
+    of_channels!(impl Into<Pair>);
 
     /// Sets the padding: a number, `(height, width)`, a [`Padding`], [`ConvPadding::Same`] or [`ConvPadding::Valid`].
     #[must_use]
@@ -186,7 +193,7 @@ impl ConvTranspose2d {
         Self { channels, kernel_size, options: ops::ConvTranspose2d::default() }
     }
 
-    of_channels!(Pair);
+    of_channels!(impl Into<Pair>);
 
     /// Sets the padding: what is cut off each side of the output.
     #[must_use]
@@ -280,5 +287,59 @@ impl Module for ConvTranspose1d {
         let sizes = [channels.input, channels.output];
         let (weight, bias) = channels.parameters(input, sizes, options.groups, &[*kernel_size])?;
         input.conv_transpose1d(&weight, bias.as_ref(), *options)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Graph;
+
+    /// The shape of a state, and what one is divided by the end of its uniform range squared: the fan.
+    fn state(graph: &Graph, name: &str) -> (Vec<usize>, u32) {
+        graph.with(|data| {
+            let of = |op: &ops::Op| match op {
+                ops::Op::State(state) if state.name == name => match state.init {
+                    Init::Uniform { high, .. } => {
+                        Some((state.ty.shape.to_vec(), (high * high).recip().round() as u32))
+                    }
+                    _ => None,
+                },
+                // Others are no states.
+                _ => None,
+            };
+            data.nodes.iter().find_map(|node| of(&node.op)).unwrap_or_default()
+        })
+    }
+
+    /// PyTorch's layouts, keys and ranges: `1 / sqrt(fan_in)`, where a transposed weight's fan is that of its second dimension.
+    #[test]
+    fn weights_lie_and_begin_as_pytorchs() -> Result<()> {
+        let graph = Graph::new();
+        let (image, line) = (graph.input("image", [2, 6, 8, 9])?, graph.input("line", [2, 6, 9])?);
+        let run = |name: &str, layer: &dyn Module, x: &Tensor| graph.scoped(name, || layer.forward(x));
+        let shape = |y: Tensor| y.shape().to_vec();
+        let conv = Conv2d::new(6, 4, (3, 5)).groups(2).padding(ConvPadding::Same);
+        assert_eq!(shape(run("a", &conv.padding_mode(PaddingMode::Reflect), &image)?), [2, 4, 8, 9]);
+        assert_eq!(state(&graph, "a.weight"), (vec![4, 3, 3, 5], 45));
+        assert_eq!(state(&graph, "a.bias"), (vec![4], 45));
+        assert_eq!(shape(run("b", &Conv1d::new(6, 8, 3).stride(2).padding((0, 1)), &line)?), [2, 8, 4]);
+        assert_eq!(state(&graph, "b.weight"), (vec![8, 6, 3], 18));
+        let up = ConvTranspose2d::new(6, 4, 3).groups(2).stride(2).padding(1);
+        assert_eq!(shape(run("c", &up, &image)?), [2, 4, 15, 17]);
+        assert_eq!(state(&graph, "c.weight"), (vec![6, 2, 3, 3], 18));
+        assert_eq!(state(&graph, "c.bias"), (vec![4], 18));
+        let up1 = ConvTranspose1d::new(6, 5, 4).stride(2).bias(false);
+        assert_eq!(shape(run("d", &up1, &line)?), [2, 5, 20]);
+        assert_eq!(state(&graph, "d.weight"), (vec![6, 5, 4], 20));
+        assert_eq!(state(&graph, "d.bias"), (vec![], 0));
+        // Sizes that an output padding gives, and one that none gives.
+        assert_eq!(shape(graph.scoped("c", || up.forward_to(&image, (16, 17)))?), [2, 4, 16, 17]);
+        assert_eq!(shape(graph.scoped("d", || up1.forward_to(&line, 21))?), [2, 5, 21]);
+        let error = up.forward_to(&image, (17, 17)).expect_err("two rows more").to_string();
+        assert!(error.contains("15 to 16") && error.contains("17"), "{error}");
+        let error = Conv2d::new(6, 4, 3).groups(4).forward(&image).expect_err("groups").to_string();
+        assert!(error.starts_with("conv2d") && error.contains("groups = 4"), "{error}");
+        Ok(())
     }
 }

@@ -3,9 +3,9 @@
 use super::Module;
 use crate::error::Result;
 use crate::graph::Tensor;
-use crate::ops::{self, Elementwise, Init};
+use crate::ops::{Elementwise, Init};
 use crate::random::Rng;
-use crate::shape::{Pair, Shape};
+use crate::shape::Shape;
 
 /// How a weight is initialised, from its shape.
 pub(super) type WeightInit = fn(&Shape) -> Init;
@@ -68,40 +68,6 @@ pub(super) fn weight_and_bias(
     let weight = graph.parameter(&graph.scoped_name("weight"), shape.clone(), init(shape))?;
     let of = |numbers: usize| graph.parameter(&graph.scoped_name("bias"), [numbers], bias_init(shape));
     Ok((weight, bias.map(of).transpose()?))
-}
-
-/// A max pool; see [`ops::MaxPool2d`].
-#[derive(Debug, Clone)]
-pub struct MaxPool2d(pub ops::MaxPool2d);
-
-impl MaxPool2d {
-    /// A window that steps by its own size.
-    pub fn new(kernel_size: impl Into<Pair>) -> Self {
-        Self(ops::MaxPool2d::new(kernel_size))
-    }
-}
-
-impl Module for MaxPool2d {
-    fn forward(&self, input: &Tensor) -> Result<Tensor> {
-        input.max_pool2d(self.0)
-    }
-}
-
-/// An average pool; see [`ops::AvgPool2d`].
-#[derive(Debug, Clone)]
-pub struct AvgPool2d(pub ops::AvgPool2d);
-
-impl AvgPool2d {
-    /// A window that steps by its own size.
-    pub fn new(kernel_size: impl Into<Pair>) -> Self {
-        Self(ops::AvgPool2d::new(kernel_size))
-    }
-}
-
-impl Module for AvgPool2d {
-    fn forward(&self, input: &Tensor) -> Result<Tensor> {
-        input.avg_pool2d(self.0)
-    }
 }
 
 /// An activation: `Activation(Elementwise::relu())`.

@@ -144,3 +144,81 @@ fn of_channels(x: &Tensor, op: &str, bias: Option<&Tensor>, channels: usize) -> 
     let fits = shape == Shape::from([channels]);
     Mismatch::check(fits, format!("bias ({channels})"), format!("bias {shape}")).map_err(x.refused(op))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Graph;
+
+    /// What is refused says which op, what it takes and what came.
+    #[test]
+    fn what_is_refused_is_named() -> Result<()> {
+        let graph = Graph::new();
+        let (image, line) = (graph.input("image", [2, 4, 6, 5])?, graph.input("line", [2, 4, 6])?);
+        let (w2, w1) = (graph.input("w2", [4, 4, 3, 3])?, graph.input("w1", [4, 4, 3])?);
+        let (bias, one) = (graph.input("bias", [3])?, graph.input("one", [1])?);
+        let lines = |options| line.conv1d(&w1, None, options);
+        let images =
+            |options, padding: ConvPadding, mode| image.conv2d_padded(&w2, None, options, padding, mode);
+        let back = |options| image.conv_transpose2d(&w2, None, options);
+        let (conv, usual) = (Conv2d::default(), ConvTranspose2d::default());
+        let zeros = PaddingMode::Zeros;
+        for (refused, words) in [
+            (
+                line.conv1d(&w2, None, Conv1d::default()),
+                ["conv1d", "weight (K, C / groups, S)", "(4, 4, 3, 3)"],
+            ),
+            (image.conv1d(&w1, None, Conv1d::default()), ["conv1d", "2 or 3 dimensions", "4"]),
+            (line.conv1d(&w1, Some(&bias), Conv1d::default()), ["conv1d", "bias (4)", "(3)"]),
+            (lines(Conv1d::default().padding(ConvPadding::Same).stride(2)), ["conv1d", "stride of 1", "1x2"]),
+            (
+                lines(Conv1d::default().dilation(3)),
+                ["conv1d", "at least as large as the dilated kernel", "7"],
+            ),
+            (lines(Conv1d::default().groups(3)), ["conv1d", "divisible by groups", "groups = 3"]),
+            (lines(Conv1d::default().stride(0)), ["conv1d", "stride of 1", "0"]),
+            (
+                lines(Conv1d::default().padding((6, 0)).padding_mode(PaddingMode::Reflect)),
+                ["conv1d", "less than the size 6", "6 before"],
+            ),
+            (
+                lines(Conv1d::default().padding((0, 7)).padding_mode(PaddingMode::Circular)),
+                ["conv1d", "at most 6", "7 behind"],
+            ),
+            (images(conv.stride((2, 1)), ConvPadding::Same, zeros), ["conv2d", "stride of 1", "2x1"]),
+            (
+                images(conv, (0, 5).into(), PaddingMode::Reflect),
+                ["conv2d", "less than the size 5", "5 before"],
+            ),
+            (
+                images(conv, usize::MAX.into(), PaddingMode::Replicate),
+                ["conv2d", "at least one element", "behind 6"],
+            ),
+            (images(conv, usize::MAX.into(), zeros), ["conv2d", "padded input", "along the height"]),
+            (back(usual.output_padding(1)), ["conv_transpose2d", "below 1", "1"]),
+            (back(usual.stride((2, 1)).output_padding(1)), ["conv_transpose2d", "along the width", "1"]),
+            (back(usual.padding(4)), ["conv_transpose2d", "output of at least 1", "8 cut off"]),
+            (back(usual.padding(usize::MAX)), ["conv_transpose2d", "output of at least 1", "cut off"]),
+            (back(usual.stride(usize::MAX)), ["conv_transpose2d", "stride of 1 to", "height"]),
+            (back(usual.dilation(1 << 31)), ["conv_transpose2d", "at least 1", "spread over"]),
+            (back(usual.groups(0)), ["conv_transpose2d", "groups of at least 1", "0"]),
+            (back(usual.groups(3)), ["conv_transpose2d", "4 input channels divisible", "groups = 3"]),
+            (image.conv_transpose2d(&w2, Some(&one), usual), ["conv_transpose2d", "bias (4)", "(1)"]),
+            (
+                line.conv_transpose1d(&w2, None, ConvTranspose1d::default()),
+                ["conv_transpose1d", "weight (C, K / groups, S)", "(4, 4, 3, 3)"],
+            ),
+            (
+                line.conv_transpose1d(&graph.input("w3", [3, 4, 3])?, None, ConvTranspose1d::default()),
+                ["conv_transpose1d", "weight with 4 input channels", "3 in weight"],
+            ),
+        ] {
+            let error = refused.expect_err(words[0]).to_string();
+            assert!(
+                error.starts_with(words[0]) && words.iter().all(|w| error.contains(w)),
+                "{words:?}: {error}"
+            );
+        }
+        Ok(())
+    }
+}

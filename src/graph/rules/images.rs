@@ -2,6 +2,7 @@
 
 use crate::error::{Mismatch, Result};
 use crate::graph::Tensor;
+use crate::ops::Op;
 
 /// A tensor as a batch of images `(N, C, H, W)`; lines are images of one row.
 pub(super) struct Images {
@@ -20,6 +21,19 @@ impl Images {
         let image = if batched { x.clone() } else { x.unsqueeze(0)? };
         let tensor = if spatial == 1 { image.unsqueeze(2)? } else { image };
         Ok(Self { tensor, batched, spatial })
+    }
+
+    /// Refuses by the name that was called what an op does not take.
+    pub(super) fn check(&self, op: &str, of: impl Into<Op>) -> Result<()> {
+        let of: Op = of.into();
+        of.infer(&[&self.tensor.ty()]).map(|_| ()).map_err(self.tensor.refused(op))
+    }
+
+    /// What an op of two outputs makes of them.
+    pub(super) fn two(&self, of: impl Into<Op>) -> Result<(Tensor, Tensor)> {
+        let mut outputs = self.tensor.graph.apply(of, &[&self.tensor])?;
+        let second = outputs.remove(1);
+        Ok((self.back(&outputs.remove(0))?, self.back(&second)?))
     }
 
     /// Images `(N, K, OH, OW)` with the dimensions that the tensor had.

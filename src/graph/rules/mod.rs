@@ -13,6 +13,7 @@ mod matmul;
 mod norm;
 mod places;
 mod pool2d;
+mod pools;
 mod recurrent;
 mod reduce;
 mod reshape;
