@@ -334,7 +334,7 @@ macro_rules! families {
 
 families! {
     adaptive_max_pool2d: ["adaptive_max_pool2d", "max_pool2d", "scatter_add", "reshape"], 0;
-    avg_pool2d: ["avg_pool2d", "avg_pool2d_backward", "pow_scalar", "abs", "relu", "mul", "scale", "sign", "reshape"], 0;
+    avg_pool2d: ["avg_pool2d", "avg_pool2d_backward", "pow_scalar", "abs", "relu", "mul", "scale", "reshape"], 0;
     axis_map: ["axis_map", "permute", "reshape", "broadcast_to", "sum", "narrow", "narrow_backward", "add", "mul", "div", "where"], 2;
     broadcast_to: ["broadcast_to", "reshape", "sum"], 0;
     conv2d: ["conv2d", "conv2d_backward_input", "conv2d_backward_weight", "sum"], 4;
@@ -343,9 +343,9 @@ families! {
     dropout: ["dropout"], 0;
     elementwise: functions_with_gradients(), 0;
     embedding: ["embedding", "embedding_backward"], 0;
-    gather: ["gather", "scatter_add", "add", "reshape", "where"], 0;
+    gather: ["gather", "scatter", "scatter_add", "add", "reshape", "where"], 0;
     matmul: ["matmul", "reshape", "sum"], 0;
-    max_pool2d: ["max_pool2d", "scatter", "gather", "reshape"], 0;
+    max_pool2d: ["max_pool2d", "scatter", "reshape"], 0;
     norm: ["norm_apply", "mul", "div", "scale"], 0;
     recurrent: ["rnn_tanh", "rnn_relu", "lstm", "gru", "add"], 8;
     reduce: ["prod", "amax", "amin", "var", "std", "norm", "logsumexp", "reshape"], 8;

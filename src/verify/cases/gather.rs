@@ -5,6 +5,7 @@ use super::super::line::{Fields, sizes};
 use super::{Case, Fill, pick, seed, shape, size};
 use crate::error::Result;
 use crate::random::Rng;
+use crate::tensor::HostTensor;
 
 pub(super) const OPS: &[&str] = &[
     "gather",
@@ -40,6 +41,9 @@ pub(super) fn lines() -> Vec<String> {
         lines.push(format!("scatter_add {shape} data=integers:9"));
     }
     lines.push("scatter_add input=3x5x4 dim=1 count=40 data=real:1".into());
+    for shape in ["input=7x3 dim=0 count=4", "input=3x40x4 dim=1 count=33", "input=70x44 dim=-1 count=35"] {
+        lines.extend(["integers:3", "real:1"].map(|data| format!("scatter {shape} unique data={data}")));
+    }
     // More indices than Mesa's llvmpipe has loop turns for.
     lines.push("scatter input=2x3 dim=1 count=70001 data=late:3".into());
     lines.push("scatter_add input=2x3 dim=1 count=70001 data=late:3".into());
@@ -87,6 +91,17 @@ fn by_index(op: &str, case: &mut Case, fields: &Fields<'_>) -> Result<()> {
     if op == "gather" {
         let index = case.input_filled("index", &pointing, beyond)?;
         let output = input.gather(dim, &index)?;
+        return case.output_and_gradients(&output);
+    }
+    if op == "scatter" && fields.flag("unique") {
+        // Of several sources in one place each has the whole gradient: here no two are in one.
+        let count: usize = fields.number("count")?;
+        let source = case.input("source", &pointing)?;
+        let inner = others
+            / shape.iter().zip(&pointing).take_while(|(a, b)| a == b).map(|(a, _)| a).product::<usize>();
+        let place = |at: usize| ((3 * (at / inner % count) + 1) % length) as u32;
+        let index = HostTensor::from_u32(pointing.clone(), (0..others * count).map(place).collect())?;
+        let output = input.scatter(dim, &case.graph.constant(index)?, &source)?;
         return case.output_and_gradients(&output);
     }
     if op == "scatter" {
