@@ -1,10 +1,12 @@
 // avg_pool2d: output[p,i,j] = sum over taps of input[p, i*s + a - pad, ..] / divisor
 //
-// An invocation computes one output of a plane p = (n, c), a workgroup 64. The divisor counts
-{% if count_include_pad %}
-// padding, but not what a window of ceil_mode reaches beyond it.
+// An invocation computes one output of a plane p = (n, c), a workgroup 64. The divisor
+{% if override_ %}
+// is given: {{ override_ }}.
+{% elif count_include_pad %}
+// counts padding, but not what a window of ceil_mode reaches beyond it.
 {% else %}
-// only what lies inside the input.
+// counts only what lies inside the input.
 {% endif %}
 {% if carried or not done %}
 // Rows {{ outer_first }} to {{ outer_last }} and columns {{ inner_first }} to {{ inner_last }} of each window{{ ", added to those before" if carried }}.

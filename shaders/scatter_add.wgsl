@@ -1,9 +1,9 @@
-// scatter_add: output[o,j,i] = the sum of source[o,l,i] where index[o,l,i] is j, in the order of l
+// scatter_add: output[o,j,i] = {{ "the last" if last_one else "the sum of" }} source[o,l,i] where index[o,l,i] is j, in the order of l{{ ", else 0" if last_one }}
 //
 {% if by_row %}
-// An invocation adds up one row (o, i), a workgroup 64: it sets the row to 0 and adds each element at its index.
+// An invocation computes one row (o, i), a workgroup 64: it sets the row to 0 and {{ "stores" if last_one else "adds" }} each element at its index.
 {% else %}
-// An invocation adds up one element and looks at all indices of its row, a workgroup 64.
+// An invocation computes one element and looks at all indices of its row, a workgroup 64.
 {% endif %}
 // An index beyond the dimension is left out. A fixed order, and no two invocations write the same element.
 //
@@ -34,9 +34,13 @@ fn scatter_add(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invoc
     let index = places[{{ first_index }}u + next];
     if (index >= {{ size }}u) { atomicMin(&bad_row, {{ before }}u + next); }
     {% if by_row %}
-    if (index < {{ size }}u) { output[to + index * {{ inner }}u] += source[{{ first_source }}u + next]; }
+    if (index < {{ size }}u) { output[to + index * {{ inner }}u] {{ "=" if last_one else "+=" }} source[{{ first_source }}u + next]; }
+    {% else %}
+    {% if last_one %}
+    total = select(total, source[{{ first_source }}u + next], index == j);
     {% else %}
     total += select(0.0, source[{{ first_source }}u + next], index == j);
+    {% endif %}
     {% endif %}
   }
   {% if not by_row %}

@@ -71,6 +71,8 @@ const CUT: &[(&str, &str)] = &[
     ("any", "any input=4801 dims=0"),
     ("all", "all input=75x61 dims=0,1"),
     ("gather scatter_add", "gather input=75x61 dim=1 count=60"),
+    ("scatter", "scatter input=75x61 dim=1 count=60"),
+    ("adaptive_max_pool2d", "adaptive_max_pool2d input=8x4x16x15 size=7x4"),
     ("argsort", "argsort input=75x61 dim=1"),
     ("broadcast_to", "broadcast_to input=61 to=75x61"),
     ("broadcast_to", "broadcast_to input=75x1 to=75x61"),
@@ -141,9 +143,11 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("axis_map", "flip input=75x61 dims=0", "18300"),
     // Any element may be shown by any place of its row.
     ("gather", "gather input=1x61x75 dim=1 count=60", "18300"),
+    ("scatter", "scatter input=1x61x75 dim=1 count=60", "18300"),
     ("scatter_add", "scatter_add input=1x61x75 dim=1 count=60", "18300"),
     // One plane.
     ("max_pool2d", "max_pool2d input=2x1x70x70 kernel=2", "19600"),
+    ("adaptive_max_pool2d", "adaptive_max_pool2d input=2x1x70x70 size=9", "19600"),
     ("avg_pool2d", "avg_pool2d input=2x1x70x70 kernel=2", "19600"),
     // One image.
     ("conv2d", "conv2d input=2x1x70x70 weight=2x1x3x3", "36992"),
@@ -160,7 +164,7 @@ const WITHOUT: [&str; 7] = ["input", "state", "constant", "table", "reshape", "i
 fn line(text: &str) -> Case {
     let op = text.split(' ').next().unwrap_or_default();
     let data = match op {
-        "embedding" | "sequence_mask" | "gather" | "scatter_add" => "integers:9",
+        "embedding" | "sequence_mask" | "gather" | "scatter" | "scatter_add" => "integers:9",
         // Wide enough for functions that are 0 near 0.
         op if Function::named(op).is_some() => "real:6",
         _ => "real:1",

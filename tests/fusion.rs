@@ -3,7 +3,7 @@
 
 use wgrad::exec::Executable;
 use wgrad::kernels::Limits;
-use wgrad::ops::{Conv2d, Init, MaxPool2d, Op, Sum};
+use wgrad::ops::{Conv2d, ConvTranspose2d, Init, MaxPool2d, Op, Sum};
 use wgrad::optim::{Optimizer, Sgd};
 use wgrad::plan::{Step, plan};
 use wgrad::random::Rng;
@@ -36,7 +36,7 @@ fn pooled(graph: &Graph, side: usize) -> Result<Vec<Tensor>> {
     Ok(outputs)
 }
 
-const CHAINS: [Chain; 24] = [
+const CHAINS: [Chain; 25] = [
     Chain {
         name: "conv2d, relu, vec4",
         fused: "fused with relu",
@@ -46,6 +46,15 @@ const CHAINS: [Chain; 24] = [
         name: "conv2d, leaky relu, ragged",
         fused: "fused with leaky_relu",
         outputs: |g| Ok(vec![conv(g, 7)?.0.leaky_relu(0.5)?]),
+    },
+    Chain {
+        name: "a transposed convolution, its bias, relu",
+        fused: "phases of the stride, fused with add, fused with relu",
+        outputs: |g| {
+            let (x, w, b) = (g.input("x", [2, 3, 5, 6])?, g.input("w", [3, 8, 4, 4])?, g.input("b", [8])?);
+            let options = ConvTranspose2d::default().stride(2).padding(1);
+            Ok(vec![x.conv_transpose2d(&w, Some(&b), options)?.relu()?])
+        },
     },
     Chain {
         name: "conv2d, residual on either side",

@@ -38,7 +38,7 @@ fn has_rule(op: &Op) -> bool {
     match op {
         Op::Input(_) | Op::State(_) | Op::Constant(_) | Op::Table(_) => false,
         Op::Conv2d(_) | Op::Conv2dBackwardInput(_) | Op::Conv2dBackwardWeight(_) => true,
-        Op::MaxPool2d(_) | Op::AvgPool2d(_) | Op::AvgPool2dBackward(_) => true,
+        Op::MaxPool2d(_) | Op::AdaptiveMaxPool2d(_) | Op::AvgPool2d(_) | Op::AvgPool2dBackward(_) => true,
         Op::MaxPool2dBackward(_) => false,
         Op::Elementwise(f) => f.part() == Part::Value && f.function().has_gradient(),
         Op::MatMul(_) => true,
@@ -46,7 +46,7 @@ fn has_rule(op: &Op) -> bool {
         Op::Reshape(_) | Op::BroadcastTo(_) | Op::Sum(_) | Op::Softmax(_) => true,
         Op::Reduce(op) => !["argmin", "any", "all"].contains(&op.kind.name()),
         Op::ReduceBackward(_) | Op::Argsort(_) => false,
-        Op::Gather(_) | Op::ScatterAdd(_) => true,
+        Op::Gather(_) | Op::Scatter(_) | Op::ScatterAdd(_) => true,
         Op::SoftmaxBackward(_) | Op::CrossEntropyBackward(_) => false,
         Op::CrossEntropy(_) => true,
         Op::Concat(_) | Op::Split(_) | Op::Narrow(_) | Op::NarrowBackward(_) => true,
@@ -333,7 +333,8 @@ macro_rules! families {
 }
 
 families! {
-    avg_pool2d: ["avg_pool2d", "avg_pool2d_backward"], 0;
+    adaptive_max_pool2d: ["adaptive_max_pool2d", "max_pool2d", "scatter_add", "reshape"], 0;
+    avg_pool2d: ["avg_pool2d", "avg_pool2d_backward", "pow_scalar", "abs", "relu", "mul", "scale", "reshape"], 0;
     axis_map: ["axis_map", "permute", "reshape", "broadcast_to", "sum", "narrow", "narrow_backward", "add", "mul", "div", "where"], 2;
     broadcast_to: ["broadcast_to", "reshape", "sum"], 0;
     conv2d: ["conv2d", "conv2d_backward_input", "conv2d_backward_weight", "sum"], 4;
@@ -342,9 +343,9 @@ families! {
     dropout: ["dropout"], 0;
     elementwise: functions_with_gradients(), 0;
     embedding: ["embedding", "embedding_backward"], 0;
-    gather: ["gather", "scatter_add", "add", "reshape", "where"], 0;
+    gather: ["gather", "scatter", "scatter_add", "add", "reshape", "where"], 0;
     matmul: ["matmul", "reshape", "sum"], 0;
-    max_pool2d: ["max_pool2d"], 0;
+    max_pool2d: ["max_pool2d", "scatter", "reshape"], 0;
     norm: ["norm_apply", "mul", "div", "scale"], 0;
     recurrent: ["rnn_tanh", "rnn_relu", "lstm", "gru", "add"], 8;
     reduce: ["prod", "amax", "amin", "var", "std", "norm", "logsumexp", "reshape"], 8;

@@ -33,7 +33,8 @@ const ROUNDED: [&str; 15] = [
 fn is_whole_window(line: &Line) -> bool {
     let text = line.to_string();
     let whole_windows = ["kernel=2 ", "kernel=4 ", "kernel=2x4 "].iter().any(|k| text.contains(k));
-    line.op != "avg_pool2d" || whole_windows && !text.contains("ceil") && !text.contains("exclude_pad")
+    let divides = ["ceil", "exclude_pad", "divisor"].iter().any(|how| text.contains(how));
+    line.op != "avg_pool2d" || whole_windows && !divides
 }
 
 #[test]

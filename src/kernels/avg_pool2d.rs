@@ -21,7 +21,8 @@ impl Lower for AvgPool2dBackward {
 }
 
 fn values(options: &AvgPool2d, whole: [Window; 2]) -> Value {
-    context! { count_include_pad => options.count_include_pad, whole => windows(whole) }
+    let (override_, whole) = (options.divisor_override.unwrap_or(0), windows(whole));
+    context! { count_include_pad => options.count_include_pad, override_, whole }
 }
 
 /// Windows that contain a place, at most.
@@ -31,6 +32,9 @@ pub(super) fn around(along: &Window) -> usize {
 
 /// The divisor of all windows, where it is the same.
 fn common_divisor(options: &AvgPool2d, sides: [Window; 2]) -> Result<Option<usize>, Refusal> {
+    if options.divisor_override.is_some() {
+        return Ok(options.divisor_override);
+    }
     let mut area = 1;
     for side in sides {
         let reach = (side.output("side")? - 1) * side.stride + side.kernel;

@@ -171,6 +171,7 @@ fn pass(
             whole_oh => sides.windows[0].output("height")?,
             whole => windows(sides.windows),
             count_include_pad => sides.options.count_include_pad,
+            override_ => sides.options.divisor_override.unwrap_or(0),
             wide => limits.wide_loads,
             ..piece.values()
         };

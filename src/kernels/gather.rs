@@ -1,10 +1,10 @@
-//! Elements by index along a dimension: `shaders/gather.wgsl`; their sums: `shaders/scatter_add.wgsl`; their order:
+//! Elements by index along a dimension: `shaders/gather.wgsl`; their sums, and the last of them: `shaders/scatter_add.wgsl`; their order:
 //! `shaders/argsort.wgsl`.
 
 use super::ranges::{Lies, Part, parts};
 use super::{Access, Binding, Launch, Lower, Lowering, Operand, Refusal, Site, launch, turns};
 use crate::error::Mismatch;
-use crate::ops::{Argsort, Gather, ScatterAdd};
+use crate::ops::{Argsort, Gather, Scatter, ScatterAdd};
 use minijinja::context;
 
 /// A tensor of so many words a row of an outer dimension.
@@ -45,45 +45,56 @@ const MANY_INDICES: usize = 32;
 
 impl Lower for ScatterAdd {
     fn lower(&self, site: &Site<'_>) -> Result<Lowering, Refusal> {
-        let (limits, size) = (site.limits, self.size);
-        let [outer, count, inner] = site.inputs[0].shape.axis(self.dim)?;
-        let source = lies(Operand::Input(0), outer, count * inner);
-        let index = lies(Operand::Input(1), outer, count * inner);
-        let output = lies(Operand::Output(0), outer, size * inner);
-        let all = turns::of_loop(size, 0) + turns::of_loop(count, 0);
-        let by_row = outer * inner >= MANY_ROWS && count >= MANY_INDICES && all <= turns::most(limits);
-        let pieces = if by_row { vec![turns::whole(all)] } else { turns::runs(count, limits) };
-        let cut = parts(&[outer], &[1], &[source.clone(), index.clone(), output.clone()], limits)?;
-        let mut launches: Vec<Launch> = Vec::new();
-        for part in &cut {
-            let (read, first_source) = part.bind(&source, Access::Read, limits);
-            let (places, first_index) = part.bind(&index, Access::Read, limits);
-            let (written, first_output) = part.bind(&output, Access::Write, limits);
-            let rows = part.places() * inner;
-            let work = if by_row { rows } else { rows * size };
-            let before = part.ranges[0].start * count * inner;
-            for piece in &pieces {
-                let range = if by_row { 0..count } else { piece.outer.clone() };
-                let values = context! {
-                    by_row, work, size, inner, count, first_source, first_index, first_output, before,
-                    first => range.start, last => range.end, carried => !piece.first,
-                };
-                let how = if by_row { "a row an invocation" } else { "an element an invocation" };
-                let why = format!("{how}{}{}", part.why(), piece.why());
-                let bindings = vec![read, places, written, Binding::write(Operand::Check)];
-                launches.push(launch(
-                    limits,
-                    "scatter_add",
-                    work.div_ceil(64),
-                    piece.turns,
-                    bindings,
-                    why,
-                    values,
-                )?);
-            }
-        }
-        Ok(Lowering { launches, ..Lowering::default() })
+        by_index(site, self.dim, self.size, false)
     }
+}
+
+impl Lower for Scatter {
+    fn lower(&self, site: &Site<'_>) -> Result<Lowering, Refusal> {
+        by_index(site, self.dim, self.size, true)
+    }
+}
+
+/// The sums by index along a dimension, or the last of what they add up.
+fn by_index(site: &Site<'_>, dim: usize, size: usize, last_one: bool) -> Result<Lowering, Refusal> {
+    let limits = site.limits;
+    let [outer, count, inner] = site.inputs[0].shape.axis(dim)?;
+    let source = lies(Operand::Input(0), outer, count * inner);
+    let index = lies(Operand::Input(1), outer, count * inner);
+    let output = lies(Operand::Output(0), outer, size * inner);
+    let all = turns::of_loop(size, 0) + turns::of_loop(count, 0);
+    let by_row = outer * inner >= MANY_ROWS && count >= MANY_INDICES && all <= turns::most(limits);
+    let pieces = if by_row { vec![turns::whole(all)] } else { turns::runs(count, limits) };
+    let cut = parts(&[outer], &[1], &[source.clone(), index.clone(), output.clone()], limits)?;
+    let mut launches: Vec<Launch> = Vec::new();
+    for part in &cut {
+        let (read, first_source) = part.bind(&source, Access::Read, limits);
+        let (places, first_index) = part.bind(&index, Access::Read, limits);
+        let (written, first_output) = part.bind(&output, Access::Write, limits);
+        let rows = part.places() * inner;
+        let work = if by_row { rows } else { rows * size };
+        let before = part.ranges[0].start * count * inner;
+        for piece in &pieces {
+            let range = if by_row { 0..count } else { piece.outer.clone() };
+            let values = context! {
+                by_row, last_one, work, size, inner, count, first_source, first_index, first_output, before,
+                first => range.start, last => range.end, carried => !piece.first,
+            };
+            let how = if by_row { "a row an invocation" } else { "an element an invocation" };
+            let why = format!("{how}{}{}", part.why(), piece.why());
+            let bindings = vec![read, places, written, Binding::write(Operand::Check)];
+            launches.push(launch(
+                limits,
+                "scatter_add",
+                work.div_ceil(64),
+                piece.turns,
+                bindings,
+                why,
+                values,
+            )?);
+        }
+    }
+    Ok(Lowering { launches, ..Lowering::default() })
 }
 
 impl Lower for Argsort {

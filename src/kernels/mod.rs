@@ -3,6 +3,7 @@
 //! Kernels are data. Shapes are constants of the generated WGSL, so that divisions become multiplications
 //! and loops unroll; a pipeline is compiled once for each distinct text.
 
+mod adaptive_max_pool2d;
 mod argmax;
 mod avg_pool2d;
 mod avg_pool2d_side;

@@ -41,6 +41,13 @@ impl Pool {
         Ok(Self { planes, input: rows.input * columns.input, output: oh * ow, outputs: [oh, ow], values })
     }
 
+    /// Of windows whose sizes follow from those of the output.
+    pub(super) fn adaptive(input: &Shape, [oh, ow]: [usize; 2]) -> Self {
+        let (h, w, planes) = (input[2], input[3], input[..2].iter().product());
+        let values = context! { oh, ow, h, w };
+        Self { planes, input: h * w, output: oh * ow, outputs: [oh, ow], values }
+    }
+
     /// A launch for each of as many planes as fit and each piece of the loops.
     pub(super) fn lower(&self, kernel: PoolKernel<'_>, limits: &Limits) -> Result<Lowering, Refusal> {
         let PoolKernel { name, per_plane, bindings, pieces, fused, vec4, why, values } = kernel;

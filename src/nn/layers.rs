@@ -3,89 +3,12 @@
 use super::Module;
 use crate::error::Result;
 use crate::graph::Tensor;
-use crate::ops::{self, Elementwise, Init};
+use crate::ops::{Elementwise, Init};
 use crate::random::Rng;
-use crate::shape::{Padding, Pair, Shape};
+use crate::shape::Shape;
 
 /// How a weight is initialised, from its shape.
-type WeightInit = fn(&Shape) -> Init;
-
-/// A two-dimensional convolution: `(N, in_channels, H, W)` to `(N, out_channels, OH, OW)`.
-///
-/// Parameters `weight (out_channels, in_channels / groups, R, S)` and `bias (out_channels)`, initialised as
-/// PyTorch does.
-#[derive(Debug, Clone)]
-pub struct Conv2d {
-    in_channels: usize,
-    out_channels: usize,
-    kernel_size: Pair,
-    options: ops::Conv2d,
-    bias: bool,
-    init: WeightInit,
-    bias_init: WeightInit,
-}
-
-impl Conv2d {
-    /// Stride 1, no padding, with bias.
-    pub fn new(in_channels: usize, out_channels: usize, kernel_size: impl Into<Pair>) -> Self {
-        let kernel_size = kernel_size.into();
-        let options = ops::Conv2d::default();
-        let (init, bias_init) = (Init::torch_weight as WeightInit, Init::torch_bias as WeightInit);
-        Self { in_channels, out_channels, kernel_size, options, bias: true, init, bias_init }
-    }
-
-    /// Sets the stride.
-    #[must_use]
-    pub fn stride(self, stride: impl Into<Pair>) -> Self {
-        Self { options: self.options.stride(stride), ..self }
-    }
-
-    /// Sets the padding.
-    #[must_use]
-    pub fn padding(self, padding: impl Into<Padding>) -> Self {
-        Self { options: self.options.padding(padding), ..self }
-    }
-
-    /// Sets the dilation.
-    #[must_use]
-    pub fn dilation(self, dilation: impl Into<Pair>) -> Self {
-        Self { options: self.options.dilation(dilation), ..self }
-    }
-
-    /// Sets the number of groups.
-    #[must_use]
-    pub fn groups(self, groups: usize) -> Self {
-        Self { options: self.options.groups(groups), ..self }
-    }
-
-    /// Sets whether there is a bias.
-    #[must_use]
-    pub fn bias(self, bias: bool) -> Self {
-        Self { bias, ..self }
-    }
-
-    /// Sets how the weight begins, such as `|shape| Init::kaiming_normal(shape, 0.0)`.
-    #[must_use]
-    pub fn init(self, init: WeightInit) -> Self {
-        Self { init, ..self }
-    }
-
-    /// Sets how the bias begins, from the shape of the weight.
-    #[must_use]
-    pub fn bias_init(self, bias_init: WeightInit) -> Self {
-        Self { bias_init, ..self }
-    }
-}
-
-impl Module for Conv2d {
-    fn forward(&self, input: &Tensor) -> Result<Tensor> {
-        // Groups of 0 are refused by the op, which names them.
-        let in_channels = self.in_channels.checked_div(self.options.groups).unwrap_or(self.in_channels);
-        let shape = Shape::from([self.out_channels, in_channels, self.kernel_size.h, self.kernel_size.w]);
-        let (weight, bias) = weight_and_bias(input, &shape, self.bias, [self.init, self.bias_init])?;
-        input.conv2d(&weight, bias.as_ref(), self.options)
-    }
-}
+pub(super) type WeightInit = fn(&Shape) -> Init;
 
 /// A linear layer: `(.., in_features)` to `(.., out_features)`.
 ///
@@ -128,58 +51,23 @@ impl Linear {
 impl Module for Linear {
     fn forward(&self, input: &Tensor) -> Result<Tensor> {
         let shape = Shape::from([self.out_features, self.in_features]);
-        let (weight, bias) = weight_and_bias(input, &shape, self.bias, [self.init, self.bias_init])?;
+        let bias = self.bias.then_some(self.out_features);
+        let (weight, bias) = weight_and_bias(input, &shape, bias, [self.init, self.bias_init])?;
         input.linear(&weight, bias.as_ref())
     }
 }
 
-fn weight_and_bias(
+/// The parameter `weight` of a shape, and `bias` of so many numbers where it is wanted.
+pub(super) fn weight_and_bias(
     input: &Tensor,
     shape: &Shape,
-    with_bias: bool,
+    bias: Option<usize>,
     [init, bias_init]: [WeightInit; 2],
 ) -> Result<(Tensor, Option<Tensor>)> {
     let graph = input.graph();
     let weight = graph.parameter(&graph.scoped_name("weight"), shape.clone(), init(shape))?;
-    if !with_bias {
-        return Ok((weight, None));
-    }
-    let bias = graph.parameter(&graph.scoped_name("bias"), [shape[0]], bias_init(shape))?;
-    Ok((weight, Some(bias)))
-}
-
-/// A max pool; see [`ops::MaxPool2d`].
-#[derive(Debug, Clone)]
-pub struct MaxPool2d(pub ops::MaxPool2d);
-
-impl MaxPool2d {
-    /// A window that steps by its own size.
-    pub fn new(kernel_size: impl Into<Pair>) -> Self {
-        Self(ops::MaxPool2d::new(kernel_size))
-    }
-}
-
-impl Module for MaxPool2d {
-    fn forward(&self, input: &Tensor) -> Result<Tensor> {
-        input.max_pool2d(self.0)
-    }
-}
-
-/// An average pool; see [`ops::AvgPool2d`].
-#[derive(Debug, Clone)]
-pub struct AvgPool2d(pub ops::AvgPool2d);
-
-impl AvgPool2d {
-    /// A window that steps by its own size.
-    pub fn new(kernel_size: impl Into<Pair>) -> Self {
-        Self(ops::AvgPool2d::new(kernel_size))
-    }
-}
-
-impl Module for AvgPool2d {
-    fn forward(&self, input: &Tensor) -> Result<Tensor> {
-        input.avg_pool2d(self.0)
-    }
+    let of = |numbers: usize| graph.parameter(&graph.scoped_name("bias"), [numbers], bias_init(shape));
+    Ok((weight, bias.map(of).transpose()?))
 }
 
 /// An activation: `Activation(Elementwise::relu())`.

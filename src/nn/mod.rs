@@ -1,15 +1,22 @@
 //! Layers with PyTorch's names, defaults and state-dict keys.
 
 mod containers;
+mod conv;
 mod layers;
 pub mod models;
 mod norm;
+mod pool;
 pub mod recurrent;
 
 pub use containers::{Branches, Lambda, Residual, Sequential, Shared};
-pub use layers::{Activation, AvgPool2d, Conv2d, Dropout, Embedding, Flatten, Linear, MaxPool2d};
+pub use conv::{Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d};
+pub use layers::{Activation, Dropout, Embedding, Flatten, Linear};
 pub use models::{Images, MODELS, Model, model, simple_cnn};
 pub use norm::{BatchNorm1d, BatchNorm2d, GroupNorm, InstanceNorm1d, InstanceNorm2d, LayerNorm, RMSNorm};
+pub use pool::{
+    AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool1d, AdaptiveMaxPool2d, AvgPool1d, AvgPool2d,
+    LPPool1d, LPPool2d, MaxPool1d, MaxPool2d, MaxUnpool1d, MaxUnpool2d,
+};
 pub use recurrent::{Gru, GruCell, Lstm, LstmCell, Rnn, RnnCell};
 
 use crate::error::Result;

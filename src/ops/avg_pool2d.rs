@@ -21,6 +21,8 @@ pub struct AvgPool2d {
     /// Whether padding counts in the divisor; true, as in PyTorch (false in ONNX). What a window of
     /// `ceil_mode` reaches beyond the padding never counts.
     pub count_include_pad: bool,
+    /// What sums are divided by instead; none.
+    pub divisor_override: Option<usize>,
 }
 
 impl AvgPool2d {
@@ -33,6 +35,7 @@ impl AvgPool2d {
             padding: 0.into(),
             ceil_mode: false,
             count_include_pad: true,
+            divisor_override: None,
         }
     }
 
@@ -60,6 +63,12 @@ impl AvgPool2d {
         Self { count_include_pad, ..self }
     }
 
+    /// Sets what sums are divided by, whatever the windows hold.
+    #[must_use]
+    pub fn divisor_override(self, divisor: impl Into<Option<usize>>) -> Self {
+        Self { divisor_override: divisor.into(), ..self }
+    }
+
     /// The windows along height and width of an input `(h, w)`.
     pub(crate) fn windows(&self, h: usize, w: usize) -> [Window; 2] {
         let Self { kernel_size: k, stride, padding: p, ceil_mode: ceil, .. } = *self;
@@ -78,11 +87,12 @@ impl AvgPool2d {
 
 impl fmt::Display for AvgPool2d {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { kernel_size, stride, padding, ceil_mode, count_include_pad } = self;
+        let Self { kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override } = self;
         write!(
             f,
             "kernel {kernel_size} stride {stride} padding {padding} ceil {ceil_mode} include_pad {count_include_pad}"
-        )
+        )?;
+        divisor_override.map_or(Ok(()), |divisor| write!(f, " divisor {divisor}"))
     }
 }
 
@@ -92,6 +102,7 @@ fn output(options: &AvgPool2d, input: &TensorType) -> Result<Shape, Mismatch> {
     let shape = [n, c, rows.output("height")?, columns.output("width")?].into();
     check_padding(&rows, "height")?;
     check_padding(&columns, "width")?;
+    Mismatch::check(options.divisor_override != Some(0), "a divisor above 0", "0")?;
     Ok(shape)
 }
 

@@ -1,4 +1,4 @@
-//! Elements by index along a dimension, their sums by index, and the order of elements along a dimension.
+//! Elements by index along a dimension, their sums and the last of them by index, and the order of elements along a dimension.
 //!
 //! Indices are `u32`; the graph cannot see their values. One beyond the dimension gives 0 where it is looked up and is left
 //! out where it is added, and the next run or read of the program fails, naming its place: see
@@ -52,6 +52,55 @@ impl Rule for Gather {
     }
 }
 
+/// What a source `(O, L, I)` and an index of one shape give along a dimension: `(O, size, I)`.
+fn by_index(inputs: &[&TensorType], dim: usize, size: usize) -> Result<Vec<TensorType>, Mismatch> {
+    let [source, index] = count(inputs)?;
+    f32s::<1>(&[source])?;
+    source.shape.axis(dim)?;
+    let fits = index.dtype == DType::U32 && index.shape == source.shape;
+    Mismatch::check(fits, format!("a u32 index of {}", source.shape), index.to_string())?;
+    Mismatch::check(size > 0, "a size of 1 at least", size.to_string())?;
+    let mut shape = source.shape.to_vec();
+    if let Some(along) = shape.get_mut(dim) {
+        *along = size;
+    }
+    Ok(vec![TensorType::f32(shape)])
+}
+
+/// `source, index` of one shape to `output[o,j,i]`, the last `source[o,l,i]` in the order of `l` where `index[o,l,i]` is `j`, or 0
+/// where there is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Scatter {
+    /// The dimension.
+    pub dim: usize,
+    /// Its size in the result.
+    pub size: usize,
+}
+
+impl Rule for Scatter {
+    const NAME: &'static str = "scatter";
+
+    fn attributes(&self) -> String {
+        format!("dim {} size {}", self.dim, self.size)
+    }
+
+    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
+        by_index(inputs, self.dim, self.size)
+    }
+
+    fn flops(&self, _inputs: &[&TensorType], _outputs: &[&TensorType]) -> u64 {
+        0
+    }
+
+    fn index_range(&self, _inputs: &[&TensorType]) -> Option<String> {
+        Some(format!("indices below {}", self.size))
+    }
+
+    fn rowwise(&self, _inputs: &[TensorType]) -> bool {
+        self.dim > 0
+    }
+}
+
 /// `source, index` of one shape to `output[o,j,i]`, the sum of `source[o,l,i]` where `index[o,l,i]` is `j`, in the order of `l`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ScatterAdd {
@@ -69,15 +118,7 @@ impl Rule for ScatterAdd {
     }
 
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
-        let [source, index] = count(inputs)?;
-        f32s::<1>(&[source])?;
-        source.shape.axis(self.dim)?;
-        let fits = index.dtype == DType::U32 && index.shape == source.shape;
-        Mismatch::check(fits, format!("a u32 index of {}", source.shape), index.to_string())?;
-        Mismatch::check(self.size > 0, "a size of 1 at least", self.size.to_string())?;
-        let mut shape = source.shape.to_vec();
-        shape[self.dim] = self.size;
-        Ok(vec![TensorType::f32(shape)])
+        by_index(inputs, self.dim, self.size)
     }
 
     fn flops(&self, inputs: &[&TensorType], _outputs: &[&TensorType]) -> u64 {

@@ -7,13 +7,13 @@ macro_rules! for_each_op {
         $use! {
             Input, State, Constant, Table,
             Conv2d, Conv2dBackwardInput, Conv2dBackwardWeight,
-            MaxPool2d, MaxPool2dBackward, AvgPool2d, AvgPool2dBackward,
+            MaxPool2d, MaxPool2dBackward, AdaptiveMaxPool2d, AvgPool2d, AvgPool2dBackward,
             Elementwise, Equal, Where,
             MatMul, Sum, Argmax, Reduce, ReduceBackward,
             NormStatistics, NormApply, NormSums, NormBackward,
             Softmax, SoftmaxBackward, CrossEntropy, CrossEntropyBackward,
             Reshape, BroadcastTo, Concat, Split, Narrow, NarrowBackward, Permute, AxisMap,
-            Embedding, EmbeddingBackward, Gather, ScatterAdd, Argsort, SequenceMask, Dropout,
+            Embedding, EmbeddingBackward, Gather, Scatter, ScatterAdd, Argsort, SequenceMask, Dropout,
             Recurrent, RecurrentBackward,
             OptimizerStep, Increment,
         }

@@ -2,11 +2,13 @@
 //!
 #![doc = include_str!("edges.md")]
 
+mod adaptive_max_pool2d;
 mod argmax;
 mod avg_pool2d;
 mod axis_map;
 mod broadcast_to;
 mod conv2d;
+mod convolutions;
 mod copy;
 mod cross_entropy;
 mod dropout;
@@ -23,6 +25,7 @@ mod names;
 mod norm;
 mod optimizer;
 mod pad;
+mod pools;
 mod recurrent;
 mod reduce;
 mod reshape;
@@ -34,17 +37,19 @@ mod sum;
 mod windows;
 
 pub use crate::functions::{Elementwise, Part};
+pub use adaptive_max_pool2d::AdaptiveMaxPool2d;
 pub use argmax::Argmax;
 pub use avg_pool2d::{AvgPool2d, AvgPool2dBackward};
 pub use axis_map::AxisMap;
 pub use broadcast_to::BroadcastTo;
 pub use conv2d::{Conv2d, Conv2dBackwardInput, Conv2dBackwardWeight, ConvGeometry};
+pub use convolutions::{Conv1d, ConvPadding, ConvTranspose1d, ConvTranspose2d, Ends, PaddingMode};
 pub use copy::{Concat, Narrow, NarrowBackward, Permute, Split};
 pub use cross_entropy::{CrossEntropy, CrossEntropyBackward, Reduction};
 pub use dropout::Dropout;
 pub use embedding::{Embedding, EmbeddingBackward};
 pub use equal::Equal;
-pub use gather::{Argsort, Gather, ScatterAdd};
+pub use gather::{Argsort, Gather, Scatter, ScatterAdd};
 pub use interpolate::{Interpolate, InterpolateMode};
 pub use leaf::{Constant, Init, Input, Role, State, Table};
 pub(crate) use list::for_each_op;
@@ -54,6 +59,7 @@ pub use norm::{Norm, NormApply, NormBackward, NormOver, NormStatistics, NormSums
 pub(crate) use optimizer::LEARNING_RATE;
 pub use optimizer::{Increment, OptimizerStep};
 pub use pad::Pad;
+pub use pools::{LPPool1d, LPPool2d, MaxPool1d, MaxUnpool1d, MaxUnpool2d};
 pub(crate) use recurrent::RecurrentSizes;
 pub use recurrent::{Recurrent, RecurrentBackward, RecurrentKind};
 pub use reduce::{Reduce, ReduceBackward, ReduceKind};

@@ -40,6 +40,30 @@ impl AvgPool1d {
         Self { kernel_size, stride: kernel_size, padding: 0, ceil_mode: false, count_include_pad: true }
     }
 
+    /// Sets the stride.
+    #[must_use]
+    pub fn stride(self, stride: usize) -> Self {
+        Self { stride, ..self }
+    }
+
+    /// Sets the padding.
+    #[must_use]
+    pub fn padding(self, padding: usize) -> Self {
+        Self { padding, ..self }
+    }
+
+    /// Sets whether the output size is rounded up.
+    #[must_use]
+    pub fn ceil_mode(self, ceil_mode: bool) -> Self {
+        Self { ceil_mode, ..self }
+    }
+
+    /// Sets whether padding counts in the divisor.
+    #[must_use]
+    pub fn count_include_pad(self, count_include_pad: bool) -> Self {
+        Self { count_include_pad, ..self }
+    }
+
     pub(crate) fn matrix(&self, input: usize) -> Result<SparseRows, Mismatch> {
         let Self { kernel_size: kernel, stride, padding, ceil_mode: ceil, count_include_pad } = *self;
         let window = Window { input, kernel, stride, before: padding, after: padding, dilation: 1, ceil };

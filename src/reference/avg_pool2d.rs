@@ -49,7 +49,7 @@ fn windows(
         for j in 0..output[3] {
             let (y, tall) = rows(i, k.h, o.stride.h, input[2], p.top, p.bottom, pad);
             let (x, wide) = rows(j, k.w, o.stride.w, input[3], p.left, p.right, pad);
-            window(i * output[3] + j, y, x, (tall * wide) as f64);
+            window(i * output[3] + j, y, x, o.divisor_override.unwrap_or(tall * wide) as f64);
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::softmax::{element, sizes};
 use super::{Array, Define};
 use crate::error::Mismatch;
-use crate::ops::{Argsort, Gather, ScatterAdd};
+use crate::ops::{Argsort, Gather, Scatter, ScatterAdd};
 use crate::tensor::TensorType;
 use std::cmp::Ordering;
 
@@ -44,6 +44,27 @@ impl Define for ScatterAdd {
                 let index = inputs[1].data[at] as usize;
                 if index < self.size {
                     output[element(row, index, self.size, inner)] += inputs[0].data[at];
+                }
+            }
+        }
+        Ok(vec![output])
+    }
+
+    fn out_of_range(&self, inputs: &[&Array]) -> Option<usize> {
+        out_of_range(inputs[1], self.size)
+    }
+}
+
+impl Define for Scatter {
+    fn eval(&self, inputs: &[&Array], outputs: &[TensorType]) -> Result<Vec<Vec<f64>>, Mismatch> {
+        let [outer, count, inner] = sizes(&inputs[0].ty.shape, self.dim)?;
+        let mut output = vec![0.0; outputs[0].shape.elements()];
+        for row in 0..outer * inner {
+            for l in 0..count {
+                let at = element(row, l, count, inner);
+                let index = inputs[1].data[at] as usize;
+                if index < self.size {
+                    output[element(row, index, self.size, inner)] = inputs[0].data[at];
                 }
             }
         }

@@ -1,6 +1,7 @@
 //! The CPU reference: one plain loop nest an op, sums in f64. It is what every kernel is held to, and what
 //! `Device::cpu` runs. It sees graph and ops only and shares no index arithmetic with the kernels.
 
+mod adaptive_max_pool2d;
 mod argmax;
 mod avg_pool2d;
 mod axis_map;

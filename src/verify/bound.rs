@@ -41,13 +41,13 @@ pub(super) fn terms(op: &Op, inputs: &[&TensorType]) -> Option<usize> {
         Op::Sum(Sum { dims }) => Some(dims.iter().map(|&d| size(0, d)).product()),
         Op::AxisMap(AxisMap { matrix, .. }) => Some(matrix.longest()).filter(|_| !matrix.is_gather()),
         Op::Input(_) | Op::State(_) | Op::Constant(_) | Op::Table(_) => None,
-        Op::MaxPool2d(_) | Op::Elementwise(_) | Op::Equal(_) => None,
+        Op::MaxPool2d(_) | Op::AdaptiveMaxPool2d(_) | Op::Elementwise(_) | Op::Equal(_) => None,
         Op::Reshape(_) | Op::BroadcastTo(_) | Op::Argmax(_) | Op::Softmax(_) => None,
         Op::SoftmaxBackward(_) | Op::CrossEntropy(_) | Op::CrossEntropyBackward(_) => None,
         Op::Reduce(_) | Op::ReduceBackward(_) => None,
         Op::EmbeddingBackward(_) => Some(inputs[1].shape.elements()),
         Op::ScatterAdd(ScatterAdd { dim, .. }) => Some(size(0, *dim)),
-        Op::Gather(_) | Op::Argsort(_) => None,
+        Op::Gather(_) | Op::Scatter(_) | Op::Argsort(_) => None,
         Op::Concat(_) | Op::Split(_) | Op::Narrow(_) | Op::NarrowBackward(_) => None,
         Op::Permute(_) | Op::Embedding(_) | Op::Where(_) | Op::SequenceMask(_) | Op::Dropout(_) => None,
         Op::Recurrent(_) | Op::RecurrentBackward(_) => None,
@@ -65,7 +65,7 @@ pub(super) fn errors(op: &Op, inputs: &[&Estimate], outputs: &[Array]) -> Result
             vec![reduction(op, inputs, &outputs[0], Some(0), 0.0)?]
         }
         // Which elements an index that is not exact chooses is not known.
-        Op::Gather(_) | Op::ScatterAdd(_) if inputs[1].error.is_some() => {
+        Op::Gather(_) | Op::Scatter(_) | Op::ScatterAdd(_) if inputs[1].error.is_some() => {
             vec![each(&outputs[0], |_, _| f64::INFINITY)]
         }
         Op::MatMul(_) | Op::Sum(_) | Op::MaxPool2dBackward(_) | Op::EmbeddingBackward(_) => {
@@ -75,7 +75,9 @@ pub(super) fn errors(op: &Op, inputs: &[&Estimate], outputs: &[Array]) -> Result
         Op::AvgPool2dBackward(AvgPool2dBackward { options, .. }) => {
             vec![reduction(op, inputs, &outputs[0], divisor(options), 3.0)?]
         }
-        Op::MaxPool2d(_) => vec![everywhere(inputs[0], &outputs[0], 1.0), undecided(inputs, &outputs[1])],
+        Op::MaxPool2d(_) | Op::AdaptiveMaxPool2d(_) => {
+            vec![everywhere(inputs[0], &outputs[0], 1.0), undecided(inputs, &outputs[1])]
+        }
         Op::ScatterAdd(_) => vec![reduction(op, inputs, &outputs[0], Some(0), 0.0)?],
         Op::Equal(_) | Op::Argmax(_) | Op::Argsort(_) => vec![undecided(inputs, &outputs[0])],
         Op::Elementwise(f) => vec![elementwise(f, inputs, &outputs[0])],
@@ -94,9 +96,12 @@ pub(super) fn errors(op: &Op, inputs: &[&Estimate], outputs: &[Array]) -> Result
         Op::Concat(_) | Op::Split(_) | Op::Narrow(_) | Op::NarrowBackward(_) => {
             super::bound_sequence::moved(op, inputs, outputs.len())?
         }
-        Op::Permute(_) | Op::Embedding(_) | Op::Gather(_) | Op::Where(_) | Op::SequenceMask(_) => {
-            super::bound_sequence::moved(op, inputs, outputs.len())?
-        }
+        Op::Scatter(_)
+        | Op::Permute(_)
+        | Op::Embedding(_)
+        | Op::Gather(_)
+        | Op::Where(_)
+        | Op::SequenceMask(_) => super::bound_sequence::moved(op, inputs, outputs.len())?,
         Op::AxisMap(map) => vec![super::bound_map::axis_map(map, inputs[0], &outputs[0])?],
         Op::Reduce(op) => super::bound_reduce::forward(op, inputs[0], outputs)?,
         Op::ReduceBackward(op) => vec![super::bound_reduce::backward(op, inputs, &outputs[0])?],
@@ -113,6 +118,9 @@ pub(super) fn errors(op: &Op, inputs: &[&Estimate], outputs: &[Array]) -> Result
 
 /// The exponent of an average pool's divisor, where it is one power of two for all windows.
 fn divisor(o: &AvgPool2d) -> Option<i32> {
+    if let Some(divisor) = o.divisor_override {
+        return divisor.is_power_of_two().then(|| divisor.ilog2() as i32);
+    }
     let area = o.kernel_size.h * o.kernel_size.w;
     (area.is_power_of_two() && o.count_include_pad && !o.ceil_mode).then(|| area.ilog2() as i32)
 }

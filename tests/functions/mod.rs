@@ -78,13 +78,14 @@ pub fn options(op: &Op) -> Vec<(&'static str, bool)> {
         ]
     };
     let avg = |o: &AvgPool2d| {
-        let AvgPool2d { kernel_size, stride, padding, ceil_mode, count_include_pad } = *o;
+        let AvgPool2d { kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override } = *o;
         let usual = AvgPool2d::new(kernel_size);
         vec![
             ("stride", stride != usual.stride),
             ("padding", padding != usual.padding),
             ("ceil_mode", ceil_mode),
             ("count_include_pad", count_include_pad),
+            ("divisor_override", divisor_override.is_some()),
         ]
     };
     let loss = |o: &CrossEntropy| {
@@ -134,7 +135,7 @@ pub fn options(op: &Op) -> Vec<(&'static str, bool)> {
         Op::Input(_) | Op::State(_) | Op::Constant(_) | Op::Table(_) | Op::Reshape(_) => vec![],
         Op::Elementwise(_) | Op::Equal(_) | Op::Increment(_) => vec![],
         Op::Reduce(_) | Op::ReduceBackward(_) => vec![],
-        Op::Gather(_) | Op::ScatterAdd(_) => vec![],
+        Op::AdaptiveMaxPool2d(_) | Op::Gather(_) | Op::Scatter(_) | Op::ScatterAdd(_) => vec![],
         Op::Argsort(op) => vec![("descending", op.descending)],
         Op::BroadcastTo(_) | Op::Sum(_) | Op::Argmax(_) | Op::Where(_) => vec![],
         Op::Softmax(_) | Op::SoftmaxBackward(_) | Op::Embedding(_) | Op::EmbeddingBackward(_) => vec![],

@@ -8,12 +8,15 @@ use crate::shape::Shape;
 
 impl Tensor {
     /// Cross-correlation of `self (N, C, H, W)` with `weight (K, C / groups, R, S)`, plus `bias (K)`:
-    /// `(N, K, OH, OW)`. What the field calls convolution: the kernel is not flipped.
+    /// `(N, K, OH, OW)`. What the field calls convolution: the kernel is not flipped. Without N as well.
     ///
     /// # Errors
     /// When the shapes do not fit.
     #[doc(alias = "convolution")]
     pub fn conv2d(&self, weight: &Tensor, bias: Option<&Tensor>, options: Conv2d) -> Result<Tensor> {
+        if self.shape().len() == 3 {
+            return build(&self.unsqueeze(0)?, weight, bias, options)?.squeeze(0);
+        }
         build(self, weight, bias, options)
     }
 }

@@ -4,7 +4,7 @@ use super::Differentiate;
 use crate::Dim;
 use crate::error::{Mismatch, Result};
 use crate::graph::{Flow, Tensor};
-use crate::ops::{Argsort, Gather, ScatterAdd};
+use crate::ops::{Argsort, Gather, Scatter, ScatterAdd};
 
 impl Tensor {
     /// `output[o,l,i] = self[o, index[o,l,i], i]` along `dim`, for a `u32` index of this shape but for `dim`.
@@ -36,8 +36,32 @@ impl Tensor {
         Err(self.refused("scatter_add")(Mismatch::new(expected, source.shape().to_string())))
     }
 
+    /// This tensor with `source[o,l,i]` in the place of `[o, index[o,l,i], i]` along `dim`: the last in the order of `l`, where
+    /// there are several. Each of these has the whole gradient of the place, as in PyTorch.
+    ///
+    /// An index beyond the dimension changes nothing, and the next run or read fails, naming it.
+    ///
+    /// # Errors
+    /// As [`Tensor::scatter_add`].
+    pub fn scatter(&self, dim: impl Into<Dim>, index: &Tensor, source: &Tensor) -> Result<Tensor> {
+        let dim = self.dim("scatter", dim)?;
+        let size = self.shape().get(dim).copied().unwrap_or(1);
+        let placed = source.placed(dim, index, size)?;
+        if placed.shape() != self.shape() {
+            let expected = format!("a source of {} but for dimension {dim}", self.shape());
+            return Err(self.refused("scatter")(Mismatch::new(expected, source.shape().to_string())));
+        }
+        let ones = self.graph.scalar(1.0)?.broadcast_to(source.shape())?;
+        ones.placed(dim, index, size)?.select(&placed, self)
+    }
+
+    /// The last by index, in zeros.
+    pub(super) fn placed(&self, dim: usize, index: &Tensor, size: usize) -> Result<Tensor> {
+        self.one(Scatter { dim, size }, &[self, index])
+    }
+
     /// The sums by index alone.
-    fn scattered(&self, dim: usize, index: &Tensor, size: usize) -> Result<Tensor> {
+    pub(super) fn scattered(&self, dim: usize, index: &Tensor, size: usize) -> Result<Tensor> {
         self.one(ScatterAdd { dim, size }, &[self, index])
     }
 
@@ -133,6 +157,14 @@ impl Differentiate for Gather {
         let grad = flow.grad("gather")?;
         let rule = || grad.scattered(self.dim, &flow.inputs[1], flow.inputs[0].shape()[self.dim]);
         Ok(vec![flow.wants(0, rule)?, None])
+    }
+}
+
+impl Differentiate for Scatter {
+    /// The look-up, as in PyTorch: also for an element that another one has replaced.
+    fn gradient(&self, flow: &Flow<'_>) -> Result<Vec<Option<Tensor>>> {
+        let grad = flow.grad("scatter")?;
+        Ok(vec![flow.wants(0, || grad.gather(self.dim, &flow.inputs[1]))?, None])
     }
 }
 

@@ -2,15 +2,18 @@
 
 mod axis_map;
 mod conv2d;
+mod convolutions;
 mod copy;
 mod dropout;
 mod elementwise;
 mod embedding;
 mod gather;
+mod images;
 mod matmul;
 mod norm;
 mod places;
 mod pool2d;
+mod pools;
 mod recurrent;
 mod reduce;
 mod reshape;

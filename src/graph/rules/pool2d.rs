@@ -1,17 +1,18 @@
 //! Pools: an average spreads its error, a maximum hands it to the tap that won.
 
 use super::Differentiate;
+use super::images::Images;
 use crate::error::Result;
 use crate::graph::{Flow, Tensor};
 use crate::ops::{AvgPool2d, AvgPool2dBackward, MaxPool2d, MaxPool2dBackward};
 
 impl Tensor {
-    /// The maximum over each window of `self (N, C, H, W)`; ties take the first tap.
+    /// The maximum over each window of `self (N, C, H, W)`; ties take the first tap. Without N as well.
     ///
     /// # Errors
     /// When a window has no tap inside the input.
     pub fn max_pool2d(&self, options: MaxPool2d) -> Result<Tensor> {
-        self.one(options, &[self])
+        self.max_pool2d_with_indices(options).map(|(maxima, _)| maxima)
     }
 
     /// The maximum over each window and the index `h * W + w` it came from.
@@ -19,17 +20,17 @@ impl Tensor {
     /// # Errors
     /// As [`Tensor::max_pool2d`].
     pub fn max_pool2d_with_indices(&self, options: MaxPool2d) -> Result<(Tensor, Tensor)> {
-        let mut outputs = self.graph.apply(options, &[self])?;
-        let indices = outputs.remove(1);
-        Ok((outputs.remove(0), indices))
+        let images = Images::new(self, "max_pool2d", 2)?;
+        images.two(options)
     }
 
-    /// The mean over each window of `self (N, C, H, W)`.
+    /// The mean over each window of `self (N, C, H, W)`. Without N as well.
     ///
     /// # Errors
     /// When the window does not fit.
     pub fn avg_pool2d(&self, options: AvgPool2d) -> Result<Tensor> {
-        self.one(options, &[self])
+        let images = Images::new(self, "avg_pool2d", 2)?;
+        images.back(&images.tensor.one(options, &[&images.tensor])?)
     }
 }
 

@@ -84,15 +84,6 @@ impl Tensor {
         self.mapped("avg_pool1d", rank - 1, 0.0, |size| options.matrix(size))
     }
 
-    /// That there are so many dimensions behind the channels, with or without a batch. Gives all.
-    fn ranked(&self, op: &str, spatial: usize) -> Result<usize> {
-        let rank = self.shape().len();
-        let fits = [spatial + 1, spatial + 2].contains(&rank);
-        let expected = format!("{} or {} dimensions", spatial + 1, spatial + 2);
-        Mismatch::check(fits, expected, rank.to_string()).map_err(self.refused(op))?;
-        Ok(rank)
-    }
-
     /// The sum of each element and all before it along `dim`. Up to 64 elements are one map; longer rows are added up in
     /// blocks of 32, the sums of blocks likewise.
     ///

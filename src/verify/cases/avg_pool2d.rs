@@ -1,18 +1,19 @@
 //! Average pools.
 
 use super::super::data::Values;
-use super::super::line::Fields;
+use super::super::line::{Fields, sizes};
 use super::max_pool2d::window;
-use super::{Case, pick, seed};
+use super::{Case, pick, seed, size};
 use crate::error::Result;
-use crate::ops::AvgPool2d;
+use crate::graph::Tensor;
+use crate::ops::{AvgPool2d, LPPool1d, LPPool2d};
 use crate::random::Rng;
 use crate::shape::Pair;
 
-pub(super) const OPS: &[&str] = &["avg_pool2d"];
+pub(super) const OPS: &[&str] = &["avg_pool2d", "lp_pool1d", "lp_pool2d"];
 
 /// Windows that overlap, end raggedly, with every kind of padding and divisor.
-const TABLE: [&str; 13] = [
+const TABLE: [&str; 18] = [
     "2x3x8x8 kernel=2",
     "2x3x7x9 kernel=2",
     "2x3x7x9 kernel=2 ceil",
@@ -26,6 +27,24 @@ const TABLE: [&str; 13] = [
     "1x2x7x9 kernel=3 stride=2 padding=1,0,0,1 ceil exclude_pad",
     "1x1x5x5 kernel=5",
     "1x2x20x20 kernel=7 stride=3 padding=3",
+    "3x7x9 kernel=2",
+    "2x3x7x9 kernel=2 divisor=3",
+    "1x2x7x9 kernel=4 stride=2 padding=2 ceil divisor=8",
+    "3x6x7 kernel=3 stride=1 padding=1 exclude_pad divisor=1",
+    "1x2x13x12 kernel=7x6 stride=1 padding=2x3 divisor=5",
+];
+
+/// Norms of windows; of p = 1 with numbers that do not add up to 0, where the gradient is another.
+const NORMS: [&str; 9] = [
+    "lp_pool2d input=2x3x6x8 p=2 kernel=2",
+    "lp_pool2d input=3x7x9 p=2 kernel=3x2 stride=2x1",
+    "lp_pool2d input=2x3x7x9 p=4 kernel=2 ceil",
+    "lp_pool2d input=1x2x7x6 p=1 kernel=3 stride=1",
+    "lp_pool1d input=2x3x12 p=2 kernel=3",
+    "lp_pool1d input=3x11 p=2 kernel=4 stride=3 ceil",
+    "lp_pool1d input=2x3x9 p=1 kernel=2",
+    "lp_pool1d input=2x3x9 p=4 kernel=2 stride=1",
+    "lp_pool2d input=2x2x5x5 p=2 kernel=5",
 ];
 
 /// Large windows, which are averaged along the width and then along the height. Too large for PyTorch's frozen results.
@@ -56,15 +75,34 @@ pub(super) fn lines() -> Vec<String> {
     let usual = TABLE.iter().chain(&HALVES);
     let table = usual.flat_map(|t| ["integers:3", "real:1"].map(|data| line(t, data)));
     let far = FAR.map(|t| line(t, "real:1")).into_iter().chain([line(AROUND, "integers:3")]);
-    table.chain(far).chain(LONG.map(|t| line(t, "late:3"))).collect()
+    let norms = NORMS.iter().map(|t| format!("{t} data=real:1"));
+    table.chain(far).chain(norms).chain(LONG.map(|t| line(t, "late:3"))).collect()
 }
 
-pub(super) fn build(_: &str, case: &mut Case, fields: &Fields<'_>) -> Result<()> {
+/// The window of a pool of norms.
+fn norms(op: &str, x: &Tensor, fields: &Fields<'_>) -> Result<Tensor> {
+    let (p, ceil) = (fields.number("p")?, fields.flag("ceil"));
+    if op == "lp_pool1d" {
+        let options = LPPool1d::new(p, fields.number("kernel")?).ceil_mode(ceil);
+        let stride = fields.optional("stride", "a number")?.unwrap_or(options.stride);
+        return x.lp_pool1d(options.stride(stride));
+    }
+    let options = LPPool2d::new(p, fields.pair("kernel")?.unwrap_or(Pair::from(2))).ceil_mode(ceil);
+    x.lp_pool2d(options.stride(fields.pair("stride")?.unwrap_or(options.stride)))
+}
+
+pub(super) fn build(op: &str, case: &mut Case, fields: &Fields<'_>) -> Result<()> {
+    if op != "avg_pool2d" {
+        let input = case.input("input", &fields.shape("input")?)?;
+        let output = norms(op, &input, fields)?;
+        return case.output_and_gradients(&output);
+    }
     let mut options = AvgPool2d::new(fields.pair("kernel")?.unwrap_or(Pair::from(2)));
     options.stride = fields.pair("stride")?.unwrap_or(options.stride);
     options.padding = fields.padding("padding")?.unwrap_or_default();
     options.ceil_mode = fields.flag("ceil");
     options.count_include_pad = !fields.flag("exclude_pad");
+    options.divisor_override = fields.optional("divisor", "a number")?;
     let input = case.input("input", &fields.shape("input")?)?;
     let output = input.avg_pool2d(options)?;
     // Windows overlap: errors of one sign do not cancel.
@@ -72,6 +110,17 @@ pub(super) fn build(_: &str, case: &mut Case, fields: &Fields<'_>) -> Result<()>
 }
 
 pub(super) fn random(op: &str, rng: &mut Rng) -> String {
-    let (pad, data) = (pick(rng, &["", " exclude_pad"]), pick(rng, &["integers:3", "real:1"]));
+    if op != "avg_pool2d" {
+        let (kernel, stride) = (size(rng, 4), 1 + rng.below(3));
+        let lines = [size(rng, 3), size(rng, 6), size(rng, 20)];
+        let shape = if op == "lp_pool1d" { lines.to_vec() } else { [&lines[..], &[size(rng, 20)]].concat() };
+        let (p, ceil) = (pick(rng, &["2", "4"]), pick(rng, &["", " ceil"]));
+        return format!(
+            "{op} input={} p={p} kernel={kernel} stride={stride}{ceil} data=real:1 seed={}",
+            sizes(&shape),
+            seed(rng)
+        );
+    }
+    let (pad, data) = (pick(rng, &["", " exclude_pad", " divisor=3"]), pick(rng, &["integers:3", "real:1"]));
     format!("{op} {}{pad} data={data} seed={}", window(rng), seed(rng))
 }

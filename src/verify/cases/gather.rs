@@ -5,9 +5,20 @@ use super::super::line::{Fields, sizes};
 use super::{Case, Fill, pick, seed, shape, size};
 use crate::error::Result;
 use crate::random::Rng;
+use crate::tensor::HostTensor;
 
-pub(super) const OPS: &[&str] =
-    &["gather", "scatter_add", "argsort", "sort", "topk", "max_dim", "min_dim", "one_hot", "masked_fill"];
+pub(super) const OPS: &[&str] = &[
+    "gather",
+    "scatter",
+    "scatter_add",
+    "argsort",
+    "sort",
+    "topk",
+    "max_dim",
+    "min_dim",
+    "one_hot",
+    "masked_fill",
+];
 
 /// Along the first, a middle and the last dimension; more indices than elements, and fewer.
 const BY_INDEX: [&str; 7] = [
@@ -26,10 +37,15 @@ pub(super) fn lines() -> Vec<String> {
     let mut lines = Vec::new();
     for shape in BY_INDEX {
         lines.push(format!("gather {shape} data=integers:9"));
+        lines.push(format!("scatter {shape} data=integers:9"));
         lines.push(format!("scatter_add {shape} data=integers:9"));
     }
     lines.push("scatter_add input=3x5x4 dim=1 count=40 data=real:1".into());
+    for shape in ["input=7x3 dim=0 count=4", "input=3x40x4 dim=1 count=33", "input=70x44 dim=-1 count=35"] {
+        lines.extend(["integers:3", "real:1"].map(|data| format!("scatter {shape} unique data={data}")));
+    }
     // More indices than Mesa's llvmpipe has loop turns for.
+    lines.push("scatter input=2x3 dim=1 count=70001 data=late:3".into());
     lines.push("scatter_add input=2x3 dim=1 count=70001 data=late:3".into());
     for shape in ORDERED {
         for data in ["integers:3", "real:1", "masked", "edges"] {
@@ -77,6 +93,25 @@ fn by_index(op: &str, case: &mut Case, fields: &Fields<'_>) -> Result<()> {
         let output = input.gather(dim, &index)?;
         return case.output_and_gradients(&output);
     }
+    if op == "scatter" && fields.flag("unique") {
+        // Of several sources in one place each has the whole gradient: here no two are in one.
+        let count: usize = fields.number("count")?;
+        let source = case.input("source", &pointing)?;
+        let inner = others
+            / shape.iter().zip(&pointing).take_while(|(a, b)| a == b).map(|(a, _)| a).product::<usize>();
+        let place = |at: usize| ((3 * (at / inner % count) + 1) % length) as u32;
+        let index = HostTensor::from_u32(pointing.clone(), (0..others * count).map(place).collect())?;
+        let output = input.scatter(dim, &case.graph.constant(index)?, &source)?;
+        return case.output_and_gradients(&output);
+    }
+    if op == "scatter" {
+        // 0 and 1, as indices: which of those of one place has its error is not looked at.
+        let chosen = case.input_filled("chosen", &pointing, Fill::Indices(2))?;
+        let zeros = case.input_filled("zeros", &pointing, Fill::Indices(1))?;
+        let index = case.input_filled("index", &pointing, beyond)?;
+        let output = input.scatter(dim, &index, &chosen.equal(&zeros)?)?;
+        return case.output_and_gradients(&output);
+    }
     let source = case.input("source", &pointing)?;
     let index = case.input_filled("index", &pointing, beyond)?;
     let output = input.scatter_add(dim, &index, &source)?;
@@ -85,7 +120,7 @@ fn by_index(op: &str, case: &mut Case, fields: &Fields<'_>) -> Result<()> {
 
 pub(super) fn build(op: &str, case: &mut Case, fields: &Fields<'_>) -> Result<()> {
     match op {
-        "gather" | "scatter_add" => return by_index(op, case, fields),
+        "gather" | "scatter" | "scatter_add" => return by_index(op, case, fields),
         "one_hot" => {
             let classes: usize = fields.number("classes")?;
             let beyond = Fill::Indices(classes as u32 + 1);
@@ -126,7 +161,7 @@ pub(super) fn random(op: &str, rng: &mut Rng) -> String {
     let input = shape(rng, 4, 3000);
     let dim = rng.below(input.len());
     let how = match op {
-        "gather" | "scatter_add" => format!(" dim={dim} count={}", size(rng, 60)),
+        "gather" | "scatter" | "scatter_add" => format!(" dim={dim} count={}", size(rng, 60)),
         "topk" => format!(" dim={dim} k={}", 1 + rng.below(input[dim])),
         "one_hot" => {
             return format!("one_hot indices={} classes={} seed={}", sizes(&input), size(rng, 20), seed(rng));

@@ -1,6 +1,7 @@
 //! The table of cases, one file a stem: the only place where test shapes are listed. Parity, gradient checks,
 //! shader checks and benchmarks all run from it.
 
+mod adaptive_max_pool2d;
 mod argmax;
 mod avg_pool2d;
 mod axis_map;
@@ -58,7 +59,8 @@ macro_rules! family {
     };
 }
 
-const FAMILIES: [Family; 22] = [
+const FAMILIES: [Family; 23] = [
+    family!(adaptive_max_pool2d),
     family!(argmax),
     family!(avg_pool2d),
     family!(axis_map),
