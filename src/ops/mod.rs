@@ -11,6 +11,7 @@ mod copy;
 mod cross_entropy;
 mod draws;
 mod dropout;
+mod einsum;
 mod elementwise;
 mod embedding;
 mod equal;
@@ -44,6 +45,7 @@ pub use conv2d::{Conv2d, Conv2dBackwardInput, Conv2dBackwardWeight, ConvGeometry
 pub use copy::{Concat, Narrow, NarrowBackward, Permute, Split};
 pub use cross_entropy::{CrossEntropy, CrossEntropyBackward, Reduction};
 pub use dropout::Dropout;
+pub(crate) use einsum::{Einsum, Label};
 pub use embedding::{Embedding, EmbeddingBackward};
 pub use equal::Equal;
 pub use gather::{Argsort, Gather, ScatterAdd};

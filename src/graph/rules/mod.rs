@@ -11,6 +11,7 @@ mod matmul;
 mod norm;
 mod places;
 mod pool2d;
+mod products;
 mod recurrent;
 mod reduce;
 mod reshape;
@@ -18,6 +19,7 @@ mod softmax;
 mod sum;
 mod windows;
 
+pub(crate) use dropout::Dropped;
 pub use norm::RunningStatistics;
 
 use super::{Flow, Tensor};

@@ -17,6 +17,7 @@ mod matmul;
 mod max_pool2d;
 mod norm;
 mod optimizer;
+mod products;
 mod recurrent;
 mod reduce;
 mod reshape;
@@ -58,7 +59,7 @@ macro_rules! family {
     };
 }
 
-const FAMILIES: [Family; 22] = [
+const FAMILIES: [Family; 23] = [
     family!(argmax),
     family!(avg_pool2d),
     family!(axis_map),
@@ -75,6 +76,7 @@ const FAMILIES: [Family; 22] = [
     family!(max_pool2d),
     family!(norm),
     family!(optimizer),
+    family!(products),
     family!(recurrent),
     family!(reduce),
     family!(reshape),
