@@ -1,16 +1,35 @@
 //! Layers with PyTorch's names, defaults and state-dict keys.
 
+mod activations;
 mod containers;
+mod dropouts;
 mod layers;
 pub mod models;
 mod norm;
 pub mod recurrent;
+mod shapes;
+mod weight_norm;
 
+pub use activations::{
+    CELU, ELU, GELU, GLU, Hardshrink, Hardsigmoid, Hardswish, Hardtanh, LeakyReLU, LogSigmoid, LogSoftmax,
+    Mish, PReLU, RReLU, ReLU, ReLU6, SELU, SiLU, Sigmoid, Softmax, Softmin, Softplus, Softshrink, Softsign,
+    Tanh, Tanhshrink, Threshold,
+};
 pub use containers::{Branches, Lambda, Residual, Sequential, Shared};
+pub use dropouts::{AlphaDropout, Dropout1d, Dropout2d, FeatureAlphaDropout};
 pub use layers::{Activation, AvgPool2d, Conv2d, Dropout, Embedding, Flatten, Linear, MaxPool2d};
 pub use models::{Images, MODELS, Model, model, simple_cnn};
-pub use norm::{BatchNorm1d, BatchNorm2d, GroupNorm, InstanceNorm1d, InstanceNorm2d, LayerNorm, RMSNorm};
+pub use norm::{
+    BatchNorm1d, BatchNorm2d, GroupNorm, InstanceNorm1d, InstanceNorm2d, LayerNorm, LocalResponseNorm,
+    RMSNorm,
+};
 pub use recurrent::{Gru, GruCell, Lstm, LstmCell, Rnn, RnnCell};
+pub use shapes::{
+    CircularPad1d, CircularPad2d, ConstantPad1d, ConstantPad2d, Fold, Identity, PixelShuffle, PixelUnshuffle,
+    ReflectionPad1d, ReflectionPad2d, ReplicationPad1d, ReplicationPad2d, Sides, Unflatten, Unfold, Upsample,
+    ZeroPad1d, ZeroPad2d,
+};
+pub use weight_norm::WeightNorm;
 
 use crate::error::Result;
 use crate::graph::Tensor;
