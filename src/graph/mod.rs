@@ -4,11 +4,13 @@ mod autodiff;
 mod constants;
 mod dump;
 mod names;
+mod parametrized;
 mod rules;
 mod tensor;
 
 pub use autodiff::{Flow, gradients, gradients_from};
 pub(crate) use names::matches;
+pub(crate) use rules::Dropped;
 pub use rules::RunningStatistics;
 pub use tensor::Tensor;
 
@@ -112,6 +114,8 @@ struct Inner {
     updated: HashSet<ValueId>,
     /// The parameters that are not to be trained.
     frozen: HashSet<String>,
+    /// The parameters that are made of others, and whether they were asked for.
+    normed: Vec<(String, bool)>,
     scope: Vec<String>,
     evaluation: bool,
     step: Option<usize>,
@@ -150,12 +154,11 @@ impl Graph {
     /// # Errors
     /// When the shape is empty or too large, or the name is taken by a value of another type or for something else.
     pub fn parameter(&self, name: &str, shape: impl Into<Shape>, init: Init) -> Result<Tensor> {
-        self.leaf(Op::State(State {
-            name: name.into(),
-            ty: TensorType::f32(shape),
-            init,
-            role: Role::Parameter,
-        }))
+        let ty = TensorType::f32(shape);
+        if self.is_normed(name) {
+            return self.normed(name, ty.shape, init);
+        }
+        self.leaf(Op::State(State { name: name.into(), ty, init, role: Role::Parameter }))
     }
 
     /// A value kept on the device from run to run, written by [`Graph::assign`].
