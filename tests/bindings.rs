@@ -55,6 +55,8 @@ const CUT: &[(&str, &str)] = &[
     ("log_softmax log_softmax_backward", "log_softmax input=11x61x7 dim=1"),
     ("cross_entropy cross_entropy_backward", "cross_entropy logits=75x61 reduction=none label_smoothing=0.1"),
     ("cross_entropy cross_entropy_backward", "cross_entropy logits=11x61x7 reduction=mean ignore_index=1"),
+    ("nll_loss nll_loss_backward", "nll_loss input=75x61 reduction=none weighted"),
+    ("nll_loss nll_loss_backward", "nll_loss input=11x61x7 reduction=none ignore_index=1"),
     ("argmax", "argmax input=75x61 dim=1"),
     ("argmax", "argmax input=11x61x7 dim=1"),
     // Rows, columns, and one row that is cut in two passes.

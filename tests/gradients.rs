@@ -47,8 +47,8 @@ fn has_rule(op: &Op) -> bool {
         Op::Reduce(op) => !["argmin", "any", "all"].contains(&op.kind.name()),
         Op::ReduceBackward(_) | Op::Argsort(_) => false,
         Op::Gather(_) | Op::ScatterAdd(_) => true,
-        Op::SoftmaxBackward(_) | Op::CrossEntropyBackward(_) => false,
-        Op::CrossEntropy(_) => true,
+        Op::SoftmaxBackward(_) | Op::CrossEntropyBackward(_) | Op::NllLossBackward(_) => false,
+        Op::CrossEntropy(_) | Op::NllLoss(_) => true,
         Op::Concat(_) | Op::Split(_) | Op::Narrow(_) | Op::NarrowBackward(_) => true,
         Op::AxisMap(_) | Op::Permute(_) | Op::Embedding(_) | Op::EmbeddingBackward(_) | Op::Where(_) => true,
         Op::Recurrent(_) | Op::Dropout(_) => true,
@@ -332,17 +332,21 @@ macro_rules! families {
     };
 }
 
+/// The rules of the ops that losses are made of.
+const LOSSES: [&str; 1] = ["nll_loss"];
+
 families! {
     avg_pool2d: ["avg_pool2d", "avg_pool2d_backward"], 0;
     axis_map: ["axis_map", "permute", "reshape", "broadcast_to", "sum", "narrow", "narrow_backward", "add", "mul", "div", "where"], 2;
     broadcast_to: ["broadcast_to", "reshape", "sum"], 0;
     conv2d: ["conv2d", "conv2d_backward_input", "conv2d_backward_weight", "sum"], 4;
     copy: ["concat", "split", "narrow", "narrow_backward", "permute", "reshape", "relu"], 0;
-    cross_entropy: ["cross_entropy", "sum", "div"], 0;
+    cross_entropy: ["cross_entropy", "nll_loss", "log_softmax", "sum", "div", "mul", "scale", "sub", "neg", "add_scalar", "where", "reshape"], 0;
     dropout: ["dropout"], 0;
     elementwise: functions_with_gradients(), 0;
     embedding: ["embedding", "embedding_backward"], 0;
     gather: ["gather", "scatter_add", "add", "reshape", "where"], 0;
+    losses: LOSSES, 0;
     matmul: ["matmul", "reshape", "sum"], 0;
     max_pool2d: ["max_pool2d"], 0;
     norm: ["norm_apply", "mul", "div", "scale"], 0;

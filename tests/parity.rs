@@ -119,6 +119,7 @@ families!(
     embedding,
     equal,
     gather,
+    losses,
     matmul,
     max_pool2d,
     norm,

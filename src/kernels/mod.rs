@@ -23,6 +23,7 @@ mod fused;
 mod gather;
 mod launch;
 mod limits;
+mod losses;
 mod matmul;
 mod matmul_packed;
 mod max_pool2d;

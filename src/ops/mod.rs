@@ -17,6 +17,7 @@ mod gather;
 mod interpolate;
 mod leaf;
 mod list;
+mod losses;
 mod matmul;
 mod max_pool2d;
 mod names;
@@ -48,6 +49,9 @@ pub use gather::{Argsort, Gather, ScatterAdd};
 pub use interpolate::{Interpolate, InterpolateMode};
 pub use leaf::{Constant, Init, Input, Role, State, Table};
 pub(crate) use list::for_each_op;
+pub use losses::{
+    GaussianNllLoss, KlDiv, MultiMarginLoss, NllLoss, NllLossBackward, PoissonNllLoss, TripletMarginLoss,
+};
 pub use matmul::{MatMul, MatMulGeometry};
 pub use max_pool2d::{MaxPool2d, MaxPool2dBackward};
 pub use norm::{Norm, NormApply, NormBackward, NormOver, NormStatistics, NormSums, Running};

@@ -14,6 +14,7 @@ mod embedding;
 mod equal;
 mod gather;
 mod interpreter;
+mod losses;
 mod matmul;
 mod max_pool2d;
 mod norm;

@@ -7,6 +7,8 @@ mod dropout;
 mod elementwise;
 mod embedding;
 mod gather;
+mod losses;
+mod margins;
 mod matmul;
 mod norm;
 mod places;
@@ -114,6 +116,7 @@ without_gradient!(
     NormBackward,
     SoftmaxBackward,
     CrossEntropyBackward,
+    NllLossBackward,
     ReduceBackward,
     RecurrentBackward,
     OptimizerStep,

@@ -13,6 +13,7 @@ pub(super) mod elementwise;
 mod embedding;
 mod equal;
 mod gather;
+mod losses;
 mod matmul;
 mod max_pool2d;
 mod norm;
@@ -58,7 +59,7 @@ macro_rules! family {
     };
 }
 
-const FAMILIES: [Family; 22] = [
+const FAMILIES: [Family; 23] = [
     family!(argmax),
     family!(avg_pool2d),
     family!(axis_map),
@@ -71,6 +72,7 @@ const FAMILIES: [Family; 22] = [
     family!(embedding),
     family!(equal),
     family!(gather),
+    family!(losses),
     family!(matmul),
     family!(max_pool2d),
     family!(norm),
