@@ -333,7 +333,38 @@ macro_rules! families {
 }
 
 /// The rules of the ops that losses are made of.
-const LOSSES: [&str; 1] = ["nll_loss"];
+const LOSSES: [&str; 30] = [
+    "absolute_error",
+    "add",
+    "add_scalar",
+    "bce",
+    "bce_with_logits",
+    "broadcast_to",
+    "clamp_min",
+    "div",
+    "exp",
+    "gather",
+    "gaussian_nll",
+    "huber",
+    "log",
+    "log_sigmoid",
+    "minimum",
+    "mul",
+    "neg",
+    "nll_loss",
+    "norm",
+    "relu",
+    "reshape",
+    "scale",
+    "smooth_l1",
+    "sqrt",
+    "square",
+    "squared_error",
+    "sub",
+    "sum",
+    "where",
+    "xlogy",
+];
 
 families! {
     avg_pool2d: ["avg_pool2d", "avg_pool2d_backward"], 0;
@@ -341,7 +372,7 @@ families! {
     broadcast_to: ["broadcast_to", "reshape", "sum"], 0;
     conv2d: ["conv2d", "conv2d_backward_input", "conv2d_backward_weight", "sum"], 4;
     copy: ["concat", "split", "narrow", "narrow_backward", "permute", "reshape", "relu"], 0;
-    cross_entropy: ["cross_entropy", "nll_loss", "log_softmax", "sum", "div", "mul", "scale", "sub", "neg", "add_scalar", "where", "reshape"], 0;
+    cross_entropy: ["cross_entropy", "nll_loss", "log_softmax", "sum", "div", "mul", "scale", "add", "sub", "neg", "add_scalar", "where", "reshape", "broadcast_to"], 0;
     dropout: ["dropout"], 0;
     elementwise: functions_with_gradients(), 0;
     embedding: ["embedding", "embedding_backward"], 0;

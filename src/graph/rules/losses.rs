@@ -280,7 +280,9 @@ impl Tensor {
         let classes = shape.get(dim).copied().unwrap_or(1);
         let mut wanted = target.clone();
         if smoothing > 0.0 {
-            wanted = wanted.scale(1.0 - smoothing)?.add_scalar(smoothing / classes as f32)?;
+            // t + e (1 - C t) / C: what is rounded is e alone.
+            let apart = wanted.scale(-(classes as f32))?.add_scalar(1.0)?.scale(smoothing)?;
+            wanted = wanted.add(&apart.div(&self.graph.scalar(classes as f32)?)?)?;
         }
         let logarithms = self.log_softmax(dim)?;
         let terms = match weight {
@@ -368,7 +370,8 @@ fn of_weighted_indices(
             let [_, kept] = logarithms.nll(target, None, options.ignore_index)?;
             spread = kept.select(&spread, &logits.graph.scalar(0.0)?)?;
         }
-        rows = rows.scale(1.0 - smoothing)?.sub(&spread.scale(smoothing / classes as f32)?)?;
+        let even = spread.div(&logits.graph.scalar(classes as f32)?)?;
+        rows = rows.sub(&rows.add(&even)?.scale(smoothing)?)?;
     }
     weighted_mean(&rows, &counted, reduction)
 }

@@ -226,7 +226,7 @@ fn of_margins(op: &str, case: &mut Case, fields: &Fields<'_>) -> Result<Tensor> 
 /// A loss of each element with its target.
 fn of_elements(op: &str, case: &mut Case, fields: &Fields<'_>) -> Result<Tensor> {
     let (shape, reduction) = (fields.shape("input")?, reduction(fields)?);
-    let probable = Values::Within(0.1, 0.9);
+    let probable = Values::Within(0.3, 0.7);
     let input = match op {
         "binary_cross_entropy" => case.input_of("input", &shape, probable)?,
         _ => case.input("input", &shape)?,
