@@ -131,6 +131,9 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("lstm_backward", "lstm sizes=3x2x40", "25600"),
     ("gru", "gru sizes=3x2x40 bias", "19200"),
     ("gru_backward", "gru sizes=3x2x40 bias", "19200"),
+    // A step of a sample goes through all of its states.
+    ("ctc_loss", "ctc_loss sizes=400x1x12x3 reduction=none", "19200"),
+    ("ctc_loss_backward", "ctc_loss sizes=400x1x12x3 reduction=none", "19200"),
     // One row.
     ("softmax", "softmax input=2x4801 dim=1", "19204"),
     ("softmax_backward", "softmax input=2x4801 dim=1", "19204"),

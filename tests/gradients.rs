@@ -48,7 +48,8 @@ fn has_rule(op: &Op) -> bool {
         Op::ReduceBackward(_) | Op::Argsort(_) => false,
         Op::Gather(_) | Op::ScatterAdd(_) => true,
         Op::SoftmaxBackward(_) | Op::CrossEntropyBackward(_) | Op::NllLossBackward(_) => false,
-        Op::CrossEntropy(_) | Op::NllLoss(_) => true,
+        Op::CtcLossBackward(_) => false,
+        Op::CrossEntropy(_) | Op::NllLoss(_) | Op::CtcLoss(_) => true,
         Op::Concat(_) | Op::Split(_) | Op::Narrow(_) | Op::NarrowBackward(_) => true,
         Op::AxisMap(_) | Op::Permute(_) | Op::Embedding(_) | Op::EmbeddingBackward(_) | Op::Where(_) => true,
         Op::Recurrent(_) | Op::Dropout(_) => true,
@@ -373,6 +374,7 @@ families! {
     conv2d: ["conv2d", "conv2d_backward_input", "conv2d_backward_weight", "sum"], 4;
     copy: ["concat", "split", "narrow", "narrow_backward", "permute", "reshape", "relu"], 0;
     cross_entropy: ["cross_entropy", "nll_loss", "log_softmax", "sum", "div", "mul", "scale", "add", "sub", "neg", "add_scalar", "where", "reshape", "broadcast_to"], 0;
+    ctc_loss: ["ctc_loss", "log_softmax", "div", "sum", "reshape"], 0;
     dropout: ["dropout"], 0;
     elementwise: functions_with_gradients(), 0;
     embedding: ["embedding", "embedding_backward"], 0;

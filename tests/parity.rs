@@ -114,6 +114,7 @@ families!(
     conv2d,
     copy,
     cross_entropy,
+    ctc_loss,
     dropout,
     elementwise,
     embedding,

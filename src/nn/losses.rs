@@ -115,6 +115,14 @@ losses! {
         ignore_index: Option<u32> = None;
     }
 
+    /// [`Tensor::ctc_loss`] of log-probabilities, of label sequences and the lengths of both.
+    CTCLoss {
+        /// Sets the class of no label; 0.
+        blank: u32 = 0;
+        /// Sets whether what cannot be aligned has loss 0; false.
+        zero_infinity: bool = false;
+    }
+
     /// [`Tensor::kl_div`] of log-probabilities.
     KLDivLoss {
         /// Sets whether targets are logarithms; false.
@@ -254,6 +262,23 @@ of_two! {
         let weight = constant(input, &this.weight)?;
         input.multilabel_soft_margin_loss(target, weight.as_ref(), this.reduction)
     };
+}
+
+impl CTCLoss {
+    /// Adds the loss to the graph of `log_probs`.
+    ///
+    /// # Errors
+    /// When the four do not fit each other.
+    pub fn forward(
+        &self,
+        log_probs: &Tensor,
+        targets: &Tensor,
+        input_lengths: &Tensor,
+        target_lengths: &Tensor,
+    ) -> Result<Tensor> {
+        let options = ops::CtcLoss { blank: self.blank, zero_infinity: self.zero_infinity };
+        log_probs.ctc_loss(targets, input_lengths, target_lengths, options, self.reduction)
+    }
 }
 
 /// Losses of three tensors.

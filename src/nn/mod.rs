@@ -10,9 +10,10 @@ pub mod recurrent;
 pub use containers::{Branches, Lambda, Residual, Sequential, Shared};
 pub use layers::{Activation, AvgPool2d, Conv2d, Dropout, Embedding, Flatten, Linear, MaxPool2d};
 pub use losses::{
-    BCELoss, BCEWithLogitsLoss, CosineEmbeddingLoss, CrossEntropyLoss, GaussianNLLLoss, HingeEmbeddingLoss,
-    HuberLoss, KLDivLoss, L1Loss, Loss, MSELoss, MarginRankingLoss, MultiLabelSoftMarginLoss,
-    MultiMarginLoss, NLLLoss, PoissonNLLLoss, SmoothL1Loss, SoftMarginLoss, TripletMarginLoss,
+    BCELoss, BCEWithLogitsLoss, CTCLoss, CosineEmbeddingLoss, CrossEntropyLoss, GaussianNLLLoss,
+    HingeEmbeddingLoss, HuberLoss, KLDivLoss, L1Loss, Loss, MSELoss, MarginRankingLoss,
+    MultiLabelSoftMarginLoss, MultiMarginLoss, NLLLoss, PoissonNLLLoss, SmoothL1Loss, SoftMarginLoss,
+    TripletMarginLoss,
 };
 pub use models::{Images, MODELS, Model, model, simple_cnn};
 pub use norm::{BatchNorm1d, BatchNorm2d, GroupNorm, InstanceNorm1d, InstanceNorm2d, LayerNorm, RMSNorm};

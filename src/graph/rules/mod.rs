@@ -3,6 +3,7 @@
 mod axis_map;
 mod conv2d;
 mod copy;
+mod ctc_loss;
 mod dropout;
 mod elementwise;
 mod embedding;
@@ -117,6 +118,7 @@ without_gradient!(
     SoftmaxBackward,
     CrossEntropyBackward,
     NllLossBackward,
+    CtcLossBackward,
     ReduceBackward,
     RecurrentBackward,
     OptimizerStep,

@@ -8,6 +8,7 @@ mod broadcast_to;
 mod conv2d;
 mod copy;
 mod cross_entropy;
+mod ctc_loss;
 mod dropout;
 pub(super) mod elementwise;
 mod embedding;
@@ -59,7 +60,7 @@ macro_rules! family {
     };
 }
 
-const FAMILIES: [Family; 23] = [
+const FAMILIES: [Family; 24] = [
     family!(argmax),
     family!(avg_pool2d),
     family!(axis_map),
@@ -67,6 +68,7 @@ const FAMILIES: [Family; 23] = [
     family!(conv2d),
     family!(copy),
     family!(cross_entropy),
+    family!(ctc_loss),
     family!(dropout),
     family!(elementwise, elementwise::ops),
     family!(embedding),
