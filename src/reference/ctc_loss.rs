@@ -49,7 +49,7 @@ impl<'a> Sample<'a> {
     }
 
     fn class(&self, state: usize) -> usize {
-        if state % 2 == 0 { self.blank } else { self.labels[state / 2] as usize }
+        if state.is_multiple_of(2) { self.blank } else { self.labels[state / 2] as usize }
     }
 
     /// The logarithm of the probability of a state's label; none of a class that there is not.
@@ -156,11 +156,11 @@ impl Define for CtcLossBackward {
                 continue;
             }
             let beta = sample.beta();
-            for t in 0..sample.length {
-                for s in 0..sample.states() {
+            for (t, onward) in beta.iter().enumerate().take(sample.length) {
+                for (s, &onward) in onward.iter().enumerate().take(sample.states()) {
                     let class = sample.class(s);
                     if class < classes {
-                        let share = (alpha(t, s) + beta[t][s] + loss).exp();
+                        let share = (alpha(t, s) + onward + loss).exp();
                         output[(t * batch + sample.n) * classes + class] -= grad.data[sample.n] * share;
                     }
                 }
