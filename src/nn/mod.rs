@@ -5,6 +5,7 @@ mod containers;
 mod conv;
 mod dropouts;
 mod layers;
+mod losses;
 pub mod models;
 mod norm;
 mod pool;
@@ -21,6 +22,12 @@ pub use containers::{Branches, Lambda, Residual, Sequential, Shared};
 pub use conv::{Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d};
 pub use dropouts::{AlphaDropout, Dropout1d, Dropout2d, FeatureAlphaDropout};
 pub use layers::{Activation, Dropout, Embedding, Flatten, Linear};
+pub use losses::{
+    BCELoss, BCEWithLogitsLoss, CTCLoss, CosineEmbeddingLoss, CrossEntropyLoss, GaussianNLLLoss,
+    HingeEmbeddingLoss, HuberLoss, KLDivLoss, L1Loss, Loss, MSELoss, MarginRankingLoss,
+    MultiLabelSoftMarginLoss, MultiMarginLoss, NLLLoss, PoissonNLLLoss, SmoothL1Loss, SoftMarginLoss,
+    TripletMarginLoss,
+};
 pub use models::{Images, MODELS, Model, model, simple_cnn};
 pub use norm::{
     BatchNorm1d, BatchNorm2d, GroupNorm, InstanceNorm1d, InstanceNorm2d, LayerNorm, LocalResponseNorm,

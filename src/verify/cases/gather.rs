@@ -185,7 +185,9 @@ pub(super) fn random(op: &str, rng: &mut Rng) -> String {
     let input = shape(rng, 4, 3000);
     let dim = rng.below(input.len());
     let how = match op {
-        "gather" | "scatter" | "scatter_add" | "index_select_by" => format!(" dim={dim} count={}", size(rng, 60)),
+        "gather" | "scatter" | "scatter_add" | "index_select_by" => {
+            format!(" dim={dim} count={}", size(rng, 60))
+        }
         "topk" => format!(" dim={dim} k={}", 1 + rng.below(input[dim])),
         "one_hot" => {
             return format!("one_hot indices={} classes={} seed={}", sizes(&input), size(rng, 20), seed(rng));
