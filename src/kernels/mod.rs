@@ -14,6 +14,7 @@ mod conv2d;
 mod conv2d_direct;
 mod copy;
 mod cross_entropy;
+mod custom;
 mod dropout;
 mod elementwise;
 mod embedding;

@@ -3,6 +3,7 @@
 mod axis_map;
 mod conv2d;
 mod copy;
+mod custom;
 mod dropout;
 mod elementwise;
 mod embedding;
