@@ -131,7 +131,7 @@ fn smaller(op: &Op, picked: [usize; 2], units: [usize; 2]) -> Op {
         // Their attributes hold no shape that is cut.
         Op::MaxPool2d(_) | Op::AvgPool2d(_) | Op::MatMul(_) | Op::Sum(_) | Op::Argmax(_) | Op::AxisMap(_) => {
         }
-        Op::Elementwise(_) | Op::Equal(_) | Op::Where(_) => {}
+        Op::Elementwise(_) | Op::Equal(_) => {}
         Op::Softmax(_) | Op::SoftmaxBackward(_) | Op::Reduce(_) | Op::ReduceBackward(_) => {}
         Op::CrossEntropy(_) | Op::CrossEntropyBackward(_) => {}
         Op::NllLoss(_) | Op::NllLossBackward(_) | Op::CtcLoss(_) | Op::CtcLossBackward(_) => {}
@@ -144,6 +144,7 @@ fn smaller(op: &Op, picked: [usize; 2], units: [usize; 2]) -> Op {
         Op::Embedding(_) | Op::EmbeddingBackward(_) | Op::Dropout(_) => {}
         Op::AdaptiveMaxPool2d(_) | Op::Gather(_) | Op::Scatter(_) | Op::ScatterAdd(_) | Op::Argsort(_) => {}
         Op::OptimizerStep(_) | Op::Increment(_) => {}
+        Op::Custom(_) => {}
     }
     op
 }

@@ -280,7 +280,7 @@ impl Function {
             losses::LOSSES,
             ternary::TERNARY,
         ];
-        lists.concat().into_iter().map(|row| Self(row())).collect()
+        lists.concat().into_iter().chain([ternary::choice as fn() -> _]).map(|row| Self(row())).collect()
     }
 
     /// The function of this crate, or built before, of this name.

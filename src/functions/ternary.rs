@@ -172,3 +172,45 @@ functions! { TERNARY:
 fn flushed(factor: f64) -> f64 {
     2.0 * TINY * factor
 }
+
+/// Named by a word that is taken in Rust.
+static WHERE: Row = Row {
+    name: "where",
+    doc: "`a` where the condition is not 0, else `b`; NaN and what is denormal is not 0.",
+    forward: Code {
+        wgsl: "select(c, b, (bitcast<u32>(a) & 0x7fffffffu) != 0u)",
+        value: formula!(a, b, c => if a != 0.0 { b } else { c }),
+        accuracy: Accuracy::Exact,
+    },
+    gradients: &[
+        Gradient::Zero,
+        Gradient::Rule(|_, flow, g| flow.inputs[0].select(g, &g.graph().scalar(0.0)?)),
+        Gradient::Rule(|_, flow, g| flow.inputs[0].select(&g.graph().scalar(0.0)?, g)),
+    ],
+    domains: &[Domain::Truth, Domain::All, Domain::All],
+    ..Row::TERNARY
+};
+
+/// The row of [`Elementwise::select`].
+pub(super) fn choice() -> &'static Row {
+    &WHERE
+}
+
+impl Elementwise {
+    /// `a` where a condition is not 0, else `b`: PyTorch's `where`.
+    #[doc(alias = "where")]
+    pub fn select() -> Self {
+        Self::of(choice(), &[])
+    }
+}
+
+impl Tensor {
+    /// `a` where this is not 0, else `b`, tensors or numbers, all broadcast: PyTorch's `where`. NaN and what is denormal is not 0.
+    ///
+    /// # Errors
+    /// When an operand is not `f32` or shapes do not broadcast.
+    #[doc(alias = "where")]
+    pub fn select(&self, a: impl super::Operand, b: impl super::Operand) -> Result<Tensor> {
+        self.beside(Elementwise::select(), &[&a, &b])
+    }
+}

@@ -16,6 +16,7 @@ mod conv2d_direct;
 mod copy;
 mod cross_entropy;
 mod ctc_loss;
+mod custom;
 mod dropout;
 mod elementwise;
 mod embedding;

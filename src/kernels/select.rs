@@ -1,41 +1,16 @@
-//! Choices by element and masks: `shaders/where_.wgsl` (`where` is no name in WGSL), `shaders/sequence_mask.wgsl`.
+//! Masks of the steps of sequences: `shaders/sequence_mask.wgsl`.
 
 use super::ranges::{Lies, Part, parts};
-use super::strided::Strided;
 use super::{Access, Binding, Limits, Lower, Lowering, Operand, Refusal, Site, launch};
 use crate::error::Mismatch;
-use crate::ops::{SequenceMask, Where};
+use crate::ops::SequenceMask;
 use crate::tensor::TensorType;
 use minijinja::context;
-
-impl Lower for Where {
-    fn lower(&self, site: &Site<'_>) -> Result<Lowering, Refusal> {
-        choose(site.inputs, site.outputs, site.limits)
-    }
-}
 
 impl Lower for SequenceMask {
     fn lower(&self, site: &Site<'_>) -> Result<Lowering, Refusal> {
         mask(self.max_length, site.inputs, site.limits)
     }
-}
-
-fn choose(inputs: &[&TensorType], outputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Refusal> {
-    let output = &outputs[0].shape;
-    let read = |i: usize| {
-        let shape = &inputs[i].shape;
-        Lies::of(Operand::Input(i), shape.broadcast_strides(output), shape.elements())
-    };
-    let written = Lies::of(Operand::Output(0), output.strides(), output.elements());
-    let work = Strided {
-        kernel: "where_",
-        sizes: output.to_vec(),
-        tensors: vec![("condition", read(0)), ("a", read(1)), ("b", read(2)), ("output", written)],
-        unit: 1,
-        why: "by strides",
-        values: context! {},
-    };
-    work.lower(limits)
 }
 
 fn mask(max_length: usize, inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Refusal> {

@@ -1,26 +1,9 @@
-//! where and sequence_mask: choices by element, and the steps that lie within each sequence.
+//! sequence_mask: the steps that lie within each sequence.
 
-use super::{Rule, count, dims, elements, f32s};
+use super::{Rule, count, dims};
 use crate::dtype::DType;
 use crate::error::Mismatch;
 use crate::tensor::TensorType;
-
-/// `condition, a, b`, broadcast, to one of the two by element.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Where;
-
-impl Rule for Where {
-    const NAME: &'static str = "where";
-
-    fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
-        let [condition, a, b] = f32s(inputs)?;
-        Ok(vec![TensorType::f32(condition.shape.broadcast(&a.shape)?.broadcast(&b.shape)?)])
-    }
-
-    fn flops(&self, _inputs: &[&TensorType], outputs: &[&TensorType]) -> u64 {
-        elements(outputs)
-    }
-}
 
 /// `lengths (B)`, `u32`, to `(max_length, B)`: 1 within a sequence, else 0.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -248,6 +248,22 @@ mod tests {
     }
 
     #[test]
+    fn choices_are_functions_like_others_and_so_are_their_gradients() -> Result<()> {
+        let (y, x) = conv(&Graph::new());
+        let (graph, mask) = (y.graph(), y.graph().input("mask", [2, 1, 1])?);
+        let z = mask.select(&y.tanh()?, &x)?.scale(2.0)?;
+        assert_eq!(groups(&[&z]), ["conv2d+tanh+where+scale"]);
+        let filled = mask.select(&graph.scalar(0.5)?, &y)?;
+        assert!(groups(&[&filled]).contains(&"conv2d+where".to_owned()), "masked_fill");
+        let error = graph.input("error", z.shape())?;
+        let alone = mask.select(&x.tanh()?, &x)?.scale(2.0)?;
+        let gradient = alone.gradients_from(&error, &[&x])?.remove(0);
+        let joined = groups(&[&gradient]);
+        assert!(joined.iter().any(|group| group.contains("where+tanh_backward")), "{joined:?}");
+        Ok(())
+    }
+
+    #[test]
     fn a_value_with_another_reader_is_stored() {
         let (y, _) = conv(&Graph::new());
         let z = y.relu().unwrap();

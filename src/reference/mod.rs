@@ -10,6 +10,7 @@ mod conv2d;
 mod copy;
 mod cross_entropy;
 mod ctc_loss;
+mod custom;
 mod dropout;
 mod elementwise;
 mod embedding;

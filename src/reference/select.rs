@@ -1,16 +1,9 @@
-//! where and sequence_mask.
+//! sequence_mask.
 
-use super::broadcast_to::source;
 use super::{Array, Define};
 use crate::error::Mismatch;
-use crate::ops::{SequenceMask, Where};
+use crate::ops::SequenceMask;
 use crate::tensor::TensorType;
-
-impl Define for Where {
-    fn eval(&self, inputs: &[&Array], outputs: &[TensorType]) -> Result<Vec<Vec<f64>>, Mismatch> {
-        Ok(vec![choose(inputs, outputs)])
-    }
-}
 
 impl Define for SequenceMask {
     fn eval(&self, inputs: &[&Array], _outputs: &[TensorType]) -> Result<Vec<Vec<f64>>, Mismatch> {
@@ -20,13 +13,6 @@ impl Define for SequenceMask {
     fn out_of_range(&self, inputs: &[&Array]) -> Option<usize> {
         out_of_range(self.max_length, inputs)
     }
-}
-
-fn choose(inputs: &[&Array], outputs: &[TensorType]) -> Vec<f64> {
-    let to = &outputs[0].shape;
-    let at = |operand: &Array, i| operand.data[source(i, &operand.ty.shape, to)];
-    let value = |i| if at(inputs[0], i) != 0.0 { at(inputs[1], i) } else { at(inputs[2], i) };
-    (0..to.elements()).map(value).collect()
 }
 
 /// The first sequence that is longer than the mask.

@@ -49,10 +49,11 @@ pub(super) fn terms(op: &Op, inputs: &[&TensorType]) -> Option<usize> {
         Op::ScatterAdd(ScatterAdd { dim, .. }) => Some(size(0, *dim)),
         Op::Gather(_) | Op::Scatter(_) | Op::Argsort(_) | Op::CtcLoss(_) | Op::CtcLossBackward(_) => None,
         Op::Concat(_) | Op::Split(_) | Op::Narrow(_) | Op::NarrowBackward(_) => None,
-        Op::Permute(_) | Op::Embedding(_) | Op::Where(_) | Op::SequenceMask(_) | Op::Dropout(_) => None,
+        Op::Permute(_) | Op::Embedding(_) | Op::SequenceMask(_) | Op::Dropout(_) => None,
         Op::Recurrent(_) | Op::RecurrentBackward(_) => None,
         Op::NormStatistics(_) | Op::NormApply(_) | Op::NormSums(_) | Op::NormBackward(_) => None,
         Op::OptimizerStep(_) | Op::Increment(_) => None,
+        Op::Custom(op) => op.op().terms(inputs),
     }
 }
 
@@ -96,16 +97,12 @@ pub(super) fn errors(op: &Op, inputs: &[&Estimate], outputs: &[Array]) -> Result
         Op::CtcLossBackward(_) => vec![super::bound_ctc::backward(inputs, &outputs[0])?],
         Op::NllLoss(op) => super::bound_rows::nll_loss(op, inputs, outputs)?,
         Op::NllLossBackward(op) => vec![super::bound_rows::nll_loss_backward(op, inputs, &outputs[0])?],
-        Op::Where(_) if inputs[0].error.is_some() => vec![undecided(inputs, &outputs[0])],
         Op::Concat(_) | Op::Split(_) | Op::Narrow(_) | Op::NarrowBackward(_) => {
             super::bound_sequence::moved(op, inputs, outputs.len())?
         }
-        Op::Scatter(_)
-        | Op::Permute(_)
-        | Op::Embedding(_)
-        | Op::Gather(_)
-        | Op::Where(_)
-        | Op::SequenceMask(_) => super::bound_sequence::moved(op, inputs, outputs.len())?,
+        Op::Scatter(_) | Op::Permute(_) | Op::Embedding(_) | Op::Gather(_) | Op::SequenceMask(_) => {
+            super::bound_sequence::moved(op, inputs, outputs.len())?
+        }
         Op::AxisMap(map) => vec![super::bound_map::axis_map(map, inputs[0], &outputs[0])?],
         Op::Reduce(op) => super::bound_reduce::forward(op, inputs[0], outputs)?,
         Op::ReduceBackward(op) => vec![super::bound_reduce::backward(op, inputs, &outputs[0])?],
@@ -117,7 +114,17 @@ pub(super) fn errors(op: &Op, inputs: &[&Estimate], outputs: &[Array]) -> Result
         Op::NormSums(op) => super::bound_norm::sums(op, inputs, outputs)?,
         Op::NormBackward(op) => vec![super::bound_norm::backward(op, inputs, &outputs[0])?],
         Op::OptimizerStep(step) => super::bound_rows::optimizer(step, inputs, outputs),
+        Op::Custom(_) if outputs.len() == 1 && is_sum(op, inputs) => {
+            vec![reduction(op, inputs, &outputs[0], Some(0), 0.0)?]
+        }
+        Op::Custom(op) => super::bound_custom::errors(op, inputs, outputs)?,
     })
+}
+
+/// Whether each output is a sum of terms.
+fn is_sum(op: &Op, inputs: &[&Estimate]) -> bool {
+    let types: Vec<&TensorType> = inputs.iter().map(|e| &e.array.ty).collect();
+    terms(op, &types).is_some()
 }
 
 /// The exponent of an average pool's divisor, where it is one power of two for all windows.

@@ -6,14 +6,12 @@ use crate::error::Result;
 use crate::ops::Op;
 use crate::reference::{Array, Precision, eval};
 
-/// Elements that are copied, each with the error it had; what an index or a condition chooses is chosen alike.
+/// Elements that are copied, each with the error it had; what an index chooses is chosen alike.
 pub(super) fn moved(op: &Op, inputs: &[&Estimate], outputs: usize) -> Result<Vec<Errors>> {
     if inputs.iter().all(|e| e.error.is_none()) {
         return Ok(vec![None; outputs]);
     }
-    let chooses = |i: usize| matches!(op, Op::Where(_)) && i == 0;
-    let errors = |(i, e): (usize, &&Estimate)| if chooses(i) { e.array.clone() } else { e.error_array() };
-    let errors: Vec<Array> = inputs.iter().enumerate().map(errors).collect();
+    let errors: Vec<Array> = inputs.iter().map(|e| e.error_array()).collect();
     let moved = eval(op, &errors.iter().collect::<Vec<_>>(), Precision::F64)?;
     Ok(moved.into_iter().map(|array| Some(array.data)).collect())
 }

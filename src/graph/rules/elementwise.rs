@@ -2,22 +2,10 @@
 
 use super::Differentiate;
 use crate::error::Result;
-use crate::functions::{Operand, Read};
+use crate::functions::Read;
 use crate::graph::{Flow, Tensor};
-use crate::ops::{Elementwise, Part, Where};
+use crate::ops::{Elementwise, Part};
 use crate::shape::Shape;
-
-impl Tensor {
-    /// `a` where this is not 0, else `b`, tensors or numbers, all broadcast.
-    ///
-    /// # Errors
-    /// When the shapes do not broadcast.
-    #[doc(alias = "where")]
-    pub fn select(&self, a: impl Operand, b: impl Operand) -> Result<Tensor> {
-        let (a, b) = (a.tensor(self)?, b.tensor(self)?);
-        self.one(Where, &[self, &a, &b])
-    }
-}
 
 /// The sum of `grad` over the dimensions along which an operand of shape `to` was stretched.
 pub(super) fn unbroadcast(grad: &Tensor, to: &Shape) -> Result<Tensor> {
@@ -55,19 +43,5 @@ impl Differentiate for Elementwise {
             unbroadcast(&whole, &flow.inputs[i].shape()).map(Some)
         };
         (0..flow.inputs.len()).map(of).collect()
-    }
-}
-
-impl Differentiate for Where {
-    /// The error goes to what was chosen.
-    fn gradient(&self, flow: &Flow<'_>) -> Result<Vec<Option<Tensor>>> {
-        let (grad, condition) = (flow.grad("where")?, &flow.inputs[0]);
-        let zero = grad.graph().scalar(0.0)?;
-        let to = |g: Tensor, i: usize| unbroadcast(&g, &flow.inputs[i].shape());
-        Ok(vec![
-            None,
-            flow.wants(1, || to(condition.select(grad, &zero)?, 1))?,
-            flow.wants(2, || to(condition.select(&zero, grad)?, 2))?,
-        ])
     }
 }

@@ -5,6 +5,7 @@ mod conv2d;
 mod convolutions;
 mod copy;
 mod ctc_loss;
+mod custom;
 mod dropout;
 mod elementwise;
 mod embedding;
