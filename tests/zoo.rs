@@ -4,10 +4,10 @@
 use safetensors::tensor::{Dtype, Metadata, SafeTensors};
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
-use wgrad::nn::models::{MobileNetV2, ResNet};
+use wgrad::nn::models::{Crnn, MobileNetV2, ResNet, UNet, conv_autoencoder, waveform_cnn};
 use wgrad::nn::{Images, MODELS, Module, Sequential};
-use wgrad::ops::{CrossEntropy, Op, Reduction, Role, State};
-use wgrad::optim::{Optimizer, Sgd};
+use wgrad::ops::{CrossEntropy, CtcLoss, Op, Reduction, Role, State};
+use wgrad::optim::{Adam, Optimizer, Sgd};
 use wgrad::{Device, Graph, HostTensor, Parameters, Tensor};
 
 const KEYS: &str = include_str!("fixtures/zoo_keys.csv");
@@ -24,23 +24,101 @@ fn states(graph: &Graph) -> BTreeMap<String, String> {
     graph.with(|data| data.nodes.iter().filter_map(|node| of(&node.op)).collect())
 }
 
+/// A network by its name in the list of keys, of its usual width, and an image or line that it takes.
+fn network(name: &str) -> (Box<dyn Module>, Vec<usize>) {
+    match name {
+        "unet" => (Box::new(UNet::new(3, 2)), vec![2, 3, 64, 64]),
+        "waveform-cnn" => (Box::new(waveform_cnn(1, 35, 32)), vec![2, 1, 8000]),
+        "crnn" => (Box::new(Crnn::new(1, 37)), vec![2, 1, 32, 100]),
+        "conv-autoencoder" => {
+            (Box::new(conv_autoencoder(&Images::MNIST).expect("28 is a multiple of 4")), vec![2, 1, 28, 28])
+        }
+        name => {
+            let images = Images { shape: [3, 224, 224], classes: 1000 };
+            let model = wgrad::nn::model(name).expect(name);
+            (Box::new((model.build)(&images).expect(name)), vec![2, 3, 224, 224])
+        }
+    }
+}
+
 #[test]
-fn keys_and_shapes_are_torchvisions() {
+fn keys_and_shapes_are_pytorchs() {
     let mut expected: BTreeMap<&str, BTreeMap<String, String>> = BTreeMap::new();
     for line in KEYS.lines().skip(1) {
         let [network, key, shape] = line.split(',').collect::<Vec<_>>()[..] else { panic!("{line}") };
         expected.entry(network).or_default().insert(key.into(), shape.into());
     }
-    assert_eq!(expected.len(), 8);
-    for (network, expected) in expected {
-        let model = wgrad::nn::model(network).expect(network);
-        let images = Images { shape: [3, 224, 224], classes: 1000 };
+    assert_eq!(expected.len(), 12);
+    for (name, expected) in expected {
+        let (layers, shape) = network(name);
         let graph = Graph::new();
-        let image = graph.input("image", [2, 3, 224, 224]).expect("a shape");
-        let logits = (model.build)(&images).expect(network).forward(&image).expect(network);
-        assert_eq!(logits.shape()[..], [2, 1000], "{network}");
-        assert_eq!(states(&graph), expected, "{network}");
+        layers.forward(&graph.input("input", shape).expect("a shape")).expect(name);
+        assert_eq!(states(&graph), expected, "{name}");
     }
+}
+
+/// What networks that torchvision has not make of PyTorch's states, in evaluation.
+#[test]
+fn the_others_say_what_pytorchs_do() {
+    let device = Device::auto().expect("a device that opens");
+    let fixture = Fixture::open("others");
+    let images = Images { shape: [1, 12, 20], classes: 10 };
+    let networks: [(&str, Box<dyn Module>); 4] = [
+        ("unet", Box::new(UNet::new(3, 2).width(2))),
+        ("waveform-cnn", Box::new(waveform_cnn(1, 5, 4))),
+        ("crnn", Box::new(Crnn::new(1, 7).width(2).hidden(6))),
+        ("conv-autoencoder", Box::new(conv_autoencoder(&images).expect("multiples of 4"))),
+    ];
+    for (name, network) in networks {
+        let shape = fixture.file().tensor(&format!("{name}/input")).expect(name).shape().to_vec();
+        let graph = Graph::new();
+        graph.set_training(false);
+        let input = graph.input("input", shape.clone()).expect("a shape");
+        let output = network.forward(&input).expect(name);
+        let parameters = Parameters::new(&device, 0);
+        let mut program = parameters.compile(&graph, &[&output]).expect(name);
+        restore(&parameters, &fixture, &format!("{name}/state"));
+        let shown = fixture.numbers(&format!("{name}/input")).into_iter().map(|v| v as f32).collect();
+        program.run(&[(&input, &HostTensor::from_f32(shape, shown).expect("an input"))]).expect(name);
+        let got = program.read(&output).expect("an output").as_f32().expect("f32").to_vec();
+        let error = distance(&got, &fixture.numbers(&format!("{name}/output")));
+        println!("{name} on {}: {error:.1e}", device.describe());
+        assert!(error <= 1e-5, "{name}: {error:.1e}");
+    }
+}
+
+/// Images of lines whose columns are bright where there is a sign, read by way of the loss of all alignments.
+#[test]
+fn a_crnn_learns_to_read() {
+    let device = Device::auto().expect("a device that opens");
+    let graph = Graph::new();
+    let images = graph.input("images", [4, 1, 32, 32]).expect("a shape");
+    let targets = graph.input_u32("targets", [4, 2]).expect("a shape");
+    let scores = Crnn::new(1, 3).width(2).hidden(8).forward(&images).expect("images that fit");
+    let steps = scores.shape()[0];
+    let whole = |n: usize, each: u32| HostTensor::from_u32([n], vec![each; n]).expect("lengths");
+    let lengths = graph.constant(whole(4, steps as u32)).expect("a table");
+    let long = graph.constant(whole(4, 2)).expect("a table");
+    let loss =
+        scores.ctc_loss(&targets, &lengths, &long, CtcLoss::default(), Reduction::Mean).expect("a loss");
+    Adam::new(0.02).minimize(&loss).expect("gradients");
+    let mut program = Parameters::new(&device, 0).compile(&graph, &[&loss]).expect("a program");
+    // A sign is a bright band at the top or at the bottom, in the left or the right half.
+    let signs = [[1u32, 2], [2, 1], [1, 1], [2, 2]];
+    let pixel = |n: usize, y: usize, x: usize| {
+        let top = signs[n][x / 16] == 1;
+        if (4..12).contains(&(x % 16)) && (y < 16) == top { 1.0 } else { 0.0 }
+    };
+    let shown: Vec<f32> = (0..4 * 32 * 32).map(|i| pixel(i / 1024, i / 32 % 32, i % 32)).collect();
+    let shown = HostTensor::from_f32([4, 1, 32, 32], shown).expect("images");
+    let said = HostTensor::from_u32([4, 2], signs.concat()).expect("targets");
+    let mut losses = Vec::new();
+    for _ in 0..60 {
+        program.run(&[(&images, &shown), (&targets, &said)]).expect("a step");
+        losses.push(program.read(&loss).expect("a loss").as_f32().expect("f32")[0]);
+    }
+    println!("ctc loss {} to {}", losses[0], losses[59]);
+    assert!(losses[59] < 0.2 * losses[0], "{} to {}", losses[0], losses[59]);
 }
 
 /// The numbers that their papers and torchvision's pages give.
@@ -125,6 +203,22 @@ fn distance(got: &[f32], expected: &[f64]) -> f64 {
     off(got, expected) / length(expected).max(f64::MIN_POSITIVE)
 }
 
+/// Gives parameters and buffers the values that a fixture has under `prefix`.
+fn restore(parameters: &Parameters, fixture: &Fixture, prefix: &str) {
+    for role in [Role::Parameter, Role::Buffer] {
+        for key in parameters.names(role) {
+            let shape = parameters.ty(&key).expect("a state").shape;
+            let held = fixture.numbers(&format!("{prefix}/{key}"));
+            let values = if key.ends_with("num_batches_tracked") {
+                HostTensor::from_u32(shape, held.into_iter().map(|v| v as u32).collect())
+            } else {
+                HostTensor::from_f32(shape, held.into_iter().map(|v| v as f32).collect())
+            };
+            parameters.set(&key, &values.expect("a tensor")).expect("a state of PyTorch's");
+        }
+    }
+}
+
 /// Gives a network PyTorch's states, and holds logits, gradients, running statistics and the losses of 20 steps to
 /// PyTorch's in float64.
 fn learns_as_torchvisions(name: &str, network: &Sequential) {
@@ -143,20 +237,6 @@ fn learns_as_torchvisions(name: &str, network: &Sequential) {
         (images, HostTensor::from_u32([batch], classes).expect("labels"))
     };
     let parameters = Parameters::new(&device, 0);
-    let restore = || {
-        for role in [Role::Parameter, Role::Buffer] {
-            for key in parameters.names(role) {
-                let shape = parameters.ty(&key).expect("a state").shape;
-                let first = fixture.numbers(&format!("first/{key}"));
-                let values = if key.ends_with("num_batches_tracked") {
-                    HostTensor::from_u32(shape, first.into_iter().map(|v| v as u32).collect())
-                } else {
-                    HostTensor::from_f32(shape, first.into_iter().map(|v| v as f32).collect())
-                };
-                parameters.set(&key, &values.expect("a tensor")).expect("a state of PyTorch's");
-            }
-        }
-    };
     let read = |program: &wgrad::Executable, tensor: &Tensor| -> Vec<f32> {
         program.read(tensor).expect("an output").as_f32().expect("f32").to_vec()
     };
@@ -167,7 +247,7 @@ fn learns_as_torchvisions(name: &str, network: &Sequential) {
     let images = graph.input("images", [batch, 3, side, side]).expect("a shape");
     let logits = network.forward(&images).expect("images that fit");
     let mut evaluation = parameters.compile(&graph, &[&logits]).expect("a program");
-    restore();
+    restore(&parameters, &fixture, "first");
     evaluation.run(&[(&images, &shown(0).0)]).expect("a run");
     let evaluated = distance(&read(&evaluation, &logits), &fixture.numbers("evaluated"));
 

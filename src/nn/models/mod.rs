@@ -7,11 +7,15 @@ mod lecture;
 mod mobilenet;
 mod plain;
 mod resnet;
+mod sequences;
+mod unet;
 
 pub use lecture::simple_cnn;
 pub use mobilenet::{MobileNetV2, SqueezeNet};
 pub use plain::{AlexNet, Vgg};
 pub use resnet::ResNet;
+pub use sequences::{Crnn, waveform_cnn};
+pub use unet::{UNet, conv_autoencoder};
 
 use super::Sequential;
 use crate::error::{Error, Result};
