@@ -55,6 +55,8 @@ const CUT: &[(&str, &str)] = &[
     ("log_softmax log_softmax_backward", "log_softmax input=11x61x7 dim=1"),
     ("cross_entropy cross_entropy_backward", "cross_entropy logits=75x61 reduction=none label_smoothing=0.1"),
     ("cross_entropy cross_entropy_backward", "cross_entropy logits=11x61x7 reduction=mean ignore_index=1"),
+    ("nll_loss nll_loss_backward", "nll_loss input=75x61 reduction=none weighted"),
+    ("nll_loss nll_loss_backward", "nll_loss input=11x61x7 reduction=none ignore_index=1"),
     ("argmax", "argmax input=75x61 dim=1"),
     ("argmax", "argmax input=11x61x7 dim=1"),
     // Rows, columns, and one row that is cut in two passes.
@@ -131,6 +133,9 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("lstm_backward", "lstm sizes=3x2x40", "25600"),
     ("gru", "gru sizes=3x2x40 bias", "19200"),
     ("gru_backward", "gru sizes=3x2x40 bias", "19200"),
+    // A step of a sample goes through all of its states.
+    ("ctc_loss", "ctc_loss sizes=400x1x12x3 reduction=none", "19200"),
+    ("ctc_loss_backward", "ctc_loss sizes=400x1x12x3 reduction=none", "19200"),
     // One row.
     ("softmax", "softmax input=2x4801 dim=1", "19204"),
     ("softmax_backward", "softmax input=2x4801 dim=1", "19204"),

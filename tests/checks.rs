@@ -2,7 +2,7 @@
 //! range, and, where a user asks for it, the first value that is not finite.
 
 use wgrad::nn::{Gru, Lstm, Rnn};
-use wgrad::ops::{CrossEntropy, Init, RecurrentKind, Reduction};
+use wgrad::ops::{CrossEntropy, CtcLoss, Init, RecurrentKind, Reduction};
 use wgrad::optim::{LEARNING_RATE, Optimizer, Sgd};
 use wgrad::plan::Plan;
 use wgrad::{Backend, Device, Executable, Graph, HostTensor, Parameters, Result, Tensor};
@@ -214,6 +214,57 @@ fn a_sequence_longer_than_its_mask_is_named() -> Result<()> {
         program.run(&[(&lengths, &u32s(&given))])?;
         let expected = "sequence_mask 'rnn': expected lengths of at most 5, got another one in row 66";
         assert_eq!(words(program.read(&mask)), expected, "{}", device.describe());
+    }
+    Ok(())
+}
+
+#[test]
+fn a_target_of_nll_loss_out_of_range_is_named() -> Result<()> {
+    for device in devices() {
+        let graph = Graph::new();
+        let (x, labels) = (graph.input("x", [3, 4])?, graph.input_u32("labels", [3])?);
+        let loss = graph.scoped("head", || x.nll_loss(&labels, None, Some(9), Reduction::Mean))?;
+        let mut program = Parameters::new(&device, 0).compile(&graph, &[&loss])?;
+        let values = f32s(&[3, 4], &[-1.0; 12]);
+        program.run(&[(&x, &values), (&labels, &u32s(&[3, 9, 0]))])?;
+        assert_eq!(program.read(&loss)?.as_f32()?, [1.0]);
+        program.run(&[(&x, &values), (&labels, &u32s(&[3, 4, 0]))])?;
+        let expected =
+            "nll_loss 'head': expected targets below 4 or 9, which is ignored, got another one in row 1";
+        assert_eq!(words(program.read(&loss)), expected, "{}", device.describe());
+    }
+    Ok(())
+}
+
+/// What lies behind a length is not looked at.
+#[test]
+fn a_label_or_a_length_of_ctc_loss_out_of_range_is_named() -> Result<()> {
+    for device in devices() {
+        let graph = Graph::new();
+        let x = graph.input("x", [4, 3, 5])?;
+        let [labels, steps, counts] = [
+            graph.input_u32("labels", [3, 2])?,
+            graph.input_u32("steps", [3])?,
+            graph.input_u32("counts", [3])?,
+        ];
+        let ctc = || x.ctc_loss(&labels, &steps, &counts, CtcLoss::default(), Reduction::Sum);
+        let loss = graph.scoped("head", ctc)?;
+        let mut program = Parameters::new(&device, 0).compile(&graph, &[&loss])?;
+        let values = f32s(&[4, 3, 5], &[-1.5; 60]);
+        let mut told = |given: [&[u32]; 3]| -> Result<String> {
+            let given_labels = HostTensor::from_u32([3, 2], given[0].to_vec())?;
+            let (given_steps, given_counts) = (u32s(given[1]), u32s(given[2]));
+            let of = [(&labels, &given_labels), (&steps, &given_steps), (&counts, &given_counts)];
+            program.run(&[(&x, &values), of[0], of[1], of[2]])?;
+            Ok(words(program.read(&loss)))
+        };
+        let (right, name) = ([1, 2, 3, 9, 4, 9], device.describe());
+        assert_eq!(told([&right, &[4, 3, 2], &[2, 1, 1]])?, "", "{name}");
+        let expected = "ctc_loss 'head': expected targets below 5, input_lengths up to 4 and target_lengths up to \
+                        2, got another one in row";
+        assert_eq!(told([&right, &[4, 3, 2], &[2, 2, 1]])?, format!("{expected} 1"), "{name}");
+        assert_eq!(told([&right, &[4, 3, 5], &[2, 1, 1]])?, format!("{expected} 2"), "{name}");
+        assert_eq!(told([&right, &[4, 3, 2], &[3, 1, 1]])?, format!("{expected} 0"), "{name}");
     }
     Ok(())
 }

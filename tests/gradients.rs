@@ -47,8 +47,9 @@ fn has_rule(op: &Op) -> bool {
         Op::Reduce(op) => !["argmin", "any", "all"].contains(&op.kind.name()),
         Op::ReduceBackward(_) | Op::Argsort(_) => false,
         Op::Gather(_) | Op::Scatter(_) | Op::ScatterAdd(_) => true,
-        Op::SoftmaxBackward(_) | Op::CrossEntropyBackward(_) => false,
-        Op::CrossEntropy(_) => true,
+        Op::SoftmaxBackward(_) | Op::CrossEntropyBackward(_) | Op::NllLossBackward(_) => false,
+        Op::CtcLossBackward(_) => false,
+        Op::CrossEntropy(_) | Op::NllLoss(_) | Op::CtcLoss(_) => true,
         Op::Concat(_) | Op::Split(_) | Op::Narrow(_) | Op::NarrowBackward(_) => true,
         Op::AxisMap(_) | Op::Permute(_) | Op::Embedding(_) | Op::EmbeddingBackward(_) | Op::Where(_) => true,
         Op::Recurrent(_) | Op::Dropout(_) => true,
@@ -332,6 +333,40 @@ macro_rules! families {
     };
 }
 
+/// The rules of the ops that losses are made of.
+const LOSSES: [&str; 30] = [
+    "absolute_error",
+    "add",
+    "add_scalar",
+    "bce",
+    "bce_with_logits",
+    "broadcast_to",
+    "clamp_min",
+    "div",
+    "exp",
+    "gather",
+    "gaussian_nll",
+    "huber",
+    "log",
+    "log_sigmoid",
+    "minimum",
+    "mul",
+    "neg",
+    "nll_loss",
+    "norm",
+    "relu",
+    "reshape",
+    "scale",
+    "smooth_l1",
+    "sqrt",
+    "square",
+    "squared_error",
+    "sub",
+    "sum",
+    "where",
+    "xlogy",
+];
+
 families! {
     adaptive_max_pool2d: ["adaptive_max_pool2d", "max_pool2d", "scatter_add", "reshape"], 0;
     avg_pool2d: ["avg_pool2d", "avg_pool2d_backward", "pow_scalar", "abs", "relu", "mul", "scale", "reshape"], 0;
@@ -339,11 +374,13 @@ families! {
     broadcast_to: ["broadcast_to", "reshape", "sum"], 0;
     conv2d: ["conv2d", "conv2d_backward_input", "conv2d_backward_weight", "sum"], 4;
     copy: ["concat", "split", "narrow", "narrow_backward", "permute", "reshape", "relu"], 0;
-    cross_entropy: ["cross_entropy", "sum", "div"], 0;
+    cross_entropy: ["cross_entropy", "nll_loss", "log_softmax", "sum", "div", "mul", "scale", "add", "sub", "neg", "add_scalar", "where", "reshape", "broadcast_to"], 0;
+    ctc_loss: ["ctc_loss", "log_softmax", "div", "sum", "reshape"], 0;
     dropout: ["dropout"], 0;
     elementwise: functions_with_gradients(), 0;
     embedding: ["embedding", "embedding_backward"], 0;
     gather: ["gather", "scatter", "scatter_add", "add", "reshape", "where"], 0;
+    losses: LOSSES, 0;
     matmul: ["matmul", "reshape", "sum"], 0;
     max_pool2d: ["max_pool2d", "scatter", "reshape"], 0;
     norm: ["norm_apply", "mul", "div", "scale"], 0;

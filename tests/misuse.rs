@@ -2,8 +2,8 @@
 
 use wgrad::functions::{Elementwise, Part};
 use wgrad::ops::{
-    AvgPool2d, AxisMap, Constant, Conv2d, Init, NarrowBackward, Op, OptimizerStep, Pad, Role, SparseRows,
-    State,
+    AvgPool2d, AxisMap, Constant, Conv2d, CrossEntropy, GaussianNllLoss, Init, MultiMarginLoss,
+    NarrowBackward, Op, OptimizerStep, Pad, Reduction, Role, SparseRows, State, TripletMarginLoss,
 };
 use wgrad::optim::{Adam, LEARNING_RATE, Optimizer, Rprop, Sgd};
 use wgrad::updates::Update;
@@ -190,4 +190,47 @@ fn errors_have_the_labels_of_layers() {
     assert!(error.contains("features.0") && !error.contains("features.0."), "{error}");
     let error = x.reshape([7]).expect_err("other elements").to_string();
     assert!(error.contains("a shape of 6 elements"), "{error}");
+}
+
+/// What PyTorch refuses of losses.
+#[test]
+fn losses_refuse_what_does_not_fit() {
+    let graph = Graph::new();
+    let (rows, wide, vector) = (input(&graph, &[4, 3]), input(&graph, &[4, 5]), input(&graph, &[4]));
+    let labels = graph.input_u32("labels", [4]).expect("labels");
+    let none = Reduction::None;
+    refused(rows.mse_loss(&wide, none), &["squared_error", "broadcast"]);
+    refused(rows.smooth_l1_loss(&rows, -1.0, none), &["smooth_l1", "beta"]);
+    refused(rows.huber_loss(&rows, 0.0, none), &["huber", "delta"]);
+    refused(rows.binary_cross_entropy(&input(&graph, &[3]), None, none), &["a target (4, 3)", "(3)"]);
+    let weight = input(&graph, &[2, 4, 3]);
+    refused(rows.binary_cross_entropy(&rows, Some(&weight), none), &["weight", "(4, 3)", "(2, 4, 3)"]);
+    refused(rows.binary_cross_entropy_with_logits(&wide, None, None, none), &["(4, 3)", "(4, 5)"]);
+    refused(rows.multilabel_soft_margin_loss(&wide, None, none), &["multilabel_soft_margin_loss"]);
+    refused(rows.nll_loss(&vector, None, None, none), &["nll_loss", "u32"]);
+    refused(rows.nll_loss(&labels, Some(&vector), None, none), &["nll_loss", "weight"]);
+    let options = CrossEntropy { ignore_index: Some(1), ..CrossEntropy::default() };
+    refused(rows.cross_entropy(&rows, options, none), &["cross_entropy", "ignore_index"]);
+    refused(rows.cross_entropy(&wide, CrossEntropy::default(), none), &["probabilities (4, 3)"]);
+    let options = CrossEntropy { label_smoothing: 1.5, ..CrossEntropy::default() };
+    let weight = input(&graph, &[3]);
+    refused(rows.cross_entropy_weighted(&labels, &weight, options, none), &["label_smoothing", "1.5"]);
+    refused(rows.cross_entropy_weighted(&rows, &vector, CrossEntropy::default(), none), &["weights (3)"]);
+    let zero = GaussianNllLoss { eps: 0.0, ..GaussianNllLoss::default() };
+    refused(rows.gaussian_nll_loss(&rows, &rows, zero, none), &["gaussian_nll", "eps"]);
+    refused(rows.gaussian_nll_loss(&rows, &wide, GaussianNllLoss::default(), none), &["variances (4, 3)"]);
+    refused(rows.margin_ranking_loss(&rows, &vector, 0.0, none), &["margin_ranking_loss", "one rank"]);
+    refused(rows.hinge_embedding_loss(&rows, f32::NAN, none), &["number"]);
+    let cubed = MultiMarginLoss { p: 3, ..MultiMarginLoss::default() };
+    refused(rows.multi_margin_loss(&labels, cubed, None, none), &["p of 1 or 2", "3"]);
+    let usual = MultiMarginLoss::default();
+    refused(rows.multi_margin_loss(&labels, usual, Some(&vector), none), &["weights (3)", "(4)"]);
+    refused(vector.multi_margin_loss(&labels, usual, None, none), &["scores (N, C)"]);
+    refused(rows.cosine_embedding_loss(&rows, &rows, 0.0, none), &["cosine_embedding_loss", "(N, D)"]);
+    refused(rows.cosine_similarity(&rows, 2, 1e-8), &["cosine_similarity", "dimension"]);
+    refused(rows.triplet_margin_loss(&rows, &vector, TripletMarginLoss::default(), none), &["one rank"]);
+    // The weights of nll_loss are constants, as in PyTorch.
+    let parameter = graph.parameter("weight", [3], Init::Constant(1.0)).expect("a parameter");
+    let loss = rows.nll_loss(&labels, Some(&parameter), None, Reduction::Mean).expect("a loss");
+    refused(loss.gradients(&[&parameter]), &["nll_loss by its weight"]);
 }

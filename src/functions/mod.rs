@@ -1,6 +1,6 @@
 //! Element-wise functions: one row each, from which names, shaders, reference, gradients, error bounds, cases and the
-//! table in the README follow. Whoever adds one writes a row in `activations.rs`, `arithmetic.rs`, `piecewise.rs`, `binary.rs`
-//! or `ternary.rs`, its line in the README, and makes the fixtures anew.
+//! table in the README follow. Whoever adds one writes a row in `activations.rs`, `arithmetic.rs`, `piecewise.rs`, `binary.rs`,
+//! `losses.rs` or `ternary.rs`, its line in the README, and makes the fixtures anew.
 //!
 //! ```
 //! use wgrad::functions::{Accuracy, Function, Parameter, Saved};
@@ -28,6 +28,7 @@ mod binary;
 mod build;
 mod elementwise;
 mod erf;
+mod losses;
 mod macros;
 mod piecewise;
 mod ternary;
@@ -182,6 +183,8 @@ pub enum Domain {
     NonZero,
     /// 0 and 1.
     Truth,
+    /// Numbers between 0 and 1, near neither.
+    Unit,
 }
 
 /// An element-wise function: what a kernel, the reference, the gradients and the checks need to know of it.
@@ -272,6 +275,7 @@ impl Function {
             arithmetic::ARITHMETIC,
             piecewise::PIECEWISE,
             binary::BINARY,
+            losses::LOSSES,
             ternary::TERNARY,
         ];
         lists.concat().into_iter().map(|row| Self(row())).collect()

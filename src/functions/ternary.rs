@@ -101,6 +101,70 @@ functions! { TERNARY:
         cases: &[&[-0.5]],
         ..Row::TERNARY
     };
+    /// The negative logarithm of the density of `target` under a normal distribution of this mean and of variance `var`, which is
+    /// `eps` at least, less a constant: `(log(var) + (self - target)^2 / var) / 2` (PyTorch's default eps is 1e-6). Derivatives
+    /// are those at the variance that is used, as PyTorch's.
+    gaussian_nll(target, var; eps) = Row {
+        parameters: &[Parameter::new("eps").or(1e-6).positive()],
+        forward: Code {
+            // Of large numbers, whose difference would overflow, a sixteenth.
+            wgsl: "  let v = select(max(c, eps), c, is_nan(c));
+  let large = max(abs(a), abs(b)) > 1e37;
+  let part = select(1.0, 0.0625, large);
+  let whole = select(1.0, 16.0, large);
+  let d = a * part - b * part;
+  return 0.5 * log_exact(v) + 0.5 * (d / v * d) * whole * whole;",
+            value: formula!(a, b, c; eps => {
+                let v = if c < eps { eps } else { c };
+                0.5 * v.ln() + 0.5 * ((a - b) / v * (a - b))
+            }),
+            accuracy: error!(a, b, c; eps | v => {
+                let (variance, d) = (if c < eps { eps } else { c }, a - b);
+                4.0 * ulp(0.5 * variance.ln()) + 8.0 * ulp(0.5 * (d / variance * d)) + ulp(v) + flushed(d.abs())
+            }),
+        },
+        gradients: &[
+            Gradient::Kernel(ALL, Code {
+                wgsl: "  let v = select(max(c, eps), c, is_nan(c));
+  let large = max(abs(a), abs(b)) > 1e37;
+  let part = select(1.0, 0.0625, large);
+  return g * (a * part - b * part) / v * select(1.0, 16.0, large);",
+                value: formula!(a, b, c; eps => (a - b) / if c < eps { eps } else { c }),
+                accuracy: Accuracy::Ulps(8.0),
+            }),
+            Gradient::Kernel(ALL, Code {
+                wgsl: "  let v = select(max(c, eps), c, is_nan(c));
+  let large = max(abs(a), abs(b)) > 1e37;
+  let part = select(1.0, 0.0625, large);
+  return g * (b * part - a * part) / v * select(1.0, 16.0, large);",
+                value: formula!(a, b, c; eps => (b - a) / if c < eps { eps } else { c }),
+                accuracy: Accuracy::Ulps(8.0),
+            }),
+            Gradient::Kernel(ALL, Code {
+                wgsl: "  let v = select(max(c, eps), c, is_nan(c));
+  let large = max(abs(a), abs(b)) > 1e37;
+  let part = select(1.0, 0.0625, large);
+  let whole = select(1.0, 16.0, large);
+  let r = (a * part - b * part) / v;
+  let finite = !(is_not_finite(a) | is_not_finite(b) | is_not_finite(c));
+  return select(0.5 * g * (1.0 / v - r * r * whole * whole), 0.0, finite & (g == 0.0));",
+                value: formula!(a, b, c; eps => {
+                    let v = if c < eps { eps } else { c };
+                    let r = (a - b) / v;
+                    0.5 * (1.0 / v - r * r)
+                }),
+                accuracy: error!(g, a, b, c; eps | v => {
+                    let variance = if c < eps { eps } else { c };
+                    let r = (a - b) / variance;
+                    g.abs() * (3.0 * ulp(1.0 / variance) + 8.0 * ulp(r * r) + flushed(1.0)) + 2.0 * ulp(v)
+                }),
+            }),
+        ],
+        kink: formula!(_a, _b, c; eps => c - eps),
+        domains: &[Domain::All, Domain::All, Domain::Above(0.25)],
+        cases: &[&[1e-6], &[0.125]],
+        ..Row::TERNARY
+    };
 }
 
 /// What a step below the normal numbers leaves that is 0 on some adapters, in a product with at most `factor`: nothing beside

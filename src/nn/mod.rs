@@ -3,6 +3,7 @@
 mod containers;
 mod conv;
 mod layers;
+mod losses;
 pub mod models;
 mod norm;
 mod pool;
@@ -11,6 +12,12 @@ pub mod recurrent;
 pub use containers::{Branches, Lambda, Residual, Sequential, Shared};
 pub use conv::{Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d};
 pub use layers::{Activation, Dropout, Embedding, Flatten, Linear};
+pub use losses::{
+    BCELoss, BCEWithLogitsLoss, CTCLoss, CosineEmbeddingLoss, CrossEntropyLoss, GaussianNLLLoss,
+    HingeEmbeddingLoss, HuberLoss, KLDivLoss, L1Loss, Loss, MSELoss, MarginRankingLoss,
+    MultiLabelSoftMarginLoss, MultiMarginLoss, NLLLoss, PoissonNLLLoss, SmoothL1Loss, SoftMarginLoss,
+    TripletMarginLoss,
+};
 pub use models::{Images, MODELS, Model, model, simple_cnn};
 pub use norm::{BatchNorm1d, BatchNorm2d, GroupNorm, InstanceNorm1d, InstanceNorm2d, LayerNorm, RMSNorm};
 pub use pool::{

@@ -12,6 +12,7 @@ macro_rules! for_each_op {
             MatMul, Sum, Argmax, Reduce, ReduceBackward,
             NormStatistics, NormApply, NormSums, NormBackward,
             Softmax, SoftmaxBackward, CrossEntropy, CrossEntropyBackward,
+            NllLoss, NllLossBackward, CtcLoss, CtcLossBackward,
             Reshape, BroadcastTo, Concat, Split, Narrow, NarrowBackward, Permute, AxisMap,
             Embedding, EmbeddingBackward, Gather, Scatter, ScatterAdd, Argsort, SequenceMask, Dropout,
             Recurrent, RecurrentBackward,

@@ -11,6 +11,7 @@ mod conv2d;
 mod convolutions;
 mod copy;
 mod cross_entropy;
+mod ctc_loss;
 mod dropout;
 mod elementwise;
 mod embedding;
@@ -19,6 +20,7 @@ mod gather;
 mod interpolate;
 mod leaf;
 mod list;
+mod losses;
 mod matmul;
 mod max_pool2d;
 mod names;
@@ -46,6 +48,8 @@ pub use conv2d::{Conv2d, Conv2dBackwardInput, Conv2dBackwardWeight, ConvGeometry
 pub use convolutions::{Conv1d, ConvPadding, ConvTranspose1d, ConvTranspose2d, Ends, PaddingMode};
 pub use copy::{Concat, Narrow, NarrowBackward, Permute, Split};
 pub use cross_entropy::{CrossEntropy, CrossEntropyBackward, Reduction};
+pub(crate) use ctc_loss::CtcSizes;
+pub use ctc_loss::{CtcLoss, CtcLossBackward};
 pub use dropout::Dropout;
 pub use embedding::{Embedding, EmbeddingBackward};
 pub use equal::Equal;
@@ -53,6 +57,9 @@ pub use gather::{Argsort, Gather, Scatter, ScatterAdd};
 pub use interpolate::{Interpolate, InterpolateMode};
 pub use leaf::{Constant, Init, Input, Role, State, Table};
 pub(crate) use list::for_each_op;
+pub use losses::{
+    GaussianNllLoss, KlDiv, MultiMarginLoss, NllLoss, NllLossBackward, PoissonNllLoss, TripletMarginLoss,
+};
 pub use matmul::{MatMul, MatMulGeometry};
 pub use max_pool2d::{MaxPool2d, MaxPool2dBackward};
 pub use norm::{Norm, NormApply, NormBackward, NormOver, NormStatistics, NormSums, Running};

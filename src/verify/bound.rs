@@ -44,10 +44,10 @@ pub(super) fn terms(op: &Op, inputs: &[&TensorType]) -> Option<usize> {
         Op::MaxPool2d(_) | Op::AdaptiveMaxPool2d(_) | Op::Elementwise(_) | Op::Equal(_) => None,
         Op::Reshape(_) | Op::BroadcastTo(_) | Op::Argmax(_) | Op::Softmax(_) => None,
         Op::SoftmaxBackward(_) | Op::CrossEntropy(_) | Op::CrossEntropyBackward(_) => None,
-        Op::Reduce(_) | Op::ReduceBackward(_) => None,
+        Op::Reduce(_) | Op::ReduceBackward(_) | Op::NllLoss(_) | Op::NllLossBackward(_) => None,
         Op::EmbeddingBackward(_) => Some(inputs[1].shape.elements()),
         Op::ScatterAdd(ScatterAdd { dim, .. }) => Some(size(0, *dim)),
-        Op::Gather(_) | Op::Scatter(_) | Op::Argsort(_) => None,
+        Op::Gather(_) | Op::Scatter(_) | Op::Argsort(_) | Op::CtcLoss(_) | Op::CtcLossBackward(_) => None,
         Op::Concat(_) | Op::Split(_) | Op::Narrow(_) | Op::NarrowBackward(_) => None,
         Op::Permute(_) | Op::Embedding(_) | Op::Where(_) | Op::SequenceMask(_) | Op::Dropout(_) => None,
         Op::Recurrent(_) | Op::RecurrentBackward(_) => None,
@@ -92,6 +92,10 @@ pub(super) fn errors(op: &Op, inputs: &[&Estimate], outputs: &[Array]) -> Result
         }
         Op::CrossEntropy(_) => super::bound_rows::cross_entropy(inputs, outputs),
         Op::CrossEntropyBackward(_) => vec![super::bound_rows::cross_entropy_backward(inputs, &outputs[0])?],
+        Op::CtcLoss(_) => super::bound_ctc::forward(inputs, outputs),
+        Op::CtcLossBackward(_) => vec![super::bound_ctc::backward(inputs, &outputs[0])?],
+        Op::NllLoss(op) => super::bound_rows::nll_loss(op, inputs, outputs)?,
+        Op::NllLossBackward(op) => vec![super::bound_rows::nll_loss_backward(op, inputs, &outputs[0])?],
         Op::Where(_) if inputs[0].error.is_some() => vec![undecided(inputs, &outputs[0])],
         Op::Concat(_) | Op::Split(_) | Op::Narrow(_) | Op::NarrowBackward(_) => {
             super::bound_sequence::moved(op, inputs, outputs.len())?

@@ -1,9 +1,9 @@
 //! Bounds of the ops that work on rows, and of the optimizers.
 
 use super::estimates::Estimate;
-use super::rounding::{CLAMPED, Errors, U, each, ulp};
+use super::rounding::{CLAMPED, Errors, U, each, rounding, run, ulp};
 use crate::error::{Error, Result};
-use crate::ops::{OptimizerStep, Softmax};
+use crate::ops::{NllLoss, NllLossBackward, Op, OptimizerStep, Softmax};
 use crate::reference::Array;
 use crate::tracked::Tracked;
 use crate::updates::Given;
@@ -89,6 +89,42 @@ pub(super) fn cross_entropy_backward(inputs: &[&Estimate], output: &Array) -> Re
         let factor = if masked { 4.0 * U } else { probability * relative + 4.0 * U + CLAMPED };
         if v == 0.0 && grad == 0.0 { 0.0 } else { grad * factor + g.error_at(r) * 1.1 + 2.0 * ulp(v) }
     }))
+}
+
+/// What nll_loss or its gradient makes of the errors of what it reads: a product with a weight, or a copy.
+fn weighted(op: &Op, inputs: &[&Estimate]) -> Result<Vec<f64>> {
+    let given = |data: Array, weight: Option<Array>| {
+        run(
+            op,
+            &[Some(data), Some(inputs[1].array.clone()), weight].into_iter().flatten().collect::<Vec<_>>(),
+        )
+    };
+    let weight = inputs.get(2);
+    let mut all = given(inputs[0].error_array(), weight.map(|w| w.upper()))?.data;
+    if let Some(weight) = weight {
+        let more = given(inputs[0].magnitude(), Some(weight.error_array()))?.data;
+        all.iter_mut().zip(more).for_each(|(all, more)| *all = all.abs() + more.abs());
+    }
+    all.iter_mut().for_each(|error| *error = error.abs());
+    Ok(all)
+}
+
+/// Losses of rows: a product with a weight, where there is one; with which weight they count.
+pub(super) fn nll_loss(op: &NllLoss, inputs: &[&Estimate], outputs: &[Array]) -> Result<Vec<Errors>> {
+    let passed_on = weighted(&(*op).into(), inputs)?;
+    let loss = each(&outputs[0], |i, v| passed_on[i] + if op.weight { rounding(v) } else { 0.0 });
+    let weight = inputs.get(2).map_or(0.0, |weight| weight.largest_error());
+    Ok(vec![loss, each(&outputs[1], |_, _| weight)])
+}
+
+/// The same of its gradient.
+pub(super) fn nll_loss_backward(
+    op: &NllLossBackward,
+    inputs: &[&Estimate],
+    output: &Array,
+) -> Result<Errors> {
+    let passed_on = weighted(&(*op).into(), inputs)?;
+    Ok(each(output, |i, v| passed_on[i] + if op.forward.weight { rounding(v) } else { 0.0 }))
 }
 
 /// The same formula over numbers that know how far f32 may be from them.

@@ -76,6 +76,10 @@ pub(super) enum Values {
     Divisors,
     /// 1, and 0 for one in four.
     Bits,
+    /// 1 and -1.
+    Signs,
+    /// Uniform from one number to another.
+    Within(f32, f32),
     /// Uniform in `[1e-4, 0.16)`: averages of squares.
     Squares,
     /// 0 in one of so many numbers, of four at least, else 1 to 3.
@@ -156,6 +160,14 @@ impl Input {
             Values::Bits => {
                 let mut rng = rng(&name);
                 f32s((0..count).map(|_| f32::from(u8::from(rng.below(4) > 0))).collect())
+            }
+            Values::Signs => {
+                let mut rng = rng(&name);
+                f32s((0..count).map(|_| if rng.below(2) == 0 { -1.0 } else { 1.0 }).collect())
+            }
+            Values::Within(least, most) => {
+                let (mut rng, least, most) = (rng(&name), f64::from(least), f64::from(most));
+                f32s((0..count).map(|_| rng.range(least, most) as f32).collect())
             }
             Values::Squares => {
                 let mut rng = rng("squares");

@@ -60,6 +60,7 @@ fn draw(domain: Domain, rng: &mut Rng) -> Option<f64> {
         Domain::All => Some(rng.range(-4.0, 4.0)),
         Domain::Above(least) => Some(f64::from(least) + rng.range(0.1, 4.0)),
         Domain::NonZero => Some(if rng.below(2) == 0 { -1.0 } else { 1.0 } * rng.range(0.5, 4.0)),
+        Domain::Unit => Some(rng.range(0.2, 0.8)),
         Domain::Truth => None,
     }
 }

@@ -20,6 +20,7 @@
 //! A [`Case`] is one line of text, and that line brings it back: `wgrad parity --case '...'`.
 
 mod bound;
+mod bound_ctc;
 mod bound_map;
 mod bound_norm;
 mod bound_reduce;

@@ -4,8 +4,9 @@
 use std::collections::{BTreeSet, HashMap};
 use wgrad::ops::{
     AvgPool2d, AvgPool2dBackward, Conv2d, Conv2dBackwardInput, Conv2dBackwardWeight, CrossEntropy,
-    CrossEntropyBackward, Dropout, Elementwise, MatMul, MaxPool2d, MaxPool2dBackward, NormApply,
-    NormBackward, NormStatistics, NormSums, Op, OptimizerStep, Recurrent, RecurrentBackward, Reduction,
+    CrossEntropyBackward, CtcLoss, CtcLossBackward, Dropout, Elementwise, MatMul, MaxPool2d,
+    MaxPool2dBackward, NllLoss, NllLossBackward, NormApply, NormBackward, NormStatistics, NormSums, Op,
+    OptimizerStep, Recurrent, RecurrentBackward, Reduction,
 };
 use wgrad::reference::Array;
 use wgrad::verify::{Case, Line};
@@ -106,6 +107,14 @@ pub fn options(op: &Op) -> Vec<(&'static str, bool)> {
         Op::AvgPool2dBackward(AvgPool2dBackward { options, .. }) => avg(options),
         Op::MatMul(MatMul { trans_a, trans_b }) => vec![("trans_a", *trans_a), ("trans_b", *trans_b)],
         Op::CrossEntropy(o) | Op::CrossEntropyBackward(CrossEntropyBackward(o)) => loss(o),
+        Op::NllLoss(o) | Op::NllLossBackward(NllLossBackward { forward: o, classes: _ }) => {
+            let NllLoss { ignore_index, weight } = *o;
+            vec![("ignore_index", ignore_index.is_some()), ("weight", weight)]
+        }
+        Op::CtcLoss(o) | Op::CtcLossBackward(CtcLossBackward(o)) => {
+            let CtcLoss { blank, zero_infinity } = *o;
+            vec![("blank", blank != 0), ("zero_infinity", zero_infinity)]
+        }
         Op::Recurrent(o) => recurrent(o),
         Op::RecurrentBackward(RecurrentBackward { forward, grad_cells: _ }) => recurrent(forward),
         Op::NormStatistics(NormStatistics { norm, eps, running }) => vec![

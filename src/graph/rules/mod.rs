@@ -4,11 +4,14 @@ mod axis_map;
 mod conv2d;
 mod convolutions;
 mod copy;
+mod ctc_loss;
 mod dropout;
 mod elementwise;
 mod embedding;
 mod gather;
 mod images;
+mod losses;
+mod margins;
 mod matmul;
 mod norm;
 mod places;
@@ -117,6 +120,8 @@ without_gradient!(
     NormBackward,
     SoftmaxBackward,
     CrossEntropyBackward,
+    NllLossBackward,
+    CtcLossBackward,
     ReduceBackward,
     RecurrentBackward,
     OptimizerStep,

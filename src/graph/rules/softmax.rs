@@ -1,10 +1,10 @@
-//! Softmax, its logarithm, and the cross entropy of logits.
+//! Softmax, its logarithm, and the gradient of the cross entropy of logits.
 
 use super::Differentiate;
 use crate::Dim;
-use crate::error::{Error, Mismatch, Result};
+use crate::error::Result;
 use crate::graph::{Flow, Tensor};
-use crate::ops::{CrossEntropy, CrossEntropyBackward, Reduction, Rule, Softmax, SoftmaxBackward};
+use crate::ops::{CrossEntropy, CrossEntropyBackward, Rule, Softmax, SoftmaxBackward};
 
 impl Tensor {
     /// `exp(x) / sum(exp(x))` along `dim`.
@@ -21,34 +21,6 @@ impl Tensor {
     /// When there is no such dimension.
     pub fn log_softmax(&self, dim: impl Into<Dim>) -> Result<Tensor> {
         self.along("log_softmax", dim, |x, dim| x.one(Softmax { dim, log: true }, &[x]))
-    }
-
-    /// The cross entropy of logits `self (N, C, ..)` with class indices `target (N, ..)`, reduced to a
-    /// scalar or left as `(N, ..)`.
-    ///
-    /// # Errors
-    /// When the shapes do not fit or an option is out of range.
-    pub fn cross_entropy(
-        &self,
-        target: &Tensor,
-        options: CrossEntropy,
-        reduction: Reduction,
-    ) -> Result<Tensor> {
-        build(self, target, options, reduction)
-    }
-}
-
-fn build(logits: &Tensor, target: &Tensor, options: CrossEntropy, reduction: Reduction) -> Result<Tensor> {
-    let outputs = logits.graph().apply(options, &[logits, target])?;
-    let [rows, _, counted] = &outputs[..] else {
-        let got = format!("{} outputs", outputs.len());
-        return Err(Error::op("cross_entropy", "", Mismatch::new("3 outputs", got)));
-    };
-    match (reduction, options.ignore_index) {
-        (Reduction::None, _) => Ok(rows.clone()),
-        (Reduction::Sum, _) => rows.sum((), false),
-        (Reduction::Mean, None) => rows.mean((), false),
-        (Reduction::Mean, Some(_)) => rows.sum((), false)?.div(&counted.sum((), false)?),
     }
 }
 

@@ -1,8 +1,10 @@
 //! cross_entropy with every reduction and option.
 
+use super::super::data::Values;
 use super::super::line::{Fields, sizes};
 use super::{Case, pick, seed, shape};
 use crate::error::{Error, Result};
+use crate::graph::Tensor;
 use crate::ops::{CrossEntropy, Reduction};
 use crate::random::Rng;
 use crate::verify::Fill;
@@ -30,6 +32,28 @@ pub(super) fn lines() -> Vec<String> {
             }
         }
     }
+    // Weights of the classes, probabilities as targets, a row that is no batch.
+    for shape in ["6x5", "2x5x7"] {
+        for option in options {
+            for reduction in ["mean", "sum", "none"] {
+                lines.push(format!(
+                    "cross_entropy logits={shape} reduction={reduction}{option} weighted data=real:4"
+                ));
+            }
+        }
+        for option in ["", " label_smoothing=0.1", " weighted", " label_smoothing=0.2 weighted"] {
+            for reduction in ["mean", "sum", "none"] {
+                lines.push(format!(
+                    "cross_entropy logits={shape} reduction={reduction}{option} probabilities data=real:4"
+                ));
+            }
+        }
+    }
+    for option in ["", " weighted", " probabilities"] {
+        for reduction in ["mean", "none"] {
+            lines.push(format!("cross_entropy logits=7 reduction={reduction}{option} data=real:4"));
+        }
+    }
     // A class to ignore beyond those of the logits, as data sets mark it, and a single class.
     for case in ["2x5x7 reduction=mean ignore_index=5", "3x1 reduction=none"] {
         lines.push(format!("cross_entropy logits={case} data=real:4 seed=1"));
@@ -52,16 +76,36 @@ pub(super) fn build(_: &str, case: &mut Case, fields: &Fields<'_>) -> Result<()>
         label_smoothing: fields.optional("label_smoothing", "0 to 1")?.unwrap_or(0.0),
     };
     let logits = case.input("logits", &shape)?;
-    let rows: Vec<usize> = shape.iter().enumerate().filter(|(d, _)| *d != 1).map(|(_, &s)| s).collect();
+    let dim = usize::from(shape.len() > 1);
+    let classes = shape.get(dim).copied().unwrap_or(1);
+    let weight = fields.flag("weighted").then(|| super::losses::weights(case, classes)).transpose()?;
+    if fields.flag("probabilities") {
+        let target = case.input_of("target", &shape, Values::Within(0.1, 0.9))?;
+        let loss = loss(&logits, &target, weight.as_ref(), options, reduction)?;
+        return case.output_and_gradients(&loss);
+    }
+    let rows: Vec<usize> = shape.iter().enumerate().filter(|(d, _)| *d != dim).map(|(_, &s)| s).collect();
     // One more than there are classes: such a target matches none.
-    let classes = shape.get(1).copied().unwrap_or(1) as u32 + 1;
-    let target = case.input_filled("target", &rows, Fill::Indices(classes))?;
+    let target = case.input_filled("target", &rows, Fill::Indices(classes as u32 + 1))?;
     if reduction == Reduction::Mean && nothing_counts(case, options)? {
         // The mean over no row is 0 / 0 by definition, which is nothing to compare.
         return Err(Error::argument("ignore_index", "a class that is not every target's", "every target"));
     }
-    let loss = logits.cross_entropy(&target, options, reduction)?;
+    let loss = loss(&logits, &target, weight.as_ref(), options, reduction)?;
     case.output_and_gradients(&loss)
+}
+
+fn loss(
+    logits: &Tensor,
+    target: &Tensor,
+    weight: Option<&Tensor>,
+    options: CrossEntropy,
+    reduction: Reduction,
+) -> Result<Tensor> {
+    match weight {
+        Some(weight) => logits.cross_entropy_weighted(target, weight, options, reduction),
+        None => logits.cross_entropy(target, options, reduction),
+    }
 }
 
 /// Whether every target is the class that is ignored.

@@ -131,6 +131,7 @@ fn values(domain: Domain, fill: Fill) -> Values {
         (Domain::NonZero, _) => Values::Divisors,
         (Domain::Truth, Fill::Integers(_)) => Values::Bits,
         (Domain::Truth, _) => Values::Fill(fill),
+        (Domain::Unit, _) => Values::Within(0.3, 0.7),
     }
 }
 

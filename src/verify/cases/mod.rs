@@ -9,11 +9,13 @@ mod broadcast_to;
 mod conv2d;
 mod copy;
 mod cross_entropy;
+mod ctc_loss;
 mod dropout;
 pub(super) mod elementwise;
 mod embedding;
 mod equal;
 mod gather;
+mod losses;
 mod matmul;
 mod max_pool2d;
 mod norm;
@@ -59,7 +61,7 @@ macro_rules! family {
     };
 }
 
-const FAMILIES: [Family; 23] = [
+const FAMILIES: [Family; 25] = [
     family!(adaptive_max_pool2d),
     family!(argmax),
     family!(avg_pool2d),
@@ -68,11 +70,13 @@ const FAMILIES: [Family; 23] = [
     family!(conv2d),
     family!(copy),
     family!(cross_entropy),
+    family!(ctc_loss),
     family!(dropout),
     family!(elementwise, elementwise::ops),
     family!(embedding),
     family!(equal),
     family!(gather),
+    family!(losses),
     family!(matmul),
     family!(max_pool2d),
     family!(norm),
