@@ -1,9 +1,11 @@
 //! Optimizers: they add the backward pass and the update of every parameter to a graph. State and learning
 //! rate stay on the device.
 
+mod clip;
 mod groups;
 mod optimizers;
 
+pub use clip::{clip_grad_norm, clip_grad_norm_of, clip_grad_value};
 pub use groups::Groups;
 pub use optimizers::{Adadelta, Adagrad, Adam, AdamW, Adamax, Lamb, Lion, NAdam, RAdam, RmsProp, Rprop, Sgd};
 
@@ -80,27 +82,4 @@ pub fn gradients(loss: &Tensor) -> Result<Vec<(Tensor, Tensor)>> {
     let parameters: Vec<Tensor> = loss.graph().parameters().into_iter().filter(|p| needed[node(p)]).collect();
     let gradients = loss.gradients(&parameters.iter().collect::<Vec<_>>())?;
     Ok(parameters.into_iter().zip(gradients).collect())
-}
-
-/// Scales all gradients by one factor so that the norm of them together is at most `max_norm`, PyTorch's
-/// `clip_grad_norm_`: `min(1, max_norm / (norm + 1e-6))`. Gives them and the norm before, a scalar.
-///
-/// Recurrent nets want it: the product of many steps' derivatives can grow without bound.
-///
-/// # Errors
-/// When `max_norm` is not above 0 or there are no gradients.
-pub fn clip_grad_norm(
-    gradients: &[(Tensor, Tensor)],
-    max_norm: f32,
-) -> Result<(Vec<(Tensor, Tensor)>, Tensor)> {
-    if !(max_norm.is_finite() && max_norm > 0.0) {
-        return Err(Error::argument("max_norm", "a finite number above 0", max_norm.to_string()));
-    }
-    let squares = gradients.iter().map(|(_, grad)| grad.mul(grad)?.sum((), false));
-    let sum = squares.reduce(|sum, square| sum?.add(&square?));
-    let norm = sum.unwrap_or_else(|| Err(Error::argument("gradients", "at least one", "none")))?.sqrt()?;
-    let graph = norm.graph();
-    let factor = graph.scalar(max_norm)?.div(&norm.add(&graph.scalar(1e-6)?)?)?.clamp_max(1.0)?;
-    let clipped = gradients.iter().map(|(parameter, grad)| Ok((parameter.clone(), grad.mul(&factor)?)));
-    Ok((clipped.collect::<Result<_>>()?, norm))
 }
