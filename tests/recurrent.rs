@@ -325,3 +325,155 @@ fn an_unrolled_cell_is_drawn_step_by_step() -> Result<()> {
     assert_eq!(names, ["weight_ih", "weight_hh", "bias_ih", "bias_hh"]);
     Ok(())
 }
+
+/// The value of each tensor, of inputs filled with a few numbers, on a device.
+fn values(device: &Device, outputs: &[&Tensor]) -> Result<Vec<Vec<f32>>> {
+    let graph = outputs[0].graph();
+    let mut program = Parameters::new(device, 3).compile(graph, outputs)?;
+    let mut fed = Vec::new();
+    for name in ["x", "h", "c", "error"] {
+        let known = graph.with(|data| data.nodes.iter().find(|n| n.op.leaf_name() == Some(name)).cloned());
+        let Some(ty) = known.map(|node| graph.with(|data| data.ty(node.outputs[0]).clone())) else {
+            continue;
+        };
+        let numbers = (0..ty.shape.elements()).map(|i| (1.3 * i as f32 + name.len() as f32).sin());
+        let value = HostTensor::from_f32(ty.shape.clone(), numbers.collect())?;
+        fed.push((graph.input(name, ty.shape)?, value));
+    }
+    if graph.with(|data| data.nodes.iter().any(|node| node.op.leaf_name() == Some("lengths"))) {
+        fed.push((graph.input_u32("lengths", [3])?, HostTensor::from_u32([3], vec![4, 6, 1])?));
+    }
+    program.run(&fed.iter().map(|(tensor, value)| (tensor, value)).collect::<Vec<_>>())?;
+    outputs.iter().map(|t| Ok(program.read(t)?.as_f32()?.to_vec())).collect()
+}
+
+/// A sequence without a batch gives what a batch of one gives, output and states, and has none either.
+#[test]
+fn sequences_without_a_batch() -> Result<()> {
+    for (unrolled, batch_first) in [(false, false), (true, false), (false, true)] {
+        let layer =
+            Lstm::new(2, 4).num_layers(2).bidirectional(true).unrolled(unrolled).batch_first(batch_first);
+        let run = |batched: bool, given: bool| -> Result<(Vec<Vec<usize>>, Vec<Vec<f32>>)> {
+            let graph = Graph::new();
+            let with = |mut sizes: Vec<usize>, at: usize| {
+                if batched {
+                    sizes.insert(at, 1);
+                }
+                sizes
+            };
+            let x = graph.input("x", with(vec![5, 2], usize::from(!batch_first)))?;
+            let states = [graph.input("h", with(vec![4, 4], 1))?, graph.input("c", with(vec![4, 4], 1))?];
+            let found = layer.sequence(&x, given.then_some(&states[..]), None)?;
+            let outputs = [&found.output, &found.state[0], &found.state[1]];
+            Ok((outputs.map(|t| t.shape().to_vec()).to_vec(), values(&Device::cpu(), &outputs)?))
+        };
+        for given in [false, true] {
+            let (alone, batch) = (run(false, given)?, run(true, given)?);
+            assert_eq!(alone.0, [vec![5, 8], vec![4, 4], vec![4, 4]]);
+            assert_eq!(alone.1, batch.1);
+        }
+    }
+    let graph = Graph::new();
+    let (x, h) = (graph.input("x", [5, 2])?, graph.input("h", [1, 1, 4])?);
+    let (gru, lengths) = (Gru::new(2, 4), graph.input_u32("lengths", [1])?);
+    let refused = |found: Result<Sequence>| found.expect_err("a misfit").to_string();
+    assert!(refused(gru.sequence(&x, Some(&[h]), None)).contains("states (num_layers D, n)"));
+    assert!(refused(gru.sequence(&x, None, Some(&lengths))).contains("input (T, B, 2)"));
+    assert!(refused(Gru::new(3, 4).sequence(&x, None, None)).contains("input (T, B, 3)"));
+    Ok(())
+}
+
+/// A cell takes vectors for a batch of one.
+#[test]
+fn cells_without_a_batch() -> Result<()> {
+    use wgrad::nn::recurrent::Cell;
+    use wgrad::nn::{GruCell, LstmCell, RnnCell};
+    let cells: [Box<dyn Cell>; 3] =
+        [Box::new(RnnCell::new(2, 4).relu()), Box::new(LstmCell::new(2, 4)), Box::new(GruCell::new(2, 4))];
+    for cell in cells {
+        let step = |rows: &[usize]| -> Result<(Vec<usize>, Vec<Vec<f32>>)> {
+            let graph = Graph::new();
+            let input = |name: &str, n: usize| graph.input(name, [rows, &[n]].concat());
+            let states = [input("h", 4)?, input("c", 4)?];
+            let new = cell.step(&input("x", 2)?, &states[..cell.state_sizes().len()])?;
+            Ok((new[0].shape().to_vec(), values(&Device::cpu(), &new.iter().collect::<Vec<_>>())?))
+        };
+        let (alone, row) = (step(&[])?, step(&[1])?);
+        assert_eq!((alone.0, row.0), (vec![4], vec![1, 4]));
+        assert_eq!(alone.1, row.1);
+        let graph = Graph::new();
+        let (x, h) = (graph.input("x", [2])?, graph.input("h", [1, 4])?);
+        assert!(cell.step(&x, &vec![h; cell.state_sizes().len()]).is_err(), "a vector and a row");
+        assert!(cell.step(&x, &[]).is_err(), "no state");
+    }
+    Ok(())
+}
+
+/// A GRU whose reset gate acts on the state before its product: Keras' and ONNX's, step by step.
+#[test]
+fn a_gru_that_resets_before_its_product() -> Result<()> {
+    let (graph, [steps, hidden]) = (Graph::new(), [4, 3]);
+    let x = graph.input("x", [steps, 1, 2])?;
+    let found = Gru::new(2, hidden).reset_after(false).sequence(&x, None, None)?;
+    let parameters: Vec<Tensor> = graph.parameters();
+    let all: Vec<&Tensor> = [&found.output, &x].into_iter().chain(&parameters).collect();
+    let read = values(&Device::cpu(), &all)?;
+    let [output, x, w_ih, w_hh, b_ih, b_hh] = &read[..] else { panic!("four parameters: {parameters:?}") };
+    let sigmoid = |v: f32| 1.0 / (1.0 + (-v).exp());
+    let mut h = vec![0.0f32; hidden];
+    for t in 0..steps {
+        let from_x = |row: usize| b_ih[row] + (0..2).map(|i| w_ih[row * 2 + i] * x[t * 2 + i]).sum::<f32>();
+        let from_h = |row: usize, h: &[f32]| {
+            b_hh[row] + h.iter().enumerate().map(|(i, h)| w_hh[row * 3 + i] * h).sum::<f32>()
+        };
+        let gate = |g: usize, j: usize| sigmoid(from_x(g * 3 + j) + from_h(g * 3 + j, &h));
+        let reset: Vec<f32> = (0..hidden).map(|j| gate(0, j) * h[j]).collect();
+        let next = (0..hidden).map(|j| {
+            let (z, n) = (gate(1, j), (from_x(6 + j) + from_h(6 + j, &reset)).tanh());
+            (1.0 - z) * n + z * h[j]
+        });
+        h = next.collect();
+        for j in 0..hidden {
+            assert!((output[t * hidden + j] - h[j]).abs() < 1e-5, "step {t}: {output:?} {h:?}");
+        }
+    }
+    let graph = Graph::new();
+    let (x, h) = (graph.input("x", [1, 2])?, graph.input("h", [1, 3])?);
+    let cell = wgrad::nn::GruCell::new(2, 3);
+    use wgrad::nn::recurrent::Cell;
+    let (before, after) = (cell.clone().reset_after(false).step(&x, &[h.clone()])?, cell.step(&x, &[h])?);
+    let read = values(&Device::cpu(), &[&before[0], &after[0]])?;
+    assert_ne!(read[0], read[1]);
+    Ok(())
+}
+
+/// A fused layer with a projection gives what single steps give, gradients too: in both directions, with first states or
+/// with lengths, on the adapter where there is one.
+#[test]
+fn projections_are_fused() -> Result<()> {
+    for (given, masked) in [(false, false), (true, false), (false, true), (true, true)] {
+        let run = |unrolled: bool| -> Result<Vec<Vec<f32>>> {
+            let graph = Graph::new();
+            let x = graph.input("x", [6, 3, 5])?;
+            let states = [graph.input("h", [4, 3, 2])?, graph.input("c", [4, 3, 7])?];
+            let lengths = graph.input_u32("lengths", [3])?;
+            let layer = Lstm::new(5, 7).proj_size(2).num_layers(2).bidirectional(true).unrolled(unrolled);
+            let found = layer.sequence(&x, given.then_some(&states[..]), masked.then_some(&lengths))?;
+            let error = graph.input("error", found.output.shape())?;
+            let parameters = graph.parameters();
+            let mut wrt: Vec<&Tensor> = parameters.iter().chain([&x]).collect();
+            if given {
+                wrt.extend(&states);
+            }
+            let gradients = found.output.gradients_from(&error, &wrt)?;
+            let outputs: Vec<&Tensor> =
+                [&found.output].into_iter().chain(&found.state).chain(&gradients).collect();
+            values(&Device::auto()?, &outputs)
+        };
+        let (fused, unrolled) = (run(false)?, run(true)?);
+        for (a, b) in fused.iter().flatten().zip(unrolled.iter().flatten()) {
+            assert!((a - b).abs() < 1e-4 * (1.0 + b.abs()), "given {given}, masked {masked}: {a} {b}");
+        }
+    }
+    Ok(())
+}

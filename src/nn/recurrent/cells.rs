@@ -14,9 +14,16 @@ pub(super) struct Sizes {
     /// The size of `h` where a projection makes it smaller.
     pub(super) projection: Option<usize>,
     pub(super) bias: bool,
+    /// Of a GRU: the reset gate acts on the product with the state instead of on the state.
+    pub(super) reset_after: bool,
 }
 
 impl Sizes {
+    /// With biases, as PyTorch has it.
+    pub(super) fn new(input: usize, hidden: usize) -> Self {
+        Self { input, hidden, projection: None, bias: true, reset_after: true }
+    }
+
     /// The size of `h`.
     pub(super) fn output(&self) -> usize {
         self.projection.unwrap_or(self.hidden)
@@ -58,10 +65,14 @@ impl Weights {
 /// One step of a network with weights: from `input (B, I)` and the state, the new state.
 pub(super) fn step(
     kind: RecurrentKind,
+    reset_after: bool,
     w: &Weights,
     input: &Tensor,
     state: &[Tensor],
 ) -> Result<Vec<Tensor>> {
+    if kind == RecurrentKind::Gru && !reset_after {
+        return reset_before(w, input, &state[0]);
+    }
     let from_input = input.linear(&w.ih, w.bias.as_ref().map(|b| &b.0))?;
     let from_state = state[0].linear(&w.hh, w.bias.as_ref().map(|b| &b.1))?;
     let runs = |t: &Tensor| t.split(1, &vec![t.shape()[1] / kind.gates(); kind.gates()]);
@@ -86,6 +97,20 @@ pub(super) fn step(
             Ok(vec![n.add(&z.mul(&state[0].sub(&n)?)?)?])
         }
     }
+}
+
+/// A GRU's step whose reset gate acts on the state before its product: `n = tanh(x_n + W_hn (r h) + b_hn)`.
+fn reset_before(w: &Weights, input: &Tensor, h: &Tensor) -> Result<Vec<Tensor>> {
+    let hidden = h.shape()[1];
+    let bias = w.bias.as_ref();
+    let x = input.linear(&w.ih, bias.map(|b| &b.0))?.split(1, &[hidden; 3])?;
+    let rows = |first, gates| w.hh.narrow(0, first * hidden, gates * hidden);
+    let biases = |first, gates| bias.map(|b| b.1.narrow(0, first * hidden, gates * hidden)).transpose();
+    let gates = h.linear(&rows(0, 2)?, biases(0, 2)?.as_ref())?.split(1, &[hidden; 2])?;
+    let (r, z) = (x[0].add(&gates[0])?.sigmoid()?, x[1].add(&gates[1])?.sigmoid()?);
+    let from_state = r.mul(h)?.linear(&rows(2, 1)?, biases(2, 1)?.as_ref())?;
+    let n = x[2].add(&from_state)?.tanh()?;
+    Ok(vec![n.add(&z.mul(&h.sub(&n)?)?)?])
 }
 
 /// The sizes of the tensors of a state.
@@ -124,8 +149,7 @@ macro_rules! cell {
         impl $name {
             /// With biases.
             pub fn new(input_size: usize, hidden_size: usize) -> Self {
-                let sizes = Sizes { input: input_size, hidden: hidden_size, projection: None, bias: true };
-                Self { sizes, kind: $kind }
+                Self { sizes: Sizes::new(input_size, hidden_size), kind: $kind }
             }
 
             /// Sets whether there are biases.
@@ -141,10 +165,17 @@ macro_rules! cell {
                 state_sizes(self.kind, &self.sizes)
             }
 
+            /// Of `input (I)` and a state of vectors too, without a batch.
             fn step(&self, input: &Tensor, state: &[Tensor]) -> Result<Vec<Tensor>> {
+                if input.shape().len() == 1 && state.iter().all(|t| t.shape().len() == 1) {
+                    let row = |t: &Tensor| t.reshape([1, t.shape()[0]]);
+                    let state = state.iter().map(row).collect::<Result<Vec<_>>>()?;
+                    let new = self.step(&row(input)?, &state)?;
+                    return new.iter().map(|t| t.reshape([t.shape()[1]])).collect();
+                }
                 check(self.kind, &self.sizes, input, state)?;
                 let weights = Weights::declare(input.graph(), self.kind, &self.sizes, "")?;
-                step(self.kind, &weights, input, state)
+                step(self.kind, self.sizes.reset_after, &weights, input, state)
             }
         }
     };
@@ -169,5 +200,14 @@ impl RnnCell {
     #[must_use]
     pub fn relu(self) -> Self {
         Self { kind: RecurrentKind::RnnRelu, ..self }
+    }
+}
+
+impl GruCell {
+    /// Sets whether the reset gate acts on the product with the state, as PyTorch has it: see [`super::Gru::reset_after`].
+    #[must_use]
+    pub fn reset_after(mut self, reset_after: bool) -> Self {
+        self.sizes.reset_after = reset_after;
+        self
     }
 }

@@ -11,8 +11,8 @@ macro_rules! layer {
     ($name:ident, $kind:expr, $alias:literal, $doc:literal) => {
         #[doc = $doc]
         ///
-        /// Input `(T, B, input_size)` to output `(T, B, D hidden_size)`, with `batch_first` `(B, T, ..)`; `D` is 2 when
-        /// bidirectional. Parameters `weight_ih_l0`, `weight_hh_l0`, `bias_ih_l0`, `bias_hh_l0` and so on for each layer,
+        /// Input `(T, B, input_size)` to output `(T, B, D hidden_size)`, with `batch_first` `(B, T, ..)`; without a batch
+        /// `(T, input_size)` to `(T, D hidden_size)`, and states without one. `D` is 2 when bidirectional. Parameters `weight_ih_l0`, `weight_hh_l0`, `bias_ih_l0`, `bias_hh_l0` and so on for each layer,
         /// with `_reverse` for the second direction, uniform in `+-1 / sqrt(hidden_size)`.
         #[doc(alias = $alias)]
         #[derive(Debug, Clone)]
@@ -66,8 +66,8 @@ macro_rules! layer {
                 self
             }
 
-            /// Outputs and last states, from first states `(num_layers D, B, n)` (zeros without them), over sequences
-            /// of the given lengths `(B)`, `u32` (all steps without them). Behind a sequence's end the output is 0,
+            /// Outputs and last states, from first states `(num_layers D, B, n)`, `(num_layers D, n)` without a batch (zeros
+            /// without them), over sequences of the given lengths `(B)`, `u32` (all steps without them). Behind a sequence's end the output is 0,
             /// and the last state is that of its own last step: PyTorch's packed sequences.
             ///
             /// # Errors
@@ -115,11 +115,24 @@ impl Rnn {
 }
 
 impl Lstm {
-    /// Sets the size to which `h` is projected, by `weight_hr_l0 (proj_size, hidden_size)` and so on. Such a layer
-    /// runs unrolled.
+    /// Sets the size to which `h` is projected, by `weight_hr_l0 (proj_size, hidden_size)` and so on. A fused layer has one
+    /// recurrent product, with `weight_hh weight_hr`, and projects all steps at once; with first states and lengths together
+    /// it runs unrolled.
     #[must_use]
     pub fn proj_size(mut self, proj_size: usize) -> Self {
         self.0.sizes.projection = Some(proj_size);
+        self
+    }
+}
+
+impl Gru {
+    /// Sets whether the reset gate acts on the product with the state, `n = tanh(x_n + r (W_hn h + b_hn))`, as PyTorch and
+    /// ONNX's `linear_before_reset = 1` have it, or on the state, `n = tanh(x_n + W_hn (r h) + b_hn)`, as Keras'
+    /// `reset_after = False` and ONNX's default; true. Where it is false the layer runs unrolled.
+    #[doc(alias = "linear_before_reset")]
+    #[must_use]
+    pub fn reset_after(mut self, reset_after: bool) -> Self {
+        self.0.sizes.reset_after = reset_after;
         self
     }
 }

@@ -39,7 +39,8 @@
 //! [`crate::train::TextTrainer`] does; no gradient passes a state. [`crate::optim::clip_grad_norm`] clips.
 //!
 //! Traps. PyTorch's LSTM gates are i, f, g, o, ONNX's i, o, f, c. PyTorch's GRU is ONNX's with
-//! `linear_before_reset = 1`. What is not here: a fused op for LSTMs with projection, which run unrolled.
+//! `linear_before_reset = 1`; [`Gru::reset_after`] makes it the other one. What is not here: a fused op for that one, which
+//! runs unrolled.
 
 mod cells;
 mod layers;

@@ -5,7 +5,7 @@ use super::cells::{Sizes, Weights, state_sizes, step};
 use super::unroll::{Cell, Sequence, Unroll, unroll, zero_state};
 use crate::error::{Error, Mismatch, Result};
 use crate::graph::Tensor;
-use crate::ops::{Op, Recurrent, RecurrentKind};
+use crate::ops::{Op, Pad, Recurrent, RecurrentKind};
 use crate::random::Rng;
 use crate::shape::Shape;
 
@@ -34,7 +34,7 @@ impl Cell for LayerCell<'_> {
     }
 
     fn step(&self, input: &Tensor, state: &[Tensor]) -> Result<Vec<Tensor>> {
-        step(self.kind, self.weights, input, state)
+        step(self.kind, self.sizes.reset_after, self.weights, input, state)
     }
 }
 
@@ -42,7 +42,7 @@ impl Stack {
     pub(super) fn new(kind: RecurrentKind, input_size: usize, hidden_size: usize) -> Self {
         Self {
             kind,
-            sizes: Sizes { input: input_size, hidden: hidden_size, projection: None, bias: true },
+            sizes: Sizes::new(input_size, hidden_size),
             num_layers: 1,
             bidirectional: false,
             batch_first: false,
@@ -114,6 +114,9 @@ impl Stack {
         state: Option<&[Tensor]>,
         lengths: Option<&Tensor>,
     ) -> Result<Sequence> {
+        if input.shape().len() == 2 && lengths.is_none() {
+            return self.unbatched(input, state);
+        }
         self.check(input, lengths)?;
         let mut x = if self.batch_first { input.transpose(0, 1)? } else { input.clone() };
         let (steps, batch) = (x.shape()[0], x.shape()[1]);
@@ -142,6 +145,30 @@ impl Stack {
         Ok(Sequence { output: if self.batch_first { x.transpose(0, 1)? } else { x }, state })
     }
 
+    /// Of `input (T, I)` and states `(num_layers D, n)`: a batch of one, which neither output nor last states have.
+    fn unbatched(&self, input: &Tensor, state: Option<&[Tensor]>) -> Result<Sequence> {
+        let with = |t: &Tensor, at: usize| {
+            let mut sizes = t.shape().to_vec();
+            sizes.insert(at, 1);
+            t.reshape(sizes)
+        };
+        let without = |t: &Tensor, at: usize| {
+            let mut sizes = t.shape().to_vec();
+            sizes.remove(at);
+            t.reshape(sizes)
+        };
+        let batch = if self.batch_first { 0 } else { 1 };
+        let rank_2 = |t: &Tensor| t.shape().len() == 2;
+        if let Some(bad) = state.and_then(|state| state.iter().find(|t| !rank_2(t))) {
+            let expected = "states (num_layers D, n) of an input without a batch".to_owned();
+            return Err(self.fail(input, expected, bad.shape().to_string()));
+        }
+        let states = state.map(|state| state.iter().map(|t| with(t, 1)).collect::<Result<Vec<_>>>());
+        let found = self.forward(&with(input, batch)?, states.transpose()?.as_deref(), None)?;
+        let state = found.state.iter().map(|t| without(t, 1)).collect::<Result<Vec<_>>>()?;
+        Ok(Sequence { output: without(&found.output, batch)?, state })
+    }
+
     /// Each layer drops by a stream of its own.
     fn dropout_seed(&self, input: &Tensor, layer: usize) -> u32 {
         Rng::named(layer as u64, &input.graph().scoped_name("dropout")).next_u64() as u32
@@ -160,12 +187,18 @@ impl Stack {
         let suffix = format!("_l{layer}{}", if reverse { "_reverse" } else { "" });
         let sizes = Sizes { input: x.shape()[2], ..self.sizes };
         let weights = Weights::declare(graph, self.kind, &sizes, &suffix)?;
-        // The fused ops know no projection: its product would stand between the steps.
-        if self.unrolled || sizes.projection.is_some() {
+        let projected = weights.hr.is_some();
+        // The first `h` of a projection is not the state of a fused op, which only its first step can be told.
+        let given = first.first().is_some_and(|h| graph.with(|data| data.constant(h.id())) != Some(0.0));
+        // A reset gate before the product stands between the steps.
+        if self.unrolled || !sizes.reset_after || projected && given && mask.is_some() {
             let cell = LayerCell { kind: self.kind, sizes, weights: &weights };
             return unroll(&cell, x, Unroll { state: Some(first), reverse, mask });
         }
-        self.fused(x, &weights, reverse, first, mask)
+        match &weights.hr {
+            None => self.fused(x, &weights, reverse, first, mask),
+            Some(hr) => self.projected(x, &weights, hr, reverse, (first, given), mask),
+        }
     }
 
     /// One product for the inputs of all steps and gates, and one op through time.
@@ -179,9 +212,54 @@ impl Stack {
     ) -> Result<Sequence> {
         let (added, kept) = weights.bias.as_ref().map(|(ih, hh)| (ih, hh)).unzip();
         let gates = x.linear(&weights.ih, added)?;
+        self.through(&gates, &weights.hh, kept, reverse, first, mask)
+    }
+
+    /// With `h = W_hr m` of what the cell gives, `W_hh h` is `(W_hh W_hr) m`: a layer without a projection, whose steps are
+    /// projected at once. What a given first `h` adds to the gates, the first step is given.
+    fn projected(
+        &self,
+        x: &Tensor,
+        weights: &Weights,
+        hr: &Tensor,
+        reverse: bool,
+        (first, given): (&[Tensor], bool),
+        mask: Option<&Tensor>,
+    ) -> Result<Sequence> {
+        let (added, kept) = weights.bias.as_ref().map(|(ih, hh)| (ih, hh)).unzip();
+        let mut gates = x.linear(&weights.ih, added)?;
+        let (steps, batch) = (x.shape()[0], x.shape()[1]);
+        if given {
+            let from_state = first[0].linear(&weights.hh, None)?;
+            let row = from_state.reshape([1, batch, from_state.shape()[1]])?;
+            let others = steps as i64 - 1;
+            let pairs = if reverse { [0, 0, 0, 0, others, 0] } else { [0, 0, 0, 0, 0, others] };
+            gates = gates.add(&row.pad(&pairs, Pad::Constant(0.0))?)?;
+        }
+        let zeros = zero_state(x, batch, &[self.sizes.hidden])?;
+        let states: Vec<Tensor> = zeros.into_iter().chain(first.iter().skip(1).cloned()).collect();
+        let product = weights.hh.matmul(hr)?;
+        let found = self.through(&gates, &product, kept, reverse, &states, mask)?;
+        let mut state = found.state;
+        if let Some(h) = state.first_mut() {
+            *h = h.linear(hr, None)?;
+        }
+        Ok(Sequence { output: found.output.linear(hr, None)?, state })
+    }
+
+    /// The op through time, of the inputs' product and the states before the first step.
+    fn through(
+        &self,
+        gates: &Tensor,
+        weight: &Tensor,
+        kept: Option<&Tensor>,
+        reverse: bool,
+        first: &[Tensor],
+        mask: Option<&Tensor>,
+    ) -> Result<Sequence> {
         let op = Recurrent { kind: self.kind, reverse, bias: kept.is_some(), masked: mask.is_some() };
-        let inputs = [&gates, &weights.hh].into_iter().chain(first).chain(kept).chain(mask);
-        let found = x.graph().apply(Op::Recurrent(op), &inputs.collect::<Vec<_>>())?;
+        let inputs = [gates, weight].into_iter().chain(first).chain(kept).chain(mask);
+        let found = gates.graph().apply(Op::Recurrent(op), &inputs.collect::<Vec<_>>())?;
         let hidden = &found[0];
         let shape = hidden.shape();
         let end = if reverse { 0 } else { shape[0] - 1 };
