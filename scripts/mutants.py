@@ -433,6 +433,14 @@ MUTANTS = [
     ("unchecked: tanh has no gradient check", "src/verify/cases/elementwise.rs", "    case.output_and_gradients(&output)", "    if op == \"tanh\" {\n        case.output(\"output\", &output);\n        return Ok(());\n    }\n    case.output_and_gradients(&output)", "gradients every_function"),
     ("unchecked: scale has cases without its function", "src/verify/cases/elementwise.rs", "    let f = function(op, fields)?;", "    let f = if op == \"scale\" { Elementwise::leaky_relu(function(op, fields)?.parameters()[0]) } else { function(op, fields)? };", "fixtures every_function"),
     ("unchecked: a wildcard over ops without a reason", "src/plan/layout.rs", "        // Right for every op: it is given what it reads with the channels first.\n", "", "architecture wildcards"),
+    ("custom: a second line of workgroups is the first", "src/kernels/custom.rs", "const GROUPS_X = {x}u;", "const GROUPS_X = 0u;", "lib verify::custom"),
+    ("custom: outputs that no kernel writes", "src/kernels/custom.rs", "b.access == Access::Write && b.operand == Operand::Output(number)", "b.operand == Operand::Output(number)", "lib verify::custom"),
+    ("custom: loop turns that a launch does not state", "src/verify/custom.rs", "launch.counted > launch.stated", "launch.counted > launch.stated + 2", "lib verify::custom"),
+    ("custom: gradients are not held to differences", "src/verify/custom.rs", "if !near && measured.is_finite() {", "if !near && measured.is_nan() {", "lib verify::custom"),
+    ("projection: its first state left out of the gates", "src/nn/recurrent/stack.rs", "if given {", "if given && steps == 0 {", "recurrent"),
+    ("projection: first state of a backward direction with the first step", "src/nn/recurrent/stack.rs", "if reverse { [0, 0, 0, 0, others, 0] }", "if reverse { [0, 0, 0, 0, 0, others] }", "recurrent"),
+    ("gru: the reset gate acts on nothing before its product", "src/nn/recurrent/cells.rs", "let from_state = r.mul(h)?.linear", "let from_state = h.linear", "recurrent"),
+    ("clip: the norm of norms is Euclid's", "src/optim/clip.rs", "0)?.norm(norm_type, (), false)?,", "0)?.norm(2.0, (), false)?,", "lib optim::clip"),
 ]
 
 
@@ -474,6 +482,7 @@ FOUND = {
     "runs": "real runs that fail",
     "cli_csv": "real files",
     "verify": "the table of cases, by name",
+    "recurrent": "layers step by step",
     "architecture": "the rules of the source",
     "planning": "long programs",
     "bindings": "tensors larger than a binding",

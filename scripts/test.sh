@@ -12,5 +12,7 @@ RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --features cli
 cargo test --features cli
 cargo run --quiet --example verify_kernel
 cargo run --quiet --example custom_activation
+cargo run --quiet --example custom_op
+cargo run --quiet --example layer_norm_lstm
 ./scripts/parity.sh --quick
 ./scripts/parity.sh --quick --random 200

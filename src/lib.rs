@@ -9,6 +9,7 @@
 //! - What the forward pass accepts the backward pass accepts, or building the graph fails with a named [`Error`].
 //! - No silent CPU fallback, no float atomics.
 pub mod bench;
+pub mod custom;
 pub mod data;
 mod dim;
 mod dtype;

@@ -56,6 +56,8 @@ fn has_rule(op: &Op) -> bool {
         Op::NormApply(_) => true,
         Op::NormStatistics(_) | Op::NormSums(_) | Op::NormBackward(_) => false,
         Op::OptimizerStep(_) => false,
+        // No case of the table has one.
+        Op::Custom(_) => false,
     }
 }
 

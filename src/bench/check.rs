@@ -143,6 +143,7 @@ fn smaller(op: &Op, picked: [usize; 2], units: [usize; 2]) -> Op {
         Op::Embedding(_) | Op::EmbeddingBackward(_) | Op::Dropout(_) => {}
         Op::AdaptiveMaxPool2d(_) | Op::Gather(_) | Op::Scatter(_) | Op::ScatterAdd(_) | Op::Argsort(_) => {}
         Op::OptimizerStep(_) | Op::Increment(_) => {}
+        Op::Custom(_) => {}
     }
     op
 }

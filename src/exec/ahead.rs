@@ -133,7 +133,7 @@ mod tests {
             });
             opened.into_inner()
         };
-        let kernel = |name, letters| Kernel { name, wgsl: "x".repeat(letters), sizes: 0 };
+        let kernel = |name, letters| Kernel::new(name, "x".repeat(letters));
         let (long, other, short) = (kernel("a", LEAST_TEXT), kernel("b", LEAST_TEXT), kernel("c", 1000));
         let cores = thread::available_parallelism().map_or(1, |n| n.get());
         let wanted = if cores > 1 && helps(&identity, set) { 2 } else { 0 };
@@ -163,7 +163,7 @@ mod tests {
             run_empty(gpu, kernel)?;
         }
         // What does not compile is left to the program that needs it.
-        run_empty(gpu, &Kernel { name: "broken", wgsl: "no shader".into(), sizes: 0 })?;
+        run_empty(gpu, &Kernel::new("broken", "no shader"))?;
         gpu.check()
     }
 }

@@ -97,7 +97,8 @@ impl Gpu {
     fn do_without(&self, failed: Vec<NotCompiled>) {
         let mut broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
         for NotCompiled { kernel, message } in failed {
-            if let Some(tell) = self.tell.get() {
+            // One from outside the crate has no other variant.
+            if let (Some(tell), None) = (self.tell.get(), &kernel.foreign) {
                 let (adapter, name, reason) = (self.name(), kernel.name, short(&message));
                 tell(&format!("{adapter}: {name} does not compile ({reason}); another variant is used"));
             }

@@ -4,7 +4,7 @@ use super::cache::PipelineCache;
 use super::counters::{Tally, count};
 use super::identity::AdapterIdentity;
 use crate::error::{Error, Result};
-use crate::kernels::{Broken, Kernel, Limits, Tuned};
+use crate::kernels::{Access, Broken, Kernel, Limits, Tuned};
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -195,17 +195,18 @@ impl Gpu {
             label: Some(kernel.name),
             source: wgpu::ShaderSource::Wgsl(kernel.wgsl.as_str().into()),
         };
-        let module = if self.checked {
+        let module = if self.checked || kernel.foreign.is_some() {
             self.device.create_shader_module(descriptor)
         } else {
             let checks = wgpu::ShaderRuntimeChecks::unchecked();
             // SAFETY: the text comes from this crate's templates; every index is bounded by the shapes it was
-            // rendered for and every loop ends. The tests run all kernels with checks too.
+            // rendered for and every loop ends. The tests run all kernels with checks too. Texts from elsewhere are checked.
             unsafe { self.device.create_shader_module_trusted(descriptor, checks) }
         };
+        let layout = kernel.foreign.as_ref().map(|bindings| self.layout(kernel, bindings));
         self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(kernel.name),
-            layout: None,
+            layout: layout.as_ref(),
             module: &module,
             entry_point: Some(kernel.name),
             compilation_options: wgpu::PipelineCompilationOptions {
@@ -213,6 +214,30 @@ impl Gpu {
                 zero_initialize_workgroup_memory: false,
             },
             cache: self.cache.get().map(|cache| &cache.known),
+        })
+    }
+
+    /// The bindings of a kernel from outside the crate, which its text may leave unused.
+    fn layout(&self, kernel: &Kernel, bindings: &[Access]) -> wgpu::PipelineLayout {
+        let entry = |(binding, access): (u32, &Access)| wgpu::BindGroupLayoutEntry {
+            binding,
+            visibility: wgpu::ShaderStages::COMPUTE,
+            ty: wgpu::BindingType::Buffer {
+                ty: wgpu::BufferBindingType::Storage { read_only: *access == Access::Read },
+                has_dynamic_offset: false,
+                min_binding_size: None,
+            },
+            count: None,
+        };
+        let entries: Vec<_> = (0..).zip(bindings).map(entry).collect();
+        let group = self.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+            label: Some(kernel.name),
+            entries: &entries,
+        });
+        self.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label: Some(kernel.name),
+            bind_group_layouts: &[Some(&group)],
+            immediate_size: 0,
         })
     }
 }

@@ -14,6 +14,16 @@ pub struct Kernel {
     pub wgsl: String,
     /// Numbers that each launch tells it, in `var<immediate> sizes`; 0 for one whose sizes are constants.
     pub sizes: u32,
+    /// Of a text from outside the crate, how each of its bindings is used: it runs with wgpu's bounds checks, and has to agree
+    /// with this.
+    pub foreign: Option<Vec<Access>>,
+}
+
+impl Kernel {
+    /// A kernel of this crate whose sizes are constants.
+    pub(crate) fn new(name: &'static str, wgsl: impl Into<String>) -> Self {
+        Self { name, wgsl: wgsl.into(), sizes: 0, foreign: None }
+    }
 }
 
 /// The tensor a binding points at.
@@ -36,7 +46,7 @@ pub enum Operand {
 pub const CHECK_BYTES: u64 = 16;
 
 /// How a kernel uses a binding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Access {
     /// `var<storage, read>`.
     Read,
@@ -182,7 +192,7 @@ pub(super) fn launch(
     )?;
     let wgsl = template::render(name, groups, x, values)?;
     Ok(Launch {
-        kernel: Kernel { name, wgsl, sizes: 0 },
+        kernel: Kernel::new(name, wgsl),
         bindings,
         grid: [x as u32, y as u32],
         turns: turns as u32,

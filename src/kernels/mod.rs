@@ -15,6 +15,7 @@ mod conv2d;
 mod conv2d_direct;
 mod copy;
 mod cross_entropy;
+mod custom;
 mod dropout;
 mod elementwise;
 mod embedding;

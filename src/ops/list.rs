@@ -16,6 +16,7 @@ macro_rules! for_each_op {
             Embedding, EmbeddingBackward, Gather, Scatter, ScatterAdd, Argsort, SequenceMask, Dropout,
             Recurrent, RecurrentBackward,
             OptimizerStep, Increment,
+            Custom,
         }
     };
 }

@@ -11,6 +11,7 @@ mod conv2d;
 mod convolutions;
 mod copy;
 mod cross_entropy;
+mod custom;
 mod dropout;
 mod elementwise;
 mod embedding;
@@ -36,6 +37,7 @@ mod sparse;
 mod sum;
 mod windows;
 
+pub use crate::custom::Custom;
 pub use crate::functions::{Elementwise, Part};
 pub use adaptive_max_pool2d::AdaptiveMaxPool2d;
 pub use argmax::Argmax;
@@ -46,6 +48,7 @@ pub use conv2d::{Conv2d, Conv2dBackwardInput, Conv2dBackwardWeight, ConvGeometry
 pub use convolutions::{Conv1d, ConvPadding, ConvTranspose1d, ConvTranspose2d, Ends, PaddingMode};
 pub use copy::{Concat, Narrow, NarrowBackward, Permute, Split};
 pub use cross_entropy::{CrossEntropy, CrossEntropyBackward, Reduction};
+pub(crate) use custom::is_name;
 pub use dropout::Dropout;
 pub use embedding::{Embedding, EmbeddingBackward};
 pub use equal::Equal;

@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     fn launch(grid: [u32; 2], flops: u64, turns: u32) -> (Kernel, Dispatch) {
-        let kernel = Kernel { name: "f", wgsl: format!("{BEGINS} fn f() {{}}"), sizes: 0 };
+        let kernel = Kernel::new("f", format!("{BEGINS} fn f() {{}}"));
         (kernel, Dispatch { grid, flops, turns, ..Dispatch::default() })
     }
 

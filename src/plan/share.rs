@@ -23,7 +23,7 @@ fn share_from(plan: &mut Plan, least_text: usize) {
     let kernels = mem::take(&mut plan.kernels);
     // In order, so that the same graph always gives the same plan.
     let mut alike: BTreeMap<(&str, String), Vec<(usize, Text)>> = BTreeMap::new();
-    for (i, kernel) in kernels.iter().enumerate().filter(|(_, kernel)| kernel.wgsl.len() >= least_text) {
+    for (i, kernel) in kernels.iter().enumerate().filter(|(_, kernel)| may_share(kernel, least_text)) {
         let text = Text::new(&kernel.wgsl);
         alike.entry((kernel.name, text.pattern())).or_default().push((i, text));
     }
@@ -35,7 +35,8 @@ fn share_from(plan: &mut Plan, least_text: usize) {
         let group: Vec<&Text> = members.iter().map(|(_, text)| text).collect();
         if let Some((wgsl, sizes)) = joined(kernels[first].name, &group) {
             let count = sizes[0].len() as u32;
-            shared.insert(first, Kernel { name: kernels[first].name, wgsl, sizes: count });
+            let kernel = Kernel::new(kernels[first].name, wgsl);
+            shared.insert(first, Kernel { sizes: count, ..kernel });
             for ((member, _), sizes) in members.into_iter().zip(sizes) {
                 told[member] = Some((first, sizes));
             }
@@ -58,6 +59,11 @@ fn share_from(plan: &mut Plan, least_text: usize) {
     }
     let left = (0..kernels.len()).filter(|i| kept(*i));
     plan.kernels = left.map(|i| shared.remove(&i).unwrap_or_else(|| kernels[i].clone())).collect();
+}
+
+/// Whether a kernel is one of this crate's that takes long to compile.
+fn may_share(kernel: &Kernel, least_text: usize) -> bool {
+    kernel.wgsl.len() >= least_text && kernel.foreign.is_none()
 }
 
 /// A shader in words and signs, without comments.
@@ -180,7 +186,7 @@ mod tests {
     use crate::plan::Dispatch;
 
     fn kernel(name: &'static str, wgsl: &str) -> Kernel {
-        Kernel { name, wgsl: wgsl.to_owned(), sizes: 0 }
+        Kernel::new(name, wgsl)
     }
 
     /// A plan that runs each kernel once.

@@ -9,6 +9,7 @@ mod broadcast_to;
 mod conv2d;
 mod copy;
 mod cross_entropy;
+mod custom;
 mod dropout;
 mod elementwise;
 mod embedding;

@@ -53,6 +53,7 @@ pub(super) fn terms(op: &Op, inputs: &[&TensorType]) -> Option<usize> {
         Op::Recurrent(_) | Op::RecurrentBackward(_) => None,
         Op::NormStatistics(_) | Op::NormApply(_) | Op::NormSums(_) | Op::NormBackward(_) => None,
         Op::OptimizerStep(_) | Op::Increment(_) => None,
+        Op::Custom(op) => op.op().terms(inputs),
     }
 }
 
@@ -113,7 +114,17 @@ pub(super) fn errors(op: &Op, inputs: &[&Estimate], outputs: &[Array]) -> Result
         Op::NormSums(op) => super::bound_norm::sums(op, inputs, outputs)?,
         Op::NormBackward(op) => vec![super::bound_norm::backward(op, inputs, &outputs[0])?],
         Op::OptimizerStep(step) => super::bound_rows::optimizer(step, inputs, outputs),
+        Op::Custom(_) if outputs.len() == 1 && is_sum(op, inputs) => {
+            vec![reduction(op, inputs, &outputs[0], Some(0), 0.0)?]
+        }
+        Op::Custom(op) => super::bound_custom::errors(op, inputs, outputs)?,
     })
+}
+
+/// Whether each output is a sum of terms.
+fn is_sum(op: &Op, inputs: &[&Estimate]) -> bool {
+    let types: Vec<&TensorType> = inputs.iter().map(|e| &e.array.ty).collect();
+    terms(op, &types).is_some()
 }
 
 /// The exponent of an average pool's divisor, where it is one power of two for all windows.

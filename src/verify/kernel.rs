@@ -3,7 +3,7 @@
 use super::estimates::Estimate;
 use super::trial::{Adapter, Effort, Outcome, Trial, Variant};
 use crate::error::{Error, Result};
-use crate::kernels::Kernel;
+use crate::kernels::{Access, Kernel};
 use crate::plan::{Bound, BufferKind, BufferPlan, Dispatch, Named, Output, Plan, Step};
 use crate::tensor::{HostTensor, TensorType};
 
@@ -73,7 +73,6 @@ pub fn run_kernel(
     let inputs: Vec<_> = kernel.inputs.iter().enumerate().map(named).collect();
     let (names, expected) = (["output".to_owned()], [expected]);
     let mut trial = Trial::new(&inputs, &names, &expected, adapter, effort);
-    trial.trusted = false;
     let plan = plan(kernel, &inputs);
     trial.run(vec![Variant { name: "your kernel".into(), plan, same_bits: true, expected: None }])?;
     Ok(trial.outcome)
@@ -94,7 +93,9 @@ fn plan(kernel: &UserKernel<'_>, inputs: &[(String, HostTensor)]) -> Plan {
     plan.buffers.push(BufferPlan { bytes, kind: BufferKind::Slot });
     plan.outputs.push(Output { value: 0, ty: kernel.output.clone(), buffer });
     bindings.push(Bound { buffer, offset: 0, bytes, write: true });
-    plan.kernels.push(Kernel { name: kernel.name, wgsl: kernel.wgsl.to_owned(), sizes: 0 });
+    let access = |bound: &Bound| if bound.write { Access::Write } else { Access::Read };
+    let foreign = Some(bindings.iter().map(access).collect());
+    plan.kernels.push(Kernel { foreign, ..Kernel::new(kernel.name, kernel.wgsl) });
     plan.steps.push(Step::Dispatch(Dispatch {
         sizes: Vec::new(),
         kernel: 0,

@@ -15,11 +15,12 @@
 //! turn.
 //!
 //! A kernel of your own is held to a CPU function of your own in the same way: see [`run_kernel`]; an element-wise function
-//! of your own by [`check_function`].
+//! of your own by [`check_function`]; an op of your own, gradient and all, by [`check_custom`].
 //!
 //! A [`Case`] is one line of text, and that line brings it back: `wgrad parity --case '...'`.
 
 mod bound;
+mod bound_custom;
 mod bound_map;
 mod bound_norm;
 mod bound_reduce;
@@ -28,6 +29,7 @@ mod bound_sequence;
 mod bound_winograd;
 mod case;
 mod cases;
+mod custom;
 mod data;
 mod estimates;
 mod function;
@@ -44,6 +46,7 @@ mod turns;
 
 pub use case::{Case, Kink};
 pub use cases::{ops, random, refused_convolutions, stems, table};
+pub use custom::{CustomReport, check_custom};
 pub use data::{Fill, Input};
 pub use estimates::Estimate;
 pub use function::{FunctionReport, check_function, derivatives};

@@ -190,8 +190,6 @@ pub(super) struct Trial<'a> {
     expected: &'a [Estimate],
     pub(super) adapter: &'a Adapter,
     pub(super) effort: Effort,
-    /// Whether the shaders are this crate's own, which may run without bounds checks.
-    pub(super) trusted: bool,
     /// The outputs of the first run.
     first: Option<Vec<HostTensor>>,
     pub(super) outcome: Outcome,
@@ -205,16 +203,7 @@ impl<'a> Trial<'a> {
         adapter: &'a Adapter,
         effort: Effort,
     ) -> Self {
-        Self {
-            inputs,
-            names,
-            expected,
-            adapter,
-            effort,
-            trusted: true,
-            first: None,
-            outcome: Outcome::new(expected),
-        }
+        Self { inputs, names, expected, adapter, effort, first: None, outcome: Outcome::new(expected) }
     }
 
     /// Runs the plans in turn, the planner's choice first, until one fails.
@@ -235,8 +224,7 @@ impl<'a> Trial<'a> {
         // Bindings are made as wide as the device allows, for the canaries.
         let guarded = Guarded::new(variant.plan.clone(), self.inputs, &self.adapter.limits())?;
         for repeat in 0..repeats {
-            let device = if self.trusted { &self.adapter.unchecked } else { &self.adapter.checked };
-            let after = device.replay(&guarded.plan, guarded.before())?;
+            let after = self.adapter.unchecked.replay(&guarded.plan, guarded.before())?;
             if repeat == 0
                 && let Some(failure) = self.judged(variant, "", &guarded, &after)?
             {
@@ -251,7 +239,7 @@ impl<'a> Trial<'a> {
                 return Ok(Some(failure));
             }
         }
-        if self.effort.checked && chosen && self.trusted {
+        if self.effort.checked && chosen {
             let after = self.adapter.checked.replay(&guarded.plan, guarded.before())?;
             return self.judged(variant, ", checked", &guarded, &after);
         }

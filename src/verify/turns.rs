@@ -6,7 +6,7 @@ use super::memory::contents;
 use super::trial::Adapter;
 use crate::error::{Error, Result};
 use crate::graph::ValueId;
-use crate::kernels::{Kernel, Limits};
+use crate::kernels::{Access, Kernel, Limits};
 use crate::plan::{Bound, BufferKind, BufferPlan, Plan, Step, plan};
 use std::fmt::Write;
 
@@ -61,6 +61,7 @@ impl Counter {
     fn new(mut plan: Plan, pitch: u64) -> Self {
         for kernel in &mut plan.kernels {
             kernel.wgsl = counting(kernel);
+            kernel.foreign.iter_mut().for_each(|bindings| bindings.push(Access::Write));
         }
         let buffer = plan.buffers.len();
         let mut launches = 0;
@@ -96,30 +97,43 @@ impl Counter {
     }
 }
 
+/// The text with spaces for its comments, byte for byte as long.
+fn without_comments(wgsl: &str) -> String {
+    let (mut text, mut rest) = (String::with_capacity(wgsl.len()), wgsl);
+    while let Some(at) = ["//", "/*"].iter().filter_map(|mark| rest.find(mark)).min() {
+        let (end, behind) = if rest[at..].starts_with("//") { ("\n", 0) } else { ("*/", 2) };
+        let length = rest[at + 2..].find(end).map_or(rest.len() - at, |found| 2 + found + behind);
+        text += &rest[..at];
+        text.extend(std::iter::repeat_n(' ', length));
+        rest = &rest[at + length..];
+    }
+    text + rest
+}
+
 /// Where the loops of a text begin, and where the first statement inside is.
 fn places(wgsl: &str) -> Vec<(usize, usize)> {
-    let mut found = Vec::new();
-    let mut line_start = 0;
-    for line in wgsl.split_inclusive('\n') {
-        let code = line.split("//").next().unwrap_or_default();
-        let mut heads: Vec<usize> =
-            ["for (", "while ("].iter().flat_map(|head| code.match_indices(head)).map(|(at, _)| at).collect();
-        heads.sort_unstable();
-        for at in heads {
-            let starts_word = !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_');
-            // The brace behind the parenthesis that closes.
-            let mut depth = 0;
-            let close = code[at..].find(|c: char| {
-                depth += i32::from(c == '(') - i32::from(c == ')');
-                c == ')' && depth == 0
-            });
-            let brace = close.and_then(|close| code[at + close..].find('{').map(|b| at + close + b + 1));
-            if let (true, Some(inside)) = (starts_word, brace) {
-                found.push((line_start + at, line_start + inside));
-            }
+    let code = without_comments(wgsl);
+    let of_word = |c: char| c.is_alphanumeric() || c == '_';
+    let heads = ["for", "while", "loop"].iter().flat_map(|head| {
+        let ends = code.match_indices(head).map(|(at, head)| (at, at + head.len()));
+        ends.filter(|&(at, end)| !code[..at].ends_with(of_word) && !code[end..].starts_with(of_word))
+    });
+    // The brace behind the parenthesis that closes, or behind `loop`.
+    let inside = |(at, end): (usize, usize)| {
+        let head = code[end..].trim_start();
+        let start = code.len() - head.len();
+        if code[at..end].starts_with("loop") {
+            return head.starts_with('{').then_some((at, start + 1));
         }
-        line_start += line.len();
-    }
+        let mut depth = 0;
+        let close = head.starts_with('(').then_some(head)?.find(|c: char| {
+            depth += i32::from(c == '(') - i32::from(c == ')');
+            c == ')' && depth == 0
+        })?;
+        head[close..].find('{').map(|brace| (at, start + close + brace + 1))
+    };
+    let mut found: Vec<(usize, usize)> = heads.filter_map(inside).collect();
+    found.sort_unstable();
     found
 }
 
@@ -136,7 +150,10 @@ fn counting(kernel: &Kernel) -> String {
     let mut done = 0;
     for (before, inside) in places(wgsl) {
         text += &wgsl[done..before];
-        text += "turns_taken++; atomicMax(&turns_counted[0], turns_taken); ";
+        // The turn in which a `loop` ends is inside.
+        if !wgsl[before..].starts_with("loop") {
+            text += "turns_taken++; atomicMax(&turns_counted[0], turns_taken); ";
+        }
         text += &wgsl[before..inside];
         text += " turns_taken++; atomicMax(&turns_counted[0], turns_taken); ";
         done = inside;
@@ -171,5 +188,7 @@ mod tests {
         assert_eq!(places.len(), 2);
         assert!(text[places[0].1..].starts_with("\n    for (;;)"), "{places:?}");
         assert!(text[places[1].1..].starts_with(" break;"));
+        let text = "loop\n{ if (x) { break; } }  /* for (;;) { */ for(;;)\n{ break; } // while (true) {}";
+        assert_eq!((loops(text), loops("let loops = forest(while_);")), (2, 0));
     }
 }

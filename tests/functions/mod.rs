@@ -133,7 +133,7 @@ pub fn options(op: &Op) -> Vec<(&'static str, bool)> {
         }
         // These have shapes and dimensions alone; what a function takes is in its name's cases.
         Op::Input(_) | Op::State(_) | Op::Constant(_) | Op::Table(_) | Op::Reshape(_) => vec![],
-        Op::Elementwise(_) | Op::Equal(_) | Op::Increment(_) => vec![],
+        Op::Elementwise(_) | Op::Equal(_) | Op::Increment(_) | Op::Custom(_) => vec![],
         Op::Reduce(_) | Op::ReduceBackward(_) => vec![],
         Op::AdaptiveMaxPool2d(_) | Op::Gather(_) | Op::Scatter(_) | Op::ScatterAdd(_) => vec![],
         Op::Argsort(op) => vec![("descending", op.descending)],

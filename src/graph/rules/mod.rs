@@ -4,6 +4,7 @@ mod axis_map;
 mod conv2d;
 mod convolutions;
 mod copy;
+mod custom;
 mod dropout;
 mod elementwise;
 mod embedding;
