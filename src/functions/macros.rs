@@ -45,13 +45,13 @@ macro_rules! functions {
         impl Tensor {
             $($(#[doc = $doc])+
             #[doc = ""]
-            #[doc = "Element by element, operands broadcast by NumPy's rule; formula, kinks and values at the edges are \
+            #[doc = "Element by element, operands, which may be numbers, broadcast by NumPy's rule; formula, kinks and values at the edges are \
                      PyTorch's. See [`crate::functions`]."]
             #[doc = ""]
             #[doc = "# Errors"]
             #[doc = "When an operand is not `f32`, shapes do not broadcast, or a parameter is out of its range."]
-            pub fn $name(&self, $($operand: &Tensor,)* $($p: f32),*) -> Result<Tensor> {
-                self.elementwise(Elementwise::$name($($p),*), &[$($operand),*])
+            pub fn $name(&self, $($operand: impl crate::functions::Operand,)* $($p: f32),*) -> Result<Tensor> {
+                self.beside(Elementwise::$name($($p),*), &[$(&$operand),*])
             })*
         }
     };

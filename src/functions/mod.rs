@@ -29,12 +29,14 @@ mod build;
 mod elementwise;
 mod erf;
 mod macros;
+mod operand;
 mod piecewise;
 mod ternary;
 mod text;
 
 pub use build::Builder;
 pub use elementwise::{Elementwise, Part};
+pub use operand::Operand;
 pub use text::texts;
 
 use macros::{error, formula, functions};

@@ -2,19 +2,20 @@
 
 use super::Differentiate;
 use crate::error::Result;
-use crate::functions::Read;
+use crate::functions::{Operand, Read};
 use crate::graph::{Flow, Tensor};
 use crate::ops::{Elementwise, Part, Where};
 use crate::shape::Shape;
 
 impl Tensor {
-    /// `a` where this is not 0, else `b`, all broadcast.
+    /// `a` where this is not 0, else `b`, tensors or numbers, all broadcast.
     ///
     /// # Errors
     /// When the shapes do not broadcast.
     #[doc(alias = "where")]
-    pub fn select(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> {
-        self.one(Where, &[self, a, b])
+    pub fn select(&self, a: impl Operand, b: impl Operand) -> Result<Tensor> {
+        let (a, b) = (a.tensor(self)?, b.tensor(self)?);
+        self.one(Where, &[self, &a, &b])
     }
 }
 
