@@ -35,7 +35,7 @@ fn lines_in(files: &[Vec<u8>]) -> Vec<Line> {
 const RELATIVE: f64 = 1e-12;
 
 /// Fields that say how large tensors are. All others are attributes.
-const SHAPES: [&str; 19] = [
+const SHAPES: [&str; 21] = [
     "count",
     "mask",
     "input",
@@ -55,6 +55,8 @@ const SHAPES: [&str; 19] = [
     "max_length",
     "start",
     "length",
+    "index",
+    "equation",
 ];
 
 fn values(view: &TensorView<'_>) -> Vec<f64> {
@@ -90,7 +92,7 @@ fn metadata(fixtures: &[u8]) -> HashMap<String, String> {
 fn states(case: &Case) -> HashMap<String, Array> {
     let of = |op: &Op| match op {
         Op::State(State { name, ty, init, .. }) => {
-            let first = init.values(name, 0, ty.shape.elements()).into_iter().map(f64::from);
+            let first = init.values(name, 0, &ty.shape).into_iter().map(f64::from);
             Some((name.clone(), Array { ty: ty.clone(), data: first.collect() }))
         }
         _ => None,

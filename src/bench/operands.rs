@@ -66,7 +66,7 @@ impl Reference<'_> {
             Op::Input(ops::Input { name, .. }) => {
                 Ok(vec![Array::from_host(&input(self.case, name)?.rows(self.rows)?)])
             }
-            Op::State(ops::State { name, ty, init, .. }) => Ok(vec![first_value(name, ty, *init)]),
+            Op::State(ops::State { name, ty, init, .. }) => Ok(vec![first_value(name, ty, init)]),
             // All that reads something is computed by the reference.
             op => {
                 let inputs = node.inputs.iter().map(|&v| self.value(v)).collect::<Result<Vec<_>>>()?;

@@ -62,7 +62,7 @@ impl Parameters {
         // A buffer that nothing here reads belongs to the model all the same: evaluation leaves the count of batches alone.
         for node in &data.nodes {
             if let Op::State(ops::State { name, ty, init, role: role @ Role::Buffer }) = &node.op {
-                self.declare(name, ty, *init, *role)?;
+                self.declare(name, ty, init, *role)?;
             }
         }
         let finite = self.device.checks_finite();
@@ -75,7 +75,7 @@ impl Parameters {
                 let needed = data.reachable(&ids);
                 for (node, _) in data.nodes.iter().zip(needed).filter(|(_, needed)| *needed) {
                     if let Op::State(ops::State { name, ty, init, role }) = &node.op {
-                        self.declare(name, ty, *init, *role)?;
+                        self.declare(name, ty, init, *role)?;
                     }
                 }
                 // The reference has no device limits; its plan only serves to be looked at.
@@ -94,7 +94,7 @@ impl Parameters {
                     }
                 };
                 for state in &plan.states {
-                    self.declare(&state.named.name, &state.named.ty, state.init, state.role)?;
+                    self.declare(&state.named.name, &state.named.ty, &state.init, state.role)?;
                 }
                 let mut store = lock(&self.store);
                 let shared = |kind: &BufferKind| match kind {
@@ -110,12 +110,12 @@ impl Parameters {
         }
     }
 
-    fn declare(&self, name: &str, ty: &TensorType, init: Init, role: Role) -> Result<()> {
+    fn declare(&self, name: &str, ty: &TensorType, init: &Init, role: Role) -> Result<()> {
         if let Some(known) = lock(&self.store).states.get(name) {
             let (expected, got) = (known.ty.to_string(), ty.to_string());
             return if known.ty == *ty { Ok(()) } else { Err(Error::argument(name, expected, got)) };
         }
-        let values = init.values(name, self.seed, ty.shape.elements());
+        let values = init.values(name, self.seed, &ty.shape);
         let value = match ty.dtype {
             DType::F32 => HostTensor::from_f32(ty.shape.clone(), values)?,
             DType::U32 => HostTensor::from_u32(ty.shape.clone(), values.iter().map(|&v| v as u32).collect())?,

@@ -11,11 +11,13 @@ mod conv2d;
 mod convolutions;
 mod copy;
 mod cross_entropy;
+mod draws;
 mod dropout;
 mod elementwise;
 mod embedding;
 mod equal;
 mod gather;
+mod init;
 mod interpolate;
 mod leaf;
 mod list;
@@ -50,8 +52,9 @@ pub use dropout::Dropout;
 pub use embedding::{Embedding, EmbeddingBackward};
 pub use equal::Equal;
 pub use gather::{Argsort, Gather, Scatter, ScatterAdd};
+pub use init::{Drawn, Init};
 pub use interpolate::{Interpolate, InterpolateMode};
-pub use leaf::{Constant, Init, Input, Role, State, Table};
+pub use leaf::{Constant, Input, Role, State, Table};
 pub(crate) use list::for_each_op;
 pub use matmul::{MatMul, MatMulGeometry};
 pub use max_pool2d::{MaxPool2d, MaxPool2dBackward};
@@ -182,7 +185,7 @@ impl Op {
     /// How a state begins.
     pub(crate) fn first_value(&self) -> Option<Init> {
         // Others begin with nothing.
-        if let Op::State(State { init, .. }) = self { Some(*init) } else { None }
+        if let Op::State(State { init, .. }) = self { Some(init.clone()) } else { None }
     }
 
     /// The type of a leaf; a constant is a scalar, as is anything else by convention.

@@ -250,7 +250,7 @@ impl<'a> Builder<'a> {
         } else if let Op::State(ops::State { name, ty, init, role }) = &node.op {
             let buffer = add(self, BufferKind::State(name.clone()));
             let named = Named { name: name.clone(), ty: ty.clone(), buffer };
-            self.plan.states.push(State { named, init: *init, role: *role });
+            self.plan.states.push(State { named, init: init.clone(), role: *role });
         } else if let Op::Constant(Constant { value }) = node.op {
             add(self, BufferKind::Constant(value));
         } else if let Op::Table(Table { values }) = &node.op {

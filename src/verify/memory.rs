@@ -131,7 +131,7 @@ pub(super) fn contents(plan: &Plan, inputs: &[(String, HostTensor)], guard: u64)
                 let found = plan.states.iter().find(|s| s.named.name == *name);
                 let missing = || Error::argument(name, "a planned state", "none");
                 let state = found.ok_or_else(missing)?;
-                first_value(name, &state.named.ty, state.init).to_host()?.as_bytes().to_vec()
+                first_value(name, &state.named.ty, &state.init).to_host()?.as_bytes().to_vec()
             }
         };
         let rest = POISON.to_le_bytes().repeat((buffer.bytes as usize - data.len()) / 4);

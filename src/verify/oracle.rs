@@ -52,7 +52,7 @@ pub fn estimate_tiled(
                 vec![Estimate::exact(inputs.get(name).cloned().ok_or_else(|| missing(name))?)]
             }
             Op::State(ops::State { name, ty, init, .. }) => {
-                vec![Estimate::exact(first_value(name, ty, *init))]
+                vec![Estimate::exact(first_value(name, ty, init))]
             }
             // All that reads something has an oracle, or a bound is missing and does not compile.
             op => {
@@ -73,8 +73,8 @@ pub fn estimate_tiled(
 }
 
 /// A state before the first run, with seed 0.
-pub(crate) fn first_value(name: &str, ty: &TensorType, init: crate::ops::Init) -> Array {
-    let values = init.values(name, 0, ty.shape.elements());
+pub(crate) fn first_value(name: &str, ty: &TensorType, init: &crate::ops::Init) -> Array {
+    let values = init.values(name, 0, &ty.shape);
     Array { ty: ty.clone(), data: values.into_iter().map(f64::from).collect() }
 }
 

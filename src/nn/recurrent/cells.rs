@@ -43,7 +43,7 @@ impl Weights {
         let bound = 1.0 / (sizes.hidden as f64).sqrt();
         let init = Init::Uniform { low: -bound as f32, high: bound as f32 };
         let parameter = |name: &str, shape: Shape| {
-            graph.parameter(&graph.scoped_name(&format!("{name}{suffix}")), shape, init)
+            graph.parameter(&graph.scoped_name(&format!("{name}{suffix}")), shape, init.clone())
         };
         let rows = kind.gates() * sizes.hidden;
         let ih = parameter("weight_ih", [rows, sizes.input].into())?;
