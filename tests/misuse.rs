@@ -191,3 +191,55 @@ fn errors_have_the_labels_of_layers() {
     let error = x.reshape([7]).expect_err("other elements").to_string();
     assert!(error.contains("a shape of 6 elements"), "{error}");
 }
+
+/// What PyTorch refuses of products, indices and numbers.
+#[test]
+fn products_and_indices_that_do_not_fit_are_refused() {
+    let graph = Graph::new();
+    let (row, matrix, batch) = (input(&graph, &[3]), input(&graph, &[2, 3]), input(&graph, &[4, 2, 3]));
+    refused(batch.bmm(&input(&graph, &[1, 3, 2])), &["bmm", "(B, M, K)", "(1, 3, 2)"]);
+    refused(matrix.bmm(&matrix), &["bmm", "(2, 3) and (2, 3)"]);
+    refused(matrix.mm(&matrix), &["mm", "(K, N)"]);
+    refused(matrix.mv(&input(&graph, &[2])), &["mv", "a vector (K)"]);
+    refused(row.dot(&matrix), &["dot", "two vectors"]);
+    refused(row.outer(&matrix), &["outer", "vectors"]);
+    refused(row.matmul(&input(&graph, &[])), &["matmul", "rank 1 or more"]);
+    let bias = input(&graph, &[1]);
+    refused(matrix.linear(&row, Some(&bias)), &["linear", "scalar bias", "(1)"]);
+    refused(matrix.linear(&input(&graph, &[2]), None), &["linear", "input (.., 2)"]);
+    let einsum = |equation: &str, operands: &[&Tensor], words: &[&str]| {
+        refused(Tensor::einsum(equation, operands), &[&["einsum"], words].concat());
+    };
+    einsum("ij,jk->ikk", &[&matrix, &input(&graph, &[3, 5])], &["each once", "'k'"]);
+    einsum("ij,jk->iz", &[&matrix, &input(&graph, &[3, 5])], &["each once", "'z'"]);
+    einsum("ij->i", &[&matrix, &matrix], &["2 operands"]);
+    einsum("ij", &[&batch], &["3 letters", "'ij'"]);
+    einsum("i1,j", &[&matrix, &row], &["letters", "'i1'"]);
+    einsum("...a...,b", &[&batch, &row], &["one ellipsis"]);
+    einsum("..i->i", &[&matrix], &["letters"]);
+    einsum("ij->->i", &[&matrix], &["letters"]);
+    einsum("ii->i", &[&matrix], &["repeated letter", "(2, 3)"]);
+    einsum("ij,jk->ik", &[&matrix, &matrix], &["one size of each letter"]);
+    einsum("i,i,i->", &[&row, &row, &row], &["one or two operands", "3"]);
+    einsum("", &[], &["one or two operands", "0"]);
+    let other = Graph::new();
+    refused(Tensor::einsum("i,i->", &[&row, &input(&other, &[3])]), &["einsum", "one graph"]);
+    let index = graph.input_u32("index", [5, 3]).expect("an index");
+    refused(matrix.gather(1, &index), &["gather", "index"]);
+    refused(matrix.scatter_add(1, &index, &matrix), &["scatter_add", "(5, 3)"]);
+    refused(matrix.gather(0, &graph.input_u32("short", [3]).expect("an index")), &["gather", "index"]);
+    refused(matrix.index_select_by(0, &index), &["index_select_by", "indices (L)"]);
+    refused(matrix.embedding_padded(&index, 2), &["embedding", "padding_idx below 2", "2"]);
+    refused(matrix.unflatten(1, &[2, 2]), &["unflatten", "product"]);
+    refused(input(&graph, &[]).unflatten(0, &[1]), &["unflatten"]);
+    refused(matrix.glu(1), &["glu", "even"]);
+    refused(index.rsub(1.0), &["sub", "f32"]);
+    refused(matrix.dropout(1.5, 0), &["dropout", "p from 0 to 1", "1.5"]);
+    refused(matrix.dropout(f32::NAN, 0), &["dropout", "NaN"]);
+    refused(graph.parameter("e", [3], Init::Eye), &["'e'", "matrix"]);
+    refused(graph.parameter("d", [4, 3], Init::Dirac { groups: 0 }), &["'d'", "3 to 5 dimensions"]);
+    refused(
+        graph.parameter("t", [3], Init::TruncNormal { mean: 0.0, std: 1.0, a: 1.0, b: -1.0 }),
+        &["'t'", "a below b"],
+    );
+}

@@ -260,7 +260,7 @@ fn misfits_are_refused() {
     refused(Gru::new(3, 4).sequence(&x, None, None), &["gru", "input (T, B, 3)", "(5, 3, 2)"]);
     refused(Rnn::new(2, 4).num_layers(0).sequence(&x, None, None), &["num_layers"]);
     refused(Lstm::new(2, 4).proj_size(4).sequence(&x, None, None), &["proj_size"]);
-    refused(Lstm::new(2, 4).num_layers(2).dropout(1.0).sequence(&x, None, None), &["dropout", "below 1"]);
+    refused(Lstm::new(2, 4).num_layers(2).dropout(1.5).sequence(&x, None, None), &["dropout", "0 to 1"]);
     let short = graph.input_u32("lengths", [2]).expect("an input");
     refused(lstm.sequence(&x, None, Some(&short)), &["lengths (3)", "(2)"]);
     for (bad, part) in [(vec![3, 0, 5], "0 for sequence 1"), (vec![3, 1, 6], "6 for sequence 2")] {

@@ -9,6 +9,7 @@ mod tensor;
 
 pub use autodiff::{Flow, gradients, gradients_from};
 pub(crate) use names::matches;
+pub(crate) use rules::Dropped;
 pub use rules::RunningStatistics;
 pub use tensor::Tensor;
 
@@ -150,12 +151,8 @@ impl Graph {
     /// # Errors
     /// When the shape is empty or too large, or the name is taken by a value of another type or for something else.
     pub fn parameter(&self, name: &str, shape: impl Into<Shape>, init: Init) -> Result<Tensor> {
-        self.leaf(Op::State(State {
-            name: name.into(),
-            ty: TensorType::f32(shape),
-            init,
-            role: Role::Parameter,
-        }))
+        let ty = TensorType::f32(shape);
+        self.leaf(Op::State(State { name: name.into(), ty, init, role: Role::Parameter }))
     }
 
     /// A value kept on the device from run to run, written by [`Graph::assign`].

@@ -18,16 +18,27 @@ fn output(weight: &TensorType, indices: &TensorType) -> Result<TensorType, Misma
 }
 
 /// `weight (V, D), indices (..)` to `(.., D)`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Embedding;
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Embedding {
+    /// A row that takes no gradient.
+    pub padding_idx: Option<usize>,
+}
 
 impl Rule for Embedding {
     const NAME: &'static str = "embedding";
 
+    fn attributes(&self) -> String {
+        self.padding_idx.map_or_else(String::new, |row| format!("padding_idx {row}"))
+    }
+
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
         let [weight, indices] = count(inputs)?;
         f32s::<1>(&[weight])?;
-        Ok(vec![output(weight, indices)?])
+        let output = output(weight, indices)?;
+        if let (Some(row), Some(&rows)) = (self.padding_idx, weight.shape.first()) {
+            Mismatch::check(row < rows, format!("a padding_idx below {rows}"), row.to_string())?;
+        }
+        Ok(vec![output])
     }
 
     fn flops(&self, _inputs: &[&TensorType], _outputs: &[&TensorType]) -> u64 {

@@ -13,6 +13,7 @@ mod copy;
 mod cross_entropy;
 mod draws;
 mod dropout;
+mod einsum;
 mod elementwise;
 mod embedding;
 mod equal;
@@ -49,6 +50,7 @@ pub use convolutions::{Conv1d, ConvPadding, ConvTranspose1d, ConvTranspose2d, En
 pub use copy::{Concat, Narrow, NarrowBackward, Permute, Split};
 pub use cross_entropy::{CrossEntropy, CrossEntropyBackward, Reduction};
 pub use dropout::Dropout;
+pub(crate) use einsum::{Einsum, Label};
 pub use embedding::{Embedding, EmbeddingBackward};
 pub use equal::Equal;
 pub use gather::{Argsort, Gather, Scatter, ScatterAdd};

@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashMap};
 use wgrad::ops::{
     AvgPool2d, AvgPool2dBackward, Conv2d, Conv2dBackwardInput, Conv2dBackwardWeight, CrossEntropy,
-    CrossEntropyBackward, Dropout, Elementwise, MatMul, MaxPool2d, MaxPool2dBackward, NormApply,
+    CrossEntropyBackward, Dropout, Elementwise, Embedding, MatMul, MaxPool2d, MaxPool2dBackward, NormApply,
     NormBackward, NormStatistics, NormSums, Op, OptimizerStep, Recurrent, RecurrentBackward, Reduction,
 };
 use wgrad::reference::Array;
@@ -138,7 +138,8 @@ pub fn options(op: &Op) -> Vec<(&'static str, bool)> {
         Op::AdaptiveMaxPool2d(_) | Op::Gather(_) | Op::Scatter(_) | Op::ScatterAdd(_) => vec![],
         Op::Argsort(op) => vec![("descending", op.descending)],
         Op::BroadcastTo(_) | Op::Sum(_) | Op::Argmax(_) | Op::Where(_) => vec![],
-        Op::Softmax(_) | Op::SoftmaxBackward(_) | Op::Embedding(_) | Op::EmbeddingBackward(_) => vec![],
+        Op::Embedding(Embedding { padding_idx }) => vec![("padding_idx", padding_idx.is_some())],
+        Op::Softmax(_) | Op::SoftmaxBackward(_) | Op::EmbeddingBackward(_) => vec![],
         Op::Concat(_) | Op::Split(_) | Op::Narrow(_) | Op::NarrowBackward(_) => vec![],
         Op::Permute(_) | Op::SequenceMask(_) | Op::AxisMap(_) => vec![],
     }

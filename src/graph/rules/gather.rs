@@ -4,36 +4,67 @@ use super::Differentiate;
 use crate::Dim;
 use crate::error::{Mismatch, Result};
 use crate::graph::{Flow, Tensor};
-use crate::ops::{Argsort, Gather, Scatter, ScatterAdd};
+use crate::ops::{Argsort, Gather, Pad, Scatter, ScatterAdd};
 
 impl Tensor {
-    /// `output[o,l,i] = self[o, index[o,l,i], i]` along `dim`, for a `u32` index of this shape but for `dim`.
+    /// `output[o,l,i] = self[o, index[o,l,i], i]` along `dim`, for a `u32` index whose other dimensions are no larger than
+    /// this tensor's.
     ///
     /// An index beyond the dimension gives 0, and the next run or read fails, naming it.
     ///
     /// # Errors
-    /// When there is no such dimension, or the index is not `u32` or of another shape.
+    /// When there is no such dimension, or the index is not `u32` or larger.
     pub fn gather(&self, dim: impl Into<Dim>, index: &Tensor) -> Result<Tensor> {
-        let dim = self.dim("gather", dim)?;
-        self.one(Gather { dim }, &[self, index])
+        let at = self.dim("gather", dim)?;
+        if self.shape().is_empty() {
+            let (x, shape) = (self.reshape([1])?, index.shape());
+            return x.one(Gather { dim: at }, &[&x, &index.flatten(0)?])?.reshape(shape);
+        }
+        let x = self.corner(&index.shape(), Some(at))?;
+        x.one(Gather { dim: at }, &[&x, index])
     }
 
     /// This tensor with `source[o,l,i]` added at `[o, index[o,l,i], i]` along `dim`, in the order of `l`: the same bits on
-    /// each run.
+    /// each run. The index may be smaller than the source, of which the rest is left out, and than this but along `dim`.
     ///
     /// An index beyond the dimension adds nothing, and the next run or read fails, naming it.
     ///
     /// # Errors
-    /// When there is no such dimension, index and source differ in shape, or differ from this but along `dim`.
+    /// When there is no such dimension, or the index is not `u32` or larger than the source or, but along `dim`, than this.
     pub fn scatter_add(&self, dim: impl Into<Dim>, index: &Tensor, source: &Tensor) -> Result<Tensor> {
         let dim = self.dim("scatter_add", dim)?;
-        let size = self.shape().get(dim).copied().unwrap_or(1);
-        let sums = source.scattered(dim, index, size)?;
-        if sums.shape() == self.shape() {
-            return self.add(&sums);
+        if self.shape().is_empty() {
+            return self.reshape([1])?.scatter_add(dim, &index.flatten(0)?, &source.flatten(0)?)?.reshape([]);
         }
-        let expected = format!("a source of {} but for dimension {dim}", self.shape());
-        Err(self.refused("scatter_add")(Mismatch::new(expected, source.shape().to_string())))
+        let (shape, of) = (self.shape(), index.shape());
+        let size = shape.get(dim).copied().unwrap_or(1);
+        let within = |d: usize| of[d] <= source.shape()[d] && (d == dim || of[d] <= shape[d]);
+        let ranks = shape.len() == of.len() && of.len() == source.shape().len();
+        let expected =
+            || format!("an index within a source of {} and {shape} but for dimension {dim}", source.shape());
+        Mismatch::check(ranks && (0..of.len()).all(within), expected(), of.to_string())
+            .map_err(self.refused("scatter_add"))?;
+        let sums = source.corner(&of, None)?.scattered(dim, index, size)?;
+        let behind: Vec<i64> = sums
+            .shape()
+            .iter()
+            .zip(&shape[..])
+            .rev()
+            .flat_map(|(&few, &all)| [0, (all - few) as i64])
+            .collect();
+        if sums.shape() == shape {
+            self.add(&sums)
+        } else {
+            self.add(&sums.pad(&behind, Pad::Constant(0.0))?)
+        }
+    }
+
+    /// The elements within these sizes, but along a dimension that stays whole.
+    fn corner(&self, sizes: &[usize], whole: Option<usize>) -> Result<Tensor> {
+        sizes.iter().enumerate().try_fold(self.clone(), |x, (d, &size)| {
+            let larger = x.shape().len() == sizes.len() && x.shape()[d] > size && whole != Some(d);
+            if larger { x.narrow(d, 0, size) } else { Ok(x) }
+        })
     }
 
     /// This tensor with `source[o,l,i]` in the place of `[o, index[o,l,i], i]` along `dim`: the last in the order of `l`, where
@@ -42,7 +73,7 @@ impl Tensor {
     /// An index beyond the dimension changes nothing, and the next run or read fails, naming it.
     ///
     /// # Errors
-    /// As [`Tensor::scatter_add`].
+    /// When there is no such dimension, index and source differ in shape, or differ from this but along `dim`.
     pub fn scatter(&self, dim: impl Into<Dim>, index: &Tensor, source: &Tensor) -> Result<Tensor> {
         let dim = self.dim("scatter", dim)?;
         let size = self.shape().get(dim).copied().unwrap_or(1);

@@ -6,7 +6,8 @@ use crate::graph::{Flow, Tensor};
 use crate::ops::MatMul;
 
 impl Tensor {
-    /// The matrix product `(.., M, K) x (.., K, N)`; leading dimensions broadcast as in PyTorch.
+    /// The matrix product `(.., M, K) x (.., K, N)`; leading dimensions broadcast as in PyTorch. A vector is a matrix of one
+    /// row before a product, of one column behind it, and the result is without that dimension.
     ///
     /// # Errors
     /// When the shapes do not fit.
@@ -14,7 +15,8 @@ impl Tensor {
         build(self, other)
     }
 
-    /// `self (.., in) x weight (out, in)^T + bias (out)`: `(.., out)`.
+    /// `self (.., in) x weight (out, in)^T + bias (out)`: `(.., out)`. A weight `(in)` of one row gives `(..)`; its bias is a
+    /// scalar.
     ///
     /// # Errors
     /// When the shapes do not fit.
@@ -53,8 +55,21 @@ fn build(a: &Tensor, b: &Tensor) -> Result<Tensor> {
 /// Leading dimensions of `x` are folded into the rows of one product.
 fn build_linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
     let (shape, w) = (x.shape(), weight.shape());
+    if let [inner] = w[..] {
+        let scalar = bias.is_none_or(|bias| bias.shape().is_empty());
+        let got = || bias.map_or_else(String::new, |bias| bias.shape().to_string());
+        Mismatch::check(scalar, "a scalar bias for a weight of one row", got())
+            .map_err(x.refused("linear"))?;
+        let rows = build_linear(
+            x,
+            &weight.reshape([1, inner])?,
+            bias.map(|b| b.reshape([1])).transpose()?.as_ref(),
+        )?;
+        let last = rows.shape().len().saturating_sub(1);
+        return rows.squeeze(last);
+    }
     let [out, inner] = w[..] else {
-        let mismatch = Mismatch::new("weight (out, in)", w.to_string());
+        let mismatch = Mismatch::new("weight (out, in) or (in)", w.to_string());
         return Err(Error::op("linear", &x.graph().label(), mismatch));
     };
     let Some((&last, lead)) = shape.split_last().filter(|(last, _)| **last == inner) else {

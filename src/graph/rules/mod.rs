@@ -14,6 +14,7 @@ mod norm;
 mod places;
 mod pool2d;
 mod pools;
+mod products;
 mod recurrent;
 mod reduce;
 mod reshape;
@@ -21,6 +22,7 @@ mod softmax;
 mod sum;
 mod windows;
 
+pub(crate) use dropout::Dropped;
 pub use norm::RunningStatistics;
 
 use super::{Flow, Tensor};

@@ -3,7 +3,7 @@
 use super::Differentiate;
 use crate::error::{Mismatch, Result};
 use crate::graph::{Flow, Tensor};
-use crate::ops::{Norm, NormApply, NormBackward, NormOver, NormStatistics, NormSums, Running};
+use crate::ops::{Norm, NormApply, NormBackward, NormOver, NormStatistics, NormSums, Running, SparseRows};
 
 /// The states that a batch norm keeps for evaluation.
 #[derive(Debug, Clone, Copy)]
@@ -160,6 +160,31 @@ impl Tensor {
         let rest: Vec<usize> = (1..shape.len()).collect();
         let norm = self.mul(self)?.sum(&rest, true)?.sqrt()?;
         self.mul(&g.div(&norm)?)
+    }
+
+    /// `(N, C, ..)` divided by `(k + alpha m)^beta`, where `m` is the mean square of `size` neighbouring channels, the first
+    /// `size / 2` before the own; what lies beyond the channels counts as 0 (Krizhevsky and others, 2012).
+    ///
+    /// # Errors
+    /// When there are fewer than three dimensions, `size` is 0 or a number is not finite.
+    pub fn local_response_norm(&self, size: usize, alpha: f32, beta: f32, k: f32) -> Result<Tensor> {
+        let shape = self.shape();
+        let fits = Mismatch::check(
+            shape.len() >= 3 && size > 0,
+            "(N, C, ..) and a size above 0",
+            format!("shape {shape}, size {size}"),
+        );
+        fits.map_err(self.refused("local_response_norm"))?;
+        let means = |channels: usize| {
+            let row = |c: usize| {
+                let (first, end) =
+                    (c.saturating_sub(size / 2), c.saturating_add(size - size / 2).min(channels));
+                (first..end).map(|channel| (channel, 1.0 / size as f64))
+            };
+            SparseRows::new(channels, (0..channels).map(row))
+        };
+        let mean = self.square()?.mapped("local_response_norm", 1, 0.0, means)?;
+        self.div(mean.scale(alpha)?.add_scalar(k)?.pow_scalar(beta)?)
     }
 
     /// The dimensions of a layer norm.

@@ -1,7 +1,7 @@
 //! Other shapes of the same elements, and elements repeated.
 
 use super::{Differentiate, elementwise::unbroadcast};
-use crate::error::Result;
+use crate::error::{Mismatch, Result};
 use crate::graph::{Flow, Tensor};
 use crate::ops::{BroadcastTo, Reshape};
 use crate::shape::Shape;
@@ -25,6 +25,22 @@ impl Tensor {
         let mut dims = shape[..first].to_vec();
         dims.push(shape[first..].iter().product());
         self.reshape(dims)
+    }
+
+    /// Dimension `dim` as several of these sizes, whose product it is.
+    ///
+    /// # Errors
+    /// When there is no such dimension or the sizes have another product.
+    pub fn unflatten(&self, dim: impl Into<Dim>, sizes: &[usize]) -> Result<Tensor> {
+        let (mut shape, dim) = (self.shape().to_vec(), self.dim("unflatten", dim)?);
+        let own = shape.get(dim).copied();
+        let whole = sizes.iter().fold(1, |product: usize, &size| product.saturating_mul(size));
+        let expected = format!("sizes whose product is that of dimension {dim} of {}", self.shape());
+        let mismatch =
+            Mismatch::check(own == Some(whole) && !sizes.is_empty(), expected, format!("{sizes:?}"));
+        mismatch.map_err(self.refused("unflatten"))?;
+        shape.splice(dim..=dim, sizes.iter().copied());
+        self.reshape(shape)
     }
 
     /// This without `dims`, or with `()` without all dimensions, where they are of size 1.

@@ -23,6 +23,28 @@ impl Tensor {
         self.along("log_softmax", dim, |x, dim| x.one(Softmax { dim, log: true }, &[x]))
     }
 
+    /// `exp(-x) / sum(exp(-x))` along `dim`.
+    ///
+    /// # Errors
+    /// When there is no such dimension.
+    pub fn softmin(&self, dim: impl Into<Dim>) -> Result<Tensor> {
+        let dim = self.dim("softmin", dim)?;
+        self.neg()?.softmax(dim)
+    }
+
+    /// The first half along `dim` times the sigmoid of the second (Dauphin and others, 2017).
+    ///
+    /// # Errors
+    /// When there is no such dimension or it is odd.
+    pub fn glu(&self, dim: impl Into<Dim>) -> Result<Tensor> {
+        let dim = self.dim("glu", dim)?;
+        let size = self.shape().get(dim).copied().unwrap_or(1);
+        let even = Mismatch::check(size.is_multiple_of(2), "an even dimension to halve", size.to_string());
+        even.map_err(self.refused("glu"))?;
+        let half = size / 2;
+        self.narrow(dim, 0, half)?.mul(self.narrow(dim, half, half)?.sigmoid()?)
+    }
+
     /// The cross entropy of logits `self (N, C, ..)` with class indices `target (N, ..)`, reduced to a
     /// scalar or left as `(N, ..)`.
     ///

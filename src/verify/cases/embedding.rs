@@ -27,6 +27,8 @@ pub(super) fn lines() -> Vec<String> {
         "weight=3x5 indices=5000",
         "weight=1x12 indices=4500",
         "weight=100x3 indices=2x2300",
+        "weight=5x3 indices=40 padding_idx=2",
+        "weight=3x8 indices=6x9 padding_idx=0",
     ];
     let mut lines: Vec<String> =
         table.iter().map(|text| format!("embedding {text} data=integers:9")).collect();
@@ -41,11 +43,19 @@ pub(super) fn build(_: &str, case: &mut Case, fields: &Fields<'_>) -> Result<()>
     // One more than there are rows: such an index shows zeros and takes no gradient.
     let beyond = weight.shape().first().map_or(1, |&rows| rows as u32 + 1);
     let indices = case.input_filled("indices", &fields.shape("indices")?, Fill::Indices(beyond))?;
-    let output = weight.embedding(&indices)?;
+    let output = match fields.optional("padding_idx", "a row")? {
+        Some(row) => weight.embedding_padded(&indices, row)?,
+        None => weight.embedding(&indices)?,
+    };
     case.output_and_gradients(&output)
 }
 
 pub(super) fn random(op: &str, rng: &mut Rng) -> String {
     let (rows, width, indices) = (size(rng, 100), size(rng, 100), shape(rng, 3, 200));
-    format!("{op} weight={rows}x{width} indices={} data=integers:9 seed={}", sizes(&indices), seed(rng))
+    let padding = if rng.below(3) == 0 { " padding_idx=0" } else { "" };
+    format!(
+        "{op} weight={rows}x{width} indices={}{padding} data=integers:9 seed={}",
+        sizes(&indices),
+        seed(rng)
+    )
 }

@@ -11,6 +11,7 @@ pub(super) const OPS: &[&str] = &[
     "gather",
     "scatter",
     "scatter_add",
+    "index_select_by",
     "argsort",
     "sort",
     "topk",
@@ -43,6 +44,23 @@ pub(super) fn lines() -> Vec<String> {
     lines.push("scatter_add input=3x5x4 dim=1 count=40 data=real:1".into());
     for shape in ["input=7x3 dim=0 count=4", "input=3x40x4 dim=1 count=33", "input=70x44 dim=-1 count=35"] {
         lines.extend(["integers:3", "real:1"].map(|data| format!("scatter {shape} unique data={data}")));
+    }
+    // Indices smaller than what they point into.
+    for shape in [
+        "input=6x5x4 dim=1 count=7 index=4x7x3",
+        "input=5x8 dim=0 count=3 index=3x2",
+        "input=scalar dim=0 count=1",
+    ] {
+        lines.push(format!("gather {shape} data=integers:9"));
+        lines.push(format!("scatter_add {shape} data=integers:9"));
+    }
+    for shape in [
+        "input=5x6x4 dim=0 count=9",
+        "input=5x6x4 dim=1 count=2",
+        "input=5x6x4 dim=-1 count=7",
+        "input=6 dim=0 count=4",
+    ] {
+        lines.push(format!("index_select_by {shape} data=integers:9"));
     }
     // More indices than Mesa's llvmpipe has loop turns for.
     lines.push("scatter input=2x3 dim=1 count=70001 data=late:3".into());
@@ -88,8 +106,14 @@ fn by_index(op: &str, case: &mut Case, fields: &Fields<'_>) -> Result<()> {
     let length = shape.iter().product::<usize>() / others.max(1);
     let beyond = Fill::Indices(length as u32 + 1);
     let input = case.input("input", &shape)?;
+    if op == "index_select_by" {
+        let index = case.input_filled("index", &[fields.number("count")?], beyond)?;
+        let output = input.index_select_by(dim, &index)?;
+        return case.output_and_gradients(&output);
+    }
+    let smaller = if fields.flag("index") { fields.shape("index")? } else { pointing.clone() };
     if op == "gather" {
-        let index = case.input_filled("index", &pointing, beyond)?;
+        let index = case.input_filled("index", &smaller, beyond)?;
         let output = input.gather(dim, &index)?;
         return case.output_and_gradients(&output);
     }
@@ -113,14 +137,14 @@ fn by_index(op: &str, case: &mut Case, fields: &Fields<'_>) -> Result<()> {
         return case.output_and_gradients(&output);
     }
     let source = case.input("source", &pointing)?;
-    let index = case.input_filled("index", &pointing, beyond)?;
+    let index = case.input_filled("index", &smaller, beyond)?;
     let output = input.scatter_add(dim, &index, &source)?;
     case.output_and_gradients(&output)
 }
 
 pub(super) fn build(op: &str, case: &mut Case, fields: &Fields<'_>) -> Result<()> {
     match op {
-        "gather" | "scatter" | "scatter_add" => return by_index(op, case, fields),
+        "gather" | "scatter" | "scatter_add" | "index_select_by" => return by_index(op, case, fields),
         "one_hot" => {
             let classes: usize = fields.number("classes")?;
             let beyond = Fill::Indices(classes as u32 + 1);
@@ -161,7 +185,7 @@ pub(super) fn random(op: &str, rng: &mut Rng) -> String {
     let input = shape(rng, 4, 3000);
     let dim = rng.below(input.len());
     let how = match op {
-        "gather" | "scatter" | "scatter_add" => format!(" dim={dim} count={}", size(rng, 60)),
+        "gather" | "scatter" | "scatter_add" | "index_select_by" => format!(" dim={dim} count={}", size(rng, 60)),
         "topk" => format!(" dim={dim} k={}", 1 + rng.below(input[dim])),
         "one_hot" => {
             return format!("one_hot indices={} classes={} seed={}", sizes(&input), size(rng, 20), seed(rng));

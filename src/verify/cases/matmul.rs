@@ -84,6 +84,8 @@ pub(super) fn lines() -> Vec<String> {
         lines.extend(PACKED.map(|how| format!("matmul {how} data={data}")));
         lines.extend(BATCHED.map(|(a, b)| format!("matmul a={a} b={b} data={data}")));
         lines.push(format!("linear input=2x3x6 weight=5x6 data={data}"));
+        lines.push(format!("linear input=2x3x6 weight=6 data={data}"));
+        lines.push(format!("linear input=6 weight=6 bias data={data}"));
     }
     // More terms than Mesa's llvmpipe has loop turns for.
     for how in [
@@ -109,8 +111,9 @@ pub(super) fn build(op: &str, case: &mut Case, fields: &Fields<'_>) -> Result<()
     let input = case.input("input", &fields.shape("input")?)?;
     let shape = fields.shape("weight")?;
     let weight = case.input("weight", &shape)?;
-    let outputs = shape.first().copied().unwrap_or(1);
-    let bias = if fields.flag("bias") { Some(case.input("bias", &[outputs])?) } else { None };
+    // A weight of one row has a scalar bias.
+    let outputs = if shape.len() == 1 { &[] } else { &shape[..shape.len().min(1)] };
+    let bias = if fields.flag("bias") { Some(case.input("bias", outputs)?) } else { None };
     let output = input.linear(&weight, bias.as_ref())?;
     case.output_and_gradients(&output)
 }

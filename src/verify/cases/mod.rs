@@ -18,6 +18,7 @@ mod matmul;
 mod max_pool2d;
 mod norm;
 mod optimizer;
+mod products;
 mod recurrent;
 mod reduce;
 mod reshape;
@@ -59,7 +60,7 @@ macro_rules! family {
     };
 }
 
-const FAMILIES: [Family; 23] = [
+const FAMILIES: [Family; 24] = [
     family!(adaptive_max_pool2d),
     family!(argmax),
     family!(avg_pool2d),
@@ -77,6 +78,7 @@ const FAMILIES: [Family; 23] = [
     family!(max_pool2d),
     family!(norm),
     family!(optimizer),
+    family!(products),
     family!(recurrent),
     family!(reduce),
     family!(reshape),
