@@ -97,21 +97,34 @@ impl Module for Flatten {
 pub struct Embedding {
     num_embeddings: usize,
     embedding_dim: usize,
+    padding_idx: Option<usize>,
 }
 
 impl Embedding {
     /// A row for each of `num_embeddings` indices.
     pub fn new(num_embeddings: usize, embedding_dim: usize) -> Self {
-        Self { num_embeddings, embedding_dim }
+        Self { num_embeddings, embedding_dim, padding_idx: None }
+    }
+
+    /// Sets a row that is 0 at first and takes no gradient.
+    #[must_use]
+    pub fn padding_idx(self, padding_idx: impl Into<Option<usize>>) -> Self {
+        Self { padding_idx: padding_idx.into(), ..self }
     }
 }
 
 impl Module for Embedding {
     fn forward(&self, input: &Tensor) -> Result<Tensor> {
         let graph = input.graph();
-        let shape = [self.num_embeddings, self.embedding_dim];
-        let init = Init::Normal { mean: 0.0, std: 1.0 };
-        graph.parameter(&graph.scoped_name("weight"), shape, init)?.embedding(input)
+        let table = |init| {
+            graph.parameter(&graph.scoped_name("weight"), [self.num_embeddings, self.embedding_dim], init)
+        };
+        match self.padding_idx {
+            Some(padding_idx) => {
+                table(Init::PaddedNormal { padding_idx })?.embedding_padded(input, padding_idx)
+            }
+            None => table(Init::Normal { mean: 0.0, std: 1.0 })?.embedding(input),
+        }
     }
 }
 

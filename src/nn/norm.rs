@@ -281,3 +281,43 @@ impl Module for RMSNorm {
         input.rms_norm(&self.normalized_shape, weight.as_ref(), self.eps)
     }
 }
+
+/// Local response norm of `(N, C, ..)`: see [`Tensor::local_response_norm`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LocalResponseNorm {
+    size: usize,
+    alpha: f32,
+    beta: f32,
+    k: f32,
+}
+
+impl LocalResponseNorm {
+    /// Over `size` channels, with alpha 1e-4, beta 0.75 and k 1.
+    pub fn new(size: usize) -> Self {
+        Self { size, alpha: 1e-4, beta: 0.75, k: 1.0 }
+    }
+
+    /// Sets the factor of the mean square.
+    #[must_use]
+    pub fn alpha(self, alpha: f32) -> Self {
+        Self { alpha, ..self }
+    }
+
+    /// Sets the exponent.
+    #[must_use]
+    pub fn beta(self, beta: f32) -> Self {
+        Self { beta, ..self }
+    }
+
+    /// Sets what is added.
+    #[must_use]
+    pub fn k(self, k: f32) -> Self {
+        Self { k, ..self }
+    }
+}
+
+impl Module for LocalResponseNorm {
+    fn forward(&self, input: &Tensor) -> Result<Tensor> {
+        input.local_response_norm(self.size, self.alpha, self.beta, self.k)
+    }
+}
