@@ -76,7 +76,7 @@ const NUMBERS: [&str; 23] = [
     "beside input=4x9 function=lt number=0.5",
     "beside input=4x9 function=le number=1",
     "beside input=4x9 function=gt number=0.5",
-    "beside input=4x9 function=ge number=1",
+    "beside input=4x9 function=ge number=0.5",
     "beside input=4x9 function=lerp number=2",
     "beside input=4x9 function=clamp number=0.5",
     "beside input=4x9 function=where number=-2",
@@ -187,7 +187,7 @@ pub(super) fn random(op: &str, rng: &mut Rng) -> String {
             _ => format!("equation=bij->{} a={b}x{m}x{k}", pick(rng, &["jib", "ij", "b", "jb"])),
         },
         "beside" => {
-            let function = pick(rng, &["add", "sub", "mul", "maximum", "gt", "where", "clamp"]);
+            let function = pick(rng, &["add", "sub", "mul", "where", "clamp"]);
             format!("input={} function={function} number=1.5", sizes(&shape(rng, 4, 3000)))
         }
         _ => format!("input={} number=1.5", sizes(&shape(rng, 4, 3000))),
