@@ -17,6 +17,7 @@ const TABLE: [&str; 18] = [
     "2x3x8x8 kernel=2",
     "2x3x7x9 kernel=2",
     "2x3x7x9 kernel=2 ceil",
+    "1x2x2x3 kernel=3 stride=2 ceil",
     "2x3x7x9 kernel=4 stride=2 padding=2 ceil",
     "2x3x7x9 kernel=4 stride=2 padding=2 ceil exclude_pad",
     "1x5x13x11 kernel=3 stride=2 padding=1",

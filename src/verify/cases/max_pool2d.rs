@@ -20,6 +20,7 @@ const TABLE: [&str; 21] = [
     "2x3x28x28 kernel=2",
     "2x3x7x9 kernel=2",
     "2x3x7x9 kernel=2 ceil",
+    "1x2x2x3 kernel=3 stride=2 ceil",
     "1x5x13x11 kernel=3 stride=2 padding=1",
     "1x5x13x11 kernel=3 stride=2 padding=1 ceil",
     "1x2x9x10 kernel=3 stride=1",
