@@ -181,7 +181,8 @@ fn line(text: &str) -> Case {
 fn cut() -> Vec<(String, String)> {
     let own = |(names, line): &(&str, &str)| ((*names).to_owned(), (*line).to_owned());
     let mut cut: Vec<_> = CUT.iter().map(own).collect();
-    for function in Function::all() {
+    // The lines of `where` are above.
+    for function in Function::all().into_iter().filter(|f| f.name() != "where") {
         let Some(case) = function.cases().into_iter().next() else { continue };
         let pairs = function.parameters().iter().zip(&case);
         let parameters: String = pairs.map(|(p, value)| format!(" {}={value}", p.name())).collect();

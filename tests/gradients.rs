@@ -375,7 +375,7 @@ families! {
     avg_pool2d: ["avg_pool2d", "avg_pool2d_backward", "pow_scalar", "abs", "relu", "mul", "scale", "reshape"], 0;
     axis_map: ["axis_map", "permute", "reshape", "broadcast_to", "sum", "narrow", "narrow_backward", "add", "mul", "div", "where"], 2;
     broadcast_to: ["broadcast_to", "reshape", "sum"], 0;
-    conv2d: ["conv2d", "conv2d_backward_input", "conv2d_backward_weight", "sum"], 4;
+    conv2d: ["conv2d", "conv2d_backward_input", "conv2d_backward_weight", "add", "axis_map", "reshape", "sum"], 4;
     copy: ["concat", "split", "narrow", "narrow_backward", "permute", "reshape", "relu"], 0;
     cross_entropy: ["cross_entropy", "nll_loss", "log_softmax", "sum", "div", "mul", "scale", "add", "sub", "neg", "add_scalar", "where", "reshape", "broadcast_to"], 0;
     ctc_loss: ["ctc_loss", "log_softmax", "div", "sum", "reshape"], 0;

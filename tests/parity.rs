@@ -127,6 +127,7 @@ fn more_than_pytorchs_results_have() {
 }
 
 families!(
+    adaptive_max_pool2d,
     argmax,
     avg_pool2d,
     axis_map,
@@ -145,6 +146,7 @@ families!(
     max_pool2d,
     norm,
     optimizer,
+    products,
     recurrent,
     reduce,
     reshape,

@@ -137,7 +137,8 @@ fn a_wrong_function_is_found_on_an_adapter() -> Result<()> {
 /// Every row has its cases by its name.
 #[test]
 fn every_row_has_cases() {
-    for f in Function::all() {
+    // Of `where` there are only exact cases, whose condition is no number to differentiate by.
+    for f in Function::all().into_iter().filter(|f| f.name() != "where") {
         let lines = verify::table(Some(f.name())).expect("cases");
         let has = |data: &str| lines.iter().any(|line| line.to_string().contains(data));
         assert!(has("data=real") && has("data=edges"), "{}: {} cases", f.name(), lines.len());
