@@ -353,7 +353,9 @@ fn sequences_without_a_batch() -> Result<()> {
     for (unrolled, batch_first) in [(false, false), (true, false), (false, true)] {
         let layer =
             Lstm::new(2, 4).num_layers(2).bidirectional(true).unrolled(unrolled).batch_first(batch_first);
-        let run = |batched: bool, given: bool| -> Result<(Vec<Vec<usize>>, Vec<Vec<f32>>)> {
+        type Shapes = Vec<Vec<usize>>;
+        type Values = Vec<Vec<f32>>;
+        let run = |batched: bool, given: bool| -> Result<(Shapes, Values)> {
             let graph = Graph::new();
             let with = |mut sizes: Vec<usize>, at: usize| {
                 if batched {
@@ -441,7 +443,10 @@ fn a_gru_that_resets_before_its_product() -> Result<()> {
     let (x, h) = (graph.input("x", [1, 2])?, graph.input("h", [1, 3])?);
     let cell = wgrad::nn::GruCell::new(2, 3);
     use wgrad::nn::recurrent::Cell;
-    let (before, after) = (cell.clone().reset_after(false).step(&x, &[h.clone()])?, cell.step(&x, &[h])?);
+    let (before, after) = (
+        cell.clone().reset_after(false).step(&x, std::slice::from_ref(&h))?,
+        cell.step(&x, std::slice::from_ref(&h))?,
+    );
     let read = values(&Device::cpu(), &[&before[0], &after[0]])?;
     assert_ne!(read[0], read[1]);
     Ok(())

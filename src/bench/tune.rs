@@ -373,7 +373,7 @@ mod tests {
     fn graph() -> (Graph, Tensor) {
         let graph = Graph::new();
         let (a, b) = (graph.input("a", [64, 32]).unwrap(), graph.input("b", [32, 64]).unwrap());
-        let square = a.matmul(&b).unwrap().add(&a.matmul(&b).unwrap()).unwrap();
+        let square = a.matmul(&b).unwrap().add(a.matmul(&b).unwrap()).unwrap();
         let sum = square.sum([0, 1], false).unwrap();
         let output = b.matmul(&a).unwrap().add(&sum).unwrap();
         (graph, output)

@@ -59,6 +59,7 @@ macro_rules! with_numbers {
 
             $(#[doc = concat!("Sets `", stringify!($p), "`; ", stringify!($default), ".")]
             #[must_use]
+            #[allow(clippy::needless_update, reason = "some have one parameter")]
             pub fn $p(self, $p: f32) -> Self {
                 Self { $p, ..self }
             })*

@@ -297,7 +297,7 @@ mod tests {
         let ((y, x), w) = (conv(&graph), graph.input("w", [2, 2, 3, 3]).unwrap());
         let later = x.conv2d(&w, None, Conv2d::default().padding(1)).unwrap();
         // y waits for what is added to it.
-        assert_eq!(groups(&[&y.sub(&later.tanh().unwrap()).unwrap()]), ["conv2d+tanh", "conv2d+sub"]);
+        assert_eq!(groups(&[&y.sub(later.tanh().unwrap()).unwrap()]), ["conv2d+tanh", "conv2d+sub"]);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::verify::Kink;
 pub(super) const OPS: &[&str] = &["max_pool2d", "max_pool1d", "max_unpool1d", "max_unpool2d"];
 
 /// Windows that overlap, leave gaps, end raggedly, with every kind of padding.
-const TABLE: [&str; 21] = [
+const TABLE: [&str; 22] = [
     "3x7x9 kernel=3 stride=2 padding=1",
     "2x3x8x8 kernel=2",
     "2x3x28x28 kernel=2",
