@@ -38,6 +38,7 @@ pub use error::{Error, Mismatch, Result};
 pub use exec::{AdapterReport, Backend, Device, Executable, Parameters, Pending, adapters};
 pub use files::write_atomically;
 pub use graph::{Graph, Tensor};
+pub use half::f16;
 pub use plan::{Memory, Plan};
 pub use shape::Shape;
 pub use tensor::{HostTensor, TensorType};

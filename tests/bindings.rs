@@ -20,6 +20,7 @@ const CUT: &[(&str, &str)] = &[
     ("max_pool2d max_pool2d_backward", "max_pool2d input=8x4x16x16 kernel=2"),
     ("avg_pool2d avg_pool2d_backward", "avg_pool2d input=8x4x16x16 kernel=2"),
     ("equal", "equal a=75x61 b=75x61"),
+    ("cast", "cast input=75x61 from=u32 to=f32"),
     ("where", "where condition=75x61 a=75x61 b=75x61"),
     ("where", "where condition=75x1 a=61 b=75x61"),
     ("sequence_mask", "sequence_mask batch=45 max_length=101"),

@@ -169,7 +169,11 @@ fn compare(fixtures: &[u8], found: &mut Found) {
     let metadata = metadata(fixtures);
     for (number, line) in metadata["cases"].lines().enumerate() {
         let case: Case = line.parse().expect("a line of the table");
-        let inputs = under(&file, &format!("{number}/in/"));
+        let mut inputs = under(&file, &format!("{number}/in/"));
+        for input in case.inputs.iter().map(|input| &input.tensor) {
+            let found = inputs.get_mut(&input.name().unwrap_or_default());
+            found.into_iter().for_each(|array| array.ty.dtype = input.ty().dtype);
+        }
         let expected = under(&file, &format!("{number}/out/"));
         let names: BTreeSet<&String> = case.outputs.iter().map(|(name, _)| name).collect();
         assert_eq!(names, expected.keys().collect(), "{line}");
@@ -214,7 +218,9 @@ fn the_whole_table_has_fixtures() {
     let files = [fixtures(false), fixtures(true)].concat();
     let most: usize = metadata(&files[0])["most"].parse().expect("a number");
     let frozen: BTreeSet<Line> = lines_in(&files).iter().map(without_data).collect();
-    let table = verify::table(None).expect("the table");
+    let mut table = verify::table(None).expect("the table");
+    // PyTorch's results in float64 are the same however inputs are stored.
+    table.retain(|line| line.fields.iter().all(|(key, _)| key != "dtype"));
     let small = |line: &&Line| Case::build(line).expect("a case of the table").elements() <= most;
     let lacking: BTreeSet<String> = table
         .iter()

@@ -41,7 +41,7 @@ fn has_rule(op: &Op) -> bool {
         Op::MaxPool2d(_) | Op::AdaptiveMaxPool2d(_) | Op::AvgPool2d(_) | Op::AvgPool2dBackward(_) => true,
         Op::MaxPool2dBackward(_) => false,
         Op::Elementwise(f) => f.part() == Part::Value && f.function().has_gradient(),
-        Op::MatMul(_) => true,
+        Op::MatMul(_) | Op::Cast(_) => true,
         Op::Equal(_) | Op::Argmax(_) | Op::Increment(_) => false,
         Op::Reshape(_) | Op::BroadcastTo(_) | Op::Sum(_) | Op::Softmax(_) => true,
         Op::Reduce(op) => !["argmin", "any", "all"].contains(&op.kind.name()),
@@ -300,7 +300,8 @@ fn family(stem: &str, rules: &[&str], too_dear: usize) {
             let lost = stem == "norm" && value.starts_with("late");
             key == "data" && (lost || edges.iter().any(|edge| value.starts_with(edge)))
         };
-        if line.fields.iter().any(at_the_edges) {
+        // Rules are the same however numbers are stored.
+        if line.fields.iter().any(|field| at_the_edges(field) || field.0 == "dtype") {
             return false;
         }
         let shapes = line.fields.iter().filter(|(key, _)| key != "data" && key != "seed");
@@ -375,6 +376,7 @@ families! {
     avg_pool2d: ["avg_pool2d", "avg_pool2d_backward", "pow_scalar", "abs", "relu", "mul", "scale", "reshape"], 0;
     axis_map: ["axis_map", "permute", "reshape", "broadcast_to", "sum", "narrow", "narrow_backward", "add", "mul", "div", "where"], 2;
     broadcast_to: ["broadcast_to", "reshape", "sum"], 0;
+    cast: ["cast"], 0;
     conv2d: ["conv2d", "conv2d_backward_input", "conv2d_backward_weight", "add", "axis_map", "reshape", "sum"], 4;
     copy: ["concat", "split", "narrow", "narrow_backward", "permute", "reshape", "relu"], 0;
     cross_entropy: ["cross_entropy", "nll_loss", "log_softmax", "sum", "div", "mul", "scale", "add", "sub", "neg", "add_scalar", "where", "reshape", "broadcast_to"], 0;

@@ -132,6 +132,7 @@ families!(
     avg_pool2d,
     axis_map,
     broadcast_to,
+    cast,
     conv2d,
     copy,
     cross_entropy,

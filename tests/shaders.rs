@@ -39,11 +39,13 @@ fn devices() -> Vec<(String, Limits)> {
     devices.push((CPU.to_owned(), Limits { software: true, wide_loads: true, ..subgroups(8) }));
     // Kernels of launches that are divided in time differ in the number of their first workgroup alone.
     devices.retain(|(_, limits)| limits.max_launch_work == u64::MAX);
+    devices.iter_mut().for_each(|(_, limits)| limits.f16 = true);
     devices
 }
 
 /// What a back end does not express, and why that is no gap: `(back end, part of the text, reason)`.
-const NOT_WRITTEN: [(&str, &str, &str); 2] = [
+const NOT_WRITTEN: [(&str, &str, &str); 3] = [
+    ("GLSL", "enable f16", "wgpu's GL adapters have no shader-f16, so the planner refuses f16 there"),
     (
         "GLSL",
         "subgroupShuffle",
@@ -120,6 +122,7 @@ fn parse(kernel: &Kernel) -> Result<(Module, ModuleInfo), String> {
     let subgroups = kernel.wgsl.contains("subgroup");
     let mut capabilities = if subgroups { Capabilities::SUBGROUP } else { Capabilities::empty() };
     capabilities.set(Capabilities::SHADER_INT64, kernel.wgsl.contains("u64"));
+    capabilities.set(Capabilities::SHADER_FLOAT16, kernel.wgsl.contains("enable f16"));
     let mut validator = Validator::new(ValidationFlags::all(), capabilities);
     validator.subgroup_stages(naga::valid::ShaderStages::COMPUTE);
     validator.subgroup_operations(naga::valid::SubgroupOperationSet::all());
@@ -176,6 +179,10 @@ fn spirv(
     }
     if kernel.wgsl.contains("u64") {
         capabilities.push(C::Int64);
+    }
+    if kernel.wgsl.contains("enable f16") {
+        capabilities.extend([C::Float16, C::StorageBuffer16BitAccess]);
+        capabilities.extend([C::UniformAndStorageBuffer16BitAccess, C::StorageInputOutput16]);
     }
     let binding = |(binding, _): (ResourceBinding, bool)| {
         let target = spv::BindingInfo {
@@ -236,7 +243,7 @@ fn metal(module: &Module, info: &ModuleInfo, kernel: &Kernel, checked: bool) -> 
     Ok(text)
 }
 
-/// As wgpu-hal's DX12 back end: shader model 5.1, and 6.0 where there are subgroups.
+/// As wgpu-hal's DX12 back end: shader model 5.1, 6.0 where there are subgroups, and 6.2 where there is f16.
 fn direct3d(module: &Module, info: &ModuleInfo, kernel: &Kernel, checked: bool) -> Result<String, String> {
     let mut registers = [0, 0];
     let mut target = |(binding, write): (ResourceBinding, bool)| {
@@ -244,9 +251,13 @@ fn direct3d(module: &Module, info: &ModuleInfo, kernel: &Kernel, checked: bool) 
         registers[usize::from(write)] += 1;
         (binding, hlsl::BindTarget { space: 0, register, ..hlsl::BindTarget::default() })
     };
-    let subgroups = kernel.wgsl.contains("subgroup");
+    let shader_model = match kernel.wgsl.as_str() {
+        text if text.contains("enable f16") => hlsl::ShaderModel::V6_2,
+        text if text.contains("subgroup") => hlsl::ShaderModel::V6_0,
+        _ => hlsl::ShaderModel::V5_1,
+    };
     let options = hlsl::Options {
-        shader_model: if subgroups { hlsl::ShaderModel::V6_0 } else { hlsl::ShaderModel::V5_1 },
+        shader_model,
         binding_map: bindings(module).into_iter().map(&mut target).collect(),
         fake_missing_bindings: false,
         zero_initialize_workgroup_memory: false,

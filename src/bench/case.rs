@@ -269,6 +269,7 @@ pub(super) fn alone(
         let name = number.to_string();
         match (in_place.iter().any(|(_, input)| *input == number), ty.dtype) {
             (true, _) => graph.state(&name, ty.clone(), Init::Zeros, Role::Optimizer),
+            (false, DType::F16) => graph.input_f16(&name, ty.shape.clone()),
             (false, DType::F32) => graph.input(&name, ty.shape.clone()),
             (false, DType::U32) => graph.input_u32(&name, ty.shape.clone()),
         }

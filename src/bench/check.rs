@@ -131,7 +131,7 @@ fn smaller(op: &Op, picked: [usize; 2], units: [usize; 2]) -> Op {
         // Their attributes hold no shape that is cut.
         Op::MaxPool2d(_) | Op::AvgPool2d(_) | Op::MatMul(_) | Op::Sum(_) | Op::Argmax(_) | Op::AxisMap(_) => {
         }
-        Op::Elementwise(_) | Op::Equal(_) => {}
+        Op::Elementwise(_) | Op::Equal(_) | Op::Cast(_) => {}
         Op::Softmax(_) | Op::SoftmaxBackward(_) | Op::Reduce(_) | Op::ReduceBackward(_) => {}
         Op::CrossEntropy(_) | Op::CrossEntropyBackward(_) => {}
         Op::NllLoss(_) | Op::NllLossBackward(_) | Op::CtcLoss(_) | Op::CtcLossBackward(_) => {}
@@ -313,9 +313,10 @@ mod tests {
             DType::U32 => {
                 HostTensor::from_u32(ty.shape.clone(), (0..count).map(|_| rng.below(6) as u32).collect())
             }
-            DType::F32 => {
+            DType::F32 | DType::F16 => {
                 let value = |rng: &mut Rng| 1.0 + rng.below(5) as f32;
                 HostTensor::from_f32(ty.shape.clone(), (0..count).map(|_| value(&mut rng)).collect())
+                    .map(|t| t.cast(ty.dtype))
             }
         }
         .unwrap()

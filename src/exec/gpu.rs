@@ -17,6 +17,9 @@ pub(super) const WANTED: wgpu::Features = wgpu::Features::SUBGROUP
     .union(wgpu::Features::SHADER_INT64)
     .union(wgpu::Features::IMMEDIATES);
 
+/// Bytes that the queue copies together.
+const WORD: usize = wgpu::COPY_BUFFER_ALIGNMENT as usize;
+
 /// An opened adapter.
 #[derive(Debug)]
 pub(super) struct Gpu {
@@ -152,7 +155,17 @@ impl Gpu {
     pub(super) fn upload(&self, buffer: &wgpu::Buffer, bytes: &[u8]) {
         count(&self.tally.uploaded, bytes.len() as u64);
         count(&self.tally.buffers, 1);
-        self.queue.write_buffer(buffer, 0, bytes);
+        let whole = bytes.len() / WORD * WORD;
+        let (words, rest) = bytes.split_at(whole);
+        if !words.is_empty() {
+            self.queue.write_buffer(buffer, 0, words);
+        }
+        if !rest.is_empty() {
+            // Whole words are copied, and buffers have room for them.
+            let mut last = [0; WORD];
+            last[..rest.len()].copy_from_slice(rest);
+            self.queue.write_buffer(buffer, whole as u64, &last);
+        }
     }
 
     /// A buffer for `var<uniform>`.

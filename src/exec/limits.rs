@@ -65,6 +65,7 @@ pub(super) fn of(adapter: &wgpu::Adapter) -> Limits {
         subgroup_size: subgroup_size(adapter),
         software: software(adapter),
         wide_loads: wide_loads(adapter),
+        f16: adapter.features().contains(wgpu::Features::SHADER_F16),
         immediates: immediates(adapter),
         variant: None,
         tuned: Arc::default(),

@@ -8,7 +8,6 @@ use super::readback::Pending;
 use super::reference::Reference;
 use super::store::{State, Store, lock};
 use super::weights;
-use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Tensor};
 use crate::ops::{self, Init, LEARNING_RATE, Op, Role};
@@ -116,10 +115,7 @@ impl Parameters {
             return if known.ty == *ty { Ok(()) } else { Err(Error::argument(name, expected, got)) };
         }
         let values = init.values(name, self.seed, &ty.shape);
-        let value = match ty.dtype {
-            DType::F32 => HostTensor::from_f32(ty.shape.clone(), values)?,
-            DType::U32 => HostTensor::from_u32(ty.shape.clone(), values.iter().map(|&v| v as u32).collect())?,
-        };
+        let value = HostTensor::from_f32(ty.shape.clone(), values)?.cast(ty.dtype);
         let buffer = match &self.device.0 {
             Kind::Cpu { .. } => None,
             Kind::Gpu(gpu) => Some(gpu.buffer(name, ty.bytes().next_multiple_of(16))),

@@ -39,11 +39,13 @@ impl Pending {
 
     /// Copies the tensor out of `buffer` as it is after all work submitted so far.
     pub(super) fn start(gpu: &Arc<Gpu>, buffer: &wgpu::Buffer, ty: TensorType) -> Result<Self> {
-        let staging = staging::readback(gpu, ty.bytes());
+        // Whole words are copied; the last may hold one f16 only.
+        let bytes = ty.bytes().next_multiple_of(wgpu::COPY_BUFFER_ALIGNMENT);
+        let staging = staging::readback(gpu, bytes);
         let mut encoder = gpu.encoder();
-        encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, ty.bytes());
+        encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, bytes);
         count(&gpu.tally.copies, 1);
-        count(&gpu.tally.read_back, ty.bytes());
+        count(&gpu.tally.read_back, bytes);
         gpu.submit(encoder);
         let (sender, mapped) = channel();
         // The receiver may be gone: the result was not wanted any more.
@@ -115,7 +117,7 @@ impl Mapping {
         watches.iter().try_for_each(|watch| watch.look(&self.gpu))?;
         let view =
             self.staging.get_mapped_range(..).map_err(|e| Error::device("a readback", e.to_string()))?;
-        let tensor = HostTensor::from_bytes(&self.ty, &view);
+        let tensor = HostTensor::from_bytes(&self.ty, view.get(..self.ty.bytes() as usize).unwrap_or(&view));
         drop(view);
         staging::keep(&self.gpu, self.staging);
         tensor

@@ -1,7 +1,6 @@
 //! A program on the CPU reference.
 
 use super::store::{Store, lock};
-use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{GraphData, Node, ValueId};
 use crate::ops::Op;
@@ -73,7 +72,7 @@ fn not_finite(graph: &GraphData, node: &Node, outputs: &[Array]) -> Option<Error
     if matches!(node.op, Op::Constant(_) | Op::Table(_)) {
         return None;
     }
-    let numbers = outputs.iter().enumerate().filter(|(_, array)| array.ty.dtype == DType::F32);
+    let numbers = outputs.iter().enumerate().filter(|(_, array)| array.ty.dtype.is_float());
     let first = |(number, array): (usize, &Array)| {
         let at = array.data.iter().position(|v| !v.is_finite())?;
         Check::finite(graph, node, number).not_finite(at, &array.data[at].to_string())

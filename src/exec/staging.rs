@@ -55,16 +55,17 @@ impl Uploads {
         else {
             return false;
         };
-        let length = bytes.len() as u64;
+        // Whole words are copied; the last may hold one f16 only.
+        let length = (bytes.len() as u64).next_multiple_of(wgpu::COPY_BUFFER_ALIGNMENT);
         let before = self.waiting.iter().position(|(_, _, buffer)| *buffer == to);
         let behind = self.waiting.last().map_or(0, |(begin, length, _)| begin + room(*length));
         let begin = before.map_or(behind, |at| self.waiting[at].0);
-        let fits = begin + length <= self.bytes && length.is_multiple_of(wgpu::COPY_BUFFER_ALIGNMENT);
+        let fits = begin + length <= self.bytes;
         let Some(Ok(mut view)) = fits.then(|| place.buffer.get_mapped_range_mut(begin..begin + length))
         else {
             return false;
         };
-        view.copy_from_slice(bytes);
+        view.slice(..bytes.len()).copy_from_slice(bytes);
         if before.is_none() {
             self.waiting.push((begin, length, to));
         }

@@ -12,6 +12,7 @@ use std::path::Path;
 fn dtype(ty: DType) -> Dtype {
     match ty {
         DType::F32 => Dtype::F32,
+        DType::F16 => Dtype::F16,
         DType::U32 => Dtype::I64,
     }
 }
@@ -19,7 +20,7 @@ fn dtype(ty: DType) -> Dtype {
 /// The bytes of a tensor as they lie in a file.
 fn stored(tensor: &HostTensor) -> Cow<'_, [u8]> {
     match tensor.ty().dtype {
-        DType::F32 => Cow::Borrowed(tensor.as_bytes()),
+        DType::F32 | DType::F16 => Cow::Borrowed(tensor.as_bytes()),
         DType::U32 => {
             let zeros = [0u8; 4];
             Cow::Owned(tensor.as_bytes().chunks(4).flat_map(|word| [word, &zeros].concat()).collect())
@@ -30,7 +31,7 @@ fn stored(tensor: &HostTensor) -> Cow<'_, [u8]> {
 /// A tensor from bytes as they lie in a file; `None` where a count does not fit 32 bits.
 fn loaded(ty: &TensorType, bytes: &[u8]) -> Option<Result<HostTensor>> {
     let words: Cow<'_, [u8]> = match ty.dtype {
-        DType::F32 => Cow::Borrowed(bytes),
+        DType::F32 | DType::F16 => Cow::Borrowed(bytes),
         DType::U32 if bytes.chunks(8).all(|word| word.iter().skip(4).all(|&byte| byte == 0)) => {
             Cow::Owned(bytes.chunks(8).flat_map(|word| word.iter().copied().take(4)).collect())
         }

@@ -27,7 +27,7 @@ impl Operand for Tensor {
 
 impl Operand for f32 {
     fn tensor(&self, beside: &Tensor) -> Result<Tensor> {
-        beside.graph().scalar(*self)
+        beside.graph().scalar_of(beside.ty().dtype, *self)
     }
 
     fn number(&self) -> Option<f32> {
@@ -81,7 +81,7 @@ impl Tensor {
     /// # Errors
     /// When this is not `f32`.
     pub fn rsub(&self, number: f32) -> Result<Tensor> {
-        self.graph().scalar(number)?.sub(self)
+        self.graph().scalar_of(self.ty().dtype, number)?.sub(self)
     }
 
     /// `number / self`.
@@ -89,7 +89,7 @@ impl Tensor {
     /// # Errors
     /// When this is not `f32`.
     pub fn rdiv(&self, number: f32) -> Result<Tensor> {
-        self.graph().scalar(number)?.div(self)
+        self.graph().scalar_of(self.ty().dtype, number)?.div(self)
     }
 
     /// `number ^ self`, PyTorch's `pow(number, tensor)`.
@@ -97,6 +97,6 @@ impl Tensor {
     /// # Errors
     /// When this is not `f32`.
     pub fn rpow(&self, number: f32) -> Result<Tensor> {
-        self.graph().scalar(number)?.pow(self)
+        self.graph().scalar_of(self.ty().dtype, number)?.pow(self)
     }
 }

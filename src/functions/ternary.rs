@@ -184,8 +184,8 @@ static WHERE: Row = Row {
     },
     gradients: &[
         Gradient::Zero,
-        Gradient::Rule(|_, flow, g| flow.inputs[0].select(g, &g.graph().scalar(0.0)?)),
-        Gradient::Rule(|_, flow, g| flow.inputs[0].select(&g.graph().scalar(0.0)?, g)),
+        Gradient::Rule(|_, flow, g| flow.inputs[0].select(g, &g.graph().scalar_of(g.ty().dtype, 0.0)?)),
+        Gradient::Rule(|_, flow, g| flow.inputs[0].select(&g.graph().scalar_of(g.ty().dtype, 0.0)?, g)),
     ],
     domains: &[Domain::Truth, Domain::All, Domain::All],
     ..Row::TERNARY
@@ -211,6 +211,11 @@ impl Tensor {
     /// When an operand is not `f32` or shapes do not broadcast.
     #[doc(alias = "where")]
     pub fn select(&self, a: impl super::Operand, b: impl super::Operand) -> Result<Tensor> {
-        self.beside(Elementwise::select(), &[&a, &b])
+        let (a, b) = (a.tensor(self)?, b.tensor(self)?);
+        // What is chosen by may be the result of a comparison in another type.
+        let (dtype, own) = (a.ty().dtype, self.ty().dtype);
+        let condition =
+            if dtype != own && dtype.is_float() && own.is_float() { self.cast(dtype)? } else { self.clone() };
+        condition.beside(Elementwise::select(), &[&a, &b])
     }
 }

@@ -62,7 +62,7 @@ pub fn gradients_from(output: &Tensor, grad_output: &Tensor, wrt: &[&Tensor]) ->
     wrt.iter()
         .map(|t| match grads.get(&t.value) {
             Some(grad) => Ok(grad.clone()),
-            None => graph.scalar(0.0)?.broadcast_to(t.shape()),
+            None => graph.scalar_of(t.ty().dtype, 0.0)?.broadcast_to(t.shape()),
         })
         .collect()
 }

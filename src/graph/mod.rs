@@ -139,6 +139,14 @@ impl Graph {
         self.leaf(Op::Input(Input { name: name.into(), ty: TensorType::f32(shape) }))
     }
 
+    /// A value given anew before each run, `f16`.
+    ///
+    /// # Errors
+    /// As [`Graph::input`].
+    pub fn input_f16(&self, name: &str, shape: impl Into<Shape>) -> Result<Tensor> {
+        self.leaf(Op::Input(Input { name: name.into(), ty: TensorType::f16(shape) }))
+    }
+
     /// A value given anew before each run, `u32`: class labels, indices.
     ///
     /// # Errors

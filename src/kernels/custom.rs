@@ -55,7 +55,7 @@ fn launch(kernel: &custom::Kernel, site: &Site<'_>, scratch: usize) -> Result<La
         let usage = if binding.write { "read_write" } else { "read" };
         // A string takes all that is written.
         let _ = write!(wgsl, "\n@group(0) @binding({number}) var<storage, {usage}> {name}: array<{array}>;");
-        bindings.push(Binding { operand, access, range: None });
+        bindings.push(Binding { operand, access, range: None, half: false });
         accesses.push(access);
     }
     let _ = write!(wgsl, "\nconst GROUPS_X = {x}u;\n");

@@ -63,15 +63,17 @@ pub struct Binding {
     pub access: Access,
     /// Offset and length in bytes; the whole tensor when absent.
     pub range: Option<(u64, u64)>,
+    /// Whether its elements are stored as `f16`.
+    pub half: bool,
 }
 
 impl Binding {
     pub(super) fn read(operand: Operand) -> Self {
-        Self { operand, access: Access::Read, range: None }
+        Self { operand, access: Access::Read, range: None, half: false }
     }
 
     pub(super) fn write(operand: Operand) -> Self {
-        Self { operand, access: Access::Write, range: None }
+        Self { operand, access: Access::Write, range: None, half: false }
     }
 
     pub(super) fn range(self, offset: u64, bytes: u64) -> Self {

@@ -32,6 +32,8 @@ pub struct Limits {
     pub software: bool,
     /// Whether four numbers are better loaded as two words of 64 bits: on a CPU adapter that has these.
     pub wide_loads: bool,
+    /// Whether shaders can load and store `f16`.
+    pub f16: bool,
     /// Whether kernels can be told sizes at each launch, and had better be where that leaves fewer to compile: a CPU
     /// adapter compiles slowly.
     pub immediates: bool,
@@ -59,6 +61,7 @@ impl Default for Limits {
             subgroup_size: None,
             software: false,
             wide_loads: false,
+            f16: false,
             immediates: false,
             variant: None,
             tuned: Arc::default(),

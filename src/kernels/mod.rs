@@ -10,6 +10,7 @@ mod avg_pool2d_side;
 mod axis_map;
 mod broadcast_to;
 mod broken;
+mod cast;
 mod channels_last;
 mod conv2d;
 mod conv2d_direct;
@@ -24,6 +25,7 @@ mod equal;
 mod finite;
 mod fused;
 mod gather;
+mod halves;
 mod launch;
 mod limits;
 mod losses;
@@ -216,7 +218,7 @@ fn lower_once(
         computing.for_each(|launch| launch.why.push_str("; as measured by tuning"));
         return Ok(lowering);
     }
-    let lowering = lower_op(op, &site)?;
+    let lowering = if halves::any(&site) { halves::lower(op, &site)? } else { lower_op(op, &site)? };
     check_bindings(&lowering, inputs, outputs, limits)?;
     Ok(lowering)
 }

@@ -237,7 +237,7 @@ impl Walk<'_> {
         let strides = Strides::of(&self.norm, sizes);
         let run = |b: Binding| b.range(first as u64 * 16, width as u64 * 16);
         let bind = |(name, &operand): (&&str, &Operand)| {
-            let binding = Binding { operand, access: Self::access(operand), range: None };
+            let binding = Binding { operand, access: Self::access(operand), range: None, half: false };
             if Self::is_whole(name) { run(binding) } else { binding }
         };
         let mut bindings: Vec<Binding> = self.names.iter().zip(&self.operands).map(bind).collect();

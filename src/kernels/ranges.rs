@@ -116,7 +116,7 @@ impl Part {
 
     /// The binding of a tensor, and the element of it at which the part's first place begins.
     pub(super) fn bind(&self, lies: &Lies, access: Access, limits: &Limits) -> (Binding, usize) {
-        let binding = Binding { operand: lies.operand, access, range: None };
+        let binding = Binding { operand: lies.operand, access, range: None, half: false };
         if self.whole {
             return (binding, lies.first);
         }

@@ -26,10 +26,10 @@ impl AxisMap {
         Self { fill: 0.0, ..self.clone() }
     }
 
-    /// `fill` as the word of 32 bits that lies in memory.
+    /// `fill` as the word of 32 bits that kernels copy.
     pub(crate) fn fill_bits(&self, dtype: DType) -> u32 {
         match dtype {
-            DType::F32 => self.fill.to_bits(),
+            DType::F32 | DType::F16 => self.fill.to_bits(),
             DType::U32 => self.fill as u32,
         }
     }

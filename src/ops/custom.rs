@@ -1,6 +1,6 @@
 //! Ops from outside the crate: what every op says of itself, and that what they say holds together.
 
-use super::{Op, Rule};
+use super::{Halves, Op, Rule};
 use crate::custom::Custom;
 use crate::error::Mismatch;
 use crate::tensor::TensorType;
@@ -21,6 +21,11 @@ impl Rule for Custom {
     /// None of this crate's: whoever wrote them checks them.
     fn names() -> Vec<&'static str> {
         Vec::new()
+    }
+
+    /// Their text is whoever's wrote it.
+    fn halves(&self) -> Halves {
+        Halves::No
     }
 
     fn attributes(&self) -> String {

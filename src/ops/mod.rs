@@ -1,5 +1,7 @@
 //! The ops: attributes, shape inference and costs, one file a family.
 //!
+#![doc = include_str!("types.md")]
+//!
 #![doc = include_str!("edges.md")]
 
 mod adaptive_max_pool2d;
@@ -7,6 +9,7 @@ mod argmax;
 mod avg_pool2d;
 mod axis_map;
 mod broadcast_to;
+mod cast;
 mod conv2d;
 mod convolutions;
 mod copy;
@@ -49,6 +52,7 @@ pub use argmax::Argmax;
 pub use avg_pool2d::{AvgPool2d, AvgPool2dBackward};
 pub use axis_map::AxisMap;
 pub use broadcast_to::BroadcastTo;
+pub use cast::Cast;
 pub use conv2d::{Conv2d, Conv2dBackwardInput, Conv2dBackwardWeight, ConvGeometry};
 pub use convolutions::{Conv1d, ConvPadding, ConvTranspose1d, ConvTranspose2d, Ends, PaddingMode};
 pub use copy::{Concat, Narrow, NarrowBackward, Permute, Split};
@@ -79,8 +83,8 @@ pub(crate) use recurrent::RecurrentSizes;
 pub use recurrent::{Recurrent, RecurrentBackward, RecurrentKind};
 pub use reduce::{Reduce, ReduceBackward, ReduceKind};
 pub use reshape::Reshape;
-pub(crate) use rule::Rule;
-use rule::elements;
+pub(crate) use rule::{Halves, Rule};
+use rule::{elements, infer};
 pub use select::SequenceMask;
 pub use softmax::{Softmax, SoftmaxBackward};
 pub use sparse::SparseRows;
@@ -128,7 +132,7 @@ macro_rules! ops {
             /// The types of the outputs, or why the inputs are refused.
             pub fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
                 match self {
-                    $(Self::$op(op) => op.infer(inputs),)*
+                    $(Self::$op(op) => infer(op, inputs),)*
                 }
             }
 

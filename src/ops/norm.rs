@@ -5,7 +5,7 @@
 //! squared deviations, divided by the count (biased). What the backward pass reads is the mean and
 //! `rstd = 1 / sqrt(variance + eps)` of the forward pass, as in PyTorch.
 
-use super::{Rule, elements, f32s, same};
+use super::{Halves, Rule, elements, f32s, same};
 use crate::dtype::DType;
 use crate::error::Mismatch;
 use crate::shape::Shape;
@@ -118,6 +118,10 @@ impl Rule for NormStatistics {
         format!("{self:?}")
     }
 
+    fn halves(&self) -> Halves {
+        Halves::First(1, 0)
+    }
+
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
         at_least_0(self.eps)?;
         let expected = if self.running.is_some() { 4 } else { 1 };
@@ -198,6 +202,10 @@ impl Rule for NormApply {
         format!("{self:?}")
     }
 
+    fn halves(&self) -> Halves {
+        Halves::First(1, 1)
+    }
+
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
         let statistics = 1 + usize::from(self.norm.centered);
         let expected = 1 + statistics + usize::from(self.weight) + usize::from(self.bias);
@@ -248,6 +256,10 @@ impl Rule for NormSums {
         format!("{self:?}")
     }
 
+    fn halves(&self) -> Halves {
+        Halves::First(2, 0)
+    }
+
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
         let statistics = 1 + usize::from(self.norm.centered);
         let expected = 2 + statistics + usize::from(self.weight);
@@ -282,6 +294,10 @@ impl Rule for NormBackward {
 
     fn attributes(&self) -> String {
         format!("{self:?}")
+    }
+
+    fn halves(&self) -> Halves {
+        Halves::First(2, 1)
     }
 
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {

@@ -1,6 +1,6 @@
 //! One step of an optimizer for one parameter, on the device. Updated in place by the planner.
 
-use super::{Rule, count, elements, f32s, same};
+use super::{Halves, Rule, count, elements, f32s, same};
 use crate::dtype::DType;
 use crate::error::Mismatch;
 use crate::tensor::TensorType;
@@ -62,6 +62,11 @@ impl Rule for OptimizerStep {
 
     fn attributes(&self) -> String {
         self.unusual().map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(" ")
+    }
+
+    /// What steps of small rates would not change.
+    fn halves(&self) -> Halves {
+        Halves::No
     }
 
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {

@@ -14,7 +14,6 @@ use super::share::share;
 use super::slots::settle;
 use super::views::{Place, is_view, places};
 use super::{Bound, BufferId, BufferKind, BufferPlan, Dispatch, Named, Output, Plan, State, Step};
-use crate::dtype::DType;
 use crate::error::{Error, Mismatch, Result};
 use crate::graph::{GraphData, Node, NodeId, ValueId};
 use crate::kernels::{Access, Binding, Launch, Limits, Lowering, Operand, Refusal, finite, shared_by_steps};
@@ -31,7 +30,7 @@ pub fn plan(graph: &GraphData, outputs: &[ValueId], limits: &Limits) -> Result<P
     planned(graph, outputs, limits, Kind::Usual)
 }
 
-/// As [`plan`], but every node has kernels of its own, and every value of type `f32` is looked at as soon as it is there:
+/// As [`plan`], but every node has kernels of its own, and every value that has fractions is looked at as soon as it is there:
 /// the first check that finds something names the node that went bad first.
 ///
 /// # Errors
@@ -93,7 +92,9 @@ fn bind(launch: &Launch, lies: impl Fn(Operand) -> Option<(BufferId, u64, u64)>)
         let (buffer, begin, whole) = lies(binding.operand)?;
         let (offset, bytes) = binding.range.unwrap_or((0, whole));
         let write = binding.access == Access::Write;
-        Some(Bound { buffer, offset: begin + offset, bytes: padded(bytes), write })
+        // Fours of elements, whatever their type, so that all bindings of a tensor's shape are as long.
+        let bytes = if binding.half { padded(2 * bytes) / 2 } else { padded(bytes) };
+        Some(Bound { buffer, offset: begin + offset, bytes, write })
     };
     launch.bindings.iter().filter_map(bind).collect()
 }
@@ -349,7 +350,7 @@ impl<'a> Builder<'a> {
     /// Looks for what is not finite in what a group gives, where that is wanted.
     fn look(&mut self, group: &Group) -> Result<()> {
         let (graph, node) = (self.graph, group.node(self.graph));
-        let wanted = |value: &ValueId| self.finite && graph.ty(*value).dtype == DType::F32;
+        let wanted = |value: &ValueId| self.finite && graph.ty(*value).dtype.is_float();
         let outputs: Vec<_> = group.outputs.iter().copied().enumerate().filter(|(_, v)| wanted(v)).collect();
         for (number, value) in outputs {
             let launches = finite(graph.ty(value), self.limits).map_err(|r| self.refused(group, r))?;

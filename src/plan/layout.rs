@@ -6,6 +6,7 @@
 //! where all transpositions at its border move fewer bytes than its kernels would otherwise rearrange.
 
 use super::fuse::readers;
+use crate::dtype::DType;
 use crate::graph::{GraphData, Node, Value, ValueId};
 use crate::kernels::{Limits, rearranged, takes_epilogue};
 use crate::ops::{
@@ -220,7 +221,8 @@ impl Rewriter {
     /// A new value that one more node computes.
     fn then(&mut self, op: Op, inputs: Vec<ValueId>, shape: Shape, label: &str) -> ValueId {
         let value = self.new.values.len();
-        self.new.values.push(Value { node: 0, ty: TensorType::f32(shape) });
+        let dtype = inputs.first().map_or(DType::F32, |&input| self.new.values[input].ty.dtype);
+        self.new.values.push(Value { node: 0, ty: TensorType { shape, dtype } });
         self.push(Node { op, inputs, outputs: vec![value], label: label.to_owned() });
         value
     }

@@ -70,7 +70,7 @@ pub struct Bound {
     pub buffer: BufferId,
     /// First byte.
     pub offset: u64,
-    /// Length in bytes, a multiple of 16.
+    /// Length in bytes, a multiple of 16, or of 8 where elements are `f16`.
     pub bytes: u64,
     /// Whether the kernel writes it.
     pub write: bool,

@@ -129,14 +129,18 @@ fn joined(name: &str, texts: &[&Text]) -> Option<(String, Vec<Vec<u32>>)> {
     // Loops over terms are long enough that a division before them does not matter.
     let may_divide = words.windows(5).any(|w| w == ["for", " ", "(", "var", " "]);
     let fields: String = (0..rows.len()).map(|size| format!("n{size}: u32, ")).collect();
-    let mut wgsl = format!(
+    // What enables a part of the language comes first.
+    let directive = words.first() == Some(&"enable");
+    let enabled = if directive { words.iter().position(|word| *word == "\n")? + 1 } else { 0 };
+    let mut wgsl = words[..enabled].concat();
+    wgsl += &format!(
         "// Told its sizes at each launch.\nstruct Sizes {{ {fields}}}\nvar<immediate> sizes: Sizes;\nvar<private> told: Sizes;\n"
     );
     // Where the entry point's statements begin.
     let entry = words.windows(3).position(|w| w == ["fn", " ", name])?;
     let body = entry + words[entry..].iter().position(|word| *word == "{")?;
     let mut constants: HashMap<&str, String> = HashMap::new();
-    let mut at = 0;
+    let mut at = enabled;
     while at < words.len() {
         let code = |at: usize, constants: &HashMap<&str, String>| {
             let told = size_at.get(&at).map(|size| format!("told.n{size}"));

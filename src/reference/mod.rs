@@ -6,6 +6,7 @@ mod argmax;
 mod avg_pool2d;
 mod axis_map;
 mod broadcast_to;
+mod cast;
 mod conv2d;
 mod copy;
 mod cross_entropy;
@@ -37,6 +38,7 @@ use crate::dtype::DType;
 use crate::error::{Error, Mismatch, Result};
 use crate::ops::*;
 use crate::tensor::{HostTensor, TensorType};
+use half::f16;
 
 /// A tensor of the reference: every element in f64; `u32` values exactly.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,8 +58,10 @@ impl Array {
     /// The same values.
     pub fn from_host(tensor: &HostTensor) -> Self {
         let words = tensor.as_bytes().chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+        let halves = tensor.as_bytes().chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]]));
         let ty = tensor.ty();
         let data = match ty.dtype {
+            DType::F16 => halves.map(f16::to_f64).collect(),
             DType::F32 => words.map(|w| f64::from(f32::from_bits(w))).collect(),
             DType::U32 => words.map(f64::from).collect(),
         };
@@ -71,6 +75,7 @@ impl Array {
     pub fn to_host(&self) -> Result<HostTensor> {
         let shape = self.ty.shape.clone();
         match self.ty.dtype {
+            DType::F16 => HostTensor::from_f16(shape, self.data.iter().map(|&v| f16::from_f64(v)).collect()),
             DType::F32 => HostTensor::from_f32(shape, self.data.iter().map(|&v| v as f32).collect()),
             DType::U32 => HostTensor::from_u32(shape, self.data.iter().map(|&v| v as u32).collect()),
         }
@@ -80,7 +85,7 @@ impl Array {
 /// How results are kept between ops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Precision {
-    /// Rounded to `f32` after each op, as a device stores them.
+    /// Rounded to their type after each op, `f32` or `f16`, as a device stores them.
     F32,
     /// Not rounded, for finite differences.
     F64,
@@ -145,8 +150,8 @@ pub fn eval(op: &Op, inputs: &[&Array], precision: Precision) -> Result<Vec<Arra
     let outputs = op.infer(&types).map_err(fail)?;
     let data = define(op, inputs, &outputs).map_err(fail)?;
     let round = |(ty, mut data): (TensorType, Vec<f64>)| {
-        if precision == Precision::F32 && ty.dtype == DType::F32 {
-            data.iter_mut().for_each(|v| *v = f64::from(*v as f32));
+        if precision == Precision::F32 && ty.dtype.is_float() {
+            data.iter_mut().for_each(|v| *v = ty.dtype.rounded(*v));
         }
         Array { ty, data }
     };

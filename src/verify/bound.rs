@@ -11,8 +11,8 @@ use super::rounding::{Errors, each, largest, rounding, run, sum_error, ulp, unit
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::ops::{
-    AvgPool2d, AvgPool2dBackward, AxisMap, Conv2dBackwardInput, Elementwise, MatMul, MaxPool2dBackward, Op,
-    ScatterAdd, SoftmaxBackward, Sum,
+    AvgPool2d, AvgPool2dBackward, AxisMap, Cast, Conv2dBackwardInput, Elementwise, MatMul, MaxPool2dBackward,
+    Op, ScatterAdd, SoftmaxBackward, Sum,
 };
 use crate::reference::Array;
 use crate::tensor::TensorType;
@@ -41,7 +41,7 @@ pub(super) fn terms(op: &Op, inputs: &[&TensorType]) -> Option<usize> {
         Op::Sum(Sum { dims }) => Some(dims.iter().map(|&d| size(0, d)).product()),
         Op::AxisMap(AxisMap { matrix, .. }) => Some(matrix.longest()).filter(|_| !matrix.is_gather()),
         Op::Input(_) | Op::State(_) | Op::Constant(_) | Op::Table(_) => None,
-        Op::MaxPool2d(_) | Op::AdaptiveMaxPool2d(_) | Op::Elementwise(_) | Op::Equal(_) => None,
+        Op::MaxPool2d(_) | Op::AdaptiveMaxPool2d(_) | Op::Elementwise(_) | Op::Equal(_) | Op::Cast(_) => None,
         Op::Reshape(_) | Op::BroadcastTo(_) | Op::Argmax(_) | Op::Softmax(_) => None,
         Op::SoftmaxBackward(_) | Op::CrossEntropy(_) | Op::CrossEntropyBackward(_) => None,
         Op::Reduce(_) | Op::ReduceBackward(_) | Op::NllLoss(_) | Op::NllLossBackward(_) => None,
@@ -83,6 +83,7 @@ pub(super) fn errors(op: &Op, inputs: &[&Estimate], outputs: &[Array]) -> Result
         Op::Equal(_) | Op::Argmax(_) | Op::Argsort(_) => vec![undecided(inputs, &outputs[0])],
         Op::Elementwise(f) => vec![elementwise(f, inputs, &outputs[0])],
         Op::Reshape(_) => vec![inputs[0].error.clone()],
+        Op::Cast(Cast { to }) => vec![cast(*to, inputs, &outputs[0])],
         Op::BroadcastTo(_) => match inputs[0].error {
             None => exact(),
             Some(_) => vec![Some(run(op, &[inputs[0].error_array()])?.data)],
@@ -127,6 +128,15 @@ fn is_sum(op: &Op, inputs: &[&Estimate]) -> bool {
     terms(op, &types).is_some()
 }
 
+/// What has a fraction keeps its error; what has none is decided, or rounded where it then has one.
+fn cast(to: DType, inputs: &[&Estimate], output: &Array) -> Errors {
+    match (inputs[0].array.ty.dtype.is_float(), to.is_float()) {
+        (true, true) => inputs[0].error.clone(),
+        (true, false) => undecided(inputs, output),
+        (false, _) => each(output, |_, v| if to.is_float() { rounding(v) } else { 0.0 }),
+    }
+}
+
 /// The exponent of an average pool's divisor, where it is one power of two for all windows.
 fn divisor(o: &AvgPool2d) -> Option<i32> {
     if let Some(divisor) = o.divisor_override {
@@ -141,7 +151,7 @@ fn divisor(o: &AvgPool2d) -> Option<i32> {
 fn reduction(op: &Op, inputs: &[&Estimate], output: &Array, shift: Option<i32>, ulps: f64) -> Result<Errors> {
     let types: Vec<&TensorType> = inputs.iter().map(|e| &e.array.ty).collect();
     let count = terms(op, &types).unwrap_or(1);
-    let data: Vec<&Estimate> = inputs.iter().copied().filter(|e| e.array.ty.dtype == DType::F32).collect();
+    let data: Vec<&Estimate> = inputs.iter().copied().filter(|e| e.array.ty.dtype.is_float()).collect();
     let factors = &data[..data.len().min(2)];
     let exact = inputs.iter().all(|e| e.error.is_none());
     let mut limit = 0.0;

@@ -40,6 +40,8 @@ pub struct Case {
     pub kink: Kink,
     seed: u64,
     fill: Fill,
+    /// Of all inputs but indices.
+    pub(super) dtype: DType,
 }
 
 impl Case {
@@ -52,6 +54,7 @@ impl Case {
             kink: Kink::None,
             seed: fields.seed()?,
             fill: fields.data()?,
+            dtype: fields.dtype()?,
         })
     }
 
@@ -74,6 +77,8 @@ impl Case {
     pub(super) fn input_of(&mut self, name: &str, shape: &[usize], values: Values) -> Result<Tensor> {
         let tensor = if values.is_index() {
             self.graph.input_u32(name, shape)?
+        } else if self.dtype == DType::F16 {
+            self.graph.input_f16(name, shape)?
         } else {
             self.graph.input(name, shape)?
         };
@@ -94,7 +99,7 @@ impl Case {
         self.outputs.push((name.to_owned(), tensor.clone()));
     }
 
-    /// Looks at an output and, for a given error, at the gradients of all `f32` inputs made so far.
+    /// Looks at an output and, for a given error, at the gradients of all inputs that have fractions made so far.
     pub(super) fn output_and_gradients(&mut self, output: &Tensor) -> Result<()> {
         self.output_and_gradients_of(output, Values::Fill(self.fill.of_error()))
     }
@@ -103,12 +108,17 @@ impl Case {
     pub(super) fn output_and_gradients_of(&mut self, output: &Tensor, error: Values) -> Result<()> {
         self.output("output", output);
         let inputs: Vec<Tensor> = self.inputs.iter().map(|i| i.tensor.clone()).collect();
-        let wrt: Vec<&Tensor> = inputs.iter().filter(|t| t.ty().dtype == DType::F32).collect();
+        let wrt: Vec<&Tensor> = inputs.iter().filter(|t| t.ty().dtype.is_float()).collect();
         let grad = self.input_of("grad_output", &output.shape(), error)?;
         for (tensor, grad) in wrt.iter().zip(output.gradients_from(&grad, &wrt)?) {
             self.output(&format!("grad_{}", tensor.name().unwrap_or_default()), &grad);
         }
         Ok(())
+    }
+
+    /// Whether any of its values is of this type.
+    pub(super) fn has(&self, dtype: DType) -> bool {
+        self.graph.with(|data| data.values.iter().any(|value| value.ty.dtype == dtype))
     }
 
     /// Elements of all its tensors.

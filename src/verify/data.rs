@@ -113,14 +113,14 @@ impl Input {
     /// # Errors
     /// None for an input of a case that could be built.
     pub fn data(&self) -> Result<HostTensor> {
-        self.of_shape(self.tensor.shape())
+        Ok(self.of_shape(self.tensor.shape())?.cast(self.tensor.ty().dtype))
     }
 
     /// The data of the first rows, at most this many, along the first dimension.
     pub(crate) fn rows(&self, most: usize) -> Result<HostTensor> {
         let mut shape = self.tensor.shape().to_vec();
         shape.iter_mut().take(1).for_each(|rows| *rows = most.min(*rows));
-        self.of_shape(shape.into())
+        Ok(self.of_shape(shape.into())?.cast(self.tensor.ty().dtype))
     }
 
     fn of_shape(&self, shape: Shape) -> Result<HostTensor> {

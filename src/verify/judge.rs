@@ -5,6 +5,7 @@ use super::rounding::U;
 use crate::dtype::DType;
 use crate::shape::Shape;
 use crate::tensor::HostTensor;
+use half::f16;
 
 /// The element that is furthest out of its bound.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,8 +55,10 @@ impl Judgement {
 
 /// The elements as f64.
 pub(super) fn values(tensor: &HostTensor) -> Vec<f64> {
+    let halves = tensor.as_bytes().chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]]));
     let words = tensor.as_bytes().chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]));
     match tensor.ty().dtype {
+        DType::F16 => halves.map(f16::to_f64).collect(),
         DType::F32 => words.map(|w| f64::from(f32::from_bits(w))).collect(),
         DType::U32 => words.map(f64::from).collect(),
     }

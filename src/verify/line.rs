@@ -1,6 +1,7 @@
 //! A case as one line of text: `conv2d input=1x3x8x8 weight=4x3x3x3 bias padding=1 data=integers:3 seed=2`.
 
 use super::Fill;
+use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::shape::{Padding, Pair};
 use crate::{Dim, Dims};
@@ -162,6 +163,15 @@ impl<'a> Fields<'a> {
 
     pub(super) fn seed(&self) -> Result<u64> {
         Ok(self.optional("seed", "a seed")?.unwrap_or(0))
+    }
+
+    /// How inputs are stored: `dtype=f16`; as `f32` where it is not given.
+    pub(super) fn dtype(&self) -> Result<DType> {
+        match self.text("dtype") {
+            None | Some("f32") => Ok(DType::F32),
+            Some("f16") => Ok(DType::F16),
+            Some(other) => Err(self.bad("dtype", "f32 or f16", other)),
+        }
     }
 
     /// How the inputs are filled: `data=integers:3`, `data=late:3`, `data=real:2.5`, `data=offset:1e6`, `data=special`,

@@ -12,8 +12,8 @@ use crate::tensor::HostTensor;
 
 /// A NaN no kernel computes.
 const CANARY: u32 = 0x7fc5_c0de;
-/// What outputs and scratch hold before a run.
-const POISON: u32 = 0x7fc0_0000;
+/// What outputs and scratch hold before a run: NaN as `f32` and as `f16`.
+const POISON: u32 = 0x7fc0_7fc0;
 
 /// A plan whose buffers have canaries.
 #[derive(Debug, Clone)]
@@ -134,8 +134,9 @@ pub(super) fn contents(plan: &Plan, inputs: &[(String, HostTensor)], guard: u64)
                 first_value(name, &state.named.ty, &state.init).to_host()?.as_bytes().to_vec()
             }
         };
-        let rest = POISON.to_le_bytes().repeat((buffer.bytes as usize - data.len()) / 4);
-        Ok([canaries.as_slice(), &data, &rest, &canaries].concat())
+        let all = POISON.to_le_bytes().repeat(buffer.bytes as usize / 4);
+        let rest = all.get(data.len()..).unwrap_or_default();
+        Ok([canaries.as_slice(), &data, rest, &canaries].concat())
     };
     plan.buffers.iter().map(fill).collect()
 }

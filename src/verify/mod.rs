@@ -34,6 +34,7 @@ mod custom;
 mod data;
 mod estimates;
 mod function;
+mod halves;
 mod judge;
 mod kernel;
 mod line;

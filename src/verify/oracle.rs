@@ -4,12 +4,14 @@ use super::bound::{errors, terms};
 use super::case::Case;
 use super::data::Fill;
 use super::estimates::Estimate;
-use super::rounding::Errors;
+use super::rounding::{Errors, each};
+use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{GraphData, NodeId, ValueId};
 use crate::ops::{self, Op};
 use crate::reference::{Array, Precision, eval};
 use crate::tensor::{HostTensor, TensorType};
+use half::f16;
 use std::collections::HashMap;
 
 /// Of which size Winograd's tiles are, where an op of these inputs and outputs is computed so.
@@ -87,12 +89,23 @@ fn evaluate(op: &Op, inputs: &[&Estimate], tile: TileOf<'_>) -> Result<Vec<Estim
     let out_types: Vec<&TensorType> = outputs.iter().map(|a| &a.ty).collect();
     let tile = tile(op, &types, &out_types);
     let count = count.map(|terms| terms + tile.map_or(0, |m| super::bound_winograd::roundings(m, op)));
+    // Kernels compute in f32, however numbers are stored.
+    let single = |array: &Array| Array { ty: array.ty.single(), data: array.data.clone() };
+    let singles: Vec<Estimate> =
+        inputs.iter().map(|e| Estimate { array: single(&e.array), ..Estimate::clone(e) }).collect();
+    let (singles, computed): (Vec<&Estimate>, Vec<Array>) =
+        (singles.iter().collect(), outputs.iter().map(single).collect());
     let errors: Vec<Errors> = match tile {
-        Some(m) => vec![super::bound_winograd::errors(m, op, inputs, &outputs[0])?],
-        None => errors(op, inputs, &outputs)?,
+        Some(m) => vec![super::bound_winograd::errors(m, op, &singles, &computed[0])?],
+        None => errors(op, &singles, &computed)?,
     };
     let pairs = outputs.into_iter().zip(errors);
-    let estimate = |(array, error)| Estimate { array: stored(array), error, terms: count };
+    let estimate = |(array, error): (Array, Errors)| {
+        let half = array.ty.dtype == DType::F16;
+        let error = if half { halved(&array, error) } else { error };
+        // What is rounded once more says nothing of the sum.
+        Estimate { array: stored(array), error, terms: count.filter(|_| !half) }
+    };
     Ok(pairs.map(estimate).collect())
 }
 
@@ -105,11 +118,21 @@ fn flushed(estimate: &mut Estimate) {
     estimate.error = Some(errors);
 }
 
+/// The errors of what is stored as `f16` besides: either neighbour.
+fn halved(array: &Array, error: Errors) -> Errors {
+    let at = |i: usize| error.as_ref().map_or(0.0, |e| e[i]);
+    each(array, |i, v| match at(i) {
+        0.0 if DType::F16.rounded(v) == v => 0.0,
+        e => e + (v.abs() + e) / 1024.0 + 1.0 / f64::from(1 << 24),
+    })
+}
+
 /// What is too large for the type is infinite where it is stored.
 fn stored(mut array: Array) -> Array {
-    let most = f64::from(f32::MAX);
+    let dtype = array.ty.dtype;
+    let most = if dtype == DType::F16 { f16::MAX.to_f64() } else { f64::from(f32::MAX) };
     let large = array.data.iter_mut().filter(|v| v.abs() > most);
-    large.for_each(|v| *v = f64::from(*v as f32));
+    large.for_each(|v| *v = if dtype == DType::F16 { dtype.rounded(*v) } else { f64::from(*v as f32) });
     array
 }
 

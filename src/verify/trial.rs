@@ -150,6 +150,10 @@ pub fn run_variant(case: &Case, adapter: &Adapter, variant: &str) -> Result<Outc
 
 fn run_some(case: &Case, adapter: &Adapter, effort: Effort, only: Option<&str>) -> Result<Outcome> {
     let expected = case.expected()?;
+    if case.has(DType::F16) && !adapter.limits().f16 {
+        let verdict = Verdict::Skipped("the adapter has no shader-f16".into());
+        return Ok(Outcome { verdict, ..Outcome::new(&expected) });
+    }
     let named = |(tensor, value): &(Tensor, HostTensor)| (tensor.name().unwrap_or_default(), value.clone());
     let inputs: Vec<_> = case.data()?.iter().map(named).collect();
     let names: Vec<_> = case.outputs.iter().map(|(name, _)| name.clone()).collect();
@@ -314,14 +318,14 @@ fn mistrust(case: &Case, expected: &[Estimate]) -> Result<Option<String>> {
     let zeros = |e: &Estimate| e.array.data.iter().filter(|v| **v == 0.0).count() as f64;
     let suspicious = |e: &Estimate| {
         let count = e.array.data.len();
-        e.array.ty.dtype == DType::F32 && count >= MOSTLY.1 && zeros(e) > MOSTLY.0 * count as f64
+        e.array.ty.dtype.is_float() && count >= MOSTLY.1 && zeros(e) > MOSTLY.0 * count as f64
     };
     if !expected.iter().any(suspicious) {
         return Ok(None);
     }
     let positive = |(tensor, value): &(Tensor, HostTensor)| {
         let mut array = Array::from_host(value);
-        if array.ty.dtype == DType::F32 {
+        if array.ty.dtype.is_float() {
             array.data.iter_mut().for_each(|v| *v = v.abs() + 1.0);
         }
         (tensor.name().unwrap_or_default(), array)

@@ -146,7 +146,7 @@ pub fn options(op: &Op) -> Vec<(&'static str, bool)> {
         Op::Reduce(_) | Op::ReduceBackward(_) => vec![],
         Op::AdaptiveMaxPool2d(_) | Op::Gather(_) | Op::Scatter(_) | Op::ScatterAdd(_) => vec![],
         Op::Argsort(op) => vec![("descending", op.descending)],
-        Op::BroadcastTo(_) | Op::Sum(_) | Op::Argmax(_) => vec![],
+        Op::BroadcastTo(_) | Op::Sum(_) | Op::Argmax(_) | Op::Cast(_) => vec![],
         Op::Embedding(Embedding { padding_idx }) => vec![("padding_idx", padding_idx.is_some())],
         Op::Softmax(_) | Op::SoftmaxBackward(_) | Op::EmbeddingBackward(_) => vec![],
         Op::Concat(_) | Op::Split(_) | Op::Narrow(_) | Op::NarrowBackward(_) => vec![],

@@ -121,7 +121,7 @@ impl Differentiate for Split {
     fn gradient(&self, flow: &Flow<'_>) -> Result<Vec<Option<Tensor>>> {
         let part = |(grad, output): (&Option<Tensor>, &Tensor)| match grad {
             Some(grad) => Ok(grad.clone()),
-            None => output.graph().scalar(0.0)?.broadcast_to(output.shape()),
+            None => output.graph().scalar_of(output.ty().dtype, 0.0)?.broadcast_to(output.shape()),
         };
         let parts: Vec<Tensor> = flow.grads.iter().zip(flow.outputs).map(part).collect::<Result<_>>()?;
         Ok(vec![Some(Tensor::concat(&parts.iter().collect::<Vec<_>>(), self.dim)?)])

@@ -82,7 +82,7 @@ impl Tensor {
             let expected = format!("a source of {} but for dimension {dim}", self.shape());
             return Err(self.refused("scatter")(Mismatch::new(expected, source.shape().to_string())));
         }
-        let ones = self.graph.scalar(1.0)?.broadcast_to(source.shape())?;
+        let ones = self.graph.scalar_of(source.ty().dtype, 1.0)?.broadcast_to(source.shape())?;
         ones.placed(dim, index, size)?.select(&placed, self)
     }
 
@@ -178,7 +178,7 @@ impl Tensor {
     /// # Errors
     /// When the shapes do not broadcast.
     pub fn masked_fill(&self, mask: &Tensor, value: f32) -> Result<Tensor> {
-        mask.select(&self.graph.scalar(value)?, self)
+        mask.select(&self.graph.scalar_of(self.ty().dtype, value)?, self)
     }
 }
 

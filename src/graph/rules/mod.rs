@@ -1,6 +1,7 @@
 //! Gradients of the ops as new nodes, and the ops as methods of [`Tensor`](super::Tensor), one file a family.
 
 mod axis_map;
+mod cast;
 mod conv2d;
 mod convolutions;
 mod copy;

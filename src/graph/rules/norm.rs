@@ -225,10 +225,10 @@ impl Tensor {
         parameters: [Option<&Tensor>; 2],
     ) -> Result<Tensor> {
         let op = NormApply { norm, eps, weight: parameters[0].is_some(), bias: parameters[1].is_some() };
-        let mut inputs = vec![self];
-        inputs.extend(statistics);
-        inputs.extend(parameters.into_iter().flatten());
-        self.one(op, &inputs)
+        // Statistics and parameters are f32, whatever is normalised.
+        let others = statistics.iter().copied().chain(parameters.into_iter().flatten());
+        let others = others.map(Tensor::float).collect::<Result<Vec<_>>>()?;
+        self.one(op, &std::iter::once(self).chain(&others).collect::<Vec<_>>())
     }
 }
 

@@ -212,7 +212,8 @@ impl Tensor {
         };
         let kept = |at: usize| f32::from(u8::from(inside((at / columns) as i128, (at % columns) as i128)));
         let mask = HostTensor::from_f32([rows, columns], (0..rows * columns).map(kept).collect())?;
-        self.graph.constant(mask)?.select(self, &self.graph.scalar(0.0)?)
+        let dtype = self.ty().dtype;
+        self.graph.constant(mask.cast(dtype))?.select(self, &self.graph.scalar_of(dtype, 0.0)?)
     }
 }
 

@@ -30,7 +30,7 @@ fn weight_operands(o: &Recurrent, errors: &Tensor, hidden: &Tensor, h0: &Tensor)
 
 fn backward(o: &Recurrent, flow: &Flow<'_>) -> Result<Vec<Tensor>> {
     let graph = flow.outputs[0].graph();
-    let zero = || graph.scalar(0.0)?.broadcast_to(flow.outputs[0].shape());
+    let zero = || graph.scalar_of(flow.outputs[0].ty().dtype, 0.0)?.broadcast_to(flow.outputs[0].shape());
     let grad = flow.grads[0].clone().map_or_else(zero, Ok)?;
     let grad_cells = flow.grads.get(2).cloned().flatten();
     let reserve = flow.outputs.get(1).unwrap_or(&flow.outputs[0]);

@@ -1,6 +1,7 @@
 //! Sums, means and the places of maxima.
 
 use super::Differentiate;
+use crate::dtype::DType;
 use crate::error::Result;
 use crate::graph::{Flow, Tensor};
 use crate::ops::{Argmax, Sum};
@@ -26,6 +27,10 @@ impl Tensor {
     pub fn mean(&self, dims: impl Into<Dims>, keepdim: bool) -> Result<Tensor> {
         let (shape, dims) = (self.shape(), self.dims("mean", dims)?);
         let count: usize = dims.iter().map(|&d| shape[d]).product();
+        if self.ty().dtype == DType::F16 {
+            // A sum may be too large for f16 where the mean is not.
+            return self.float()?.mean(&dims, keepdim)?.half();
+        }
         // A division: the reciprocal of the count would be rounded once more.
         self.sum(&dims, keepdim)?.div(&self.graph.scalar(count as f32)?)
     }

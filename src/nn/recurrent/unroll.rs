@@ -45,7 +45,7 @@ fn fail(input: &Tensor, expected: impl Into<String>, got: impl Into<String>) -> 
 
 /// Zeros of a cell's state.
 pub(super) fn zero_state(input: &Tensor, batch: usize, sizes: &[usize]) -> Result<Vec<Tensor>> {
-    let zero = input.graph().scalar(0.0)?;
+    let zero = input.graph().scalar_of(input.ty().dtype, 0.0)?;
     sizes.iter().map(|&size| zero.broadcast_to([batch, size])).collect()
 }
 

@@ -6,6 +6,7 @@ mod argmax;
 mod avg_pool2d;
 mod axis_map;
 mod broadcast_to;
+mod cast;
 mod conv2d;
 mod copy;
 mod cross_entropy;
@@ -62,12 +63,13 @@ macro_rules! family {
     };
 }
 
-const FAMILIES: [Family; 26] = [
+const FAMILIES: [Family; 27] = [
     family!(adaptive_max_pool2d),
     family!(argmax),
     family!(avg_pool2d),
     family!(axis_map),
     family!(broadcast_to),
+    family!(cast),
     family!(conv2d),
     family!(copy),
     family!(cross_entropy),
@@ -122,6 +124,12 @@ pub fn table(op: Option<&str>) -> Result<Vec<Line>> {
         },
     };
     let lines = chosen.iter().flat_map(|f| (f.lines)().into_iter().map(|text| (f.stem, text)));
+    let has = |f: &Family, text: &str| (f.ops)().contains(&text.split(' ').next().unwrap_or_default());
+    let halves = super::halves::lines().into_iter().filter_map(|text| {
+        let found = chosen.iter().find(|f| has(f, &text))?;
+        Some((found.stem, text))
+    });
+    let lines = lines.chain(halves);
     let wanted = |line: &Line, stem: &str| op.is_none_or(|op| op == stem || line.op == op);
     let parsed = lines.map(|(stem, text)| Ok((stem, Line::from_str(&text)?)));
     let parsed = parsed.collect::<Result<Vec<_>>>()?;
