@@ -73,7 +73,7 @@ impl Tensor {
     /// An index beyond the dimension changes nothing, and the next run or read fails, naming it.
     ///
     /// # Errors
-    /// As [`Tensor::scatter_add`].
+    /// When there is no such dimension, index and source differ in shape, or differ from this but along `dim`.
     pub fn scatter(&self, dim: impl Into<Dim>, index: &Tensor, source: &Tensor) -> Result<Tensor> {
         let dim = self.dim("scatter", dim)?;
         let size = self.shape().get(dim).copied().unwrap_or(1);
