@@ -300,8 +300,9 @@ fn family(stem: &str, rules: &[&str], too_dear: usize) {
             let lost = stem == "norm" && value.starts_with("late");
             key == "data" && (lost || edges.iter().any(|edge| value.starts_with(edge)))
         };
-        // Rules are the same however numbers are stored.
-        if line.fields.iter().any(|field| at_the_edges(field) || field.0 == "dtype") {
+        // Rules are the same however numbers are stored. A row of padding has no gradient, though results depend on it.
+        let apart = |key: &str| key == "dtype" || key == "padding_idx";
+        if line.fields.iter().any(|field| at_the_edges(field) || apart(&field.0)) {
             return false;
         }
         let shapes = line.fields.iter().filter(|(key, _)| key != "data" && key != "seed");
@@ -381,10 +382,13 @@ families! {
     copy: ["concat", "split", "narrow", "narrow_backward", "permute", "reshape", "relu"], 0;
     cross_entropy: ["cross_entropy", "nll_loss", "log_softmax", "sum", "div", "mul", "scale", "add", "sub", "neg", "add_scalar", "where", "reshape", "broadcast_to"], 0;
     ctc_loss: ["ctc_loss", "log_softmax", "div", "sum", "reshape"], 0;
-    dropout: ["dropout"], 0;
+    dropout: ["add_scalar", "dropout", "mul", "reshape", "scale", "where"], 0;
     elementwise: functions_with_gradients(), 0;
     embedding: ["embedding", "embedding_backward"], 0;
-    gather: ["gather", "scatter", "scatter_add", "add", "reshape", "where"], 0;
+    gather: [
+        "add", "axis_map", "embedding", "embedding_backward", "gather", "narrow", "narrow_backward", "permute", "reshape",
+        "scatter", "scatter_add", "where",
+    ], 0;
     losses: LOSSES, 0;
     matmul: ["matmul", "reshape", "sum"], 0;
     max_pool2d: ["max_pool2d", "scatter", "reshape"], 0;
@@ -393,7 +397,10 @@ families! {
     reduce: ["prod", "amax", "amin", "var", "std", "norm", "logsumexp", "reshape"], 8;
     reshape: ["reshape", "relu", "scale"], 0;
     select: ["where", "sum", "reshape"], 0;
-    softmax: ["softmax", "log_softmax", "reshape"], 0;
+    softmax: [
+        "add_scalar", "axis_map", "div", "log_softmax", "mul", "narrow", "neg", "pow_scalar", "reshape", "scale",
+        "sigmoid", "softmax", "square", "tanh",
+    ], 0;
     sum: ["sum", "reshape", "broadcast_to", "div"], 0;
 }
 

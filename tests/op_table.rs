@@ -18,7 +18,10 @@ fn case(op: &str) -> Case {
 
 /// The kernels that compute these outputs on a GPU, by name.
 fn kernels(case: &Case, outputs: &[ValueId]) -> BTreeSet<&'static str> {
-    let plan = case.graph.with(|data| plan(data, outputs, &Limits::default())).expect("a plan");
+    let plan = case
+        .graph
+        .with(|data| plan(data, outputs, &Limits { f16: true, ..Limits::default() }))
+        .expect("a plan");
     plan.kernels.iter().map(|kernel| kernel.name).collect()
 }
 
