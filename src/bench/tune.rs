@@ -388,9 +388,10 @@ mod tests {
         let stopwatch = Stopwatch::new(&device, false).unwrap();
         let short = Duration::from_millis(1);
         let policy = Policy { budget: short, sample: short, warm_up: short, ..Policy::default() };
-        let measured =
-            tasks[0].measure(&device, &stopwatch, &mut Unwatched, &policy, &AtomicBool::new(false));
-        let measured = measured.unwrap().unwrap();
+        let measure =
+            || tasks[0].measure(&device, &stopwatch, &mut Unwatched, &policy, &AtomicBool::new(false));
+        // On a busy machine the time may be over before another kernel had its turn.
+        let measured = (0..100).map(|_| measure().unwrap().unwrap()).find(|m| !m.others.is_empty()).unwrap();
         assert!(measured.wrong.is_empty() && !measured.others.is_empty(), "{measured:?}");
 
         let mut file = TuningFile::new(&device).unwrap();
