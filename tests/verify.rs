@@ -11,12 +11,17 @@ use wgrad::verify::{self, Case, Line};
 
 /// Ops of which some results of integers are not exact: they divide by what is no power of two, among ties too, take roots, or
 /// multiply more than 24 bits hold.
-const ROUNDED: [&str; 16] = [
+const ROUNDED: [&str; 23] = [
+    "alpha_dropout",
     "amax",
     "amin",
     "batch_norm",
+    "beside",
     "cross_entropy",
     "ctc_loss",
+    "dropout1d",
+    "dropout2d",
+    "feature_alpha_dropout",
     "group_norm",
     "instance_norm",
     "layer_norm",
@@ -24,7 +29,9 @@ const ROUNDED: [&str; 16] = [
     "logsumexp",
     "norm",
     "prod",
+    "rdiv",
     "rms_norm",
+    "rpow",
     "softmax",
     "std",
     "var",
