@@ -34,20 +34,31 @@ impl Define for Gather {
     }
 }
 
-impl Define for ScatterAdd {
-    fn eval(&self, inputs: &[&Array], outputs: &[TensorType]) -> Result<Vec<Vec<f64>>, Mismatch> {
-        let [outer, count, inner] = sizes(&inputs[0].ty.shape, self.dim)?;
-        let mut output = vec![0.0; outputs[0].shape.elements()];
-        for row in 0..outer * inner {
-            for l in 0..count {
-                let at = element(row, l, count, inner);
-                let index = inputs[1].data[at] as usize;
-                if index < self.size {
-                    output[element(row, index, self.size, inner)] += inputs[0].data[at];
-                }
+/// Zeros, with each element put in its place by index, in the order of the indices.
+fn placed(
+    inputs: &[&Array],
+    outputs: &[TensorType],
+    dim: usize,
+    size: usize,
+    put: impl Fn(&mut f64, f64),
+) -> Result<Vec<Vec<f64>>, Mismatch> {
+    let [outer, count, inner] = sizes(&inputs[0].ty.shape, dim)?;
+    let mut output = vec![0.0; outputs[0].shape.elements()];
+    for row in 0..outer * inner {
+        for l in 0..count {
+            let at = element(row, l, count, inner);
+            let index = inputs[1].data[at] as usize;
+            if index < size {
+                put(&mut output[element(row, index, size, inner)], inputs[0].data[at]);
             }
         }
-        Ok(vec![output])
+    }
+    Ok(vec![output])
+}
+
+impl Define for ScatterAdd {
+    fn eval(&self, inputs: &[&Array], outputs: &[TensorType]) -> Result<Vec<Vec<f64>>, Mismatch> {
+        placed(inputs, outputs, self.dim, self.size, |place, value| *place += value)
     }
 
     fn out_of_range(&self, inputs: &[&Array]) -> Option<usize> {
@@ -57,18 +68,7 @@ impl Define for ScatterAdd {
 
 impl Define for Scatter {
     fn eval(&self, inputs: &[&Array], outputs: &[TensorType]) -> Result<Vec<Vec<f64>>, Mismatch> {
-        let [outer, count, inner] = sizes(&inputs[0].ty.shape, self.dim)?;
-        let mut output = vec![0.0; outputs[0].shape.elements()];
-        for row in 0..outer * inner {
-            for l in 0..count {
-                let at = element(row, l, count, inner);
-                let index = inputs[1].data[at] as usize;
-                if index < self.size {
-                    output[element(row, index, self.size, inner)] = inputs[0].data[at];
-                }
-            }
-        }
-        Ok(vec![output])
+        placed(inputs, outputs, self.dim, self.size, |place, value| *place = value)
     }
 
     fn out_of_range(&self, inputs: &[&Array]) -> Option<usize> {

@@ -170,11 +170,12 @@ impl Report {
         println!("\ncases, and in brackets the worst error as a fraction of its bound");
         let cells = self.cells();
         let width = cells.values().flatten().map(|c| c.text().len()).max().unwrap_or(0) + 2;
+        let names = cells.keys().map(|op| op.len()).max().unwrap_or(0) + 2;
         let head: Vec<_> = (0..self.adapters.len()).map(|n| format!("{:width$}", format!("[{n}]"))).collect();
-        println!("{:16}{}", "", head.concat().trim_end());
+        println!("{:names$}{}", "", head.concat().trim_end());
         for (op, line) in &cells {
             let texts: Vec<_> = line.iter().map(|c| format!("{:width$}", c.text())).collect();
-            println!("{op:16}{}", texts.concat().trim_end());
+            println!("{op:names$}{}", texts.concat().trim_end());
         }
         let count = |wanted: &str| self.rows.iter().filter(|r| r.verdict == wanted).count();
         println!(
