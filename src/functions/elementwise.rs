@@ -206,13 +206,13 @@ impl Elementwise {
 
     /// The largest error of a result of exact operands; `rounding` gives that of one operation.
     pub(crate) fn error(&self, operands: &[f64], result: f64, rounding: impl Fn(f64) -> f64) -> f64 {
+        // What is not normal may be flushed.
+        let flushed = if result != 0.0 && result.abs() < 2.0 * TINY { TINY } else { 0.0 };
         match self.code().map_or(Accuracy::Exact, |code| code.accuracy) {
             Accuracy::Exact => 0.0,
             Accuracy::Rounded => rounding(result),
-            // What is not normal may be flushed.
-            Accuracy::Ulps(count) if result != 0.0 && result.abs() < 2.0 * TINY => count * ulp(result) + TINY,
-            Accuracy::Ulps(count) => count * ulp(result),
-            Accuracy::Within(error) => error(operands, &self.widened(), result),
+            Accuracy::Ulps(count) => count * ulp(result) + flushed,
+            Accuracy::Within(error) => error(operands, &self.widened(), result) + flushed,
         }
     }
 

@@ -6,7 +6,11 @@ use crate::report::{Report, Row};
 use anyhow::{Context, bail};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError, mpsc};
+use std::thread;
 use std::time::{Duration, Instant};
 use wgrad::random::Rng;
 use wgrad::verify::{self, Adapter, Case, Effort, Line, Outcome, Verdict};
@@ -35,6 +39,9 @@ pub struct ParityArgs {
     /// Only the kernels the planner chooses, run twice, without bounds checks: a quarter of the time.
     #[arg(long)]
     quick: bool,
+    /// Cases at a time, each on a device of its own; as many as there are cores where this is not given.
+    #[arg(long, value_name = "N")]
+    jobs: Option<usize>,
     /// Print the cases and run none.
     #[arg(long)]
     list: bool,
@@ -120,7 +127,7 @@ struct Opened {
     /// What `--device` takes.
     selector: String,
     adapter: Result<Adapter, String>,
-    open: Box<dyn Fn() -> wgrad::Result<Adapter>>,
+    open: Box<dyn Fn() -> wgrad::Result<Adapter> + Sync>,
 }
 
 fn open(args: &ParityArgs) -> anyhow::Result<Vec<Opened>> {
@@ -155,33 +162,89 @@ struct Session<'a> {
 }
 
 impl Session<'_> {
+    /// All cases on one adapter, several at a time, each worker with a device of its own. The rows come in the order of the
+    /// cases.
     fn adapter(&mut self, number: usize, opened: &Opened, lines: &[Line]) -> anyhow::Result<()> {
-        let mut adapter = opened.adapter.clone();
-        let mut lost: Option<String> = None;
-        for (done, line) in lines.iter().enumerate() {
-            if done > 0 && done % REOPEN_AFTER == 0 && adapter.is_ok() && lost.is_none() {
-                adapter = (opened.open)().map_err(|e| e.to_string());
+        let jobs = self.args.jobs.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
+        let queue = Queue { args: self.args, number, opened, lines, next: AtomicUsize::new(0), lost: Mutex::default() };
+        let (sender, rows) = mpsc::channel();
+        thread::scope(|scope| {
+            for _ in 0..jobs.clamp(1, lines.len().max(1)) {
+                let (queue, sender) = (&queue, sender.clone());
+                scope.spawn(move || queue.work(&sender));
             }
-            self.bar.set_message(format!("{} {}", line.op, opened.name));
-            let row = match (&adapter, &lost) {
-                (_, Some(reason)) => Row::skipped(number, line, reason),
-                (Ok(adapter), None) => match self.case(adapter, line) {
-                    Ok((smallest, outcome)) => Row::new(number, &smallest, outcome, &opened.selector),
-                    Err(e) => {
-                        lost = Some(format!("the device failed before: {e}"));
-                        Row::failed(number, line, &e.to_string(), &opened.selector)
-                    }
-                },
-                (Err(reason), None) => Row::skipped(number, line, reason),
-            };
-            self.report.rows.push(row);
-            self.bar.inc(1);
-            if self.saved.elapsed() > SAVE_EVERY {
-                save(self.args, self.report, in_passing)?;
-                self.saved = Instant::now();
+            drop(sender);
+            let mut waiting = BTreeMap::new();
+            let first = self.report.rows.len();
+            for (place, row) in rows {
+                self.bar.set_message(format!("{} {}", lines[place].op, opened.name));
+                self.bar.inc(1);
+                waiting.insert(place, row);
+                while let Some(row) = waiting.remove(&(self.report.rows.len() - first)) {
+                    self.report.rows.push(row);
+                }
+                if self.saved.elapsed() > SAVE_EVERY {
+                    save(self.args, self.report, in_passing)?;
+                    self.saved = Instant::now();
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+/// The cases of an adapter, handed out in turn.
+struct Queue<'a> {
+    args: &'a ParityArgs,
+    number: usize,
+    opened: &'a Opened,
+    lines: &'a [Line],
+    next: AtomicUsize,
+    /// Why the device failed, once it did: the rest is skipped.
+    lost: Mutex<Option<String>>,
+}
+
+impl Queue<'_> {
+    fn work(&self, rows: &mpsc::Sender<(usize, Row)>) {
+        let mut adapter = self.open();
+        let mut done = 0;
+        loop {
+            let place = self.next.fetch_add(1, Ordering::Relaxed);
+            let Some(line) = self.lines.get(place) else { return };
+            if done == REOPEN_AFTER && adapter.is_ok() {
+                (adapter, done) = (self.open(), 0);
+            }
+            done += 1;
+            // Nobody listens any more where the report could not be written.
+            if rows.send((place, self.row(&adapter, line))).is_err() {
+                return;
             }
         }
-        Ok(())
+    }
+
+    fn open(&self) -> Result<Adapter, String> {
+        match &self.opened.adapter {
+            Ok(_) => (self.opened.open)().map_err(|e| e.to_string()),
+            Err(reason) => Err(reason.clone()),
+        }
+    }
+
+    fn row(&self, adapter: &Result<Adapter, String>, line: &Line) -> Row {
+        let selector = &self.opened.selector;
+        let lost = || self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        let reason = lost().clone();
+        let adapter = match (adapter, reason) {
+            (_, Some(reason)) => return Row::skipped(self.number, line, &reason),
+            (Err(reason), None) => return Row::skipped(self.number, line, reason),
+            (Ok(adapter), None) => adapter,
+        };
+        match self.case(adapter, line) {
+            Ok((smallest, outcome)) => Row::new(self.number, &smallest, outcome, selector),
+            Err(e) => {
+                *lost() = Some(format!("the device failed before: {e}"));
+                Row::failed(self.number, line, &e.to_string(), selector)
+            }
+        }
     }
 
     /// The outcome of a case; of a random one that fails, of the smallest that still does.
