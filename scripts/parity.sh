@@ -2,6 +2,7 @@
 # Runs `wgrad parity --all "$@"` with all software adapters there are for Linux beside the machine's own:
 # lavapipe (Vulkan) and llvmpipe (GL) of Mesa, and SwiftShader (Vulkan), which Debian ships with chromium. Its
 # library is taken out of that package into target/, nothing is installed. What cannot be had is said and left out.
+# PROFILE=dev runs what `cargo test` has built anyway.
 set -eu
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 "$root/scripts/driver.sh"
@@ -24,4 +25,4 @@ else
 fi
 # Mesa's GL needs a place for its sockets, or complains.
 export XDG_RUNTIME_DIR="${XDG_RUNTIME_DIR:-/tmp}"
-exec cargo run --quiet --release --features cli --manifest-path "$root/Cargo.toml" -- parity --all "$@"
+exec cargo run --quiet --profile "${PROFILE:-release}" --features cli --manifest-path "$root/Cargo.toml" -- parity --all "$@"

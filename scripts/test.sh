@@ -10,9 +10,8 @@ cargo fmt --all --check
 cargo clippy --all-targets --features cli -- -D warnings
 RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --features cli
 cargo test --features cli
-cargo run --quiet --example verify_kernel
-cargo run --quiet --example custom_activation
-cargo run --quiet --example custom_op
-cargo run --quiet --example layer_norm_lstm
-./scripts/parity.sh --quick
-./scripts/parity.sh --quick --random 200
+for example in verify_kernel custom_activation custom_op layer_norm_lstm; do
+  cargo run --quiet --features cli --example "$example"
+done
+PROFILE=dev ./scripts/parity.sh --quick
+PROFILE=dev ./scripts/parity.sh --quick --random 200
