@@ -142,6 +142,7 @@ families!(
     embedding,
     equal,
     gather,
+    grid_sample,
     losses,
     matmul,
     max_pool2d,

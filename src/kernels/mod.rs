@@ -25,6 +25,7 @@ mod equal;
 mod finite;
 mod fused;
 mod gather;
+mod grid_sample;
 mod halves;
 mod launch;
 mod limits;

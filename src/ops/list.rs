@@ -14,6 +14,7 @@ macro_rules! for_each_op {
             Softmax, SoftmaxBackward, CrossEntropy, CrossEntropyBackward,
             NllLoss, NllLossBackward, CtcLoss, CtcLossBackward,
             Reshape, BroadcastTo, Concat, Split, Narrow, NarrowBackward, Permute, AxisMap,
+            GridSample, GridSampleBackwardInput, GridSampleBackwardGrid,
             Embedding, EmbeddingBackward, Gather, Scatter, ScatterAdd, Argsort, SequenceMask, Dropout,
             Recurrent, RecurrentBackward,
             OptimizerStep, Increment,

@@ -17,6 +17,7 @@ mod elementwise;
 mod embedding;
 mod equal;
 mod gather;
+mod grid_sample;
 mod interpreter;
 mod losses;
 mod matmul;
@@ -31,6 +32,7 @@ mod select;
 mod softmax;
 mod sum;
 
+pub(crate) use grid_sample::{place as grid_place, taps as grid_taps};
 pub use interpreter::{Interpreter, Watch};
 pub(crate) use norm::Places as NormPlaces;
 

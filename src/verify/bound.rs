@@ -47,6 +47,7 @@ pub(super) fn terms(op: &Op, inputs: &[&TensorType]) -> Option<usize> {
         Op::Reduce(_) | Op::ReduceBackward(_) | Op::NllLoss(_) | Op::NllLossBackward(_) => None,
         Op::EmbeddingBackward(_) => Some(inputs[1].shape.elements()),
         Op::ScatterAdd(ScatterAdd { dim, .. }) => Some(size(0, *dim)),
+        Op::GridSample(_) | Op::GridSampleBackwardInput(_) | Op::GridSampleBackwardGrid(_) => None,
         Op::Gather(_) | Op::Scatter(_) | Op::Argsort(_) | Op::CtcLoss(_) | Op::CtcLossBackward(_) => None,
         Op::Concat(_) | Op::Split(_) | Op::Narrow(_) | Op::NarrowBackward(_) => None,
         Op::Permute(_) | Op::Embedding(_) | Op::SequenceMask(_) | Op::Dropout(_) => None,
@@ -96,6 +97,11 @@ pub(super) fn errors(op: &Op, inputs: &[&Estimate], outputs: &[Array]) -> Result
         Op::CrossEntropyBackward(_) => vec![super::bound_rows::cross_entropy_backward(inputs, &outputs[0])?],
         Op::CtcLoss(_) => super::bound_ctc::forward(inputs, outputs),
         Op::CtcLossBackward(_) => vec![super::bound_ctc::backward(inputs, &outputs[0])?],
+        Op::GridSample(op) => vec![super::bound_grid::forward(op, inputs, &outputs[0])?],
+        Op::GridSampleBackwardInput(op) => {
+            vec![super::bound_grid::backward_input(op, inputs, &outputs[0])?]
+        }
+        Op::GridSampleBackwardGrid(op) => vec![super::bound_grid::backward_grid(op, inputs, &outputs[0])?],
         Op::NllLoss(op) => super::bound_rows::nll_loss(op, inputs, outputs)?,
         Op::NllLossBackward(op) => vec![super::bound_rows::nll_loss_backward(op, inputs, &outputs[0])?],
         Op::Concat(_) | Op::Split(_) | Op::Narrow(_) | Op::NarrowBackward(_) => {

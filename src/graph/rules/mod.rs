@@ -11,6 +11,7 @@ mod dropout;
 mod elementwise;
 mod embedding;
 mod gather;
+mod grid_sample;
 mod images;
 mod losses;
 mod margins;
@@ -126,6 +127,8 @@ without_gradient!(
     CrossEntropyBackward,
     NllLossBackward,
     CtcLossBackward,
+    GridSampleBackwardInput,
+    GridSampleBackwardGrid,
     ReduceBackward,
     RecurrentBackward,
     OptimizerStep,

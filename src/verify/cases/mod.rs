@@ -16,6 +16,7 @@ pub(super) mod elementwise;
 mod embedding;
 mod equal;
 mod gather;
+mod grid_sample;
 mod losses;
 mod matmul;
 mod max_pool2d;
@@ -63,7 +64,7 @@ macro_rules! family {
     };
 }
 
-const FAMILIES: [Family; 27] = [
+const FAMILIES: [Family; 28] = [
     family!(adaptive_max_pool2d),
     family!(argmax),
     family!(avg_pool2d),
@@ -79,6 +80,7 @@ const FAMILIES: [Family; 27] = [
     family!(embedding),
     family!(equal),
     family!(gather),
+    family!(grid_sample),
     family!(losses),
     family!(matmul),
     family!(max_pool2d),
