@@ -149,6 +149,8 @@ MUTANTS = [
     ("grid_sample: points of the cells above alone", "shaders/grid_sample_backward_input.wgsl", "let count = of_above + starts[cell + ROW + 2u] - below;", "let count = of_above + 0u * below;", "parity grid_sample"),
     ("grid_sample: a piece begins anew", "shaders/grid_sample_backward_input.wgsl", 'if carried else "0.0" }};\n  {% endfor %}', 'if carried and not carried else "0.0" }};\n  {% endfor %}', "parity grid_sample"),
     ("affine_grid: rows and columns swapped", "src/graph/rules/grid_sample.rs", "column(0)?.mul(&x)?.add(&column(1)?.mul(&y)?)?", "column(0)?.mul(&y)?.add(&column(1)?.mul(&x)?)?", "fixtures pytorch"),
+    ("multilabel_margin_loss: a list does not end", "src/graph/rules/margins.rs", ".unsqueeze(0)?.lt(&ends)?", ".unsqueeze(0)?.ge(&ends.scale(0.0)?)?", "fixtures pytorch"),
+    ("multilabel_margin_loss: listed classes among the others", "src/graph/rules/margins.rs", ".mul(&others.unsqueeze(1)?)?", "", "fixtures pytorch"),
     ("lp_pool: the sign is lost", "src/graph/rules/pools.rs", "means.sign()?.mul(&means.abs()?.relu()?)?", "means.abs()?.relu()?", "fixtures pytorch"),
     ("avg_pool2d: another divisor", "shaders/common/avg_window.wgsl", "return {{ override_ }}.0;", "return {{ override_ }}.5;", "parity avg_pool2d"),
     ("scatter: a row's elements are added up", "shaders/scatter_add.wgsl", '"=" if last_one', '"+=" if last_one', "parity scatter"),

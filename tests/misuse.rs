@@ -277,6 +277,11 @@ fn losses_refuse_what_does_not_fit() {
     refused(rows.multi_margin_loss(&labels, cubed, None, none), &["p of 1 or 2", "3"]);
     let usual = MultiMarginLoss::default();
     refused(rows.multi_margin_loss(&labels, usual, Some(&vector), none), &["weights (3)", "(4)"]);
+    refused(
+        rows.multilabel_margin_loss(&labels, none),
+        &["multilabel_margin_loss", "u32 target of the same shape"],
+    );
+    refused(rows.multilabel_margin_loss(&rows, none), &["multilabel_margin_loss", "u32"]);
     refused(vector.multi_margin_loss(&labels, usual, None, none), &["scores (N, C)"]);
     refused(rows.cosine_embedding_loss(&rows, &rows, 0.0, none), &["cosine_embedding_loss", "(N, D)"]);
     refused(rows.cosine_similarity(&rows, 2, 1e-8), &["cosine_similarity", "dimension"]);

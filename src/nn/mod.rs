@@ -24,7 +24,7 @@ pub use dropouts::{AlphaDropout, Dropout1d, Dropout2d, FeatureAlphaDropout};
 pub use layers::{Activation, Dropout, Embedding, Flatten, Linear};
 pub use losses::{
     BCELoss, BCEWithLogitsLoss, CTCLoss, CosineEmbeddingLoss, CrossEntropyLoss, GaussianNLLLoss,
-    HingeEmbeddingLoss, HuberLoss, KLDivLoss, L1Loss, Loss, MSELoss, MarginRankingLoss,
+    HingeEmbeddingLoss, HuberLoss, KLDivLoss, L1Loss, Loss, MSELoss, MarginRankingLoss, MultiLabelMarginLoss,
     MultiLabelSoftMarginLoss, MultiMarginLoss, NLLLoss, PoissonNLLLoss, SmoothL1Loss, SoftMarginLoss,
     TripletMarginLoss,
 };
