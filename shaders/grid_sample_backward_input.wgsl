@@ -5,8 +5,8 @@
 // sorted, from starts[cell] to starts[cell + 1].
 {% else %}
 // An invocation computes a pixel of {{ many }} channels, a workgroup 64. The points that read it lie in the four cells around it; where
-// they are sorted by cell, those of two neighbours lie side by side. A weight that is computed otherwise than the cell was
-// is off by rounding alone, whichever side of a pixel that puts the point on.
+// they are sorted by cell, those of two neighbours lie side by side. Where rounding puts a point across a pixel from its
+// cell, what is lost is as small as the rounding.
 {% endif %}
 // The order is that of cells, then of points: no atomics, the same bits every time.
 {% if carried or not done %}
@@ -30,6 +30,15 @@ const CHANNELS = {{ planes }}u;
 @group(0) @binding(3) var<storage, read_write> grad_input: array<f32>;
 {% if not nearest %}
 @group(0) @binding(4) var<storage, read> points: array<f32>;
+{% endif %}
+
+{% if not nearest %}
+// The weight that a place along a side gives to a pixel: of the two around it; 0 where rounding puts it elsewhere than the cell.
+fn weight_of(at: f32, pixel: f32) -> f32 {
+  let first = floor(at);
+  let behind = at - first;
+  return select(select(0.0, behind, pixel == first + 1.0), 1.0 - behind, pixel == first);
+}
 {% endif %}
 
 @compute @workgroup_size(64)
@@ -65,9 +74,8 @@ fn grid_sample_backward_input(@builtin(workgroup_id) workgroup: vec3<u32>, @buil
     {% else %}
     let p = sorted[select(below + t - of_above, above + t, t < of_above)].y;
     let place = {{ first_grid }}u + p * 2u;
-    let weight_x = max(1.0 - abs(place_of(points[place], {{ w }}.0).x - f32(x)), 0.0);
-    let weight_y = max(1.0 - abs(place_of(points[place + 1u], {{ h }}.0).x - f32(y)), 0.0);
-    let weight = weight_x * weight_y;
+    let weight_x = weight_of(place_of(points[place], {{ w }}.0).x, f32(x));
+    let weight = weight_x * weight_of(place_of(points[place + 1u], {{ h }}.0).x, f32(y));
     {% endif %}
     let point = p - n * POINTS;
     {% for q in range(many) %}

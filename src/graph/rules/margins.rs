@@ -135,7 +135,7 @@ impl Tensor {
         let others = listed.scattered(1, &index, classes)?.eq(&graph.scalar(0.0)?)?;
         let apart = self.unsqueeze(1)?.sub(&right.unsqueeze(2)?)?.add_scalar(1.0)?.relu()?;
         let pairs = apart.mul(&listed.unsqueeze(2)?)?.mul(&others.unsqueeze(1)?)?;
-        pairs.sum([1, 2], false)?.scale(1.0 / classes as f32)?.reduced_by(reduction)
+        pairs.sum(1, false)?.mean(1, false)?.reduced_by(reduction)
     }
 
     /// The mean over the last dimension, the classes, of [`Tensor::binary_cross_entropy_with_logits`], reduced over the rest.
