@@ -76,6 +76,7 @@ const CUT: &[(&str, &str)] = &[
     ("gather scatter_add", "gather input=75x61 dim=1 count=60"),
     ("scatter", "scatter input=75x61 dim=1 count=60"),
     ("adaptive_max_pool2d", "adaptive_max_pool2d input=8x4x16x15 size=7x4"),
+    ("fractional_max_pool2d", "fractional_max_pool2d input=8x4x16x15 kernel=2 size=7x4"),
     ("argsort", "argsort input=75x61 dim=1"),
     // By images, and by channels.
     (
@@ -160,6 +161,7 @@ const REFUSED: &[(&str, &str, &str)] = &[
     // One plane.
     ("max_pool2d", "max_pool2d input=2x1x70x70 kernel=2", "19600"),
     ("adaptive_max_pool2d", "adaptive_max_pool2d input=2x1x70x70 size=9", "19600"),
+    ("fractional_max_pool2d", "fractional_max_pool2d input=2x1x70x70 kernel=2 size=9", "19600"),
     ("avg_pool2d", "avg_pool2d input=2x1x70x70 kernel=2", "19600"),
     ("grid_sample", "grid_sample input=2x1x70x70 to=5x5", "19600"),
     // A point adds up all channels of its image.

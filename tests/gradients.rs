@@ -39,6 +39,7 @@ fn has_rule(op: &Op) -> bool {
         Op::Input(_) | Op::State(_) | Op::Constant(_) | Op::Table(_) => false,
         Op::Conv2d(_) | Op::Conv2dBackwardInput(_) | Op::Conv2dBackwardWeight(_) => true,
         Op::MaxPool2d(_) | Op::AdaptiveMaxPool2d(_) | Op::AvgPool2d(_) | Op::AvgPool2dBackward(_) => true,
+        Op::FractionalMaxPool2d(_) => true,
         Op::MaxPool2dBackward(_) => false,
         Op::Elementwise(f) => f.part() == Part::Value && f.function().has_gradient(),
         Op::MatMul(_) | Op::Cast(_) => true,
@@ -404,6 +405,7 @@ families! {
     dropout: ["add_scalar", "dropout", "mul", "reshape", "scale", "where"], 0;
     elementwise: functions_with_gradients(), 0;
     embedding: ["embedding", "embedding_backward"], 0;
+    fractional_max_pool2d: ["fractional_max_pool2d", "scatter_add", "reshape"], 0;
     gather: [
         "add", "axis_map", "embedding", "embedding_backward", "gather", "narrow", "narrow_backward", "permute", "reshape",
         "scatter", "scatter_add", "where",

@@ -141,6 +141,7 @@ families!(
     elementwise,
     embedding,
     equal,
+    fractional_max_pool2d,
     gather,
     grid_sample,
     losses,

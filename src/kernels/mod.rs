@@ -23,6 +23,7 @@ mod elementwise;
 mod embedding;
 mod equal;
 mod finite;
+mod fractional_max_pool2d;
 mod fused;
 mod gather;
 mod grid_sample;

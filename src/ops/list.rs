@@ -7,7 +7,7 @@ macro_rules! for_each_op {
         $use! {
             Input, State, Constant, Table,
             Conv2d, Conv2dBackwardInput, Conv2dBackwardWeight,
-            MaxPool2d, MaxPool2dBackward, AdaptiveMaxPool2d, AvgPool2d, AvgPool2dBackward,
+            MaxPool2d, MaxPool2dBackward, AdaptiveMaxPool2d, FractionalMaxPool2d, AvgPool2d, AvgPool2dBackward,
             Elementwise, Equal, Cast,
             MatMul, Sum, Argmax, Reduce, ReduceBackward,
             NormStatistics, NormApply, NormSums, NormBackward,

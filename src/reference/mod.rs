@@ -16,6 +16,7 @@ mod dropout;
 mod elementwise;
 mod embedding;
 mod equal;
+mod fractional_max_pool2d;
 mod gather;
 mod grid_sample;
 mod interpreter;

@@ -41,7 +41,8 @@ pub(super) fn terms(op: &Op, inputs: &[&TensorType]) -> Option<usize> {
         Op::Sum(Sum { dims }) => Some(dims.iter().map(|&d| size(0, d)).product()),
         Op::AxisMap(AxisMap { matrix, .. }) => Some(matrix.longest()).filter(|_| !matrix.is_gather()),
         Op::Input(_) | Op::State(_) | Op::Constant(_) | Op::Table(_) => None,
-        Op::MaxPool2d(_) | Op::AdaptiveMaxPool2d(_) | Op::Elementwise(_) | Op::Equal(_) | Op::Cast(_) => None,
+        Op::MaxPool2d(_) | Op::AdaptiveMaxPool2d(_) | Op::FractionalMaxPool2d(_) => None,
+        Op::Elementwise(_) | Op::Equal(_) | Op::Cast(_) => None,
         Op::Reshape(_) | Op::BroadcastTo(_) | Op::Argmax(_) | Op::Softmax(_) => None,
         Op::SoftmaxBackward(_) | Op::CrossEntropy(_) | Op::CrossEntropyBackward(_) => None,
         Op::Reduce(_) | Op::ReduceBackward(_) | Op::NllLoss(_) | Op::NllLossBackward(_) => None,
@@ -77,7 +78,11 @@ pub(super) fn errors(op: &Op, inputs: &[&Estimate], outputs: &[Array]) -> Result
         Op::AvgPool2dBackward(AvgPool2dBackward { options, .. }) => {
             vec![reduction(op, inputs, &outputs[0], divisor(options), 3.0)?]
         }
-        Op::MaxPool2d(_) | Op::AdaptiveMaxPool2d(_) => {
+        // Where windows lie by samples that are not exact is not known.
+        Op::FractionalMaxPool2d(_) if inputs[1].error.is_some() => {
+            outputs.iter().map(|output| each(output, |_, _| f64::INFINITY)).collect()
+        }
+        Op::MaxPool2d(_) | Op::AdaptiveMaxPool2d(_) | Op::FractionalMaxPool2d(_) => {
             vec![everywhere(inputs[0], &outputs[0], 1.0), undecided(inputs, &outputs[1])]
         }
         Op::ScatterAdd(_) => vec![reduction(op, inputs, &outputs[0], Some(0), 0.0)?],

@@ -4,9 +4,10 @@
 use std::collections::{BTreeSet, HashMap};
 use wgrad::ops::{
     AvgPool2d, AvgPool2dBackward, Conv2d, Conv2dBackwardInput, Conv2dBackwardWeight, CrossEntropy,
-    CrossEntropyBackward, CtcLoss, CtcLossBackward, Dropout, Elementwise, Embedding, GridSampleBackwardGrid,
-    GridSampleBackwardInput, MatMul, MaxPool2d, MaxPool2dBackward, NllLoss, NllLossBackward, NormApply,
-    NormBackward, NormStatistics, NormSums, Op, OptimizerStep, Recurrent, RecurrentBackward, Reduction,
+    CrossEntropyBackward, CtcLoss, CtcLossBackward, Dropout, Elementwise, Embedding, FractionalOutput,
+    GridSampleBackwardGrid, GridSampleBackwardInput, MatMul, MaxPool2d, MaxPool2dBackward, NllLoss,
+    NllLossBackward, NormApply, NormBackward, NormStatistics, NormSums, Op, OptimizerStep, Recurrent,
+    RecurrentBackward, Reduction,
 };
 use wgrad::reference::Array;
 use wgrad::verify::{Case, Line};
@@ -149,6 +150,7 @@ pub fn options(op: &Op) -> Vec<(&'static str, bool)> {
         | Op::GridSampleBackwardGrid(GridSampleBackwardGrid(op)) => {
             vec![("align_corners", op.align_corners)]
         }
+        Op::FractionalMaxPool2d(op) => vec![("ratio", matches!(op.output, FractionalOutput::Ratio(..)))],
         Op::AdaptiveMaxPool2d(_) | Op::Gather(_) | Op::Scatter(_) | Op::ScatterAdd(_) => vec![],
         Op::Argsort(op) => vec![("descending", op.descending)],
         Op::BroadcastTo(_) | Op::Sum(_) | Op::Argmax(_) | Op::Cast(_) => vec![],

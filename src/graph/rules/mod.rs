@@ -10,6 +10,7 @@ mod custom;
 mod dropout;
 mod elementwise;
 mod embedding;
+mod fractional_max_pool2d;
 mod gather;
 mod grid_sample;
 mod images;

@@ -15,6 +15,7 @@ mod dropout;
 pub(super) mod elementwise;
 mod embedding;
 mod equal;
+mod fractional_max_pool2d;
 mod gather;
 mod grid_sample;
 mod losses;
@@ -64,7 +65,7 @@ macro_rules! family {
     };
 }
 
-const FAMILIES: [Family; 28] = [
+const FAMILIES: [Family; 29] = [
     family!(adaptive_max_pool2d),
     family!(argmax),
     family!(avg_pool2d),
@@ -79,6 +80,7 @@ const FAMILIES: [Family; 28] = [
     family!(elementwise, elementwise::ops),
     family!(embedding),
     family!(equal),
+    family!(fractional_max_pool2d),
     family!(gather),
     family!(grid_sample),
     family!(losses),
