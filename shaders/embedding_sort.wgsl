@@ -15,7 +15,7 @@ const RUN = {{ run }}u;
 
 @group(0) @binding(0) var<storage, read> {{ "runs: array<vec2<u32>>" if merge else "indices: array<u32>" }};
 @group(0) @binding(1) var<storage, read_write> sorted: array<vec2<u32>>;
-{% if not merge %}
+{% if not merge and checked %}
 // The first index that the table lacks.
 @group(0) @binding(2) var<storage, read_write> bad_row: atomic<u32>;
 {% endif %}
@@ -40,7 +40,9 @@ fn embedding_sort(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_in
   sorted[run / 2u * 2u * RUN + n % RUN + low - begin] = own;
   {% else %}
   let index = indices[n];
+  {% if checked %}
   if (index >= {{ rows }}u) { atomicMin(&bad_row, n); }
+  {% endif %}
   var to = run * RUN;
   for (var other = run * RUN; other < min((run + 1u) * RUN, COUNT); other++) {
     let value = indices[other];

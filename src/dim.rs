@@ -25,11 +25,18 @@ pub struct Dims(Option<Vec<Dim>>);
 impl Dims {
     /// Their places among `rank` dimensions, ascending, each once.
     pub(crate) fn of(&self, rank: usize) -> Result<Vec<usize>, Mismatch> {
+        let mut places = self.in_order(rank)?;
+        places.sort_unstable();
+        Ok(places)
+    }
+
+    /// Their places among `rank` dimensions in the order given, each once.
+    pub(crate) fn in_order(&self, rank: usize) -> Result<Vec<usize>, Mismatch> {
         let Some(dims) = &self.0 else { return Ok((0..rank).collect()) };
         let mut places = dims.iter().map(|dim| dim.of(rank)).collect::<Result<Vec<_>, _>>()?;
-        places.sort_unstable();
-        let twice = places.windows(2).find(|w| w[0] == w[1]).map(|w| w[0]);
-        Mismatch::check(twice.is_none(), "each dimension once", format!("{} twice", twice.unwrap_or(0)))?;
+        let twice = places.iter().enumerate().find(|(i, place)| places[..*i].contains(place));
+        let got = format!("{} twice", twice.map_or(0, |(_, place)| *place));
+        Mismatch::check(twice.is_none(), "each dimension once", got)?;
         // Those of a scalar, which has none.
         places.retain(|&place| place < rank);
         Ok(places)

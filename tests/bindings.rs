@@ -79,7 +79,14 @@ const CUT: &[(&str, &str)] = &[
     ("gather scatter_add", "gather input=75x61 dim=1 count=60"),
     ("scatter", "scatter input=75x61 dim=1 count=60"),
     ("adaptive_max_pool2d", "adaptive_max_pool2d input=8x4x16x15 size=7x4"),
+    ("fractional_max_pool2d", "fractional_max_pool2d input=8x4x16x15 kernel=2 size=7x4"),
     ("argsort", "argsort input=75x61 dim=1"),
+    // By images, and by channels.
+    (
+        "grid_sample grid_sample_backward_input grid_sample_backward_grid",
+        "grid_sample input=8x4x16x16 to=20x20",
+    ),
+    ("grid_sample grid_sample_backward_input", "grid_sample input=1x9x30x30 to=30x30 padding=border"),
     ("broadcast_to", "broadcast_to input=61 to=75x61"),
     ("broadcast_to", "broadcast_to input=75x1 to=75x61"),
     ("broadcast_to", "broadcast_to input=4801 to=3x4801"),
@@ -157,7 +164,11 @@ const REFUSED: &[(&str, &str, &str)] = &[
     // One plane.
     ("max_pool2d", "max_pool2d input=2x1x70x70 kernel=2", "19600"),
     ("adaptive_max_pool2d", "adaptive_max_pool2d input=2x1x70x70 size=9", "19600"),
+    ("fractional_max_pool2d", "fractional_max_pool2d input=2x1x70x70 kernel=2 size=9", "19600"),
     ("avg_pool2d", "avg_pool2d input=2x1x70x70 kernel=2", "19600"),
+    ("grid_sample", "grid_sample input=2x1x70x70 to=5x5", "19600"),
+    // A point adds up all channels of its image.
+    ("grid_sample_backward_grid", "grid_sample input=1x9x30x30 to=30x30 padding=border", "32400"),
     // One image.
     ("conv2d", "conv2d input=2x1x70x70 weight=2x1x3x3", "36992"),
 ];

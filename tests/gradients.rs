@@ -39,6 +39,7 @@ fn has_rule(op: &Op) -> bool {
         Op::Input(_) | Op::State(_) | Op::Constant(_) | Op::Table(_) => false,
         Op::Conv2d(_) | Op::Conv2dBackwardInput(_) | Op::Conv2dBackwardWeight(_) => true,
         Op::MaxPool2d(_) | Op::AdaptiveMaxPool2d(_) | Op::AvgPool2d(_) | Op::AvgPool2dBackward(_) => true,
+        Op::FractionalMaxPool2d(_) => true,
         Op::MaxPool2dBackward(_) => false,
         Op::Elementwise(f) => f.part() == Part::Value && f.function().has_gradient(),
         Op::MatMul(_) | Op::Cast(_) => true,
@@ -46,7 +47,8 @@ fn has_rule(op: &Op) -> bool {
         Op::Reshape(_) | Op::BroadcastTo(_) | Op::Sum(_) | Op::Softmax(_) => true,
         Op::Reduce(op) => !["argmin", "any", "all"].contains(&op.kind.name()),
         Op::ReduceBackward(_) | Op::Argsort(_) => false,
-        Op::Gather(_) | Op::Scatter(_) | Op::ScatterAdd(_) => true,
+        Op::Gather(_) | Op::Scatter(_) | Op::ScatterAdd(_) | Op::GridSample(_) => true,
+        Op::GridSampleBackwardInput(_) | Op::GridSampleBackwardGrid(_) => false,
         Op::SoftmaxBackward(_) | Op::CrossEntropyBackward(_) | Op::NllLossBackward(_) => false,
         Op::CtcLossBackward(_) => false,
         Op::CrossEntropy(_) | Op::NllLoss(_) | Op::CtcLoss(_) => true,
@@ -81,7 +83,7 @@ struct Tally {
 fn inputs(case: &Case) -> HashMap<String, Array> {
     let mut rng = Rng::new(77);
     let move_away = |(index, value): (usize, f64), order: &[usize]| match case.kink {
-        Kink::None | Kink::Function(_) => value,
+        Kink::None | Kink::Function(_) | Kink::Grid { .. } => value,
         Kink::Zero if value.abs() < 0.25 => value + 0.5,
         Kink::Zero => value,
         Kink::Ties => 0.01 * (order[index] as f64 - order.len() as f64 / 2.0),
@@ -97,10 +99,28 @@ fn inputs(case: &Case) -> HashMap<String, Array> {
         }
         held.insert(tensor.name().expect("an input has a name"), array);
     }
+    if let Kink::Grid { align_corners, h, w } = case.kink {
+        let points = held.get_mut("grid").expect("a grid").data.iter_mut();
+        points.enumerate().for_each(|(i, g)| *g = between_pixels(*g, [w, h][i % 2], align_corners));
+    }
     if let Kink::Function(function) = case.kink {
         functions::keep_away(&function, case, &mut held, 5.0 * STEP);
     }
     held
+}
+
+/// A coordinate of a grid, moved until it lies apart from whole and half pixels.
+fn between_pixels(mut g: f64, size: usize, align_corners: bool) -> f64 {
+    let size = size as f64;
+    let per_unit = if align_corners { (size - 1.0) / 2.0 } else { size / 2.0 };
+    let from_half = |g: f64| {
+        let halves = 2.0 * if align_corners { (g + 1.0) * per_unit } else { (g + 1.0) * per_unit - 0.5 };
+        (halves - halves.round()).abs() / 2.0
+    };
+    while per_unit > 0.0 && from_half(g) < 5.0 * STEP * per_unit {
+        g += 0.011;
+    }
+    g
 }
 
 /// One evaluation in f64.
@@ -385,10 +405,12 @@ families! {
     dropout: ["add_scalar", "dropout", "mul", "reshape", "scale", "where"], 0;
     elementwise: functions_with_gradients(), 0;
     embedding: ["embedding", "embedding_backward"], 0;
+    fractional_max_pool2d: ["fractional_max_pool2d", "scatter_add", "reshape"], 0;
     gather: [
         "add", "axis_map", "embedding", "embedding_backward", "gather", "narrow", "narrow_backward", "permute", "reshape",
         "scatter", "scatter_add", "where",
     ], 0;
+    grid_sample: ["grid_sample", "add", "mul", "narrow", "narrow_backward", "reshape", "sum"], 0;
     losses: LOSSES, 0;
     matmul: ["matmul", "reshape", "sum"], 0;
     max_pool2d: ["max_pool2d", "scatter", "reshape"], 0;

@@ -108,7 +108,7 @@ fn what_does_not_fit_is_refused_in_words() {
     refused(&Dropout2d::new(0.5), &[2, 4], "(N, C, H, W)");
     refused(&AlphaDropout::new(1.5), &[2, 4], "p from 0 to 1");
     refused(&FeatureAlphaDropout::new(0.5), &[4], "(N, C, ..)");
-    refused(&WeightNorm(wgrad::nn::Flatten), &[2, 3], "a parameter 'weight'");
+    refused(&WeightNorm::new(wgrad::nn::Flatten), &[2, 3], "a parameter 'weight'");
     refused(&Linear::new(4, 3).init(|_| Init::Eye), &[5], "input (.., 4)");
     refused(&Conv2d::new(1, 2, 3).init(|_| Init::Eye), &[1, 1, 5, 5], "a matrix to begin as Eye");
 }
@@ -160,8 +160,8 @@ fn dropout_takes_whole_channels() -> Result<()> {
 fn weight_norm_begins_with_the_layers_weight() -> Result<()> {
     let graph = Graph::new();
     let x = graph.input("x", [2, 4, 6, 6])?;
-    let net = Sequential::new().add(WeightNorm(Conv2d::new(4, 3, 3))).add(wgrad::nn::Flatten);
-    let net = net.add(WeightNorm(Linear::new(48, 5).bias(false)));
+    let net = Sequential::new().add(WeightNorm::new(Conv2d::new(4, 3, 3))).add(wgrad::nn::Flatten);
+    let net = net.add(WeightNorm::new(Linear::new(48, 5).bias(false)));
     let y = net.forward(&x)?;
     let loss = y.mul(&y)?.mean((), false)?;
     Sgd::new(0.01).minimize(&loss)?;
@@ -190,6 +190,55 @@ fn weight_norm_begins_with_the_layers_weight() -> Result<()> {
     program.run(&[(&x, &values)])?;
     let second = program.read(&loss)?.as_f32()?[0];
     assert!(second < first, "{second} after {first}");
+    Ok(())
+}
+
+/// Along another dimension, from the last, and of the whole weight, which begins as the layer's.
+#[test]
+fn weight_norm_is_along_any_dimension() -> Result<()> {
+    let graph = Graph::new();
+    let x = graph.input("x", [2, 4, 6, 6])?;
+    let plain = graph.scoped("plain", || Conv2d::new(4, 3, 3).bias(false).forward(&x))?;
+    let mut seen = vec![plain];
+    for (name, norm, lengths) in [
+        ("first", WeightNorm::new(Conv2d::new(4, 3, 3).bias(false)), vec![3, 1, 1, 1]),
+        ("second", WeightNorm::new(Conv2d::new(4, 3, 3).bias(false)).dim(1), vec![1, 4, 1, 1]),
+        ("last", WeightNorm::new(Conv2d::new(4, 3, 3).bias(false)).dim(-1), vec![1, 1, 1, 3]),
+        ("whole", WeightNorm::new(Conv2d::new(4, 3, 3).bias(false)).whole(), vec![]),
+    ] {
+        seen.push(graph.scoped(name, || norm.forward(&x))?);
+        let parameter = format!("{name}.parametrizations.weight.original0");
+        let found = graph.parameters().into_iter().find(|p| p.name().as_deref() == Some(&parameter));
+        assert_eq!(found.map(|p| p.shape().to_vec()), Some(lengths), "{name}");
+    }
+    let outputs: Vec<&Tensor> = seen.iter().collect();
+    let parameters = Parameters::new(&Device::cpu(), 3);
+    let mut program = parameters.compile(&graph, &outputs)?;
+    let weight = parameters.get("plain.weight")?;
+    for name in ["first", "second", "last", "whole"] {
+        parameters.set(&format!("{name}.parametrizations.weight.original1"), &weight)?;
+        let squares = |keep: &dyn Fn(usize) -> usize, count: usize| {
+            let mut sums = vec![0.0f32; count];
+            let values = weight.as_f32().unwrap_or_default().to_vec();
+            values.iter().enumerate().for_each(|(i, v)| sums[keep(i)] += v * v);
+            sums.into_iter().map(f32::sqrt).collect::<Vec<_>>()
+        };
+        let lengths = match name {
+            "first" => HostTensor::from_f32([3, 1, 1, 1], squares(&|i| i / 36, 3))?,
+            "second" => HostTensor::from_f32([1, 4, 1, 1], squares(&|i| i / 9 % 4, 4))?,
+            "last" => HostTensor::from_f32([1, 1, 1, 3], squares(&|i| i % 3, 3))?,
+            _ => HostTensor::from_f32(wgrad::Shape::default(), squares(&|_| 0, 1))?,
+        };
+        parameters.set(&format!("{name}.parametrizations.weight.original0"), &lengths)?;
+    }
+    let values = HostTensor::from_f32([2, 4, 6, 6], (0..288).map(|i| (i % 7) as f32 - 3.0).collect())?;
+    program.run(&[(&x, &values)])?;
+    let read = |y: &Tensor| Ok::<_, wgrad::Error>(program.read(y)?.as_f32()?.to_vec());
+    let expected = read(&seen[0])?;
+    for y in &seen[1..] {
+        let near = read(y)?.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-5);
+        assert!(near, "the weight with the lengths of its own directions is the weight");
+    }
     Ok(())
 }
 

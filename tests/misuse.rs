@@ -226,6 +226,16 @@ fn products_and_indices_that_do_not_fit_are_refused() {
     refused(Tensor::einsum("i,i->", &[&row, &input(&other, &[3])]), &["einsum", "one graph"]);
     let index = graph.input_u32("index", [5, 3]).expect("an index");
     refused(matrix.gather(1, &index), &["gather", "index"]);
+    refused(matrix.movedim([0, 0], [0, 1]), &["movedim", "each dimension once", "0 twice"]);
+    refused(matrix.movedim([0, -1], [1, 1]), &["movedim", "each dimension once", "1 twice"]);
+    refused(matrix.movedim([0, 1], [0]), &["movedim", "as many places as dimensions, 2", "1"]);
+    refused(matrix.movedim(2, 0), &["movedim", "a dimension from -2 to 1", "2"]);
+    refused(matrix.weight_norm(&matrix), &["weight_norm", "the size of one, else 1"]);
+    refused(
+        matrix.weight_norm(&input(&graph, &[4, 1])),
+        &["weight_norm", "the size of one, else 1", "(4, 1)"],
+    );
+    refused(graph.uniform([0, 3], 1), &["uniform", "no empty dimension"]);
     refused(matrix.scatter_add(1, &index, &matrix), &["scatter_add", "(5, 3)"]);
     refused(matrix.gather(0, &graph.input_u32("short", [3]).expect("an index")), &["gather", "index"]);
     refused(matrix.index_select_by(0, &index), &["index_select_by", "indices (L)"]);
@@ -277,6 +287,11 @@ fn losses_refuse_what_does_not_fit() {
     refused(rows.multi_margin_loss(&labels, cubed, None, none), &["p of 1 or 2", "3"]);
     let usual = MultiMarginLoss::default();
     refused(rows.multi_margin_loss(&labels, usual, Some(&vector), none), &["weights (3)", "(4)"]);
+    refused(
+        rows.multilabel_margin_loss(&labels, none),
+        &["multilabel_margin_loss", "u32 target of the same shape"],
+    );
+    refused(rows.multilabel_margin_loss(&rows, none), &["multilabel_margin_loss", "u32"]);
     refused(vector.multi_margin_loss(&labels, usual, None, none), &["scores (N, C)"]);
     refused(rows.cosine_embedding_loss(&rows, &rows, 0.0, none), &["cosine_embedding_loss", "(N, D)"]);
     refused(rows.cosine_similarity(&rows, 2, 1e-8), &["cosine_similarity", "dimension"]);

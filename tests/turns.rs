@@ -14,8 +14,8 @@ fn all() -> Vec<Adapter> {
     wgrad::adapters(None).into_iter().filter_map(open).collect()
 }
 
-/// Kernels whose turns follow from the data: where all indices are one.
-const BY_DATA: [&str; 2] = ["embedding_blocks", "embedding_rows"];
+/// Kernels whose turns follow from the data: where all indices are one, or all points in one cell.
+const BY_DATA: [&str; 3] = ["embedding_blocks", "embedding_rows", "grid_sample_backward_input"];
 
 /// What a launch states of itself is no less than what was counted, and not so much more that shapes are cut in vain.
 fn wrong(turns: &Turns) -> bool {

@@ -142,6 +142,8 @@ fn smaller(op: &Op, picked: [usize; 2], units: [usize; 2]) -> Op {
         Op::Reshape(_) | Op::BroadcastTo(_) | Op::SequenceMask(_) | Op::Permute(_) => {}
         Op::Concat(_) | Op::Split(_) | Op::Narrow(_) | Op::NarrowBackward(_) => {}
         Op::Embedding(_) | Op::EmbeddingBackward(_) | Op::Dropout(_) => {}
+        Op::FractionalMaxPool2d(_) => {}
+        Op::GridSample(_) | Op::GridSampleBackwardInput(_) | Op::GridSampleBackwardGrid(_) => {}
         Op::AdaptiveMaxPool2d(_) | Op::Gather(_) | Op::Scatter(_) | Op::ScatterAdd(_) | Op::Argsort(_) => {}
         Op::OptimizerStep(_) | Op::Increment(_) => {}
         Op::Custom(_) => {}

@@ -114,8 +114,8 @@ struct Inner {
     updated: HashSet<ValueId>,
     /// The parameters that are not to be trained.
     frozen: HashSet<String>,
-    /// The parameters that are made of others, and whether they were asked for.
-    normed: Vec<(String, bool)>,
+    /// The parameters that are made of others.
+    normed: Vec<parametrized::Normed>,
     scope: Vec<String>,
     evaluation: bool,
     step: Option<usize>,
@@ -163,8 +163,8 @@ impl Graph {
     /// When the shape is empty or too large, or the name is taken by a value of another type or for something else.
     pub fn parameter(&self, name: &str, shape: impl Into<Shape>, init: Init) -> Result<Tensor> {
         let ty = TensorType::f32(shape);
-        if self.is_normed(name) {
-            return self.normed(name, ty.shape, init);
+        if let Some(dim) = self.normed_along(name) {
+            return self.normed(name, dim, ty.shape, init);
         }
         self.leaf(Op::State(State { name: name.into(), ty, init, role: Role::Parameter }))
     }

@@ -121,7 +121,7 @@ const STARTS: Operand = Operand::Workspace(2);
 const BLOCKS: Operand = Operand::Workspace(3);
 
 /// Turns of a search by halves.
-fn searched(count: usize) -> usize {
+pub(super) fn searched(count: usize) -> usize {
     turns::of_loop(count.ilog2() as usize + 1, 0)
 }
 
@@ -157,7 +157,7 @@ impl<'a> Sorted<'a> {
         let &Self { count, many, block, blocks, few, limits, .. } = self;
         let (tiles, wide) = (self.width.div_ceil(many), limits.wide_loads);
         let values = context! { block, blocks, many, tiles, wide, few, ..values.clone() };
-        let (mut launches, sorted) = self.sort(weight[0])?;
+        let (mut launches, sorted) = sorted(count, Some(weight[0]), Operand::Input(1), PLACES, limits)?;
         if !few {
             let starts = vec![Binding::read(sorted), Binding::write(STARTS)];
             let groups = (weight[0] + 1).div_ceil(64);
@@ -209,39 +209,30 @@ impl<'a> Sorted<'a> {
         let values = context! { elements, unit, many, wide => limits.wide_loads };
         launch(limits, "embedding_zeros", groups, 0, vec![written], "zeros where no index is", values)
     }
+}
 
-    /// Runs that are sorted by counting, then merged two by two; and where the result lies.
-    fn sort(&self, rows: usize) -> Result<(Vec<Launch>, Operand), Mismatch> {
-        let (count, groups) = (self.count, self.count.div_ceil(64));
-        let (mut launches, mut run, [mut sorted, mut other]) = (Vec::new(), RUN, PLACES);
-        let first =
-            vec![Binding::read(Operand::Input(1)), Binding::write(sorted), Binding::write(Operand::Check)];
-        let values = context! { count, run, rows, merge => false };
-        let why = format!("runs of {run} places by index");
-        launches.push(launch(
-            self.limits,
-            "embedding_sort",
-            groups,
-            turns::of_loop(run, 0),
-            first,
-            why,
-            values,
-        )?);
-        while run < count {
-            let bindings = vec![Binding::read(sorted), Binding::write(other)];
-            let values = context! { count, run, merge => true };
-            let why = format!("merges runs of {run} places");
-            launches.push(launch(
-                self.limits,
-                "embedding_sort",
-                groups,
-                searched(run),
-                bindings,
-                why,
-                values,
-            )?);
-            (sorted, other, run) = (other, sorted, run * 2);
-        }
-        Ok((launches, sorted))
+/// The places of `count` indices in the order of the indices, equal ones in their own order: runs that are sorted by counting,
+/// then merged two by two; and where the result lies. `indices` may lie where the first merge writes. Where the number of rows
+/// is known, an index beyond them is told.
+pub(super) fn sorted(
+    count: usize,
+    rows: Option<usize>,
+    indices: Operand,
+    [mut sorted, mut other]: [Operand; 2],
+    limits: &Limits,
+) -> Result<(Vec<Launch>, Operand), Mismatch> {
+    let (groups, mut launches, mut run) = (count.div_ceil(64), Vec::new(), RUN);
+    let mut first = vec![Binding::read(indices), Binding::write(sorted)];
+    first.extend(rows.map(|_| Binding::write(Operand::Check)));
+    let values = context! { count, run, rows, checked => rows.is_some(), merge => false };
+    let why = format!("runs of {run} places by index");
+    launches.push(launch(limits, "embedding_sort", groups, turns::of_loop(run, 0), first, why, values)?);
+    while run < count {
+        let bindings = vec![Binding::read(sorted), Binding::write(other)];
+        let values = context! { count, run, merge => true };
+        let why = format!("merges runs of {run} places");
+        launches.push(launch(limits, "embedding_sort", groups, searched(run), bindings, why, values)?);
+        (sorted, other, run) = (other, sorted, run * 2);
     }
+    Ok((launches, sorted))
 }

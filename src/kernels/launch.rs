@@ -97,13 +97,14 @@ pub struct Launch {
 }
 
 /// Kernels that bring operands into order or add up what others left: an op's operations are not theirs.
-const HELPERS: [&str; 15] = [
+const HELPERS: [&str; 16] = [
     "channels_last",
     "conv2d_spread",
     "embedding_blocks",
     "embedding_sort",
     "embedding_starts",
     "embedding_zeros",
+    "grid_sample_cells",
     "norm_statistics_join",
     "norm_sums_join",
     "reduce_partials",

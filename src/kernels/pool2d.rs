@@ -52,7 +52,8 @@ impl Pool {
     pub(super) fn lower(&self, kernel: PoolKernel<'_>, limits: &Limits) -> Result<Lowering, Refusal> {
         let PoolKernel { name, per_plane, bindings, pieces, fused, vec4, why, values } = kernel;
         let fused_output = bindings.last().map_or(0, |(_, elements)| *elements);
-        let sizes: Vec<_> = bindings.iter().map(|(b, elements)| (b.operand, *elements as u64 * 4)).collect();
+        let cut = bindings.iter().filter(|(_, elements)| *elements > 0);
+        let sizes: Vec<_> = cut.map(|(b, elements)| (b.operand, *elements as u64 * 4)).collect();
         let values = context! { ..values, ..self.values.clone() };
         let nothing = Chain::default();
         let part = |(first, planes): (usize, usize), piece: &Piece| -> Result<Launch, Mismatch> {
@@ -61,9 +62,10 @@ impl Pool {
                 let plane = elements as u64 * 4;
                 b.range(first as u64 * plane, planes as u64 * plane)
             };
-            let mut all: Vec<Binding> = bindings.iter().map(|&(b, elements)| run(b, elements)).collect();
+            let bound = |&(b, elements): &(Binding, usize)| if elements > 0 { run(b, elements) } else { b };
+            let mut all: Vec<Binding> = bindings.iter().map(bound).collect();
             all.extend(fused.bindings(|b| run(b, fused_output)));
-            let values = context! { planes, ..context! {
+            let values = context! { planes, first_plane => first, ..context! {
                 ..piece.values(), ..context! { ..fused.values(bindings.len(), vec4, &all), ..values.clone() }
             } };
             let (groups, why) =
@@ -82,7 +84,7 @@ pub(super) struct PoolKernel<'a> {
     pub(super) name: &'static str,
     /// Invocations.
     pub(super) per_plane: usize,
-    /// With the elements of a plane; the last is what is written after what is fused.
+    /// With the elements of a plane, 0 for what is bound whole; the last is what is written after what is fused.
     pub(super) bindings: &'a [(Binding, usize)],
     /// Of its loops.
     pub(super) pieces: Vec<Piece>,

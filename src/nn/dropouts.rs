@@ -6,7 +6,7 @@ use crate::graph::Tensor;
 use crate::random::Rng;
 
 /// The stream of the layer, by its name, so that layers draw apart.
-fn stream(input: &Tensor) -> u32 {
+pub(super) fn stream(input: &Tensor) -> u32 {
     Rng::named(0, &input.graph().scoped_name("dropout")).next_u64() as u32
 }
 

@@ -174,6 +174,9 @@ losses! {
         weight: Vec<f32> = vec![];
     }
 
+    /// [`Tensor::multilabel_margin_loss`] of scores with lists of classes, `u32`, each ended by a number that is no class.
+    MultiLabelMarginLoss {}
+
     /// [`Tensor::multilabel_soft_margin_loss`] of logits with a 1 for each class that is present.
     MultiLabelSoftMarginLoss {
         /// Sets the weights of the classes; none.
@@ -258,6 +261,7 @@ of_two! {
         let (weight, p, margin) = (constant(input, &this.weight)?, this.p, this.margin);
         input.multi_margin_loss(target, ops::MultiMarginLoss { p, margin }, weight.as_ref(), this.reduction)
     };
+    MultiLabelMarginLoss: |this, input, target| input.multilabel_margin_loss(target, this.reduction);
     MultiLabelSoftMarginLoss: |this, input, target| {
         let weight = constant(input, &this.weight)?;
         input.multilabel_soft_margin_loss(target, weight.as_ref(), this.reduction)

@@ -1,6 +1,7 @@
 //! Pools, and back from them.
 
 use super::Module;
+use super::dropouts::stream;
 use crate::error::Result;
 use crate::graph::Tensor;
 use crate::ops;
@@ -95,6 +96,41 @@ adaptive! {
 
     /// The maxima of so many windows along height and width; see [`Tensor::adaptive_max_pool2d`].
     AdaptiveMaxPool2d(Pair, impl Into<Pair>, Into::into): adaptive_max_pool2d, adaptive_max_pool2d_with_indices;
+}
+
+/// A max pool of windows at random distances, drawn anew for each image and channel in each run, in evaluation too, as in
+/// PyTorch; see [`ops::FractionalMaxPool2d`].
+#[derive(Debug, Clone)]
+pub struct FractionalMaxPool2d(pub ops::FractionalMaxPool2d);
+
+impl FractionalMaxPool2d {
+    /// A pool of so many windows.
+    pub fn new(kernel_size: impl Into<Pair>, output_size: impl Into<Pair>) -> Self {
+        Self(ops::FractionalMaxPool2d::new(kernel_size, output_size))
+    }
+
+    /// A pool whose output has these shares of the input's rows and columns, between 0 and 1.
+    pub fn of_ratio(kernel_size: impl Into<Pair>, output_ratio: [f64; 2]) -> Self {
+        Self(ops::FractionalMaxPool2d::of_ratio(kernel_size, output_ratio))
+    }
+
+    /// The maxima and the indices they came from, as PyTorch's layer gives them with `return_indices`.
+    ///
+    /// # Errors
+    /// As [`Module::forward`].
+    pub fn forward_with_indices(&self, input: &Tensor) -> Result<(Tensor, Tensor)> {
+        let shape = input.shape();
+        let images = if let [n, _, _, _] = shape[..] { n } else { 1 };
+        let channels = shape.len().checked_sub(3).and_then(|at| shape.get(at)).copied().unwrap_or(1);
+        let samples = input.graph().uniform([images, channels, 2], stream(input))?;
+        input.fractional_max_pool2d_with_indices(self.0, &samples)
+    }
+}
+
+impl Module for FractionalMaxPool2d {
+    fn forward(&self, input: &Tensor) -> Result<Tensor> {
+        self.forward_with_indices(input).map(|(maxima, _)| maxima)
+    }
 }
 
 macro_rules! norms {
@@ -192,6 +228,9 @@ mod tests {
             shape(LPPool2d(ops::LPPool2d::new(2.0, 2).ceil_mode(true)).forward(&image)?),
             [2, 3, 4, 5]
         );
+        assert_eq!(shape(FractionalMaxPool2d::new(2, (3, 4)).forward(&image)?), [2, 3, 3, 4]);
+        let (maxima, indices) = FractionalMaxPool2d::of_ratio(2, [0.5, 0.5]).forward_with_indices(&image)?;
+        assert_eq!((shape(maxima), shape(indices)), (vec![2, 3, 4, 4], vec![2, 3, 4, 4]));
         let (maxima, indices) = MaxPool2d::new(2).forward_with_indices(&image)?;
         assert_eq!(shape(MaxUnpool2d::new(2).forward(&maxima, &indices)?), [2, 3, 8, 8]);
         assert_eq!(shape(MaxUnpool2d::new(2).forward_to(&maxima, &indices, (8, 9))?), [2, 3, 8, 9]);

@@ -65,7 +65,8 @@ pub enum Init {
         /// The row.
         padding_idx: usize,
     },
-    /// The lengths `(out, 1, ..)` of another state's first rows.
+    /// The lengths of what lies at each place along one dimension of another state, `(out, 1, ..)` or with the size of another
+    /// dimension; of all of it, of a shape of ones alone.
     Lengths(Arc<Drawn>),
 }
 
@@ -170,8 +171,12 @@ impl Init {
             }
             Init::Lengths(of) => {
                 of.init.check(&of.shape)?;
-                let rows = of.shape.first().copied();
-                ranks(rows.is_some_and(|rows| rows == shape.elements()), "a length for each row")
+                let long = |(length, size): &(&usize, &usize)| **length != 1 && length != size;
+                let along = shape.iter().filter(|&&length| length != 1).count();
+                let ranks_agree = shape.is_empty() || shape.len() == of.shape.len();
+                let fits =
+                    ranks_agree && along <= 1 && !shape.iter().zip(&of.shape[..]).any(|pair| long(&pair));
+                ranks(fits, "a length for each place along one dimension")
             }
         }
     }
@@ -240,10 +245,17 @@ impl Init {
             }
             Init::Lengths(of) => {
                 let values = of.init.values(&of.name, seed, &of.shape);
-                let length =
-                    |row: &[f32]| row.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt() as f32;
-                let width = values.len().checked_div(count).unwrap_or(0).max(1);
-                values.chunks(width).map(length).take(count).collect()
+                let inner: usize = shape
+                    .iter()
+                    .position(|&length| length != 1)
+                    .map_or(1, |along| of.shape.iter().skip(along + 1).product());
+                let mut squares = vec![0.0; count];
+                for (i, v) in values.iter().enumerate() {
+                    if let Some(sum) = squares.get_mut(i / inner.max(1) % count.max(1)) {
+                        *sum += f64::from(*v).powi(2);
+                    }
+                }
+                squares.into_iter().map(|sum| sum.sqrt() as f32).collect()
             }
         }
     }
@@ -378,11 +390,20 @@ mod tests {
         let shape = Shape::from([3, 2, 2]);
         let init = Init::Normal { mean: 0.0, std: 1.0 };
         let rows = init.values("v", 5, &shape);
-        let drawn = Drawn { name: "v".into(), shape, init };
-        let lengths = Init::Lengths(drawn.into()).values("g", 5, &Shape::from([3, 1, 1]));
+        let drawn = std::sync::Arc::new(Drawn { name: "v".into(), shape, init });
+        let lengths = Init::Lengths(drawn.clone()).values("g", 5, &Shape::from([3, 1, 1]));
         for (row, length) in rows.chunks(4).zip(lengths) {
             assert!((row.iter().map(|v| v * v).sum::<f32>().sqrt() - length).abs() < 1e-6);
         }
+        let along = |g: &[usize]| Init::Lengths(drawn.clone()).values("g", 5, &Shape::from(g));
+        let norm = |of: &dyn Fn(usize) -> bool| {
+            let chosen = rows.iter().enumerate().filter(|(i, _)| of(*i));
+            chosen.map(|(_, v)| v * v).sum::<f32>().sqrt()
+        };
+        for (column, length) in along(&[1, 2, 1]).into_iter().enumerate() {
+            assert!((norm(&|i| i / 2 % 2 == column) - length).abs() < 1e-6);
+        }
+        assert!((norm(&|_| true) - along(&[])[0]).abs() < 1e-6);
         let table = Init::PaddedNormal { padding_idx: 1 }.values("t", 0, &Shape::from([3, 4]));
         assert!((0..12).all(|at| (table[at] == 0.0) == (at / 4 == 1)), "{table:?}");
     }

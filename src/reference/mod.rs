@@ -16,7 +16,9 @@ mod dropout;
 mod elementwise;
 mod embedding;
 mod equal;
+mod fractional_max_pool2d;
 mod gather;
+mod grid_sample;
 mod interpreter;
 mod losses;
 mod matmul;
@@ -31,6 +33,7 @@ mod select;
 mod softmax;
 mod sum;
 
+pub(crate) use grid_sample::{place as grid_place, taps as grid_taps};
 pub use interpreter::{Interpreter, Watch};
 pub(crate) use norm::Places as NormPlaces;
 

@@ -41,12 +41,14 @@ pub(super) fn terms(op: &Op, inputs: &[&TensorType]) -> Option<usize> {
         Op::Sum(Sum { dims }) => Some(dims.iter().map(|&d| size(0, d)).product()),
         Op::AxisMap(AxisMap { matrix, .. }) => Some(matrix.longest()).filter(|_| !matrix.is_gather()),
         Op::Input(_) | Op::State(_) | Op::Constant(_) | Op::Table(_) => None,
-        Op::MaxPool2d(_) | Op::AdaptiveMaxPool2d(_) | Op::Elementwise(_) | Op::Equal(_) | Op::Cast(_) => None,
+        Op::MaxPool2d(_) | Op::AdaptiveMaxPool2d(_) | Op::FractionalMaxPool2d(_) => None,
+        Op::Elementwise(_) | Op::Equal(_) | Op::Cast(_) => None,
         Op::Reshape(_) | Op::BroadcastTo(_) | Op::Argmax(_) | Op::Softmax(_) => None,
         Op::SoftmaxBackward(_) | Op::CrossEntropy(_) | Op::CrossEntropyBackward(_) => None,
         Op::Reduce(_) | Op::ReduceBackward(_) | Op::NllLoss(_) | Op::NllLossBackward(_) => None,
         Op::EmbeddingBackward(_) => Some(inputs[1].shape.elements()),
         Op::ScatterAdd(ScatterAdd { dim, .. }) => Some(size(0, *dim)),
+        Op::GridSample(_) | Op::GridSampleBackwardInput(_) | Op::GridSampleBackwardGrid(_) => None,
         Op::Gather(_) | Op::Scatter(_) | Op::Argsort(_) | Op::CtcLoss(_) | Op::CtcLossBackward(_) => None,
         Op::Concat(_) | Op::Split(_) | Op::Narrow(_) | Op::NarrowBackward(_) => None,
         Op::Permute(_) | Op::Embedding(_) | Op::SequenceMask(_) | Op::Dropout(_) => None,
@@ -76,7 +78,11 @@ pub(super) fn errors(op: &Op, inputs: &[&Estimate], outputs: &[Array]) -> Result
         Op::AvgPool2dBackward(AvgPool2dBackward { options, .. }) => {
             vec![reduction(op, inputs, &outputs[0], divisor(options), 3.0)?]
         }
-        Op::MaxPool2d(_) | Op::AdaptiveMaxPool2d(_) => {
+        // Where windows lie by samples that are not exact is not known.
+        Op::FractionalMaxPool2d(_) if inputs[1].error.is_some() => {
+            outputs.iter().map(|output| each(output, |_, _| f64::INFINITY)).collect()
+        }
+        Op::MaxPool2d(_) | Op::AdaptiveMaxPool2d(_) | Op::FractionalMaxPool2d(_) => {
             vec![everywhere(inputs[0], &outputs[0], 1.0), undecided(inputs, &outputs[1])]
         }
         Op::ScatterAdd(_) => vec![reduction(op, inputs, &outputs[0], Some(0), 0.0)?],
@@ -96,6 +102,11 @@ pub(super) fn errors(op: &Op, inputs: &[&Estimate], outputs: &[Array]) -> Result
         Op::CrossEntropyBackward(_) => vec![super::bound_rows::cross_entropy_backward(inputs, &outputs[0])?],
         Op::CtcLoss(_) => super::bound_ctc::forward(inputs, outputs),
         Op::CtcLossBackward(_) => vec![super::bound_ctc::backward(inputs, &outputs[0])?],
+        Op::GridSample(op) => vec![super::bound_grid::forward(op, inputs, &outputs[0])?],
+        Op::GridSampleBackwardInput(op) => {
+            vec![super::bound_grid::backward_input(op, inputs, &outputs[0])?]
+        }
+        Op::GridSampleBackwardGrid(op) => vec![super::bound_grid::backward_grid(op, inputs, &outputs[0])?],
         Op::NllLoss(op) => super::bound_rows::nll_loss(op, inputs, outputs)?,
         Op::NllLossBackward(op) => vec![super::bound_rows::nll_loss_backward(op, inputs, &outputs[0])?],
         Op::Concat(_) | Op::Split(_) | Op::Narrow(_) | Op::NarrowBackward(_) => {

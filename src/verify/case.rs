@@ -18,6 +18,15 @@ pub enum Kink {
     Zero,
     /// Where two inputs are equal.
     Ties,
+    /// At points of the input `grid` that lie at whole or half pixels of an image of so many rows and columns.
+    Grid {
+        /// Whether -1 and 1 are the centres of the outermost pixels.
+        align_corners: bool,
+        /// Rows.
+        h: usize,
+        /// Columns.
+        w: usize,
+    },
     /// Where this function of the first inputs has none.
     Function(Elementwise),
 }

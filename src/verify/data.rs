@@ -80,6 +80,8 @@ pub(super) enum Values {
     Signs,
     /// Uniform from one number to another.
     Within(f32, f32),
+    /// Integers of at most this size, divided by 8.
+    Eighths(u32),
     /// Uniform in `[1e-4, 0.16)`: averages of squares.
     Squares,
     /// 0 in one of so many numbers, of four at least, else 1 to 3.
@@ -168,6 +170,10 @@ impl Input {
             Values::Within(least, most) => {
                 let (mut rng, least, most) = (rng(&name), f64::from(least), f64::from(most));
                 f32s((0..count).map(|_| rng.range(least, most) as f32).collect())
+            }
+            Values::Eighths(most) => {
+                let all = floats(Fill::Integers(most), &mut rng(&name), count);
+                f32s(all.into_iter().map(|v| v / 8.0).collect())
             }
             Values::Squares => {
                 let mut rng = rng("squares");

@@ -2,7 +2,7 @@
 //! at a time, in pairs and in fours, and how sums are split.
 
 /// Exact with integers, where results are no larger than 2048; else within a unit in the last place of `f16`.
-const TABLE: [&str; 83] = [
+const TABLE: [&str; 85] = [
     "relu input=5 data=integers:3",
     "relu input=3x37x41 data=integers:3",
     "gelu input=33x7 data=real:3",
@@ -85,6 +85,8 @@ const TABLE: [&str; 83] = [
     "layer_norm input=6x16 last=1 weight bias data=real:1",
     "layer_norm input=5x10 last=1 data=real:1",
     "rms_norm input=40x64 last=1 weight data=real:1",
+    "grid_sample input=2x3x5x7 to=4x6",
+    "grid_sample input=2x3x5x7 to=4x6 padding=border mode=nearest",
     "dropout input=33x31 p=0.5 stream=0 data=real:1",
 ];
 

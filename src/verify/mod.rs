@@ -22,6 +22,7 @@
 mod bound;
 mod bound_ctc;
 mod bound_custom;
+mod bound_grid;
 mod bound_map;
 mod bound_norm;
 mod bound_reduce;

@@ -4,9 +4,10 @@
 use std::collections::{BTreeSet, HashMap};
 use wgrad::ops::{
     AvgPool2d, AvgPool2dBackward, Conv2d, Conv2dBackwardInput, Conv2dBackwardWeight, CrossEntropy,
-    CrossEntropyBackward, CtcLoss, CtcLossBackward, Dropout, Elementwise, Embedding, MatMul, MaxPool2d,
-    MaxPool2dBackward, NllLoss, NllLossBackward, NormApply, NormBackward, NormStatistics, NormSums, Op,
-    OptimizerStep, Recurrent, RecurrentBackward, Reduction,
+    CrossEntropyBackward, CtcLoss, CtcLossBackward, Dropout, Elementwise, Embedding, FractionalOutput,
+    GridSampleBackwardGrid, GridSampleBackwardInput, MatMul, MaxPool2d, MaxPool2dBackward, NllLoss,
+    NllLossBackward, NormApply, NormBackward, NormStatistics, NormSums, Op, OptimizerStep, Recurrent,
+    RecurrentBackward, Reduction,
 };
 use wgrad::reference::Array;
 use wgrad::verify::{Case, Line};
@@ -144,6 +145,12 @@ pub fn options(op: &Op) -> Vec<(&'static str, bool)> {
         Op::Input(_) | Op::State(_) | Op::Constant(_) | Op::Table(_) | Op::Reshape(_) => vec![],
         Op::Elementwise(_) | Op::Equal(_) | Op::Increment(_) | Op::Custom(_) => vec![],
         Op::Reduce(_) | Op::ReduceBackward(_) => vec![],
+        Op::GridSample(op)
+        | Op::GridSampleBackwardInput(GridSampleBackwardInput { options: op, .. })
+        | Op::GridSampleBackwardGrid(GridSampleBackwardGrid(op)) => {
+            vec![("align_corners", op.align_corners)]
+        }
+        Op::FractionalMaxPool2d(op) => vec![("ratio", matches!(op.output, FractionalOutput::Ratio(..)))],
         Op::AdaptiveMaxPool2d(_) | Op::Gather(_) | Op::Scatter(_) | Op::ScatterAdd(_) => vec![],
         Op::Argsort(op) => vec![("descending", op.descending)],
         Op::BroadcastTo(_) | Op::Sum(_) | Op::Argmax(_) | Op::Cast(_) => vec![],

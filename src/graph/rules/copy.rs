@@ -1,10 +1,10 @@
 //! The same elements in other places: the error goes back where they came from.
 
 use super::Differentiate;
-use crate::Dim;
 use crate::error::{Error, Mismatch, Result};
 use crate::graph::{Flow, Tensor};
 use crate::ops::{Concat, Narrow, NarrowBackward, Permute, Split};
+use crate::{Dim, Dims};
 
 impl Tensor {
     /// Tensors one after the other along `dim`.
@@ -92,17 +92,21 @@ impl Tensor {
         self.permute(&dims)
     }
 
-    /// Dimension `source` moved to place `destination`; the others keep their order.
+    /// Dimension `source` moved to place `destination`, or several, each to the place of the same number; the others keep
+    /// their order: `x.movedim(1, -1)`, `x.movedim([0, 1], [2, 0])`.
     ///
     /// # Errors
-    /// When one does not exist.
+    /// When one does not exist or is named twice, or there are not as many places as dimensions.
     #[doc(alias = "moveaxis")]
-    pub fn movedim(&self, source: impl Into<Dim>, destination: impl Into<Dim>) -> Result<Tensor> {
-        let (from, to) = (self.dim("movedim", source)?, self.dim("movedim", destination)?);
-        let mut dims: Vec<usize> = (0..self.shape().len()).filter(|&d| d != from).collect();
-        if from < self.shape().len() {
-            dims.insert(to, from);
-        }
+    pub fn movedim(&self, source: impl Into<Dims>, destination: impl Into<Dims>) -> Result<Tensor> {
+        let (op, rank) = ("movedim", self.shape().len());
+        let places = |dims: Dims| dims.in_order(rank).map_err(self.refused(op));
+        let (from, to) = (places(source.into())?, places(destination.into())?);
+        let expected = format!("as many places as dimensions, {}", from.len());
+        Mismatch::check(from.len() == to.len(), expected, to.len().to_string()).map_err(self.refused(op))?;
+        let mut others = (0..rank).filter(|d| !from.contains(d));
+        let at = |place: usize| to.iter().position(|&p| p == place).and_then(|i| from.get(i)).copied();
+        let dims: Vec<usize> = (0..rank).filter_map(|place| at(place).or_else(|| others.next())).collect();
         self.permute(&dims)
     }
 }

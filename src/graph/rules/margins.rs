@@ -1,9 +1,11 @@
 //! Losses of margins and distances.
 
 use crate::Dim;
+use crate::dtype::DType;
 use crate::error::{Mismatch, Result};
 use crate::graph::Tensor;
 use crate::ops::{MultiMarginLoss, Reduction, TripletMarginLoss};
+use crate::tensor::TensorType;
 
 /// What PyTorch's `cosine_embedding_loss` adds to squared lengths.
 const LEAST_SQUARE: f32 = 1e-12;
@@ -102,6 +104,38 @@ impl Tensor {
             rows = rows.mul(&weight.gather(0, target)?)?;
         }
         rows.reduced_by(reduction)
+    }
+
+    /// For scores `self (N, C)` or `(C)` and lists of the classes that are right, `target` of the same shape and `u32`: the sum over
+    /// the listed classes `t` and those not listed, `i`, of `max(0, 1 - self[t] + self[i])`, divided by C, reduced over the batch.
+    ///
+    /// A list ends at its first number that is no class: where PyTorch has -1, `u32::MAX` or any other of at least C stands here.
+    /// A class that is listed twice counts twice. Pairs of classes are in memory: `N C C` numbers.
+    ///
+    /// # Errors
+    /// When the target is not `u32` of the same shape, or there are other dimensions.
+    pub fn multilabel_margin_loss(&self, target: &Tensor, reduction: Reduction) -> Result<Tensor> {
+        let (op, shape) = ("multilabel_margin_loss", self.shape());
+        let fits = target.ty() == TensorType::u32(shape.clone()) && [1, 2].contains(&shape.len());
+        let got = format!("{} and {}", self.ty(), target.ty());
+        let expected = "scores (N, C) or (C) and a u32 target of the same shape";
+        Mismatch::check(fits, expected, got).map_err(self.refused(op))?;
+        let &[rows, classes] = &shape[..] else {
+            let one = self.unsqueeze(0)?.multilabel_margin_loss(&target.unsqueeze(0)?, reduction)?;
+            return if reduction == Reduction::None { one.reshape([]) } else { Ok(one) };
+        };
+        let (number, graph) = (target.float()?, &self.graph);
+        let beyond = number.ge(&graph.scalar(classes as f32)?)?;
+        // The first that is no class; behind the last one is one.
+        let ends =
+            Tensor::concat(&[&beyond, &graph.ones([rows, 1])?], 1)?.argmax(1)?.float()?.unsqueeze(1)?;
+        let listed = graph.arange(0.0, classes as f64, 1.0)?.unsqueeze(0)?.lt(&ends)?;
+        let index = number.clamp_max((classes - 1) as f32)?.cast(DType::U32)?;
+        let right = self.gather(1, &index)?;
+        let others = listed.scattered(1, &index, classes)?.eq(&graph.scalar(0.0)?)?;
+        let apart = self.unsqueeze(1)?.sub(&right.unsqueeze(2)?)?.add_scalar(1.0)?.relu()?;
+        let pairs = apart.mul(&listed.unsqueeze(2)?)?.mul(&others.unsqueeze(1)?)?;
+        pairs.sum(1, false)?.mean(1, false)?.reduced_by(reduction)
     }
 
     /// The mean over the last dimension, the classes, of [`Tensor::binary_cross_entropy_with_logits`], reduced over the rest.

@@ -10,7 +10,9 @@ mod custom;
 mod dropout;
 mod elementwise;
 mod embedding;
+mod fractional_max_pool2d;
 mod gather;
+mod grid_sample;
 mod images;
 mod losses;
 mod margins;
@@ -126,6 +128,8 @@ without_gradient!(
     CrossEntropyBackward,
     NllLossBackward,
     CtcLossBackward,
+    GridSampleBackwardInput,
+    GridSampleBackwardGrid,
     ReduceBackward,
     RecurrentBackward,
     OptimizerStep,

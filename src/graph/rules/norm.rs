@@ -144,21 +144,25 @@ impl Tensor {
         self.normalised(Norm { over, centered: false }, [weight, None], eps)
     }
 
-    /// This tensor as a direction of a given length: `g v / ||v||`, where the norm is over all dimensions but the first and
-    /// `g` is `(size of the first, 1, ..)`. Weight normalisation of `v`.
+    /// This tensor as directions of given lengths: `g v / ||v||`. `g` has the size of one dimension there and 1 elsewhere,
+    /// `(size of the first, 1, ..)` or `(1, size of the second, 1, ..)`, and the norm is over all dimensions where it has 1; or
+    /// it is a scalar and the norm is over all. Weight normalisation of `v`.
     ///
     /// # Errors
-    /// When `g` has another shape, or this is a scalar.
+    /// When `g` has another shape, or this has fewer than 2 dimensions beside a `g` that is no scalar.
     pub fn weight_norm(&self, g: &Tensor) -> Result<Tensor> {
-        let shape = self.shape();
-        let lengths: Vec<usize> =
-            shape.iter().enumerate().map(|(d, &s)| if d == 0 { s } else { 1 }).collect();
-        let fits = shape.len() > 1 && g.shape()[..] == lengths[..];
-        let expected = || format!("a tensor of 2 dimensions or more, and g of shape {lengths:?}");
-        let got = || format!("shape {shape}, g of {}", g.shape());
+        let (shape, lengths) = (self.shape(), g.shape());
+        let own = lengths.iter().zip(&shape[..]).filter(|(length, _)| **length != 1);
+        let one = own.clone().count() <= 1 && own.clone().all(|(length, size)| length == size);
+        let fits = lengths.is_empty() || shape.len() > 1 && lengths.len() == shape.len() && one;
+        let expected =
+            || format!("a scalar g, or one of {} dimensions with the size of one, else 1", shape.len());
+        let got = || format!("shape {shape}, g of {lengths}");
         Mismatch::check(fits, expected(), got()).map_err(self.refused("weight_norm"))?;
-        let rest: Vec<usize> = (1..shape.len()).collect();
-        let norm = self.mul(self)?.sum(&rest, true)?.sqrt()?;
+        let square = self.mul(self)?;
+        let over = |d: &usize| lengths.get(*d).is_none_or(|&length| length == 1);
+        let rest: Vec<usize> = (0..shape.len()).filter(over).collect();
+        let norm = square.sum(&rest, !lengths.is_empty())?.sqrt()?;
         self.mul(&g.div(&norm)?)
     }
 

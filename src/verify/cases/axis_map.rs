@@ -82,6 +82,7 @@ const EXACT: &[&str] = &[
     "index_select input=5x6x4 dim=0 at=4,0,0,2,4,4,1",
     "index_select input=5x6 dim=-1 at=5,2,2,0",
     "index_select input=5x7 dim=1 at=6",
+    "index_select input=3x40 dim=1 at=0,7,3,9,1,30,12,5,5,39,2,17,8,33,21,4",
     "index_select input=5x6 dim=1 at=1,4,4,0,3 u32",
     "repeat_interleave input=3x5 dim=1 repeats=2",
     "repeat_interleave input=4x8 dim=0 repeats=1,0,3,2",

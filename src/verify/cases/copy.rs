@@ -11,7 +11,7 @@ pub(super) const OPS: &[&str] = &["concat", "narrow", "split", "permute", "trans
 
 /// Whole vec4s on both sides and not, along outer and inner dimensions. `sizes` are the parts' along `dim`. With `relu`
 /// what was taken is read by another op, so that it need not be copied where it can be bound where it lies.
-const TABLE: [&str; 44] = [
+const TABLE: [&str; 47] = [
     "concat input=8 dim=0 sizes=3,5",
     "concat input=7x3 dim=0 sizes=2,1,4",
     "concat input=2x8 dim=1 sizes=3,5",
@@ -53,6 +53,9 @@ const TABLE: [&str; 44] = [
     "transpose input=scalar a=0 b=-1",
     "movedim input=3x4x5x2 source=0 destination=-2",
     "movedim input=3x4x5x2 source=-1 destination=1",
+    "movedim input=3x4x5x2 source=3,0 destination=0,2",
+    "movedim input=3x4x5x2 source=0,1,-1 destination=-1,0,1",
+    "movedim input=scalar source=0 destination=-1",
     "unbind input=4x6 dim=1 u32",
     "unbind input=5 dim=0",
     "unbind input=4x6 dim=1",
@@ -98,7 +101,7 @@ pub(super) fn build(op: &str, case: &mut Case, fields: &Fields<'_>) -> Result<()
         }
         "permute" => input.permute(&fields.list("dims")?)?,
         "transpose" => input.transpose(fields.dim("a")?, fields.dim("b")?)?,
-        "movedim" => input.movedim(fields.dim("source")?, fields.dim("destination")?)?,
+        "movedim" => input.movedim(fields.dims("source")?, fields.dims("destination")?)?,
         "unbind" => Tensor::stack(&input.unbind(fields.dim("dim")?)?, 0)?,
         _ => {
             let dim = fields.dim("dim")?;
@@ -129,7 +132,12 @@ pub(super) fn random(op: &str, rng: &mut Rng) -> String {
             format!("dims={}", dims.join(","))
         }
         "transpose" => format!("a={dim} b={}", rng.below(input.len())),
-        "movedim" => format!("source={dim} destination={}", rng.below(input.len())),
+        "movedim" => {
+            let mut orders = [(); 2].map(|()| (0..input.len()).map(|d| d.to_string()).collect::<Vec<_>>());
+            orders.iter_mut().for_each(|order| rng.shuffle(order));
+            let [source, destination] = orders.map(|order| order[..=dim].join(","));
+            format!("source={source} destination={destination}")
+        }
         "unbind" => format!("dim={dim}{}", pick(rng, &["", " u32"])),
         _ if input[dim] == 1 => format!("dim={dim} sizes=1"),
         _ => {

@@ -25,6 +25,7 @@ pub(super) const OPS: &[&str] = &[
     "margin_ranking_loss",
     "soft_margin_loss",
     "multi_margin_loss",
+    "multilabel_margin_loss",
     "multilabel_soft_margin_loss",
     "cosine_similarity",
     "pairwise_distance",
@@ -58,6 +59,9 @@ const REDUCED: &[&str] = &[
     "soft_margin_loss input=5x7",
     "multi_margin_loss input=5x4",
     "multi_margin_loss input=5x4 p=2 margin=0.6 weighted",
+    "multilabel_margin_loss input=5x4",
+    "multilabel_margin_loss input=7x9",
+    "multilabel_margin_loss input=3x1",
     "multilabel_soft_margin_loss input=5x4",
     "multilabel_soft_margin_loss input=5x4 weighted",
     "cosine_embedding_loss input=6x5 margin=0.2",
@@ -72,6 +76,8 @@ const OTHERS: &[&str] = &[
     "smooth_l1_loss input=3x7 beta=0 reduction=mean",
     "kl_div input=4x6 batchmean reduction=mean",
     "multi_margin_loss input=6 reduction=none",
+    "multilabel_margin_loss input=6 reduction=none",
+    "multilabel_margin_loss input=11 reduction=mean",
     "cosine_similarity input=6x5 dim=1",
     "cosine_similarity input=3x4x5 dim=-2 eps=0.5",
     "pairwise_distance input=6x5 p=2 keepdim",
@@ -134,6 +140,15 @@ fn of_classes(op: &str, case: &mut Case, fields: &Fields<'_>) -> Result<Tensor> 
         margin: fields.optional("margin", "a number")?.unwrap_or(usual.margin),
     };
     input.multi_margin_loss(&target, options, weight.as_ref(), reduction(fields)?)
+}
+
+/// A loss of lists of classes, of which a number that is no class ends each.
+fn of_lists(case: &mut Case, fields: &Fields<'_>) -> Result<Tensor> {
+    let shape = fields.shape("input")?;
+    let input = case.input("input", &shape)?;
+    let classes = shape.last().copied().unwrap_or(1);
+    let target = case.input_filled("target", &shape, Fill::Indices(classes as u32 + 1))?;
+    input.multilabel_margin_loss(&target, reduction(fields)?)
 }
 
 /// A loss of a distribution.
@@ -262,6 +277,7 @@ fn of_elements(op: &str, case: &mut Case, fields: &Fields<'_>) -> Result<Tensor>
 pub(super) fn build(op: &str, case: &mut Case, fields: &Fields<'_>) -> Result<()> {
     let output = match op {
         "nll_loss" | "multi_margin_loss" => of_classes(op, case, fields)?,
+        "multilabel_margin_loss" => of_lists(case, fields)?,
         "kl_div" | "poisson_nll_loss" | "gaussian_nll_loss" => of_distributions(op, case, fields)?,
         "mse_loss" | "l1_loss" | "smooth_l1_loss" | "huber_loss" => of_elements(op, case, fields)?,
         "binary_cross_entropy" | "binary_cross_entropy_with_logits" | "multilabel_soft_margin_loss" => {
@@ -273,7 +289,9 @@ pub(super) fn build(op: &str, case: &mut Case, fields: &Fields<'_>) -> Result<()
 }
 
 pub(super) fn random(op: &str, rng: &mut Rng) -> String {
-    let shape = [2 + size(rng, 40), 2 + size(rng, 30)];
+    // Lists of few classes mostly name all or none, and then nothing is lost.
+    let fewest = if op == "multilabel_margin_loss" { 8 } else { 2 };
+    let shape = [2 + size(rng, 40), fewest + size(rng, 30)];
     let reduced = format!("reduction={}", pick(rng, &["mean", "sum", "none"]));
     let how = match op {
         "smooth_l1_loss" => format!("beta={} {reduced}", pick(rng, &["0.25", "1", "2"])),

@@ -15,7 +15,9 @@ mod dropout;
 pub(super) mod elementwise;
 mod embedding;
 mod equal;
+mod fractional_max_pool2d;
 mod gather;
+mod grid_sample;
 mod losses;
 mod matmul;
 mod max_pool2d;
@@ -63,7 +65,7 @@ macro_rules! family {
     };
 }
 
-const FAMILIES: [Family; 27] = [
+const FAMILIES: [Family; 29] = [
     family!(adaptive_max_pool2d),
     family!(argmax),
     family!(avg_pool2d),
@@ -78,7 +80,9 @@ const FAMILIES: [Family; 27] = [
     family!(elementwise, elementwise::ops),
     family!(embedding),
     family!(equal),
+    family!(fractional_max_pool2d),
     family!(gather),
+    family!(grid_sample),
     family!(losses),
     family!(matmul),
     family!(max_pool2d),
