@@ -268,3 +268,23 @@ fn wildcards_over_ops_carry_a_reason() {
     assert!(wrong.is_empty(), "name every op, or say why any other falls in here:\n{}", wrong.join("\n"));
     assert!(seen > 10, "the test no longer sees wildcards: {seen}");
 }
+
+/// A seeded bug whose text is gone would be reported as one that nothing finds, hours later.
+#[test]
+fn seeded_bugs_are_of_the_text_as_it_is() {
+    let table = fs::read_to_string(root().join("tests/mutants.toml")).expect("tests/mutants.toml");
+    let table: toml::Table = table.parse().expect("TOML");
+    let bugs = table["bug"].as_array().expect("a list of bugs");
+    let (mut names, mut wrong) = (BTreeSet::new(), Vec::new());
+    for bug in bugs {
+        let field = |key: &str| bug[key].as_str().expect("text");
+        let source = fs::read_to_string(root().join(field("file"))).unwrap_or_default();
+        if !names.insert(field("name"))
+            || !source.contains(field("text"))
+            || field("text") == field("replacement")
+        {
+            wrong.push(field("name"));
+        }
+    }
+    assert!(bugs.len() > 400 && wrong.is_empty(), "not in their files, or twice: {wrong:#?}");
+}

@@ -1,6 +1,9 @@
 //! Tensors larger than a binding: of every op, by name, whether its work is cut where one is, with the same bits, or refused
 //! with the op and both numbers.
 
+mod each;
+
+use each::each;
 use std::collections::BTreeSet;
 use wgrad::TensorType;
 use wgrad::functions::Function;
@@ -283,31 +286,39 @@ fn every_op_decides() {
 /// On every adapter, with the same bits: where the sums of a split one are no others.
 #[test]
 fn what_is_cut_gives_the_same_bits() {
-    let open = |report: wgrad::AdapterReport| Adapter::open(None, Some(&report.index.to_string())).ok();
-    let adapters: Vec<Adapter> = wgrad::adapters(None).into_iter().filter_map(open).collect();
-    if adapters.is_empty() {
+    let open = || -> Vec<Adapter> {
+        let open = |report: wgrad::AdapterReport| Adapter::open(None, Some(&report.index.to_string())).ok();
+        wgrad::adapters(None).into_iter().filter_map(open).collect()
+    };
+    if open().is_empty() {
         println!("SKIPPED: no adapter");
         return;
     }
-    let mut failures = Vec::new();
-    for adapter in &adapters {
-        for (_, text) in cut() {
-            let outcome = run_variant(&line(&text), adapter, VARIANT).expect("a device that works");
-            if outcome.verdict != Verdict::Pass {
-                failures.push(format!("{text}, on {}: {:?}", adapter.describe(), outcome.verdict));
-            }
-            let refused = outcome.refused.iter().find(|(variant, _)| variant == VARIANT);
-            let known = REFUSED.iter().any(|(_, line, _)| *line == text)
-                || DEPENDS.iter().any(|(_, line)| *line == text);
-            if let Some((_, why)) = refused.filter(|_| !known) {
-                failures.push(format!("{text}, on {}: refused: {why}", adapter.describe()));
-            }
-            if refused.is_none() && outcome.variants < 2 {
-                failures.push(format!("{text}, on {}: not cut", adapter.describe()));
-            }
-        }
-    }
+    let lines: Vec<String> = cut().into_iter().map(|(_, text)| text).collect();
+    let failures = each(&lines, open, |adapters, text| -> Vec<String> {
+        adapters.iter().flat_map(|adapter| wrong(text, adapter)).collect()
+    });
+    let failures = failures.concat();
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
+}
+
+/// What is wrong with a line that is cut, on an adapter.
+fn wrong(text: &str, adapter: &Adapter) -> Vec<String> {
+    let mut failures = Vec::new();
+    let outcome = run_variant(&line(text), adapter, VARIANT).expect("a device that works");
+    if outcome.verdict != Verdict::Pass {
+        failures.push(format!("{text}, on {}: {:?}", adapter.describe(), outcome.verdict));
+    }
+    let refused = outcome.refused.iter().find(|(variant, _)| variant == VARIANT);
+    let known =
+        REFUSED.iter().any(|(_, line, _)| *line == text) || DEPENDS.iter().any(|(_, line)| *line == text);
+    if let Some((_, why)) = refused.filter(|_| !known) {
+        failures.push(format!("{text}, on {}: refused: {why}", adapter.describe()));
+    }
+    if refused.is_none() && outcome.variants < 2 {
+        failures.push(format!("{text}, on {}: not cut", adapter.describe()));
+    }
+    failures
 }
 
 /// Tokens, width and classes of a language model's last layer, whose logits have 224 MB.

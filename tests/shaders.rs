@@ -2,6 +2,9 @@
 //! written as SPIR-V, MSL, HLSL and GLSL with the options that wgpu uses, checked and unchecked. Where
 //! `spirv-val` is installed it checks the SPIR-V.
 
+mod each;
+
+use each::each;
 use naga::back::{glsl, hlsl, msl, spv};
 use naga::proc::{BoundsCheckPolicies, BoundsCheckPolicy};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
@@ -10,11 +13,10 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Mutex;
-use std::thread;
 use wgrad::TensorType;
 use wgrad::kernels::{Kernel, Limits, micro_kernels, sources};
 use wgrad::plan::plan;
-use wgrad::verify::{Case, table};
+use wgrad::verify::{Case, Line, table};
 
 /// A CPU adapter with shuffles, and the ops that have kernels for it alone.
 const CPU: &str = "a CPU adapter";
@@ -57,41 +59,63 @@ const NOT_WRITTEN: [(&str, &str, &str); 3] = [
 /// Kernels that shuffle always: where there are no subgroups, others do their work.
 const SHUFFLED: [&str; 2] = ["recurrent_held", "recurrent_held_backward"];
 
-/// Each distinct shader; and how many cases a device refuses while planning.
-fn kernels() -> (Vec<Kernel>, BTreeMap<String, usize>) {
-    let (mut seen, mut kernels, mut refused) = (HashSet::new(), Vec::new(), BTreeMap::new());
-    // A shader depends on shapes and attributes, not on the data.
-    let mut shapes = HashSet::new();
-    for line in table(None).expect("the table") {
-        let fields: Vec<_> = line.fields.iter().filter(|(key, _)| key != "data" && key != "seed").collect();
-        if !shapes.insert(format!("{} {fields:?}", line.op)) {
+/// Cases that a device refuses while planning, by device.
+type Refused = BTreeMap<String, usize>;
+
+/// The shaders of a case that were not seen before, and the devices that refuse it while planning.
+fn kernels_of(
+    line: &Line,
+    devices: &[(String, Limits)],
+    seen: &Mutex<HashSet<Kernel>>,
+) -> (Vec<Kernel>, Refused) {
+    let (mut kernels, mut refused) = (Vec::new(), Refused::new());
+    let case = Case::build(line).expect("a case of the table");
+    let outputs: Vec<_> = case.outputs.iter().map(|(_, t)| t.id()).collect();
+    // A device that takes little at a time has a kernel for each of the thousands of pieces of long work, all alike.
+    let long = line.fields.iter().any(|(key, value)| key == "data" && value.starts_with("late"));
+    for (device, limits) in devices {
+        if device == CPU && !CPU_OPS.contains(&line.op.as_str()) {
             continue;
         }
-        let case = Case::build(&line).expect("a case of the table");
-        let outputs: Vec<_> = case.outputs.iter().map(|(_, t)| t.id()).collect();
-        // A device that takes little at a time has a kernel for each of the thousands of pieces of long work, all alike.
-        let long = line.fields.iter().any(|(key, value)| key == "data" && value.starts_with("late"));
-        for (device, limits) in devices() {
-            if device == CPU && !CPU_OPS.contains(&line.op.as_str()) {
-                continue;
+        if long && (limits.max_turns < u32::MAX || limits.max_binding_bytes < 1 << 20) {
+            continue;
+        }
+        match case.graph.with(|data| plan(data, &outputs, limits)) {
+            Ok(plan) => {
+                let mut seen = seen.lock().expect("no thread panicked");
+                kernels.extend(plan.kernels.into_iter().filter(|k| seen.insert(k.clone())));
             }
-            if long && (limits.max_turns < u32::MAX || limits.max_binding_bytes < 1 << 20) {
-                continue;
-            }
-            match case.graph.with(|data| plan(data, &outputs, &limits)) {
-                Ok(plan) => kernels.extend(plan.kernels.into_iter().filter(|k| seen.insert(k.clone()))),
-                Err(e) => {
-                    let (text, most) = (e.to_string(), limits.max_binding_bytes.to_string());
-                    let turns = format!("at most {} loop turns", limits.max_turns);
-                    let named = text.contains("bytes") && text.contains(&most)
-                        || text.contains("workgroups")
-                        || text.contains(&turns);
-                    assert!(named, "{} on a device with {device}: {text}", case.line);
-                    *refused.entry(device).or_default() += 1;
-                }
+            Err(e) => {
+                let (text, most) = (e.to_string(), limits.max_binding_bytes.to_string());
+                let turns = format!("at most {} loop turns", limits.max_turns);
+                let named = text.contains("bytes") && text.contains(&most)
+                    || text.contains("workgroups")
+                    || text.contains(&turns);
+                assert!(named, "{line} on a device with {device}: {text}");
+                *refused.entry(device.clone()).or_default() += 1;
             }
         }
     }
+    (kernels, refused)
+}
+
+/// Each distinct shader; and how many cases a device refuses while planning.
+fn kernels() -> (Vec<Kernel>, Refused) {
+    // A shader depends on shapes and attributes, not on the data.
+    let mut shapes = HashSet::new();
+    let mut lines = table(None).expect("the table");
+    lines.retain(|line| {
+        let fields: Vec<_> = line.fields.iter().filter(|(key, _)| key != "data" && key != "seed").collect();
+        shapes.insert(format!("{} {fields:?}", line.op))
+    });
+    let seen = Mutex::new(HashSet::new());
+    let found = each(&lines, devices, |devices, line| kernels_of(line, devices, &seen));
+    let (mut kernels, mut refused) = (Vec::new(), Refused::new());
+    for (some, by_device) in found {
+        kernels.extend(some);
+        by_device.into_iter().for_each(|(device, count)| *refused.entry(device).or_default() += count);
+    }
+    let mut seen = seen.into_inner().expect("no thread panicked");
     for (_, limits) in devices() {
         let micro = micro_kernels(&limits).expect("micro-kernels");
         kernels.extend(micro.into_iter().filter(|k| seen.insert(k.clone())));
@@ -319,7 +343,7 @@ struct Report {
     failures: Vec<String>,
 }
 
-fn write_all(kernel: &Kernel, folder: &Path, number: usize, report: &Mutex<Report>) {
+fn write_all(kernel: &Kernel, folder: &Path, report: &Mutex<Report>) {
     let record = |back_end: &'static str, result: Result<(), String>| {
         let mut report = report.lock().expect("no thread panicked");
         match result {
@@ -332,7 +356,7 @@ fn write_all(kernel: &Kernel, folder: &Path, number: usize, report: &Mutex<Repor
         Err(e) => return record("WGSL", Err(e)),
     };
     record("WGSL", Ok(()));
-    let file = folder.join(format!("{number}.spv"));
+    let file = folder.join("kernel.spv");
     for (checked, version, environment) in [(false, (1, 3), "vulkan1.1"), (true, (1, 6), "vulkan1.3")] {
         let words = spirv(&module, &info, kernel, checked, version);
         if let Ok(Some(result)) = words.as_deref().map(|words| spirv_val(words, environment, &file)) {
@@ -358,16 +382,8 @@ fn every_shader_in_every_back_end() {
     let (kernels, refused) = kernels();
     println!("{} distinct shaders; cases refused while planning: {refused:?}", kernels.len());
     let report = Mutex::new(Report::default());
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let threads = thread::available_parallelism().map_or(1, |n| n.get());
-    thread::scope(|scope| {
-        // In turn, since the kernels of a family take alike.
-        for part in 0..threads {
-            let (report, folder) = (&report, folder.path());
-            let share = kernels.iter().skip(part).step_by(threads);
-            scope.spawn(move || share.for_each(|k| write_all(k, folder, part, report)));
-        }
-    });
+    let folder = || tempfile::tempdir().expect("a temporary folder");
+    each(&kernels, folder, |folder, kernel| write_all(kernel, folder.path(), &report));
     let report = report.into_inner().expect("no thread panicked");
     let files: BTreeSet<_> = report.written.keys().map(|(name, _)| *name).collect();
     let back_ends = ["WGSL", "SPIR-V", "spirv-val", "MSL", "HLSL", "GLSL"];

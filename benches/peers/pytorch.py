@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Measures with PyTorch what a result file of `wgrad bench ops` or `wgrad bench train` measured, on this machine's CUDA device.
+"""Measures with PyTorch what a result file of `wgrad bench ops` or `wgrad bench train` measured, on this machine's CUDA device
+or on its CPU.
 
-    benches/peers/pytorch.py RESULT.json .. [--out PEER.json] [--time SECONDS]
+    benches/peers/pytorch.py RESULT.json .. [--device cpu] [--out PEER.json] [--time SECONDS]
 
-Every case runs twice: with TF32 off, which is wgrad's arithmetic, and with TF32 on (products of tensor cores whose
+On a CPU a case runs again and again and the host's clock measures. On a CUDA device every case runs twice: with TF32 off, which is wgrad's arithmetic, and with TF32 on (products of tensor cores whose
 operands have 10 bits). Left out is what PyTorch has no function for, such as a recurrent layer without the product of its
 inputs. As in `wgrad bench`, a case is repeated on the same buffers, captured in a CUDA graph so that the
 host's launches do not count, and the device's clock measures; the number is the median of its samples. The table
@@ -16,9 +17,11 @@ import math
 import re
 import statistics
 import sys
+import time
 
 import torch
 import torch.nn.functional as F
+import torchvision
 
 DEVICE = "cuda"
 # Element-wise functions that PyTorch has under another name, or that take numbers without defaults: those of wgrad's cases.
@@ -147,11 +150,14 @@ MODELS = {
 
 def step(name, batch):
     """A training step with SGD with momentum; None for a model that is not written here."""
-    if name not in MODELS:
+    if name in MODELS:
+        build, image = MODELS[name]
+    elif hasattr(torchvision.models, name.replace("-", "_")):
+        build, image = (lambda: getattr(torchvision.models, name.replace("-", "_"))(num_classes=10)), (3, 64, 64)
+    else:
         return None
-    build, image = MODELS[name]
     model = build().to(DEVICE)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, fused=True)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, fused=DEVICE == "cuda")
     x, target = real(batch, *image), torch.randint(0, 10, (batch,), device=DEVICE)
 
     def run():
@@ -191,9 +197,25 @@ def measure(run, seconds, stream):
     return {"device": statistics.median(samples) / repeats, "eager": eager, "n": len(samples), "repeats": repeats}
 
 
+def measure_on_cpu(run, seconds):
+    """The median of a run in seconds, one by one."""
+    for _ in range(3):
+        run()
+    samples, spent = [], 0.0
+    while len(samples) < 10 or spent < seconds and len(samples) < 200:
+        begin = time.perf_counter()
+        run()
+        samples.append(time.perf_counter() - begin)
+        spent += samples[-1]
+    return {"device": statistics.median(samples), "n": len(samples)}
+
+
 def both(build, seconds):
-    """Without TF32 and with it; an error in words where PyTorch refuses."""
+    """Without TF32 and with it, which a CPU has not; an error in words where PyTorch refuses."""
     found = {}
+    if DEVICE == "cpu":
+        run = build()
+        return run and {"f32": measure_on_cpu(run, seconds)}
     for name, allowed in (("f32", False), ("tf32", True)):
         torch.backends.cuda.matmul.allow_tf32 = allowed
         torch.backends.cudnn.allow_tf32 = allowed
@@ -242,7 +264,10 @@ def main():
     parser.add_argument("results", nargs="+", metavar="RESULT.json")
     parser.add_argument("--out", metavar="PEER.json")
     parser.add_argument("--time", type=float, default=0.05, help="seconds a case is measured")
+    parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
     arguments = parser.parse_args()
+    global DEVICE
+    DEVICE = arguments.device
     torch.backends.cudnn.benchmark = True
     rows, seen = [], {}
     print(f"{'op':<14}{'pass':<7}{'shape':<36}", *(f"{text:>9}" for text in ("wgrad", "f32", "TF32", "/ f32", "/ TF32")))
@@ -257,7 +282,11 @@ def main():
             mean = math.exp(statistics.fmean(map(math.log, known)))
             print(f"{len(known)} cases; wgrad takes {mean:.2f} times as long as PyTorch with {name} in the geometric mean")
     if arguments.out:
-        environment = {"pytorch": torch.__version__, "cuda": torch.version.cuda, "device": torch.cuda.get_device_name()}
+        environment = {"pytorch": torch.__version__}
+        if DEVICE == "cuda":
+            environment |= {"cuda": torch.version.cuda, "device": torch.cuda.get_device_name()}
+        else:
+            environment |= {"device": "cpu", "threads": torch.get_num_threads()}
         with open(arguments.out, "w") as file:
             json.dump({"schema": "wgrad-peer", "version": 1, "environment": environment, "rows": rows}, file, indent=1)
         print(f"wrote {arguments.out}")

@@ -5,8 +5,12 @@ use super::counters::count;
 use super::gpu::Gpu;
 use crate::error::{Error, Result};
 use crate::kernels::Kernel;
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 /// A kernel and what the driver says about it.
 struct NotCompiled {
@@ -19,6 +23,25 @@ fn short(message: &str) -> String {
     let empty = ["", "Validation Error", "Caused by:"];
     let lines: Vec<&str> = message.lines().map(str::trim).filter(|line| !empty.contains(line)).collect();
     lines.join(" ").chars().take(200).collect()
+}
+
+/// How long kernels may take to compile before a line says so.
+const SLOW: Duration = Duration::from_secs(1);
+
+/// Kernels by name that the line names, those of which there are most.
+const NAMED: usize = 6;
+
+/// What is being compiled, in words.
+fn compiling<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let mut counts = BTreeMap::<&str, usize>::new();
+    names.for_each(|name| *counts.entry(name).or_default() += 1);
+    let (kernels, all) = (counts.values().sum::<usize>(), counts.len());
+    let mut counts: Vec<_> = counts.into_iter().collect();
+    counts.sort_by_key(|(_, count)| Reverse(*count));
+    let named: Vec<String> =
+        counts.iter().take(NAMED).map(|(name, count)| format!("{count} {name}")).collect();
+    let more = if all > NAMED { ", .." } else { "" };
+    format!("compiling {kernels} kernels, which takes a while the first time ({}{more})", named.join(", "))
 }
 
 impl Gpu {
@@ -55,15 +78,21 @@ impl Gpu {
         let missing: Vec<&Kernel> = kernels.iter().filter(|k| !known.contains_key(k)).collect();
         let threads = thread::available_parallelism().map_or(1, |n| n.get().min(8));
         let share = missing.len().div_ceil(threads).max(1);
-        ahead::compile(&self.identity, &missing, || {
-            let (identity, limits) = (self.identity.clone(), self.limits.clone());
-            Self::open(&self.adapter, identity, limits, self.checked, self.device.features())
-        });
         let compiled: Vec<_> = thread::scope(|scope| {
+            let (done, waits) = mpsc::channel::<()>();
+            if let Some(tell) = self.tell.get().filter(|_| !missing.is_empty()) {
+                scope.spawn(|| self.tell_of_slow(&missing, waits, tell));
+            }
+            ahead::compile(&self.identity, &missing, || {
+                let (identity, limits) = (self.identity.clone(), self.limits.clone());
+                Self::open(&self.adapter, identity, limits, self.checked, self.device.features())
+            });
             let compile = |part: &[&Kernel]| part.iter().map(|k| self.compile(k)).collect::<Vec<_>>();
             let workers: Vec<_> =
                 missing.chunks(share).map(|part| scope.spawn(move || compile(part))).collect();
-            workers.into_iter().filter_map(|worker| worker.join().ok()).flatten().collect()
+            let compiled = workers.into_iter().filter_map(|worker| worker.join().ok()).flatten().collect();
+            drop(done);
+            compiled
         });
         self.check()?;
         if compiled.len() != missing.len() {
@@ -93,6 +122,13 @@ impl Gpu {
         Ok(Ok(kernels.iter().filter_map(|k| known.get(k).cloned()).collect()))
     }
 
+    /// Says what is compiled where that takes long; until the other end of `done` is gone.
+    fn tell_of_slow(&self, missing: &[&Kernel], done: mpsc::Receiver<()>, tell: &fn(&str)) {
+        if done.recv_timeout(SLOW) == Err(RecvTimeoutError::Timeout) {
+            tell(&format!("{}: {}", self.name(), compiling(missing.iter().map(|kernel| kernel.name))));
+        }
+    }
+
     /// Programs planned from now on do without these kernels.
     fn do_without(&self, failed: Vec<NotCompiled>) {
         let mut broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
@@ -118,6 +154,14 @@ mod tests {
     use crate::{Graph, HostTensor};
 
     #[test]
+    fn what_compiles_slowly_is_said_in_one_line() {
+        let names = ["sum", "conv2d", "matmul", "conv2d"];
+        let expected = "compiling 4 kernels, which takes a while the first time (2 conv2d, 1 matmul, 1 sum)";
+        assert_eq!(super::compiling(names.into_iter()), expected);
+        assert!(super::compiling(["a", "b", "c", "d", "e", "f", "g"].into_iter()).ends_with("1 f, ..)"));
+    }
+
+    #[test]
     fn kernels_that_do_not_compile_give_way_to_others() {
         // Limits that promise what the device has not: shuffles and words of 64 bits.
         let lying = |limits: Limits| Limits { subgroup_size: Some(8), wide_loads: true, ..limits };
@@ -127,7 +171,7 @@ mod tests {
             println!("SKIPPED: no adapter");
             return;
         };
-        device.on_broken_kernel(|line| println!("{line}"));
+        device.on_notice(|line| println!("{line}"));
         let graph = Graph::new();
         let (x, w) = (graph.input("x", [64, 64]).unwrap(), graph.input("w", [64, 64]).unwrap());
         let output = x.matmul(&w).unwrap();
@@ -188,7 +232,7 @@ mod tests {
         assert!(with.limits().broken.is_empty());
         // Where they do not compile, those they stand for take their place.
         let lying = Device::open_without(WANTED - wgpu::Features::IMMEDIATES, always).unwrap().unwrap();
-        lying.on_broken_kernel(|line| println!("{line}"));
+        lying.on_notice(|line| println!("{line}"));
         assert_eq!(run(&lying), (expected, all, 0));
         assert!(!lying.limits().broken.is_empty());
     }

@@ -215,11 +215,12 @@ impl Device {
         kept(self.identity()?, "bin")
     }
 
-    /// Calls `tell` with a line for each kernel that the driver does not compile, so that another variant of it is
-    /// used by [`Parameters::compile`](super::Parameters::compile). The first `tell` stays.
-    pub fn on_broken_kernel(&self, tell: fn(&str)) {
+    /// Calls `tell` with a line for what [`Parameters::compile`](super::Parameters::compile) does not fail for: a kernel that
+    /// the driver does not compile, so that another variant is used; kernels that take more than a second to compile;
+    /// compiled ones that cannot be kept. The first `tell` stays.
+    pub fn on_notice(&self, tell: fn(&str)) {
         if let Kind::Gpu(gpu) = &self.0 {
-            gpu.on_broken_kernel(tell);
+            gpu.on_notice(tell);
         }
     }
 

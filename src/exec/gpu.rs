@@ -113,7 +113,7 @@ impl Gpu {
         Limits { tuned, broken, ..self.limits.clone() }
     }
 
-    pub(super) fn on_broken_kernel(&self, tell: fn(&str)) {
+    pub(super) fn on_notice(&self, tell: fn(&str)) {
         let _ = self.tell.set(tell);
     }
 

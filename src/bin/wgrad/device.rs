@@ -42,7 +42,7 @@ impl DeviceArgs {
         if let Some(notice) = device.notice() {
             eprintln!("{notice}");
         }
-        device.on_broken_kernel(|line| eprintln!("{line}"));
+        device.on_notice(|line| eprintln!("{line}"));
         if let Some(path) = device.pipelines_file() {
             device.keep_pipelines(&path);
         }

@@ -14,6 +14,7 @@ mod plot;
 mod predict;
 mod report;
 mod run;
+mod signals;
 mod text;
 mod train;
 mod tune;
@@ -86,6 +87,10 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            if let Some(interrupted) = error.downcast_ref::<signals::Interrupted>() {
+                eprintln!("{interrupted}");
+                return ExitCode::from(128 + interrupted.signal);
+            }
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }

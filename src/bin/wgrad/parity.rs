@@ -166,7 +166,14 @@ impl Session<'_> {
     /// cases.
     fn adapter(&mut self, number: usize, opened: &Opened, lines: &[Line]) -> anyhow::Result<()> {
         let jobs = self.args.jobs.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
-        let queue = Queue { args: self.args, number, opened, lines, next: AtomicUsize::new(0), lost: Mutex::default() };
+        let queue = Queue {
+            args: self.args,
+            number,
+            opened,
+            lines,
+            next: AtomicUsize::new(0),
+            lost: Mutex::default(),
+        };
         let (sender, rows) = mpsc::channel();
         thread::scope(|scope| {
             for _ in 0..jobs.clamp(1, lines.len().max(1)) {
