@@ -176,12 +176,12 @@ fn all_keys_that_differ_are_told_at_once() -> wgrad::Result<()> {
     let before = states(&other)?;
     let error = other.load(&path).unwrap_err().to_string();
     for part in [
-        "head.weight of f32 [5, 3]",
-        "head.bias of f32 [5]",
-        "new.weight (f32 [2, 3])",
+        "head.weight of f32 (5, 3)",
+        "head.bias of f32 (5)",
+        "new.weight (f32 (2, 3))",
         "new.bias",
-        "[7, 3]",
-        "old.bias (f32 [1])",
+        "(7, 3)",
+        "old.bias (f32 (1))",
         "old.weight",
     ] {
         assert!(error.contains(part), "{part}: {error}");
@@ -195,6 +195,24 @@ fn all_keys_that_differ_are_told_at_once() -> wgrad::Result<()> {
     assert!(error.contains("new.weight") && !error.contains("head"), "{error}");
     let error = other.load_matching(&path, &["tail.*"]).unwrap_err().to_string();
     assert!(error.contains("patterns of some of body.bias"), "{error}");
+    Ok(())
+}
+
+/// Asked for something it has not, it says what it has, and does not wait for itself.
+#[test]
+fn states_that_nobody_named_are_refused() -> wgrad::Result<()> {
+    for device in [Device::cpu(), Device::auto()?] {
+        let trainer = trainer(&device, 0)?;
+        let parameters = trainer.parameters();
+        let one = HostTensor::from_f32([1], vec![1.0])?;
+        for error in [
+            parameters.ty("none").unwrap_err(),
+            parameters.get("none").unwrap_err(),
+            parameters.set("none", &one).unwrap_err(),
+        ] {
+            assert!(error.to_string().contains("1.weight") && error.to_string().contains("none"), "{error}");
+        }
+    }
     Ok(())
 }
 

@@ -135,7 +135,8 @@ impl Parameters {
     /// # Errors
     /// When no program has named it.
     pub fn ty(&self, name: &str) -> Result<TensorType> {
-        lock(&self.store).states.get(name).map(|s| s.ty.clone()).ok_or_else(|| self.unknown(name))
+        let known = lock(&self.store).states.get(name).map(|s| s.ty.clone());
+        known.ok_or_else(|| self.unknown(name))
     }
 
     fn unknown(&self, name: &str) -> Error {
