@@ -154,15 +154,15 @@ fn another_device_and_batch_size_go_on_and_another_seed_does_not() -> wgrad::Res
     Ok(())
 }
 
-/// A program whose states are `names`.
-fn program(names: &[(&str, usize)]) -> wgrad::Result<Parameters> {
+/// A program whose states are `names`, with first values of a seed.
+fn program(names: &[(&str, usize)], seed: u64) -> wgrad::Result<Parameters> {
     let graph = Graph::new();
     let x = graph.input("x", [2, 3])?;
     let outputs: Vec<Tensor> = names
         .iter()
         .map(|(name, width)| graph.scoped(name, || Linear::new(3, *width).forward(&x)))
         .collect::<wgrad::Result<_>>()?;
-    let parameters = Parameters::new(&Device::cpu(), 1);
+    let parameters = Parameters::new(&Device::cpu(), seed);
     parameters.compile(&graph, &outputs.iter().collect::<Vec<_>>())?;
     Ok(parameters)
 }
@@ -171,8 +171,8 @@ fn program(names: &[(&str, usize)]) -> wgrad::Result<Parameters> {
 fn all_keys_that_differ_are_told_at_once() -> wgrad::Result<()> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("w.safetensors");
-    program(&[("body", 4), ("head", 7), ("old", 1)])?.save(&path)?;
-    let other = program(&[("body", 4), ("head", 5), ("new", 2)])?;
+    program(&[("body", 4), ("head", 7), ("old", 1)], 1)?.save(&path)?;
+    let other = program(&[("body", 4), ("head", 5), ("new", 2)], 2)?;
     let before = states(&other)?;
     let error = other.load(&path).unwrap_err().to_string();
     for part in [
@@ -240,7 +240,7 @@ fn a_checkpoint_serves_as_weights() -> wgrad::Result<()> {
 fn every_other_bit_and_every_cut_is_refused() -> wgrad::Result<()> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("c.safetensors");
-    let parameters = program(&[("a", 2)])?;
+    let parameters = program(&[("a", 2)], 1)?;
     let notes = BTreeMap::from([("run".to_owned(), "1, \"two\"\nthree".to_owned())]);
     parameters.checkpoint(notes)?.wait()?.write(&path)?;
     let whole = fs::read(&path).expect("the file");
@@ -276,7 +276,7 @@ fn every_other_bit_and_every_cut_is_refused() -> wgrad::Result<()> {
 fn the_last_few_and_the_best_are_kept_and_a_broken_one_gives_way() -> wgrad::Result<()> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let place = folder.path().join("checkpoints");
-    let parameters = program(&[("a", 2)])?;
+    let parameters = program(&[("a", 2)], 1)?;
     let mut checkpoints = Checkpoints::new(&place, 2)?;
     for step in [5, 10, 15, 20] {
         let bias = HostTensor::from_f32([2], vec![step as f32; 2])?;
