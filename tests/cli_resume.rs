@@ -154,6 +154,19 @@ fn signals_end_a_run_with_a_checkpoint_and_their_code() {
         assert!(said.contains(part), "{part}: {said}");
     }
     assert_eq!(result(&path).1.len(), 6);
+    let said = run(folder.path(), "inspect parts/checkpoints/best.safetensors");
+    for part in [
+        "a checkpoint, its checksum right",
+        "trainer.epoch = ",
+        "exp_avg_sq",
+        "optimizer  F32",
+        "0 not finite",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let said = run(folder.path(), "inspect parts/model.safetensors --filter bias");
+    assert!(said.contains(": weights") && !said.contains("weight "), "{said}");
+    refused(folder.path(), &["inspect", "parts/run.json"], &["parts/run.json: expected a safetensors file"]);
     assert!(fs::read_to_string(path.join("history.svg")).expect("a plot").contains("</svg>"));
 }
 

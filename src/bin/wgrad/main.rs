@@ -8,6 +8,7 @@ mod eval;
 mod explain;
 mod forecast;
 mod image;
+mod inspect;
 mod output;
 mod parity;
 mod plot;
@@ -48,6 +49,8 @@ enum Command {
     Forecast(forecast::ForecastArgs),
     /// Measure which kernel variants are fastest on an adapter, for later runs.
     Tune(tune::TuneArgs),
+    /// Print what a weight file or a checkpoint holds.
+    Inspect(inspect::InspectArgs),
     /// Print what a training step of a network does: kernels, fusion, memory.
     Explain(explain::ExplainArgs),
     /// Hold the kernels of adapters to the CPU reference, case by case.
@@ -80,6 +83,7 @@ fn main() -> ExitCode {
         Command::Write(args) => text::write(&args),
         Command::Forecast(args) => forecast::run(&args),
         Command::Tune(args) => tune::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Parity(args) => parity::run(&args),
         Command::Devices(args) => device::list(&args),
