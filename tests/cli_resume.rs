@@ -174,7 +174,7 @@ fn signals_end_a_run_with_a_checkpoint_and_their_code() {
 fn what_cannot_go_on_is_refused() {
     let folder = place();
     let at = folder.path();
-    refused(at, &["train", "--resume", "nowhere"], &["--resume nowhere", "run.json"]);
+    refused(at, &["train", "--resume", "nowhere"], &["nowhere: expected a run folder"]);
     refused(at, &["train", "--resume", "data", "--out", "other"], &["--out"]);
     run(at, &format!("{OPTIONS} --epochs 1 --out one").replace("--epochs 4 ", ""));
     let mut other = command(at, "train --resume one --epochs 400").spawn().expect("the command starts");

@@ -235,6 +235,8 @@ impl Drop for RunFolder {
             for name in [SETTINGS, METRICS, LOCK] {
                 let _ = fs::remove_file(self.path.join(name));
             }
+            // Of nothing but the beginning.
+            let _ = fs::remove_dir_all(self.checkpoints());
         }
         for folder in &self.made {
             // One that others use, too, is not empty and stays.

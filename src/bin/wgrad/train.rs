@@ -355,7 +355,7 @@ fn epochs(
         // One from the beginning: whenever the run ends, it can go on.
         checkpoints.write(0, trainer.checkpoint(notes(trainer, folder, best, batch_size))?, false)?;
     }
-    let mut confusion = None;
+    let (mut confusion, mut written) = (None, false);
     for epoch in trainer.position().0 as usize + 1..=args.epochs as usize {
         let mut every = |trainer: &Trainer| -> wgrad::Result<Flow> {
             let step = trainer.position().2;
@@ -363,13 +363,17 @@ fn epochs(
             if stop || args.checkpoint_every.is_some_and(|every| step.is_multiple_of(every as usize)) {
                 let pending = trainer.checkpoint(notes(trainer, folder, best, batch_size))?;
                 checkpoints.write(step as u64, pending, false)?;
+                written = true;
             }
             Ok(if stop { Flow::Stop } else { Flow::Continue })
         };
-        let trained = one_epoch(trainer, sets, epoch, args.epochs, &mut every)?;
+        let trained = one_epoch(trainer, sets, epoch, args.epochs, &mut every);
+        if written {
+            folder.keep_as_it_is();
+        }
+        let trained = trained?;
         if let Some(signal) = signals.caught() {
             checkpoints.finish()?;
-            folder.keep_as_it_is();
             let path = folder.path().display();
             return Err(
                 Interrupted { signal, say: format!("interrupted; go on with --resume {path}") }.into()
