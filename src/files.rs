@@ -30,12 +30,25 @@ fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
         file.write_all(bytes)?;
         // Some file systems tell only now that the disk is full.
         file.sync_all()?;
-        fs::rename(&temporary, path)
+        fs::rename(&temporary, path)?;
+        sync_folder(path)
     };
     written().inspect_err(|_| {
         // The first failure is the one to report.
         let _ = fs::remove_file(&temporary);
     })
+}
+
+/// Makes a rename last: on Unix a power cut may otherwise take it back.
+#[cfg(unix)]
+fn sync_folder(path: &Path) -> std::io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(not(unix))]
+fn sync_folder(_: &Path) -> std::io::Result<()> {
+    Ok(())
 }
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ pub mod verify;
 pub use dim::{Dim, Dims};
 pub use dtype::DType;
 pub use error::{Error, Mismatch, Result};
-pub use exec::{AdapterReport, Backend, Device, Executable, Parameters, Pending, adapters};
+pub use exec::{AdapterReport, Backend, Checkpoint, Device, Executable, Parameters, Pending, adapters};
 pub use files::write_atomically;
 pub use graph::{Graph, Tensor};
 pub use half::f16;

@@ -39,11 +39,20 @@ impl Loader {
     /// # Errors
     /// When the batch size is 0 or larger than the dataset.
     pub fn new(data: &Arc<Dataset>, batch_size: usize, order: Order) -> Result<Self> {
+        Self::starting_at(data, batch_size, order, 0)
+    }
+
+    /// As [`Loader::new`], without the first `images` of the epoch: for a run that goes on.
+    ///
+    /// # Errors
+    /// As [`Loader::new`].
+    pub fn starting_at(data: &Arc<Dataset>, batch_size: usize, order: Order, images: usize) -> Result<Self> {
         data.check_batch_size(batch_size)?;
         let mut indices: Vec<usize> = (0..data.len()).collect();
         if let Order::Shuffled { seed, epoch } = order {
             Rng::named(seed, &format!("epoch {epoch}")).shuffle(&mut indices);
         }
+        indices.drain(..images.min(indices.len()));
         let (sender, receiver) = sync_channel(AHEAD);
         let data = data.clone();
         let batches = indices.len().div_ceil(batch_size);
@@ -57,12 +66,12 @@ impl Loader {
         Ok(Self { batches, receiver: Some(receiver), worker: Some(worker) })
     }
 
-    /// The number of batches of the epoch.
+    /// The number of batches of the epoch, or of what is left of it.
     pub fn len(&self) -> usize {
         self.batches
     }
 
-    /// Whether there are none; never, for a loader that could be made.
+    /// Whether there are none: behind the end of an epoch.
     pub fn is_empty(&self) -> bool {
         self.batches == 0
     }

@@ -4,6 +4,7 @@
 mod adapters;
 mod ahead;
 mod cache;
+mod checkpoint;
 mod command;
 mod compile;
 mod counters;
@@ -28,6 +29,7 @@ mod weights;
 mod workload;
 
 pub use adapters::{AdapterReport, NO_ADAPTER, adapters};
+pub use checkpoint::{Checkpoint, PendingCheckpoint};
 pub use counters::Counters;
 pub use device::Device;
 pub use executable::Executable;

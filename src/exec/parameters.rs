@@ -7,7 +7,7 @@ use super::program::Program;
 use super::readback::Pending;
 use super::reference::Reference;
 use super::store::{State, Store, lock};
-use super::weights;
+use super::weights::{self, Which};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Tensor};
 use crate::ops::{self, Init, LEARNING_RATE, Op, Role};
@@ -135,7 +135,8 @@ impl Parameters {
     /// # Errors
     /// When no program has named it.
     pub fn ty(&self, name: &str) -> Result<TensorType> {
-        lock(&self.store).states.get(name).map(|s| s.ty.clone()).ok_or_else(|| self.unknown(name))
+        let known = lock(&self.store).states.get(name).map(|s| s.ty.clone());
+        known.ok_or_else(|| self.unknown(name))
     }
 
     fn unknown(&self, name: &str) -> Error {
@@ -178,6 +179,20 @@ impl Parameters {
         }
     }
 
+    /// The values of some states as they are after all runs so far, on their way.
+    ///
+    /// # Errors
+    /// As [`Parameters::get`].
+    pub(super) fn get_all_async(&self, names: &[&str]) -> Result<Vec<Pending>> {
+        let Kind::Gpu(gpu) = &self.device.0 else {
+            return names.iter().map(|name| self.get_async(name)).collect();
+        };
+        let buffers = names.iter().map(|name| self.gpu_buffer(gpu, name)).collect::<Result<Vec<_>>>()?;
+        let watches: Vec<_> = lock(&self.store).watches.iter().filter_map(Weak::upgrade).collect();
+        let pending = Pending::start_all(gpu, &buffers)?;
+        Ok(pending.into_iter().map(|one| one.watched(watches.clone())).collect())
+    }
+
     /// Gives a state a new value, seen by all later runs.
     ///
     /// # Errors
@@ -216,16 +231,31 @@ impl Parameters {
         weights::save(path, &tensors.collect::<Result<Vec<_>>>()?)
     }
 
-    /// Reads parameters and buffers from safetensors: exactly those there are, with their types. On an error
-    /// nothing is changed.
+    /// Reads parameters and buffers from safetensors: exactly those there are, with their types. Of a checkpoint its weights. On
+    /// an error nothing is changed.
     ///
     /// # Errors
-    /// When the file is missing, is no safetensors file, or holds other tensors.
+    /// When the file is missing, is no safetensors file, or holds other tensors: all that are missing, unexpected or of another
+    /// type.
     pub fn load(&self, path: &Path) -> Result<()> {
+        self.read(path, Which::All).map(drop)
+    }
+
+    /// As [`Parameters::load`], of those alone whose names match one of `patterns`, in which `*` stands for any text: to go on
+    /// from a network that is partly another, as fine-tuning does. Gives their names.
+    ///
+    /// # Errors
+    /// When the file lacks one of them or has it with another type, or no name matches.
+    pub fn load_matching(&self, path: &Path, patterns: &[&str]) -> Result<Vec<String>> {
+        self.read(path, Which::Matching(patterns))
+    }
+
+    fn read(&self, path: &Path, which: Which<'_>) -> Result<Vec<String>> {
         let wanted = self.saved().into_iter().map(|name| self.ty(&name).map(|ty| (name, ty)));
-        for (name, value) in weights::load(path, &wanted.collect::<Result<Vec<_>>>()?)? {
-            self.set(&name, &value)?;
+        let found = weights::load(path, &wanted.collect::<Result<Vec<_>>>()?, which)?;
+        for (name, value) in &found {
+            self.set(name, value)?;
         }
-        Ok(())
+        Ok(found.into_iter().map(|(name, _)| name).collect())
     }
 }

@@ -39,20 +39,34 @@ impl Pending {
 
     /// Copies the tensor out of `buffer` as it is after all work submitted so far.
     pub(super) fn start(gpu: &Arc<Gpu>, buffer: &wgpu::Buffer, ty: TensorType) -> Result<Self> {
-        // Whole words are copied; the last may hold one f16 only.
-        let bytes = ty.bytes().next_multiple_of(wgpu::COPY_BUFFER_ALIGNMENT);
-        let staging = staging::readback(gpu, bytes);
+        let none = || Error::device("a readback", "none");
+        Self::start_all(gpu, &[(buffer.clone(), ty)])?.pop().ok_or_else(none)
+    }
+
+    /// Copies tensors out of their buffers as they are after all work submitted so far, in one submission.
+    pub(super) fn start_all(gpu: &Arc<Gpu>, buffers: &[(wgpu::Buffer, TensorType)]) -> Result<Vec<Self>> {
         let mut encoder = gpu.encoder();
-        encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, bytes);
-        count(&gpu.tally.copies, 1);
-        count(&gpu.tally.read_back, bytes);
+        let mut copies = Vec::with_capacity(buffers.len());
+        for (buffer, ty) in buffers {
+            // Whole words are copied; the last may hold one f16 only.
+            let bytes = ty.bytes().next_multiple_of(wgpu::COPY_BUFFER_ALIGNMENT);
+            let staging = staging::readback(gpu, bytes);
+            encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, bytes);
+            count(&gpu.tally.copies, 1);
+            count(&gpu.tally.read_back, bytes);
+            copies.push((staging, ty.clone()));
+        }
         gpu.submit(encoder);
-        let (sender, mapped) = channel();
-        // The receiver may be gone: the result was not wanted any more.
-        staging.map_async(wgpu::MapMode::Read, .., move |result| drop(sender.send(result)));
+        let map = |(staging, ty): (wgpu::Buffer, TensorType)| {
+            let (sender, mapped) = channel();
+            // The receiver may be gone: the result was not wanted any more.
+            staging.map_async(wgpu::MapMode::Read, .., move |result| drop(sender.send(result)));
+            let state = State::Mapping(Mapping { gpu: gpu.clone(), staging, mapped, ty });
+            Self { state, watches: Vec::new() }
+        };
+        let pending = copies.into_iter().map(map).collect();
         gpu.check()?;
-        let state = State::Mapping(Mapping { gpu: gpu.clone(), staging, mapped, ty });
-        Ok(Self { state, watches: Vec::new() })
+        Ok(pending)
     }
 
     /// With the tensor comes what these have found wrong until then.

@@ -4,10 +4,15 @@
 mod clip;
 mod groups;
 mod optimizers;
+mod plateau;
+mod schedule_text;
+mod schedules;
 
 pub use clip::{clip_grad_norm, clip_grad_norm_of, clip_grad_value};
 pub use groups::Groups;
 pub use optimizers::{Adadelta, Adagrad, Adam, AdamW, Adamax, Lamb, Lion, NAdam, RAdam, RmsProp, Rprop, Sgd};
+pub use plateau::{Plateau, ReduceOnPlateau};
+pub use schedules::{Cycles, Cyclic, OneCycle, Schedule};
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Tensor};

@@ -162,6 +162,27 @@ impl EpochReport {
         self.train.images as f64 / self.seconds.max(1e-9)
     }
 
+    /// A report from its row, as exact as that is.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn of_csv_row(row: &str) -> Result<Self> {
+        let numbers: Option<Vec<f64>> = row.split(',').map(|field| field.parse().ok()).collect();
+        let Some([epoch, loss, accuracy, test_loss, test_accuracy, seconds, rate]) = numbers.as_deref()
+        else {
+            return Err(Error::argument("metrics", format!("seven numbers: {CSV_HEAD}"), row));
+        };
+        let totals = |loss: f64, accuracy: f64, images: f64| Totals {
+            loss_sum: loss * images,
+            correct: accuracy * images,
+            images: images as usize,
+        };
+        let train = totals(*loss, *accuracy, (seconds * rate).round().max(1.0));
+        // How many there were is not noted.
+        let test = totals(*test_loss, *test_accuracy, 1.0);
+        Ok(Self { epoch: *epoch as usize, train, test, seconds: *seconds })
+    }
+
     /// A row under [`CSV_HEAD`].
     pub fn csv_row(&self) -> String {
         let (train, test) = (&self.train, &self.test);

@@ -5,14 +5,18 @@
 //! over one set of [`crate::Parameters`]. Loss and accuracy are added up on the device and read back while it
 //! works.
 
+mod checkpoints;
 mod classifier;
 mod forecast;
 mod metrics;
+mod rates;
 mod text;
 mod trainer;
 
+pub use checkpoints::Checkpoints;
 pub use classifier::{Classifier, Evaluation};
 pub use forecast::{ForecastModel, Forecaster};
 pub use metrics::{CSV_HEAD, Confusion, EpochReport, Totals};
+pub use rates::Rates;
 pub use text::{Sampling, TextCell, TextModel, TextOptions, TextTrainer, TextWriter};
-pub use trainer::{Options, Progress, Trainer};
+pub use trainer::{Flow, Options, Progress, Trainer};

@@ -2,12 +2,13 @@
 
 use super::classifier::{Batched, Classifier, Evaluation};
 use super::metrics::{self, PendingTotals, Totals};
+use super::rates::Rates;
 use crate::data::{Batch, Dataset, Loader, Order};
-use crate::error::Result;
-use crate::exec::{Device, Executable, Parameters, Profile};
+use crate::error::{Error, Result};
+use crate::exec::{Checkpoint, Device, Executable, Parameters, PendingCheckpoint, Profile};
 use crate::nn::Module;
-use crate::optim::Optimizer;
-use std::collections::{HashMap, VecDeque};
+use crate::optim::{Optimizer, Schedule};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -43,14 +44,33 @@ pub struct Progress {
     pub recent: Totals,
 }
 
+/// Whether an epoch goes on after a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flow {
+    /// With the next batch.
+    Continue,
+    /// Not now: the next call of [`Trainer::epoch`] goes on where this one stopped.
+    Stop,
+}
+
+/// Where a run stands, as its checkpoints note it.
+const EPOCH: &str = "trainer.epoch";
+const IMAGES: &str = "trainer.images";
+const STEPS: &str = "trainer.steps";
+const SEED: &str = "trainer.seed";
+
 /// A model, an optimizer and a device.
 pub struct Trainer {
     classifier: Classifier,
     optimizer: Box<dyn Optimizer>,
     options: Options,
     epochs: u64,
+    /// Images of the epoch that were given to the device.
+    images: usize,
     programs: HashMap<usize, Batched>,
     steps: usize,
+    schedule: Schedule,
+    rates: Option<Rates>,
     profiled: Range<usize>,
     profiles: Vec<(usize, Profile)>,
 }
@@ -72,11 +92,84 @@ impl Trainer {
         let classifier = Classifier::new(&parameters, model, image_shape)?;
         let optimizer = Box::new(optimizer);
         let (programs, profiles) = (HashMap::new(), Vec::new());
-        let (steps, profiled) = (0, 0..0);
-        let mut trainer =
-            Self { classifier, optimizer, options, epochs: 0, programs, steps, profiled, profiles };
+        let (epochs, images, steps, profiled) = (0, 0, 0, 0..0);
+        let (schedule, rates) = (Schedule::Constant, None);
+        let mut trainer = Self {
+            classifier,
+            optimizer,
+            options,
+            epochs,
+            images,
+            programs,
+            steps,
+            schedule,
+            rates,
+            profiled,
+            profiles,
+        };
         trainer.program(options.batch_size)?;
         Ok(trainer)
+    }
+
+    /// Lets the learning rates follow a schedule, a step of which is a batch.
+    ///
+    /// # Errors
+    /// When one of its numbers is out of range or the device failed.
+    pub fn follow(&mut self, schedule: Schedule) -> Result<()> {
+        schedule.check()?;
+        if self.rates.is_none() {
+            self.rates = Some(Rates::new(self.parameters())?);
+        }
+        self.schedule = schedule;
+        Ok(())
+    }
+
+    /// The learning rate of the last step; `None` where no schedule changes it.
+    pub fn rate(&self) -> Option<f32> {
+        self.rates.as_ref().map(Rates::now)
+    }
+
+    /// Epochs that are done, images of the next one that are, and steps in all.
+    pub fn position(&self) -> (u64, usize, usize) {
+        (self.epochs, self.images, self.steps)
+    }
+
+    /// All that the run needs to go on as if it had not stopped, on its way, with these notes.
+    ///
+    /// # Errors
+    /// When the device failed.
+    pub fn checkpoint(&self, mut notes: BTreeMap<String, String>) -> Result<PendingCheckpoint> {
+        let numbers = [
+            (EPOCH, self.epochs),
+            (IMAGES, self.images as u64),
+            (STEPS, self.steps as u64),
+            (SEED, self.options.seed),
+        ];
+        notes.extend(numbers.map(|(key, number)| (key.to_owned(), number.to_string())));
+        self.parameters().checkpoint(notes)
+    }
+
+    /// Goes on from a checkpoint: with the same options and data each bit is what it would have been. Another device, or
+    /// another batch size, is no error.
+    ///
+    /// # Errors
+    /// When it is of another model, optimizer or seed, or of no [`Trainer`].
+    pub fn resume(&mut self, checkpoint: &Checkpoint) -> Result<()> {
+        let number = |key: &str| {
+            let note = checkpoint.note(key)?;
+            note.parse::<u64>().map_err(|_| Error::argument(key, "a number", note))
+        };
+        if number(SEED)? != self.options.seed {
+            let expected = format!("that of the checkpoint, {}", number(SEED)?);
+            return Err(Error::argument("seed", expected, self.options.seed.to_string()));
+        }
+        let (epochs, images, steps) = (number(EPOCH)?, number(IMAGES)? as usize, number(STEPS)? as usize);
+        self.parameters().restore(checkpoint)?;
+        if let Some(rates) = &mut self.rates {
+            rates.refresh()?;
+        }
+        (self.epochs, self.images, self.steps) = (epochs, images, steps);
+        Ok(())
     }
 
     /// The model, for evaluation and prediction with the weights of the moment.
@@ -118,23 +211,37 @@ impl Trainer {
         }
     }
 
-    /// One pass over the dataset in a seeded random order, the last short batch included. `progress` is told
-    /// after every step. The loss comes back while the device works; at the end it waits for the device.
+    /// One pass over the dataset in a seeded random order, the last short batch included, or the rest of one that was stopped.
+    /// `progress` is told after every step and may stop. The loss comes back while the device works; at the end it waits for
+    /// the device.
     ///
     /// # Errors
-    /// When the dataset does not fit the model or has fewer images than a batch, the loss is not finite, or
-    /// the device failed.
-    pub fn epoch(&mut self, data: &Arc<Dataset>, mut progress: impl FnMut(&Progress)) -> Result<Totals> {
+    /// When the dataset does not fit the model or has fewer images than a batch, the loss is not finite, the device failed, or
+    /// `progress` did.
+    pub fn epoch(
+        &mut self,
+        data: &Arc<Dataset>,
+        mut progress: impl FnMut(&Trainer, &Progress) -> Result<Flow>,
+    ) -> Result<Totals> {
         self.classifier.accepts(data)?;
         let order = Order::Shuffled { seed: self.options.seed, epoch: self.epochs };
-        let loader = Loader::new(data, self.options.batch_size, order)?;
+        let loader = Loader::starting_at(data, self.options.batch_size, order, self.images)?;
         let mut looks = Looks::default();
-        let mut now = Progress { step: 0, steps: loader.len(), images: 0, recent: Totals::default() };
-        metrics::reset(self.parameters())?;
+        let before = self.images / self.options.batch_size;
+        let steps = before + loader.len();
+        let mut now = Progress { step: before, steps, images: self.images, recent: Totals::default() };
+        if self.images == 0 {
+            metrics::reset(self.parameters())?;
+        } else {
+            looks.last = metrics::read(self.parameters(), self.images)?;
+        }
         for batch in loader {
             let batch = batch?;
             let rows = batch.labels.shape().elements();
             let profile = self.profiled.contains(&self.steps);
+            if let Some(rates) = &mut self.rates {
+                rates.follow(&self.schedule, self.steps as u64)?;
+            }
             let held = self.program(rows)?;
             let profile = held.run(&batch, profile)?;
             let number = self.steps;
@@ -142,14 +249,17 @@ impl Trainer {
             self.steps += 1;
             now.step += 1;
             now.images += rows;
+            self.images = now.images;
             if now.step.is_multiple_of(REPORT_EVERY) {
                 looks.pending.push_back(PendingTotals::start(self.parameters(), now.images)?);
             }
             looks.collect()?;
             now.recent = looks.recent;
-            progress(&now);
+            if progress(self, &now)? == Flow::Stop {
+                return metrics::read(self.parameters(), now.images);
+            }
         }
-        self.epochs += 1;
+        (self.epochs, self.images) = (self.epochs + 1, 0);
         metrics::read(self.parameters(), now.images)
     }
 

@@ -8,12 +8,14 @@ mod eval;
 mod explain;
 mod forecast;
 mod image;
+mod inspect;
 mod output;
 mod parity;
 mod plot;
 mod predict;
 mod report;
 mod run;
+mod signals;
 mod text;
 mod train;
 mod tune;
@@ -47,6 +49,8 @@ enum Command {
     Forecast(forecast::ForecastArgs),
     /// Measure which kernel variants are fastest on an adapter, for later runs.
     Tune(tune::TuneArgs),
+    /// Print what a weight file or a checkpoint holds.
+    Inspect(inspect::InspectArgs),
     /// Print what a training step of a network does: kernels, fusion, memory.
     Explain(explain::ExplainArgs),
     /// Hold the kernels of adapters to the CPU reference, case by case.
@@ -79,6 +83,7 @@ fn main() -> ExitCode {
         Command::Write(args) => text::write(&args),
         Command::Forecast(args) => forecast::run(&args),
         Command::Tune(args) => tune::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Parity(args) => parity::run(&args),
         Command::Devices(args) => device::list(&args),
@@ -86,6 +91,10 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            if let Some(interrupted) = error.downcast_ref::<signals::Interrupted>() {
+                eprintln!("{interrupted}");
+                return ExitCode::from(128 + interrupted.signal);
+            }
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }

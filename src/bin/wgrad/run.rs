@@ -5,7 +5,7 @@ use crate::output;
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use serde_json::{Value, json};
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -22,6 +22,10 @@ const SETTINGS: &str = "run.json";
 const WEIGHTS: &str = "model.safetensors";
 /// A row for every look at the losses.
 const METRICS: &str = "metrics.csv";
+/// The folder of a run's checkpoints.
+const CHECKPOINTS: &str = "checkpoints";
+/// The file that a run locks while it goes on.
+const LOCK: &str = ".lock";
 /// Numbers of runs that are tried before giving up: others take them, too.
 const TRIES: u32 = 1000;
 /// Those in which it waits for the claims of others.
@@ -39,6 +43,8 @@ pub struct RunFolder {
     kept: bool,
     /// Why the folder was left for another one.
     left: Option<String>,
+    /// Held while the run goes on: what else would go on with it is refused.
+    lock: Option<File>,
 }
 
 impl RunFolder {
@@ -56,8 +62,58 @@ impl RunFolder {
         let (settings, metrics) = (String::new(), String::new());
         let path = claimed.as_ref().map_or_else(|_| PathBuf::new(), Clone::clone);
         // Made here, so that dropping it takes back what a refused claim has made.
-        let folder = Self { path, made, settings, metrics, kept: false, left: None };
-        claimed.map(|_| folder)
+        let mut folder = Self { path, made, settings, metrics, kept: false, left: None, lock: None };
+        claimed?;
+        // Nobody else knows the folder yet. Where files cannot be locked, nothing is.
+        folder.lock = File::create(folder.path.join(LOCK)).ok().filter(|lock| lock.try_lock().is_ok());
+        Ok(folder)
+    }
+
+    /// Opens the folder of a run that is to go on, which no other run may do until this one ends.
+    ///
+    /// # Errors
+    /// When it is no run's folder, or another run goes on in it.
+    pub fn reopen(path: &Path) -> anyhow::Result<Self> {
+        if !path.join(SETTINGS).is_file() {
+            bail!("--resume {}: expected the folder of a run, got one without {SETTINGS}", path.display());
+        }
+        let lock = File::create(path.join(LOCK)).with_context(|| path.join(LOCK).display().to_string())?;
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => {
+                anyhow!(
+                    "--resume {}: expected a run that stands still, got one that another process trains",
+                    path.display()
+                )
+            }
+            TryLockError::Error(error) => anyhow!("{}: {error}", path.join(LOCK).display()),
+        })?;
+        let (settings, metrics, path) = (String::new(), String::new(), path.to_owned());
+        Ok(Self { path, made: Vec::new(), settings, metrics, kept: true, left: None, lock: Some(lock) })
+    }
+
+    /// Notes the settings of a run that goes on, and the metrics as they were at its checkpoint.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub fn go_on(&mut self, settings: &Value, metrics: &str) -> anyhow::Result<()> {
+        (self.settings, self.metrics) = (format!("{settings:#}\n"), metrics.to_owned());
+        write_atomically(&self.path.join(SETTINGS), self.settings.as_bytes())?;
+        Ok(write_atomically(&self.path.join(METRICS), self.metrics.as_bytes())?)
+    }
+
+    /// The folder of its checkpoints.
+    pub fn checkpoints(&self) -> PathBuf {
+        self.path.join(CHECKPOINTS)
+    }
+
+    /// The rows of the metrics so far, and their head.
+    pub fn metrics(&self) -> &str {
+        &self.metrics
+    }
+
+    /// Leaves the folder, whatever is in it.
+    pub fn keep_as_it_is(&mut self) {
+        self.kept = true;
     }
 
     /// Notes the settings and the head of the metrics, and tries that there is room for the weights.
@@ -176,9 +232,11 @@ impl Drop for RunFolder {
             return;
         }
         if !self.path.as_os_str().is_empty() {
-            for name in [SETTINGS, METRICS] {
+            for name in [SETTINGS, METRICS, LOCK] {
                 let _ = fs::remove_file(self.path.join(name));
             }
+            // Of nothing but the beginning.
+            let _ = fs::remove_dir_all(self.checkpoints());
         }
         for folder in &self.made {
             // One that others use, too, is not empty and stays.
@@ -443,6 +501,6 @@ mod tests {
         let mut folder = RunFolder::claim(Some(&empty), "mlp").unwrap();
         folder.write("note.txt", "words").unwrap();
         drop(folder);
-        assert_eq!(fs::read_dir(&empty).unwrap().count(), 2, "what was kept");
+        assert_eq!(fs::read_dir(&empty).unwrap().count(), 3, "what was kept, and the file that is locked");
     }
 }

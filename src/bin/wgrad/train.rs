@@ -5,19 +5,24 @@ use crate::device::DeviceArgs;
 use crate::output;
 use crate::plot;
 use crate::run::{self, RunFolder, decimal};
-use anyhow::Context;
-use clap::{Args, ValueEnum};
+use crate::signals::{Interrupted, Signals};
+use anyhow::{Context, anyhow};
+use clap::{Args, Parser, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
+use wgrad::Checkpoint;
 use wgrad::bench::trace::Trace;
 use wgrad::nn::{self, Model};
 use wgrad::ops::Role;
 use wgrad::optim::{
-    Adadelta, Adagrad, Adam, AdamW, Adamax, Lamb, Lion, NAdam, Optimizer, RAdam, RmsProp, Rprop, Sgd,
+    Adadelta, Adagrad, Adam, AdamW, Adamax, Lamb, Lion, NAdam, Optimizer, RAdam, RmsProp, Rprop, Schedule,
+    Sgd,
 };
-use wgrad::train::{CSV_HEAD, Confusion, EpochReport, Options, Trainer};
+use wgrad::train::{CSV_HEAD, Checkpoints, Confusion, EpochReport, Flow, Options, Trainer};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum OptimizerName {
@@ -79,6 +84,21 @@ pub struct TrainArgs {
     /// The folder to write [default: a fresh one under runs/].
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// How the learning rate changes from step to step, such as cosine:t_max=1000 or one_cycle:max_lr=0.01,total_steps=471;
+    /// PyTorch's names and defaults: constant, step, multi_step, exponential, cosine, cosine_restarts, one_cycle, cyclic,
+    /// polynomial, linear, warmup.
+    #[arg(long)]
+    schedule: Option<Schedule>,
+    /// Steps between two checkpoints, besides one at the end of every epoch.
+    #[arg(long, value_name = "STEPS", value_parser = clap::value_parser!(u32).range(1..))]
+    checkpoint_every: Option<u32>,
+    /// How many checkpoints are kept, besides the best one.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
+    keep: u32,
+    /// Go on with a run that was interrupted, or with --epochs for longer: its folder. What it was trained with is known; what
+    /// else is given takes the place of that.
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["out", "seed", "model"])]
+    resume: Option<PathBuf>,
 }
 
 impl TrainArgs {
@@ -127,24 +147,101 @@ impl TrainArgs {
         })
     }
 
-    fn settings(&self, model: &Model, sets: &Sets, device: &str) -> serde_json::Value {
+    /// What was asked for, as a command line that asks for it again, wherever it is run.
+    fn words(&self) -> anyhow::Result<Vec<String>> {
+        let mut words = vec!["--model".to_owned(), self.model.clone()];
+        let mut add = |name: &str, value: Option<String>| {
+            words.extend(value.into_iter().flat_map(|value| [format!("--{name}"), value]));
+        };
+        add("epochs", Some(self.epochs.to_string()));
+        add("batch-size", self.batch_size.map(|n| n.to_string()));
+        add("optimizer", self.optimizer.to_possible_value().map(|v| v.get_name().to_owned()));
+        add("lr", self.lr.map(|n| n.to_string()));
+        add("momentum", Some(self.momentum.to_string()));
+        add("weight-decay", self.weight_decay.map(|n| n.to_string()));
+        add("seed", Some(self.seed.to_string()));
+        add("schedule", self.schedule.as_ref().map(Schedule::to_string));
+        add("checkpoint-every", self.checkpoint_every.map(|n| n.to_string()));
+        add("keep", Some(self.keep.to_string()));
+        add("split", self.data.split.clone());
+        if let Some(folder) = &self.data.data {
+            let path = std::fs::canonicalize(folder).with_context(|| folder.display().to_string())?;
+            let text =
+                path.to_str().with_context(|| format!("{}: expected a name in UTF-8", path.display()))?;
+            add("data", Some(text.to_owned()));
+        }
+        add("device", Some(self.device.device.clone()));
+        add("backend", self.device.backend.map(|b| b.to_string()));
+        words.extend(
+            [("nesterov", self.nesterov), ("check-finite", self.check_finite)]
+                .into_iter()
+                .filter(|(_, on)| *on)
+                .map(|(name, _)| format!("--{name}")),
+        );
+        Ok(words)
+    }
+
+    fn settings(&self, model: &Model, sets: &Sets, device: &str) -> anyhow::Result<serde_json::Value> {
         let optimizer = self.optimizer.to_possible_value().map(|v| v.get_name().to_owned());
         let training = json!({
             "epochs": self.epochs, "batch_size": self.batch_size(model), "optimizer": optimizer, "lr": decimal(self.lr(model)),
             "momentum": decimal(self.momentum), "nesterov": self.nesterov,
             "weight_decay": self.weight_decay.map(decimal),
-            "seed": self.seed, "data": sets.about, "device": device,
+            "schedule": self.schedule.as_ref().map(Schedule::to_string),
+            "seed": self.seed, "data": sets.about, "device": device, "words": self.words()?,
         });
-        run::settings(model, &sets.train, training)
+        Ok(run::settings(model, &sets.train, training))
+    }
+}
+
+/// The command line of a resumed run: what it noted, then what was given now.
+#[derive(Debug, Parser)]
+#[command(args_override_self = true)]
+struct Resumed {
+    #[command(flatten)]
+    args: TrainArgs,
+}
+
+impl Resumed {
+    fn of(folder: &Path) -> anyhow::Result<TrainArgs> {
+        let (settings, _) = run::read(folder)?;
+        let words = settings["training"]["words"].as_array();
+        let words =
+            words.with_context(|| format!("{}: expected a run of `wgrad train`", folder.display()))?;
+        let noted = words.iter().filter_map(|word| word.as_str()).map(OsString::from);
+        let mut given: Vec<OsString> = std::env::args_os().skip(2).collect();
+        let place = given.iter().position(|word| word.to_string_lossy().starts_with("--resume"));
+        if let Some(place) = place {
+            let apart = given[place] == "--resume";
+            given.drain(place..(place + 1 + usize::from(apart)).min(given.len()));
+        }
+        let all = std::iter::once(OsString::from("wgrad train")).chain(noted).chain(given);
+        let mut args = Resumed::try_parse_from(all).map_err(|e| anyhow!("{e}"))?.args;
+        args.resume = Some(folder.to_owned());
+        Ok(args)
     }
 }
 
 /// Trains and writes the run folder.
 pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
+    match &args.resume {
+        Some(folder) => train(&Resumed::of(folder)?),
+        None => train(args),
+    }
+}
+
+fn train(args: &TrainArgs) -> anyhow::Result<()> {
     let model = nn::model(&args.model)?;
     let (optimizer, batch_size) = (args.optimizer(model)?, args.batch_size(model));
     output::check_all([("--profile", &args.profile)])?;
-    let mut folder = RunFolder::claim(args.out.as_deref(), model.name)?;
+    let mut folder = match &args.resume {
+        Some(path) => RunFolder::reopen(path)?,
+        None => RunFolder::claim(args.out.as_deref(), model.name)?,
+    };
+    let resumed = match &args.resume {
+        Some(_) => Some(Checkpoints::latest(&folder.checkpoints(), |line| eprintln!("{line}"))?),
+        None => None,
+    };
     let sets = args.data.load(None)?;
     sets.train.check_batch_size(batch_size)?;
     let device = args.device.open()?.check_finite(args.check_finite);
@@ -154,37 +251,146 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
     let images = images(&sets.train);
     let layers = (model.build)(&images).with_context(|| model.name)?;
     let mut trainer = Trainer::new(&device, layers, optimizer, images.shape, options)?;
+    if let Some(schedule) = &args.schedule {
+        trainer.follow(schedule.clone())?;
+    }
     if args.profile.is_some() {
         anyhow::ensure!(!device.is_cpu(), "--profile: expected an adapter, got the CPU reference");
         trainer.profile(PROFILED);
     }
     println!("model    {} for {images}: {}, {} parameters", model.name, model.about, count(&trainer)?);
     println!("memory   {}", trainer.executable()?.memory());
-    folder.begin(&args.settings(model, &sets, &device.describe()), CSV_HEAD, trainer.parameters())?;
+    let settings = args.settings(model, &sets, &device.describe())?;
+    let mut past = Past::default();
+    match &resumed {
+        None => folder.begin(&settings, CSV_HEAD, trainer.parameters())?,
+        Some((path, checkpoint)) => {
+            trainer.resume(checkpoint).with_context(|| path.display().to_string())?;
+            past = Past::of(checkpoint).with_context(|| path.display().to_string())?;
+            past.tell_changes(&settings, &device.describe());
+            folder.go_on(&settings, checkpoint.note(ROWS)?)?;
+            let (epochs, images, steps) = trainer.position();
+            println!("resumed  {}: {epochs} epochs and {images} images, {steps} steps", path.display());
+        }
+    }
     println!("run      {}", folder.path().display());
-    let confusion = epochs(args, &mut trainer, &sets, &mut folder)?;
+    let confusion = epochs(args, &mut trainer, &sets, &mut folder, past)?;
+    let Some(confusion) = confusion else {
+        println!("nothing to do: {} epochs are done; --epochs asks for more", trainer.position().0);
+        return Ok(());
+    };
     folder.write("confusion.svg", &plot::confusion(&confusion, sets.test.first_label())?)?;
     let finished = folder.finish(&["history.svg", "confusion.svg"], trainer.parameters());
     args.profile.as_deref().map_or(Ok(()), |path| write_profile(&trainer, path))?;
     finished
 }
 
-/// All epochs, each kept when it is done; the last one's mistakes.
+/// The notes of a checkpoint: the rows of metrics.csv, the best accuracy, device and batch size.
+const ROWS: &str = "metrics";
+const BEST: &str = "best";
+const DEVICE: &str = "device";
+const BATCH_SIZE: &str = "batch_size";
+
+/// What came before: the epochs that are done, and the best of them.
+#[derive(Debug, Default)]
+struct Past {
+    reports: Vec<EpochReport>,
+    best: f64,
+    device: String,
+    batch_size: String,
+}
+
+impl Past {
+    fn of(checkpoint: &Checkpoint) -> anyhow::Result<Self> {
+        let rows = checkpoint.note(ROWS)?.lines().skip(1);
+        let reports = rows.map(|row| EpochReport::of_csv_row(row)).collect::<wgrad::Result<_>>()?;
+        let best = checkpoint.note(BEST)?;
+        let best =
+            best.parse().with_context(|| format!("the best accuracy: expected a number, got {best}"))?;
+        let note = |key| checkpoint.note(key).map(str::to_owned);
+        Ok(Self { reports, best, device: note(DEVICE)?, batch_size: note(BATCH_SIZE)? })
+    }
+
+    /// Says what makes the run another than it would have been.
+    fn tell_changes(&self, settings: &serde_json::Value, device: &str) {
+        let batch_size = settings["training"]["batch_size"].to_string();
+        for (what, before, now) in
+            [("device", &*self.device, device), ("batch size", &*self.batch_size, &*batch_size)]
+        {
+            if before != now {
+                println!(
+                    "changed  {what}: {now}, before {before}; results are no longer bit for bit those of one run"
+                );
+            }
+        }
+    }
+}
+
+/// What a checkpoint of this moment notes.
+fn notes(trainer: &Trainer, folder: &RunFolder, best: f64, batch_size: usize) -> BTreeMap<String, String> {
+    let device = trainer.parameters().device().describe();
+    [
+        (ROWS, folder.metrics().to_owned()),
+        (BEST, best.to_string()),
+        (DEVICE, device),
+        (BATCH_SIZE, batch_size.to_string()),
+    ]
+    .map(|(key, value)| (key.to_owned(), value))
+    .into()
+}
+
+/// All epochs that are left, each kept when it is done; the last one's mistakes, `None` where none was left.
 fn epochs(
     args: &TrainArgs,
     trainer: &mut Trainer,
     sets: &Sets,
     folder: &mut RunFolder,
-) -> anyhow::Result<Confusion> {
-    let (mut reports, mut confusion) = (Vec::new(), Confusion::new(0));
-    for epoch in 1..=args.epochs as usize {
-        let (report, mistaken) = one_epoch(trainer, sets, epoch, args.epochs)?;
+    past: Past,
+) -> anyhow::Result<Option<Confusion>> {
+    let Past { mut reports, mut best, .. } = past;
+    let mut checkpoints = Checkpoints::new(&folder.checkpoints(), args.keep as usize)?;
+    let signals = Signals::watch()?;
+    let batch_size = args.batch_size(nn::model(&args.model)?);
+    if args.resume.is_none() {
+        // One from the beginning: whenever the run ends, it can go on.
+        checkpoints.write(0, trainer.checkpoint(notes(trainer, folder, best, batch_size))?, false)?;
+    }
+    let (mut confusion, mut written) = (None, false);
+    for epoch in trainer.position().0 as usize + 1..=args.epochs as usize {
+        let mut every = |trainer: &Trainer| -> wgrad::Result<Flow> {
+            let step = trainer.position().2;
+            let stop = signals.caught().is_some();
+            if stop || args.checkpoint_every.is_some_and(|every| step.is_multiple_of(every as usize)) {
+                let pending = trainer.checkpoint(notes(trainer, folder, best, batch_size))?;
+                checkpoints.write(step as u64, pending, false)?;
+                written = true;
+            }
+            Ok(if stop { Flow::Stop } else { Flow::Continue })
+        };
+        let trained = one_epoch(trainer, sets, epoch, args.epochs, &mut every);
+        if written {
+            folder.keep_as_it_is();
+        }
+        let trained = trained?;
+        if let Some(signal) = signals.caught() {
+            checkpoints.finish()?;
+            let path = folder.path().display();
+            return Err(
+                Interrupted { signal, say: format!("interrupted; go on with --resume {path}") }.into()
+            );
+        }
+        let (report, mistaken) = trained;
         println!("{}", line(&report, args.epochs));
         reports.push(report);
-        confusion = mistaken;
+        confusion = Some(mistaken);
         folder.save(trainer.parameters())?;
         folder.row(&report.csv_row())?;
+        let better = report.test.accuracy() > best;
+        best = best.max(report.test.accuracy());
+        let pending = trainer.checkpoint(notes(trainer, folder, best, batch_size))?;
+        checkpoints.write(trainer.position().2 as u64, pending, better)?;
     }
+    checkpoints.finish()?;
     folder.write("history.svg", &plot::history(&reports)?)?;
     Ok(confusion)
 }
@@ -218,13 +424,14 @@ fn one_epoch(
     sets: &Sets,
     epoch: usize,
     epochs: u32,
+    every: &mut dyn FnMut(&Trainer) -> wgrad::Result<Flow>,
 ) -> anyhow::Result<(EpochReport, Confusion)> {
     let bar = ProgressBar::new(sets.train.len() as u64);
     bar.set_style(ProgressStyle::with_template("{prefix} {bar:30} {percent:>3} % {msg}, {eta} left")?);
     bar.set_prefix(format!("epoch {epoch}/{epochs}"));
-    let began = Instant::now();
-    let train = trainer.epoch(&sets.train, |now| {
-        let rate = now.images as f64 / began.elapsed().as_secs_f64();
+    let (began, before) = (Instant::now(), trainer.position().1);
+    let train = trainer.epoch(&sets.train, |trainer, now| {
+        let rate = (now.images - before) as f64 / began.elapsed().as_secs_f64();
         bar.set_position(now.images as u64);
         let (loss, accuracy) = (now.recent.loss(), 100.0 * now.recent.accuracy());
         // Before the first look at the device's totals there is nothing to show.
@@ -233,10 +440,16 @@ fn one_epoch(
         } else {
             format!("loss {loss:.4}, accuracy {accuracy:.1} %, ")
         };
-        bar.set_message(format!("{recent}{rate:.0} images/s"));
+        let learning = trainer.rate().map_or(String::new(), |rate| format!(", rate {rate:.2e}"));
+        bar.set_message(format!("{recent}{rate:.0} images/s{learning}"));
+        every(trainer)
     });
     bar.finish_and_clear();
     let (train, seconds) = (train?, began.elapsed().as_secs_f64());
+    if trainer.position().1 > 0 {
+        // Stopped in its midst: nothing to judge.
+        return Ok((EpochReport { epoch, train, test: train, seconds }, Confusion::new(0)));
+    }
     let test = trainer.evaluate(&sets.test)?;
     Ok((EpochReport { epoch, train, test: test.totals, seconds }, test.confusion))
 }

@@ -4,6 +4,7 @@ use super::turns::Turns;
 use super::{html, table};
 use crate::device::DeviceArgs;
 use crate::output;
+use crate::signals::Signals;
 use anyhow::Context;
 use clap::Args;
 use std::path::PathBuf;
@@ -41,13 +42,14 @@ static STOP: AtomicBool = AtomicBool::new(false);
 
 /// From now on Ctrl-C sets what is returned, and a second one ends the program at once.
 pub fn stop_on_ctrl_c() -> anyhow::Result<&'static AtomicBool> {
-    ctrlc::set_handler(|| {
-        if STOP.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
+    let signals = Signals::watch()?;
+    std::thread::spawn(move || {
+        while signals.caught().is_none() {
+            std::thread::sleep(Duration::from_millis(20));
         }
+        STOP.store(true, Ordering::Relaxed);
         eprintln!("\nfinishing the sample under way; Ctrl-C again to end at once");
-    })
-    .context("Ctrl-C cannot be caught")?;
+    });
     Ok(&STOP)
 }
 

@@ -1,0 +1,54 @@
+//! Ctrl-C and the like: the step under way is finished and what there is saved; a second one ends the program at once.
+
+use anyhow::Context;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+/// What has been caught.
+#[derive(Debug, Clone)]
+pub struct Signals(Arc<AtomicUsize>);
+
+impl Signals {
+    /// From now on the first signal is noted, and the second one ends the program.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn watch() -> anyhow::Result<Self> {
+        let (caught, armed) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+        for signal in [SIGINT, SIGTERM] {
+            // In this order: the first signal finds nothing armed, and arms.
+            flag::register_conditional_shutdown(signal, 128 + signal, armed.clone())
+                .and_then(|_| flag::register(signal, armed.clone()))
+                .and_then(|_| flag::register_usize(signal, caught.clone(), signal.unsigned_abs() as usize))
+                .context("signals cannot be caught")?;
+        }
+        Ok(Self(caught))
+    }
+
+    /// The signal that came, if one did.
+    pub fn caught(&self) -> Option<u8> {
+        Some(self.0.load(Ordering::Relaxed))
+            .filter(|&signal| signal > 0)
+            .and_then(|signal| u8::try_from(signal).ok())
+    }
+}
+
+/// The end of a command by a signal: its exit code is 128 and the signal's number, as a shell's.
+#[derive(Debug)]
+pub struct Interrupted {
+    /// The signal.
+    pub signal: u8,
+    /// What the user is told.
+    pub say: String,
+}
+
+impl fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.say)
+    }
+}
+
+impl std::error::Error for Interrupted {}

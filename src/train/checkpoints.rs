@@ -1,0 +1,117 @@
+//! Checkpoints of a run in a folder: the last few and the best, written while the device works.
+
+use crate::error::{Error, Result};
+use crate::exec::{Checkpoint, PendingCheckpoint};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::thread::{self, JoinHandle};
+
+/// The best one's file.
+const BEST: &str = "best.safetensors";
+
+/// The folder of a run's checkpoints: `step-000000100.safetensors` and so on, of which the last few are kept, and
+/// `best.safetensors`.
+#[derive(Debug)]
+pub struct Checkpoints {
+    folder: PathBuf,
+    keep: usize,
+    /// The one that is being written.
+    writer: Option<JoinHandle<Result<()>>>,
+}
+
+/// A file of a step.
+fn file(folder: &Path, step: u64) -> PathBuf {
+    folder.join(format!("step-{step:09}.safetensors"))
+}
+
+/// The steps of which there are files, ascending.
+fn steps(folder: &Path) -> Vec<u64> {
+    let step = |entry: fs::DirEntry| {
+        let name = entry.file_name().into_string().ok()?;
+        name.strip_prefix("step-")?.strip_suffix(".safetensors")?.parse().ok()
+    };
+    let mut steps: Vec<u64> = fs::read_dir(folder).into_iter().flatten().flatten().filter_map(step).collect();
+    steps.sort_unstable();
+    steps
+}
+
+impl Checkpoints {
+    /// Checkpoints in `folder`, which is made when the first one is written; of those of steps the last `keep`, at least one.
+    ///
+    /// # Errors
+    /// When none is to be kept.
+    pub fn new(folder: &Path, keep: usize) -> Result<Self> {
+        if keep == 0 {
+            return Err(Error::argument("checkpoints", "at least 1 to keep", "0"));
+        }
+        Ok(Self { folder: folder.to_owned(), keep, writer: None })
+    }
+
+    /// Where they are.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Writes the checkpoint of a step on a thread, as the best one too if it is; first waits for the one before. Those that
+    /// are one too many go when it is on disk.
+    ///
+    /// # Errors
+    /// When the one before could not be written.
+    pub fn write(&mut self, step: u64, pending: PendingCheckpoint, best: bool) -> Result<()> {
+        self.finish()?;
+        let (folder, keep) = (self.folder.clone(), self.keep);
+        self.writer = Some(thread::spawn(move || {
+            let checkpoint = pending.wait()?;
+            fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, e))?;
+            if best {
+                checkpoint.write(&folder.join(BEST))?;
+            }
+            checkpoint.write(&file(&folder, step))?;
+            let all = steps(&folder);
+            for old in &all[..all.len().saturating_sub(keep)] {
+                let path = file(&folder, *old);
+                fs::remove_file(&path).map_err(|e| Error::io(&path, e))?;
+            }
+            Ok(())
+        }));
+        Ok(())
+    }
+
+    /// Waits until all is on disk.
+    ///
+    /// # Errors
+    /// When the last one could not be written.
+    pub fn finish(&mut self) -> Result<()> {
+        let Some(writer) = self.writer.take() else { return Ok(()) };
+        writer.join().unwrap_or_else(|_| Err(Error::device("a checkpoint", "a thread that failed")))
+    }
+
+    /// The newest checkpoint in a folder, and where it is. One that is broken gives way to the one before it, with a line to
+    /// `tell`.
+    ///
+    /// # Errors
+    /// When there is none, or none that can be read: why not the newest.
+    pub fn latest(folder: &Path, mut tell: impl FnMut(&str)) -> Result<(PathBuf, Checkpoint)> {
+        let mut first = None;
+        for step in steps(folder).into_iter().rev() {
+            let path = file(folder, step);
+            match Checkpoint::read(&path) {
+                Ok(checkpoint) => return Ok((path, checkpoint)),
+                Err(error) => {
+                    tell(&error.to_string());
+                    first.get_or_insert(error);
+                }
+            }
+        }
+        Err(first.unwrap_or_else(|| {
+            Error::file(folder, "a folder with a checkpoint step-NUMBER.safetensors", "none")
+        }))
+    }
+}
+
+impl Drop for Checkpoints {
+    fn drop(&mut self) {
+        // Whoever wants to know how it ended has asked `finish`.
+        let _ = self.finish();
+    }
+}

@@ -1,0 +1,193 @@
+//! `wgrad train` interrupted and resumed, with real processes: each bit of the weights is that of a run nobody disturbed.
+#![cfg(all(feature = "cli", unix))]
+
+mod common;
+
+use common::{refused, wgrad};
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+use wgrad::data;
+use wgrad::random::Rng;
+
+/// Options of all runs.
+const OPTIONS: &str = "train --model mlp --data data --epochs 4 --batch-size 16 --optimizer adamw --seed 5 \
+                       --schedule cosine:t_max=80 --checkpoint-every 3";
+
+fn idx(path: &Path, sizes: &[usize], bytes: &[u8]) {
+    let mut file = vec![0, 0, 8, sizes.len() as u8];
+    sizes.iter().for_each(|&s| file.extend((s as u32).to_be_bytes()));
+    file.extend(bytes);
+    fs::write(path, file).expect("the folder can be written");
+}
+
+/// A folder with 300 training and 40 test images below `data`.
+fn place() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let data = folder.path().join("data");
+    fs::create_dir(&data).expect("a new folder");
+    for (name, count) in [("train", 300), ("t10k", 40)] {
+        let set = data::digits(count, count as u64).expect("digits");
+        let pixels: Vec<u8> = (0..set.len()).flat_map(|i| set.image(i).expect("in range").to_vec()).collect();
+        idx(&data.join(format!("{name}-images-idx3-ubyte")), &[count, 28, 28], &pixels);
+        idx(&data.join(format!("{name}-labels-idx1-ubyte")), &[count], set.labels());
+    }
+    folder
+}
+
+fn command(folder: &Path, words: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_wgrad"));
+    command.args(words.split_whitespace()).current_dir(folder);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn run(folder: &Path, words: &str) -> String {
+    let (success, text) = wgrad(folder, &words.split_whitespace().collect::<Vec<_>>());
+    assert!(success, "{words}:\n{text}");
+    text
+}
+
+fn text(output: &Output) -> String {
+    [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned()).concat()
+}
+
+/// Weights, and the rows of the metrics without the times.
+fn result(run: &Path) -> (Vec<u8>, Vec<String>) {
+    let rows = fs::read_to_string(run.join("metrics.csv")).expect("metrics.csv");
+    let rows = rows.lines().map(|row| row.split(',').take(5).collect::<Vec<_>>().join(","));
+    (fs::read(run.join("model.safetensors")).expect("weights"), rows.collect())
+}
+
+/// Waits until the run has a checkpoint of a step beyond `step`.
+fn beyond(run: &Path, step: u64, child: &mut Child) {
+    let begin = Instant::now();
+    loop {
+        let names = fs::read_dir(run.join("checkpoints")).into_iter().flatten().flatten();
+        let steps = names.filter_map(|entry| {
+            let name = entry.file_name().into_string().ok()?;
+            name.strip_prefix("step-")?.strip_suffix(".safetensors")?.parse::<u64>().ok()
+        });
+        if steps.max().is_some_and(|newest| newest > step) {
+            return;
+        }
+        let ended = child.try_wait().expect("a process");
+        assert!(ended.is_none() && begin.elapsed() < Duration::from_secs(120), "no checkpoint: {ended:?}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn signal(child: &Child, name: &str) {
+    let done = Command::new("kill").args([name, &child.id().to_string()]).status().expect("kill");
+    assert!(done.success());
+}
+
+/// `WGRAD_KILLS=200 cargo test --test cli_resume killed` kills more often.
+#[test]
+fn killed_at_any_moment_a_run_goes_on_bit_for_bit() {
+    let folder = place();
+    run(folder.path(), &format!("{OPTIONS} --out whole"));
+    let expected = result(&folder.path().join("whole"));
+    let kills = std::env::var("WGRAD_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(6);
+    let (mut rng, mut killed, mut runs, mut latest) = (Rng::new(11), 0, 0, String::new());
+    while killed < kills || !latest.is_empty() {
+        let fresh = latest.is_empty();
+        if fresh {
+            runs += 1;
+            latest = format!("run{runs}");
+        }
+        let words =
+            if fresh { format!("{OPTIONS} --out {latest}") } else { format!("train --resume {latest}") };
+        let mut child = command(folder.path(), &words).spawn().expect("the command starts");
+        let moment = Duration::from_millis(rng.below(1500) as u64);
+        let begin = Instant::now();
+        while killed < kills && begin.elapsed() < moment && child.try_wait().expect("a process").is_none() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        if killed < kills && child.try_wait().expect("a process").is_none() {
+            child.kill().expect("a process that can be killed");
+            child.wait().expect("a process");
+            killed += 1;
+            // Killed before it had begun there is nothing to go on with.
+            let begun =
+                fs::read_dir(folder.path().join(&latest).join("checkpoints")).into_iter().flatten().flatten();
+            if !begun.into_iter().any(|entry| entry.file_name().to_string_lossy().ends_with(".safetensors")) {
+                latest.clear();
+            }
+            continue;
+        }
+        let output = child.wait_with_output().expect("a process");
+        assert!(output.status.success(), "{words}:\n{}", text(&output));
+        assert!(result(&folder.path().join(&latest)) == expected, "{latest} after {killed} kills differs");
+        latest.clear();
+    }
+    println!("{killed} kills in {runs} runs");
+}
+
+#[test]
+fn signals_end_a_run_with_a_checkpoint_and_their_code() {
+    let folder = place();
+    run(folder.path(), &format!("{OPTIONS} --out whole"));
+    let path = folder.path().join("parts");
+    for (name, code, step, words) in [
+        ("-INT", 130, 0, format!("{OPTIONS} --out parts")),
+        ("-TERM", 143, 12, "train --resume parts".to_owned()),
+    ] {
+        let mut child = command(folder.path(), &words).spawn().expect("the command starts");
+        beyond(&path, step, &mut child);
+        signal(&child, name);
+        let output = child.wait_with_output().expect("a process");
+        // Where it was quicker there was nothing left to interrupt.
+        if output.status.success() {
+            continue;
+        }
+        assert_eq!(output.status.code(), Some(code), "{}", text(&output));
+        assert!(text(&output).contains("go on with --resume parts"), "{}", text(&output));
+    }
+    run(folder.path(), "train --resume parts");
+    assert!(result(&path) == result(&folder.path().join("whole")));
+    let said = run(folder.path(), "train --resume parts");
+    assert!(said.contains("nothing to do: 4 epochs are done"), "{said}");
+    let said = run(folder.path(), "train --resume parts --epochs 5 --batch-size 20 --device cpu");
+    for part in ["changed  batch size: 20, before 16", "changed  device: ", "epoch 5/5"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    assert_eq!(result(&path).1.len(), 6);
+    let said = run(folder.path(), "inspect parts/checkpoints/best.safetensors");
+    for part in [
+        "a checkpoint, its checksum right",
+        "trainer.epoch = ",
+        "exp_avg_sq",
+        "optimizer  F32",
+        "0 not finite",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let said = run(folder.path(), "inspect parts/model.safetensors --filter bias");
+    assert!(said.contains(": weights") && !said.contains("weight "), "{said}");
+    refused(folder.path(), &["inspect", "parts/run.json"], &["parts/run.json: expected a safetensors file"]);
+    assert!(fs::read_to_string(path.join("history.svg")).expect("a plot").contains("</svg>"));
+}
+
+#[test]
+fn what_cannot_go_on_is_refused() {
+    let folder = place();
+    let at = folder.path();
+    refused(at, &["train", "--resume", "nowhere"], &["nowhere: expected a run folder"]);
+    refused(at, &["train", "--resume", "data", "--out", "other"], &["--out"]);
+    run(at, &format!("{OPTIONS} --epochs 1 --out one").replace("--epochs 4 ", ""));
+    let mut other = command(at, "train --resume one --epochs 400").spawn().expect("the command starts");
+    beyond(&at.join("one"), 19, &mut other);
+    refused(at, &["train", "--resume", "one"], &["one that another process trains"]);
+    other.kill().expect("a process that can be killed");
+    other.wait().expect("a process");
+    refused(at, &["train", "--resume", "one", "--optimizer", "sgd"], &["no other keys", "exp_avg"]);
+    refused(at, &["train", "--resume", "one", "--schedule", "cosine:t=4"], &["t_max"]);
+    for entry in fs::read_dir(at.join("one/checkpoints")).expect("checkpoints").flatten() {
+        fs::write(entry.path(), b"half").expect("a file");
+    }
+    refused(at, &["train", "--resume", "one"], &["expected a checkpoint", "4 bytes"]);
+    fs::remove_dir_all(at.join("one/checkpoints")).expect("checkpoints");
+    refused(at, &["train", "--resume", "one"], &["one/checkpoints", "none"]);
+}
