@@ -277,7 +277,7 @@ def main():
         measured = [row for row in result["rows"] if row["status"] == "ok" and not row["requested"]]
         rows += filter(None, (compare(row, seen, arguments.time) for row in measured))
     for name in ("f32", "tf32"):
-        known = [row["wgrad"] / row["pytorch"][name]["device"] for row in rows if "device" in row["pytorch"][name]]
+        known = [row["wgrad"] / row["pytorch"][name]["device"] for row in rows if "device" in row["pytorch"].get(name, {})]
         if known:
             mean = math.exp(statistics.fmean(map(math.log, known)))
             print(f"{len(known)} cases; wgrad takes {mean:.2f} times as long as PyTorch with {name} in the geometric mean")

@@ -4,7 +4,7 @@
 
 use super::ranges::Lies;
 use super::rows::{Reducer, forward, loads_neighbours};
-use super::strided::Strided;
+use super::strided::{self, Strided};
 use super::template::literal;
 use super::{Lower, Lowering, Operand, Refusal, Site};
 use crate::ops::{Reduce, ReduceBackward, ReduceKind};
@@ -132,12 +132,18 @@ impl Lower for ReduceBackward {
             // They take no powers.
             _ => String::new(),
         };
-        let names: Vec<&str> = tensors.iter().map(|(name, _)| *name).collect();
+        let (names, mut lies): (Vec<&str>, Vec<Lies>) = tensors.into_iter().unzip();
+        let all: Vec<Vec<usize>> = lies.iter().map(|lies| lies.strides.clone()).collect();
+        let (sizes, all) = strided::joined(&sizes, &all);
+        let unit = strided::unit(&sizes, &all);
+        lies.iter_mut().zip(all).for_each(|(lies, strides)| lies.strides = strides);
+        let tensors = names.iter().copied().zip(lies).collect();
+        let why = if unit == 4 { "four words by strides" } else { "by strides" };
         let values = context! {
             name => kind.name(), tensors => names, exponent,
             ..context! { ..own(kind, self.0.count(input)), ..context! { magnitude => false } }
         };
-        let work = Strided { kernel: "reduce_backward", sizes, tensors, unit: 1, why: "by strides", values };
+        let work = Strided { kernel: "reduce_backward", sizes, tensors, unit, why, values };
         work.lower(site.limits)
     }
 }

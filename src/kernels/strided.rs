@@ -25,12 +25,47 @@ fn place(part: &Part, strides: &[usize], first: usize, unit: usize) -> String {
     if terms.is_empty() { format!("{}u", first / unit) } else { terms.join(" + ") + &behind }
 }
 
+/// Whether a tensor has one word for all places of the last dimension.
+fn is_one(strides: &[usize]) -> bool {
+    strides.last() == Some(&0)
+}
+
+/// Sizes and strides without dimensions of size 1, and neighbours that lie in each tensor as one dimension would joined.
+pub(super) fn joined(sizes: &[usize], strides: &[Vec<usize>]) -> (Vec<usize>, Vec<Vec<usize>>) {
+    let (mut joined, mut lies) = (Vec::<usize>::new(), vec![Vec::<usize>::new(); strides.len()]);
+    for (d, &size) in sizes.iter().enumerate().filter(|(_, size)| **size != 1) {
+        let fits =
+            lies.iter().zip(strides).all(|(lies, own)| lies.last().is_some_and(|&l| l == size * own[d]));
+        if let (true, Some(last)) = (fits, joined.last_mut()) {
+            *last *= size;
+            lies.iter_mut().zip(strides).for_each(|(lies, own)| *lies.last_mut().unwrap_or(&mut 0) = own[d]);
+        } else {
+            joined.push(size);
+            lies.iter_mut().zip(strides).for_each(|(lies, own)| lies.push(own[d]));
+        }
+    }
+    (joined, lies)
+}
+
+/// How many words an invocation can have: 4 where the last dimension is of whole fours, and each tensor has these side by side
+/// at a multiple of four, or one word for all of them.
+pub(super) fn unit(sizes: &[usize], strides: &[Vec<usize>]) -> usize {
+    let of_four = |n: usize| n.is_multiple_of(4);
+    let lies = |strides: &Vec<usize>| match strides.split_last() {
+        Some((1, others)) => others.iter().all(|&stride| of_four(stride)),
+        Some((last, _)) => *last == 0,
+        None => false,
+    };
+    if sizes.last().is_some_and(|&size| of_four(size)) && strides.iter().all(lies) { 4 } else { 1 }
+}
+
 /// The work of a kernel: sizes, and how each tensor lies along them, with its name in the shader.
 pub(super) struct Strided<'a> {
     pub(super) kernel: &'static str,
     pub(super) sizes: Vec<usize>,
     pub(super) tensors: Vec<(&'static str, Lies)>,
-    /// Words that an invocation has: 1, or 4 that lie side by side in all tensors, of which sizes count the words.
+    /// Words that an invocation has: 1, or 4 that lie side by side in a tensor or are one and the same, of which sizes count
+    /// the words.
     pub(super) unit: usize,
     pub(super) why: &'a str,
     pub(super) values: Value,
@@ -58,10 +93,17 @@ impl Strided<'_> {
             let access = if written { Access::Write } else { Access::Read };
             let (binding, first) = part.bind(lies, access, limits);
             bindings.push(binding);
-            at.push(((*name).to_owned(), place(&units, &lies.strides, first, self.unit)));
+            let unit = if is_one(&lies.strides) { 1 } else { self.unit };
+            at.push(((*name).to_owned(), place(&units, &lies.strides, first, unit)));
         }
         let elements = units.places();
-        let values = context! { elements, at => Value::from_iter(at), ..self.values.clone() };
+        // Which tensors have four words side by side, where an invocation has four.
+        let sides: Vec<(String, bool)> =
+            self.tensors.iter().map(|(name, lies)| ((*name).to_owned(), !is_one(&lies.strides))).collect();
+        let values = context! {
+            elements, at => Value::from_iter(at), unit => self.unit, side => Value::from_iter(sides), wide => limits.wide_loads,
+            ..self.values.clone()
+        };
         let why = format!("{}{}", self.why, part.why());
         launch(limits, self.kernel, elements.div_ceil(64), 0, bindings, why, values)
     }
@@ -83,5 +125,24 @@ mod tests {
         assert_eq!(of(&[0..3, 0..4], &[0, 0], 0, 1), "0u");
         assert_eq!(of(&[0..3, 0..4], &[32, 1], 8, 4), "(i / 4u) * 8u + (i % 4u) * 1u + 2u");
         assert_eq!(of(&[], &[], 0, 1), "i", "a scalar has one element");
+    }
+
+    #[test]
+    fn neighbours_that_lie_alike_are_one_dimension() {
+        let of = |sizes: &[usize], strides: &[&[usize]]| {
+            let strides: Vec<Vec<usize>> = strides.iter().map(|s| s.to_vec()).collect();
+            let (sizes, strides) = joined(sizes, &strides);
+            let unit = unit(&sizes, &strides);
+            (sizes, strides, unit)
+        };
+        // A bias along an image: one word for each row.
+        assert_eq!(
+            of(&[2, 3, 7, 8], &[&[0, 1, 0, 0], &[168, 56, 8, 1]]),
+            (vec![2, 3, 56], vec![vec![0, 1, 0], vec![168, 56, 1]], 4)
+        );
+        assert_eq!(of(&[6, 1, 8], &[&[0, 5, 1], &[8, 8, 1]]), (vec![6, 8], vec![vec![0, 1], vec![8, 1]], 4));
+        assert_eq!(of(&[4, 6], &[&[1, 4], &[6, 1]]).2, 1);
+        assert_eq!(of(&[5, 8], &[&[9, 1], &[8, 1]]).2, 1, "rows that begin anywhere");
+        assert_eq!(of(&[1, 1], &[&[0, 0], &[1, 1]]), (vec![], vec![vec![], vec![]], 1));
     }
 }
