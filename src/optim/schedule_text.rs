@@ -10,7 +10,7 @@ impl fmt::Debug for Schedule {
     }
 }
 
-/// As [`Schedule::from_str`] reads it, but for functions and those made of others.
+/// As its [`FromStr`](std::str::FromStr) reads it, but for functions and those made of others.
 impl fmt::Display for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -117,7 +117,7 @@ impl<'a> Numbers<'a> {
     }
 }
 
-/// The names that [`Schedule::from_str`] knows.
+/// The names that a text may have.
 const NAMES: &str = "constant, step, multi_step, exponential, cosine, cosine_restarts, one_cycle, cyclic, polynomial, linear or warmup";
 
 impl std::str::FromStr for Schedule {

@@ -303,7 +303,7 @@ struct Past {
 impl Past {
     fn of(checkpoint: &Checkpoint) -> anyhow::Result<Self> {
         let rows = checkpoint.note(ROWS)?.lines().skip(1);
-        let reports = rows.map(|row| EpochReport::of_csv_row(row)).collect::<wgrad::Result<_>>()?;
+        let reports = rows.map(EpochReport::of_csv_row).collect::<wgrad::Result<_>>()?;
         let best = checkpoint.note(BEST)?;
         let best =
             best.parse().with_context(|| format!("the best accuracy: expected a number, got {best}"))?;
