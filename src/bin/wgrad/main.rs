@@ -14,6 +14,7 @@ mod parity;
 mod plot;
 mod predict;
 mod report;
+mod resume;
 mod run;
 mod signals;
 mod text;

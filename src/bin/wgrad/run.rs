@@ -347,7 +347,7 @@ fn entries(runs: &Path) -> impl Iterator<Item = (u64, PathBuf)> {
 /// What a run on images notes about itself.
 pub fn settings(model: &Model, set: &Dataset, pairs: Value) -> Value {
     json!({
-        "wgrad": env!("CARGO_PKG_VERSION"), "model": model.name, "image": set.image_shape(),
+        "wgrad": env!("CARGO_PKG_VERSION"), "command": "train", "model": model.name, "image": set.image_shape(),
         "classes": set.classes(), "first_label": set.first_label(), "training": pairs,
     })
 }

@@ -4,15 +4,15 @@ use crate::data::{DataArgs, Sets, images};
 use crate::device::DeviceArgs;
 use crate::output;
 use crate::plot;
+use crate::resume::{DEVICE, KeepArgs, ROWS, Words, number, resumed, tell_change};
 use crate::run::{self, RunFolder, decimal};
 use crate::signals::{Interrupted, Signals};
-use anyhow::{Context, anyhow};
-use clap::{Args, Parser, ValueEnum};
+use anyhow::Context;
+use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use std::collections::BTreeMap;
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 use wgrad::Checkpoint;
 use wgrad::bench::trace::Trace;
@@ -89,16 +89,8 @@ pub struct TrainArgs {
     /// polynomial, linear, warmup.
     #[arg(long)]
     schedule: Option<Schedule>,
-    /// Steps between two checkpoints, besides one at the end of every epoch.
-    #[arg(long, value_name = "STEPS", value_parser = clap::value_parser!(u32).range(1..))]
-    checkpoint_every: Option<u32>,
-    /// How many checkpoints are kept, besides the best one.
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
-    keep: u32,
-    /// Go on with a run that was interrupted, or with --epochs for longer: its folder. What it was trained with is known; what
-    /// else is given takes the place of that.
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["out", "seed", "model"])]
-    resume: Option<PathBuf>,
+    #[command(flatten)]
+    keep: KeepArgs,
 }
 
 impl TrainArgs {
@@ -149,36 +141,24 @@ impl TrainArgs {
 
     /// What was asked for, as a command line that asks for it again, wherever it is run.
     fn words(&self) -> anyhow::Result<Vec<String>> {
-        let mut words = vec!["--model".to_owned(), self.model.clone()];
-        let mut add = |name: &str, value: Option<String>| {
-            words.extend(value.into_iter().flat_map(|value| [format!("--{name}"), value]));
-        };
-        add("epochs", Some(self.epochs.to_string()));
-        add("batch-size", self.batch_size.map(|n| n.to_string()));
-        add("optimizer", self.optimizer.to_possible_value().map(|v| v.get_name().to_owned()));
-        add("lr", self.lr.map(|n| n.to_string()));
-        add("momentum", Some(self.momentum.to_string()));
-        add("weight-decay", self.weight_decay.map(|n| n.to_string()));
-        add("seed", Some(self.seed.to_string()));
-        add("schedule", self.schedule.as_ref().map(Schedule::to_string));
-        add("checkpoint-every", self.checkpoint_every.map(|n| n.to_string()));
-        add("keep", Some(self.keep.to_string()));
-        add("split", self.data.split.clone());
-        if let Some(folder) = &self.data.data {
-            let path = std::fs::canonicalize(folder).with_context(|| folder.display().to_string())?;
-            let text =
-                path.to_str().with_context(|| format!("{}: expected a name in UTF-8", path.display()))?;
-            add("data", Some(text.to_owned()));
-        }
-        add("device", Some(self.device.device.clone()));
-        add("backend", self.device.backend.map(|b| b.to_string()));
-        words.extend(
-            [("nesterov", self.nesterov), ("check-finite", self.check_finite)]
-                .into_iter()
-                .filter(|(_, on)| *on)
-                .map(|(name, _)| format!("--{name}")),
-        );
-        Ok(words)
+        let mut words = Words::default();
+        words.add("model", Some(&self.model));
+        words.add("epochs", Some(self.epochs));
+        words.add("batch-size", self.batch_size);
+        words.add("optimizer", self.optimizer.to_possible_value().map(|v| v.get_name().to_owned()));
+        words.add("lr", self.lr);
+        words.add("momentum", Some(self.momentum));
+        words.add("weight-decay", self.weight_decay);
+        words.add("seed", Some(self.seed));
+        words.add("schedule", self.schedule.as_ref());
+        words.add("split", self.data.split.as_ref());
+        words.path("data", self.data.data.as_deref())?;
+        words.add("device", Some(&self.device.device));
+        words.add("backend", self.device.backend);
+        words.flag("nesterov", self.nesterov);
+        words.flag("check-finite", self.check_finite);
+        words.kept(&self.keep);
+        Ok(words.list())
     }
 
     fn settings(&self, model: &Model, sets: &Sets, device: &str) -> anyhow::Result<serde_json::Value> {
@@ -194,38 +174,14 @@ impl TrainArgs {
     }
 }
 
-/// The command line of a resumed run: what it noted, then what was given now.
-#[derive(Debug, Parser)]
-#[command(args_override_self = true)]
-struct Resumed {
-    #[command(flatten)]
-    args: TrainArgs,
-}
-
-impl Resumed {
-    fn of(folder: &Path) -> anyhow::Result<TrainArgs> {
-        let (settings, _) = run::read(folder)?;
-        let words = settings["training"]["words"].as_array();
-        let words =
-            words.with_context(|| format!("{}: expected a run of `wgrad train`", folder.display()))?;
-        let noted = words.iter().filter_map(|word| word.as_str()).map(OsString::from);
-        let mut given: Vec<OsString> = std::env::args_os().skip(2).collect();
-        let place = given.iter().position(|word| word.to_string_lossy().starts_with("--resume"));
-        if let Some(place) = place {
-            let apart = given[place] == "--resume";
-            given.drain(place..(place + 1 + usize::from(apart)).min(given.len()));
-        }
-        let all = std::iter::once(OsString::from("wgrad train")).chain(noted).chain(given);
-        let mut args = Resumed::try_parse_from(all).map_err(|e| anyhow!("{e}"))?.args;
-        args.resume = Some(folder.to_owned());
-        Ok(args)
-    }
-}
-
 /// Trains and writes the run folder.
 pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
-    match &args.resume {
-        Some(folder) => train(&Resumed::of(folder)?),
+    match &args.keep.resume {
+        Some(folder) => {
+            let mut noted: TrainArgs = resumed("train", folder)?;
+            noted.keep.resume = Some(folder.clone());
+            train(&noted)
+        }
         None => train(args),
     }
 }
@@ -234,11 +190,11 @@ fn train(args: &TrainArgs) -> anyhow::Result<()> {
     let model = nn::model(&args.model)?;
     let (optimizer, batch_size) = (args.optimizer(model)?, args.batch_size(model));
     output::check_all([("--profile", &args.profile)])?;
-    let mut folder = match &args.resume {
+    let mut folder = match &args.keep.resume {
         Some(path) => RunFolder::reopen(path)?,
         None => RunFolder::claim(args.out.as_deref(), model.name)?,
     };
-    let resumed = match &args.resume {
+    let resumed = match &args.keep.resume {
         Some(_) => Some(Checkpoints::latest(&folder.checkpoints(), |line| eprintln!("{line}"))?),
         None => None,
     };
@@ -285,10 +241,8 @@ fn train(args: &TrainArgs) -> anyhow::Result<()> {
     finished
 }
 
-/// The notes of a checkpoint: the rows of metrics.csv, the best accuracy, device and batch size.
-const ROWS: &str = "metrics";
+/// What else a checkpoint of `wgrad train` notes: the best accuracy, and the batch size.
 const BEST: &str = "best";
-const DEVICE: &str = "device";
 const BATCH_SIZE: &str = "batch_size";
 
 /// What came before: the epochs that are done, and the best of them.
@@ -304,25 +258,15 @@ impl Past {
     fn of(checkpoint: &Checkpoint) -> anyhow::Result<Self> {
         let rows = checkpoint.note(ROWS)?.lines().skip(1);
         let reports = rows.map(EpochReport::of_csv_row).collect::<wgrad::Result<_>>()?;
-        let best = checkpoint.note(BEST)?;
-        let best =
-            best.parse().with_context(|| format!("the best accuracy: expected a number, got {best}"))?;
         let note = |key| checkpoint.note(key).map(str::to_owned);
+        let best = number(checkpoint, BEST)?;
         Ok(Self { reports, best, device: note(DEVICE)?, batch_size: note(BATCH_SIZE)? })
     }
 
     /// Says what makes the run another than it would have been.
     fn tell_changes(&self, settings: &serde_json::Value, device: &str) {
-        let batch_size = settings["training"]["batch_size"].to_string();
-        for (what, before, now) in
-            [("device", &*self.device, device), ("batch size", &*self.batch_size, &*batch_size)]
-        {
-            if before != now {
-                println!(
-                    "changed  {what}: {now}, before {before}; results are no longer bit for bit those of one run"
-                );
-            }
-        }
+        tell_change("device", &self.device, device);
+        tell_change("batch size", &self.batch_size, &settings["training"]["batch_size"].to_string());
     }
 }
 
@@ -348,10 +292,10 @@ fn epochs(
     past: Past,
 ) -> anyhow::Result<Option<Confusion>> {
     let Past { mut reports, mut best, .. } = past;
-    let mut checkpoints = Checkpoints::new(&folder.checkpoints(), args.keep as usize)?;
+    let mut checkpoints = Checkpoints::new(&folder.checkpoints(), args.keep.keep as usize)?;
     let signals = Signals::watch()?;
     let batch_size = args.batch_size(nn::model(&args.model)?);
-    if args.resume.is_none() {
+    if args.keep.resume.is_none() {
         // One from the beginning: whenever the run ends, it can go on.
         checkpoints.write(0, trainer.checkpoint(notes(trainer, folder, best, batch_size))?, false)?;
     }
@@ -360,7 +304,7 @@ fn epochs(
         let mut every = |trainer: &Trainer| -> wgrad::Result<Flow> {
             let step = trainer.position().2;
             let stop = signals.caught().is_some();
-            if stop || args.checkpoint_every.is_some_and(|every| step.is_multiple_of(every as usize)) {
+            if stop || args.keep.due(step) {
                 let pending = trainer.checkpoint(notes(trainer, folder, best, batch_size))?;
                 checkpoints.write(step as u64, pending, false)?;
                 written = true;
