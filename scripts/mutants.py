@@ -83,6 +83,9 @@ FOUND = {
     "architecture": "the rules of the source",
     "planning": "long programs",
     "bindings": "tensors larger than a binding",
+    "checkpoints": "training that goes on",
+    "schedules": "PyTorch's rates",
+    "layers": "layers beside their parts",
 }
 
 

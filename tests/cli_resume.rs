@@ -170,6 +170,50 @@ fn signals_end_a_run_with_a_checkpoint_and_their_code() {
     assert!(fs::read_to_string(path.join("history.svg")).expect("a plot").contains("</svg>"));
 }
 
+/// A character model carries its state from window to window, which a checkpoint keeps too.
+#[test]
+fn a_text_run_goes_on_bit_for_bit() {
+    let folder = place();
+    let at = folder.path();
+    fs::write(at.join("text.txt"), "one and two,\nand one\n".repeat(29)).expect("a new folder");
+    let options = "text --data text.txt --batch-size 4 --window 8 --hidden 8 --embedding 4 --dropout 0.2 --steps 120 \
+                   --validate-every 25 --checkpoint-every 7 --prompt o --length 5";
+    run(at, &format!("{options} --out whole"));
+    let expected = |run: &str| {
+        let rows = fs::read_to_string(at.join(run).join("metrics.csv")).expect("metrics.csv");
+        let rows = rows.lines().map(|row| row.split(',').take(3).collect::<Vec<_>>().join(","));
+        let weights = fs::read(at.join(run).join("model.safetensors")).expect("weights");
+        (weights, rows.collect::<Vec<_>>(), fs::read(at.join(run).join("sample.txt")).expect("a sample"))
+    };
+    let path = at.join("parts");
+    for (step, name, words) in [
+        (0, "-KILL", format!("{options} --out parts")),
+        (20, "-TERM", "text --resume parts".to_owned()),
+        (60, "-INT", "text --resume parts".to_owned()),
+    ] {
+        let mut child = command(at, &words).spawn().expect("the command starts");
+        beyond(&path, step, &mut child);
+        signal(&child, name);
+        let output = child.wait_with_output().expect("a process");
+        let code = output.status.code();
+        assert!([None, Some(0), Some(130), Some(143)].contains(&code), "{}", text(&output));
+    }
+    run(at, "text --resume parts");
+    assert!(expected("parts") == expected("whole"), "{:?}", expected("parts").1);
+    let said = run(at, "text --resume parts");
+    assert!(said.contains("nothing to do: 120 steps are done"), "{said}");
+    run(at, "text --resume parts --steps 125");
+    refused(
+        at,
+        &["text", "--resume", "parts", "--window", "9"],
+        &["those of the checkpoint, (8, 4)", "(9, 4)"],
+    );
+    refused(at, &["train", "--resume", "parts"], &["parts: expected a run of `wgrad train`"]);
+    fs::write(at.join("text.txt"), "one and two,\ntwo one\n".repeat(29)).expect("a new folder");
+    let said = run(at, "text --resume parts --steps 130");
+    assert!(said.contains("changed  text's checksum"), "{said}");
+}
+
 #[test]
 fn what_cannot_go_on_is_refused() {
     let folder = place();

@@ -14,6 +14,7 @@ mod executable;
 mod gpu;
 mod identity;
 mod limits;
+mod loading;
 mod parameters;
 mod profile;
 mod program;

@@ -7,6 +7,7 @@ use crate::graph::matches;
 use crate::tensor::{HostTensor, TensorType};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// The type in a file. PyTorch counts batches in 64 bits.
@@ -117,17 +118,16 @@ pub(super) enum Which<'a> {
     Matching(&'a [&'a str]),
 }
 
-/// The tensors `wanted`. A checkpoint's states besides weights do not count.
+/// The tensors `wanted` of a file of these bytes. Those that are `aside` do not count.
 pub(super) fn load(
-    path: &Path,
+    (path, bytes): (&Path, &[u8]),
     wanted: &[(String, TensorType)],
     which: Which<'_>,
+    aside: &BTreeSet<String>,
 ) -> Result<Vec<(String, HostTensor)>> {
-    let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
     let broken =
         |e| Error::file(path, "a safetensors file", format!("{} bytes that are not one: {e}", bytes.len()));
-    let file = SafeTensors::deserialize(&bytes).map_err(broken)?;
-    let aside = super::checkpoint::aside(path, &bytes)?;
+    let file = SafeTensors::deserialize(bytes).map_err(broken)?;
     let chosen = |name: &str| match which {
         Which::All => true,
         Which::Matching(patterns) => patterns.iter().any(|pattern| matches(pattern, name)),

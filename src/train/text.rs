@@ -21,13 +21,14 @@
 
 use crate::data::{Streams, Vocabulary};
 use crate::error::{Error, Result};
-use crate::exec::{Executable, Parameters, Pending};
+use crate::exec::{Checkpoint, Executable, Parameters, Pending, PendingCheckpoint};
 use crate::graph::{Graph, Tensor};
 use crate::nn::{Embedding, Gru, Linear, Lstm, Module};
 use crate::ops::{CrossEntropy, Init, Reduction, Role};
 use crate::optim::{Optimizer, clip_grad_norm, gradients};
 use crate::random::Rng;
 use crate::tensor::{HostTensor, TensorType};
+use std::collections::BTreeMap;
 
 /// Which recurrent layer a character model has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -185,6 +186,10 @@ pub struct TextOptions {
     pub max_norm: f32,
 }
 
+/// What a checkpoint notes of where a run stands.
+const STEP: &str = "text.step";
+const WINDOW: &str = "text.window";
+
 /// Learns a text.
 pub struct TextTrainer {
     learner: Reader,
@@ -234,6 +239,42 @@ impl TextTrainer {
         let (tokens, targets) = self.train.window(window)?;
         self.step += 1;
         self.learner.run(&tokens, Some(&targets))
+    }
+
+    /// Steps so far.
+    pub fn position(&self) -> usize {
+        self.step
+    }
+
+    /// All that the run needs to go on as if it had not stopped, on its way, with these notes.
+    ///
+    /// # Errors
+    /// When the device failed.
+    pub fn checkpoint(&self, mut notes: BTreeMap<String, String>) -> Result<PendingCheckpoint> {
+        notes.insert(STEP.to_owned(), self.step.to_string());
+        notes.insert(WINDOW.to_owned(), self.window());
+        self.learner.parameters.checkpoint(notes)
+    }
+
+    /// Streams and characters of a window, which tell with the number of the step where in the text it is.
+    fn window(&self) -> String {
+        self.learner.tokens.shape().to_string()
+    }
+
+    /// Goes on from a checkpoint: with the same options and texts each bit is what it would have been.
+    ///
+    /// # Errors
+    /// When it is of another model, optimizer or window, or of no [`TextTrainer`].
+    pub fn resume(&mut self, checkpoint: &Checkpoint) -> Result<()> {
+        let (step, window) = (checkpoint.note(STEP)?, checkpoint.note(WINDOW)?);
+        if window != self.window() {
+            let expected = format!("those of the checkpoint, {window}");
+            return Err(Error::argument("characters of a window and streams", expected, self.window()));
+        }
+        let step = step.parse().map_err(|_| Error::argument(STEP, "a number", step))?;
+        self.learner.parameters.restore(checkpoint)?;
+        self.step = step;
+        Ok(())
     }
 
     /// The mean loss on the validation text, read from its beginning with carried state.

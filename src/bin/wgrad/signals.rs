@@ -4,6 +4,7 @@ use anyhow::Context;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -43,6 +44,13 @@ pub struct Interrupted {
     pub signal: u8,
     /// What the user is told.
     pub say: String,
+}
+
+impl Interrupted {
+    /// Of a run in this folder, that can go on.
+    pub fn at(signal: u8, folder: &Path) -> Self {
+        Self { signal, say: format!("interrupted; go on with --resume {}", folder.display()) }
+    }
 }
 
 impl fmt::Display for Interrupted {

@@ -2,19 +2,21 @@
 
 use crate::device::DeviceArgs;
 use crate::plot;
+use crate::resume::{DEVICE, KeepArgs, ROWS, Words, number, resumed, tell_change};
 use crate::run::{self, RunFolder};
+use crate::signals::{Interrupted, Signals};
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::{Write, stdout};
 use std::path::PathBuf;
 use std::time::Instant;
 use wgrad::data::{SAMPLE_TEXT, Vocabulary, read_text, split_text};
 use wgrad::optim::Adam;
-use wgrad::train::{Sampling, TextCell, TextModel, TextOptions, TextTrainer, TextWriter};
-use wgrad::{Parameters, Pending};
+use wgrad::train::{Checkpoints, Sampling, TextCell, TextModel, TextOptions, TextTrainer, TextWriter};
+use wgrad::{Checkpoint, Parameters, Pending};
 
 /// The name under which run folders and `run.json` know this network.
 const MODEL: &str = "text";
@@ -83,6 +85,8 @@ pub struct TextArgs {
     /// The folder to write [default: a fresh one under runs/].
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    keep: KeepArgs,
 }
 
 /// How a text is written.
@@ -106,6 +110,14 @@ pub struct SamplingArgs {
 }
 
 impl SamplingArgs {
+    fn words(&self, words: &mut Words) {
+        words.add("prompt", self.prompt.as_ref());
+        words.add("length", Some(self.length));
+        words.add("temperature", Some(self.temperature));
+        words.add("top-k", self.top_k);
+        words.add("sample-seed", Some(self.sample_seed));
+    }
+
     fn sampling(&self) -> Sampling {
         Sampling { temperature: self.temperature, top_k: self.top_k, seed: self.sample_seed }
     }
@@ -143,18 +155,49 @@ impl TextArgs {
         }
     }
 
-    fn settings(&self, vocabulary: &Vocabulary, usual: &str, data: &str, device: &str) -> Value {
+    /// What was asked for, as a command line that asks for it again, wherever it is run.
+    fn words(&self) -> anyhow::Result<Vec<String>> {
+        let mut words = Words::default();
+        words.path("data", self.data.as_deref())?;
+        words.add("cell", self.cell.to_possible_value().map(|v| v.get_name().to_owned()));
+        words.add("steps", self.steps);
+        words.add("validate-every", self.validate_every);
+        words.add("batch-size", Some(self.batch_size));
+        words.add("window", Some(self.window));
+        words.add("embedding", Some(self.embedding));
+        words.add("hidden", Some(self.hidden));
+        words.add("layers", Some(self.layers));
+        words.add("dropout", Some(self.dropout));
+        words.add("lr", Some(self.lr));
+        words.add("max-norm", Some(self.max_norm));
+        words.add("seed", Some(self.seed));
+        self.sampling.words(&mut words);
+        words.add("device", Some(&self.device.device));
+        words.add("backend", self.device.backend);
+        words.flag("check-finite", self.check_finite);
+        words.kept(&self.keep);
+        Ok(words.list())
+    }
+
+    fn settings(
+        &self,
+        vocabulary: &Vocabulary,
+        usual: &str,
+        data: &str,
+        device: &str,
+    ) -> anyhow::Result<Value> {
         let cell = self.cell.to_possible_value().map(|v| v.get_name().to_owned());
-        json!({
-            "wgrad": env!("CARGO_PKG_VERSION"), "model": MODEL, "vocabulary": vocabulary.text(),
+        Ok(json!({
+            "wgrad": env!("CARGO_PKG_VERSION"), "command": MODEL, "model": MODEL, "vocabulary": vocabulary.text(),
             "prompt": usual,
             "cell": cell, "embedding": self.embedding, "hidden": self.hidden, "layers": self.layers,
             "training": {
                 "steps": self.steps(), "batch_size": self.batch_size, "window": self.window,
                 "dropout": run::decimal(self.dropout), "lr": run::decimal(self.lr),
                 "max_norm": run::decimal(self.max_norm), "seed": self.seed, "data": data, "device": device,
+                "words": self.words()?,
             },
-        })
+        }))
     }
 }
 
@@ -170,6 +213,14 @@ struct Row {
 const CSV_HEAD: &str = "step,train_loss,validation_loss,seconds";
 
 impl Row {
+    fn of(row: &str) -> anyhow::Result<Self> {
+        let numbers: Option<Vec<f64>> = row.split(',').map(|field| field.parse().ok()).collect();
+        let Some([step, train, validation, seconds]) = numbers.as_deref() else {
+            anyhow::bail!("metrics: expected four numbers, {CSV_HEAD}, got {row}");
+        };
+        Ok(Self { step: *step as u32, train: *train, validation: *validation, seconds: *seconds })
+    }
+
     fn csv(&self) -> String {
         let Self { step, train, validation, seconds } = self;
         format!("{step},{train:.6},{validation:.6},{seconds:.3}")
@@ -178,11 +229,29 @@ impl Row {
 
 /// Trains, writes the run folder, and a text.
 pub fn run(args: &TextArgs) -> anyhow::Result<()> {
+    match &args.keep.resume {
+        Some(folder) => {
+            let mut noted: TextArgs = resumed(MODEL, folder)?;
+            noted.keep.resume = Some(folder.clone());
+            train(&noted)
+        }
+        None => train(args),
+    }
+}
+
+fn train(args: &TextArgs) -> anyhow::Result<()> {
     let (text, from) = args.text()?;
     let vocabulary = Vocabulary::of(&text)?;
     let usual = first_word(&text);
     let prompt = args.sampling.check(&vocabulary, &usual)?;
-    let mut folder = RunFolder::claim(args.out.as_deref(), MODEL)?;
+    let mut folder = match &args.keep.resume {
+        Some(path) => RunFolder::reopen(path)?,
+        None => RunFolder::claim(args.out.as_deref(), MODEL)?,
+    };
+    let resumed = match &args.keep.resume {
+        Some(_) => Some(Checkpoints::latest(&folder.checkpoints(), |line| eprintln!("{line}"))?),
+        None => None,
+    };
     let device = args.device.open()?.check_finite(args.check_finite);
     println!("device   {}", device.describe());
     println!("data     {from}: {} characters, {} distinct", text.chars().count(), vocabulary.len());
@@ -192,12 +261,25 @@ pub fn run(args: &TextArgs) -> anyhow::Result<()> {
     let parameters = Parameters::new(&device, args.seed);
     let mut trainer = TextTrainer::new(&parameters, &model, &Adam::new(args.lr), texts, options)?;
     println!("memory   {}", trainer.executable().memory());
-    folder.begin(&args.settings(&vocabulary, &usual, &from, &device.describe()), CSV_HEAD, &parameters)?;
+    let settings = args.settings(&vocabulary, &usual, &from, &device.describe())?;
+    let mut past = Past { text: crc32fast::hash(text.as_bytes()), ..Past::default() };
+    match &resumed {
+        None => folder.begin(&settings, CSV_HEAD, &parameters)?,
+        Some((path, checkpoint)) => {
+            let of = || path.display().to_string();
+            past.go_on(checkpoint, &device.describe()).with_context(of)?;
+            trainer.resume(checkpoint).with_context(of)?;
+            folder.go_on(&settings, checkpoint.note(ROWS)?)?;
+            println!("resumed  {}: {} steps", path.display(), trainer.position());
+        }
+    }
     println!("run      {}", folder.path().display());
-    let rows = learn(args, &mut trainer, |row| {
-        folder.save(&parameters)?;
-        folder.row(&row.csv())
-    })?;
+    let began_at = trainer.position();
+    let rows = learn(args, &mut trainer, &parameters, &mut folder, past)?;
+    if began_at >= args.steps() as usize {
+        println!("nothing to do: {began_at} steps are done; --steps asks for more");
+        return Ok(());
+    }
     let points =
         |pick: fn(&Row) -> f64| rows.iter().map(|r| (f64::from(r.step), pick(r))).collect::<Vec<_>>();
     let curves = [("train", points(|r| r.train)), ("validation", points(|r| r.validation))];
@@ -209,52 +291,123 @@ pub fn run(args: &TextArgs) -> anyhow::Result<()> {
     folder.finish(&["loss.svg", "sample.txt"], &parameters)
 }
 
-/// All steps, with looks at the validation text.
-fn learn(
-    args: &TextArgs,
-    trainer: &mut TextTrainer,
-    mut keep: impl FnMut(&Row) -> anyhow::Result<()>,
-) -> anyhow::Result<Vec<Row>> {
-    let steps = args.steps();
-    let bar = ProgressBar::new(u64::from(steps));
-    bar.set_style(ProgressStyle::with_template("{bar:30} {percent:>3} % {msg}, {eta} left")?);
-    let began = Instant::now();
-    let every = args.validate_every.unwrap_or(steps.div_ceil(10));
-    let mut rows = Vec::new();
-    let mut pending: VecDeque<Pending> = VecDeque::new();
-    let (mut sum, mut count) = (0.0, 0.0);
-    for step in 1..=steps {
-        pending.push_back(trainer.step()?);
-        let due = step % every == 0 || step == steps;
-        while pending.len() > if due { 0 } else { AHEAD } {
+/// What a checkpoint of `wgrad text` notes besides: the text's checksum, and the losses since the last row.
+const TEXT: &str = "text";
+const SUM: &str = "sum";
+const COUNT: &str = "count";
+const SECONDS: &str = "seconds";
+const BEST: &str = "best";
+
+/// What came before, and what the rows have to go on with.
+#[derive(Default)]
+struct Past {
+    text: u32,
+    rows: Vec<Row>,
+    /// The losses since the last row.
+    sum: f64,
+    count: f64,
+    seconds: f64,
+    best: Option<f64>,
+}
+
+impl Past {
+    fn go_on(&mut self, checkpoint: &Checkpoint, device: &str) -> anyhow::Result<()> {
+        tell_change("device", checkpoint.note(DEVICE)?, device);
+        tell_change("text's checksum", checkpoint.note(TEXT)?, &self.text.to_string());
+        self.rows = checkpoint.note(ROWS)?.lines().skip(1).map(Row::of).collect::<anyhow::Result<_>>()?;
+        self.sum = f64::from_bits(number(checkpoint, SUM)?);
+        (self.count, self.seconds) = (number(checkpoint, COUNT)?, number(checkpoint, SECONDS)?);
+        self.best = self.rows.iter().map(|row| row.validation).reduce(f64::min);
+        Ok(())
+    }
+
+    fn notes(&self, folder: &RunFolder, parameters: &Parameters, seconds: f64) -> BTreeMap<String, String> {
+        let best = self.best.map_or(String::new(), |best| best.to_string());
+        [
+            (ROWS, folder.metrics().to_owned()),
+            (DEVICE, parameters.device().describe()),
+            (TEXT, self.text.to_string()),
+            (SUM, self.sum.to_bits().to_string()),
+            (COUNT, self.count.to_string()),
+            (SECONDS, seconds.to_string()),
+            (BEST, best),
+        ]
+        .map(|(key, value)| (key.to_owned(), value))
+        .into()
+    }
+
+    /// Takes in losses until so many are left on their way.
+    fn settle(&mut self, pending: &mut VecDeque<Pending>, left: usize, step: usize) -> anyhow::Result<()> {
+        while pending.len() > left {
             let Some(first) = pending.pop_front() else { break };
             let loss = f64::from(first.wait()?.as_f32()?[0]);
             if !loss.is_finite() {
                 anyhow::bail!("step {step}: expected a finite loss, got {loss}; try a smaller --lr");
             }
-            (sum, count) = (sum + loss, count + 1.0);
+            (self.sum, self.count) = (self.sum + loss, self.count + 1.0);
         }
-        let rate = f64::from(step) * (args.batch_size * args.window) as f64 / began.elapsed().as_secs_f64();
-        bar.set_position(u64::from(step));
-        bar.set_message(format!("loss {:.3}, {rate:.0} characters/s", sum / f64::max(count, 1.0)));
+        Ok(())
+    }
+}
+
+/// All steps that are left, with looks at the validation text, each kept; all rows.
+fn learn(
+    args: &TextArgs,
+    trainer: &mut TextTrainer,
+    parameters: &Parameters,
+    folder: &mut RunFolder,
+    mut past: Past,
+) -> anyhow::Result<Vec<Row>> {
+    let (steps, first) = (args.steps() as usize, trainer.position());
+    let bar = ProgressBar::new(steps as u64);
+    bar.set_style(ProgressStyle::with_template("{bar:30} {percent:>3} % {msg}, {eta} left")?);
+    let (began, before, signals) = (Instant::now(), past.seconds, Signals::watch()?);
+    let mut checkpoints = Checkpoints::new(&folder.checkpoints(), args.keep.keep as usize)?;
+    let every = args.validate_every.map_or(steps.div_ceil(10), |every| every as usize);
+    let mut pending: VecDeque<Pending> = VecDeque::new();
+    if args.keep.resume.is_none() {
+        // One from the beginning: whenever the run ends, it can go on.
+        checkpoints.write(0, trainer.checkpoint(past.notes(folder, parameters, 0.0))?, false)?;
+    }
+    for step in first + 1..=steps {
+        pending.push_back(trainer.step()?);
+        let due = step.is_multiple_of(every) || step == steps;
+        let keep = due || args.keep.due(step) || signals.caught().is_some();
+        past.settle(&mut pending, if keep { 0 } else { AHEAD }, step)?;
+        let rate =
+            (step - first) as f64 * (args.batch_size * args.window) as f64 / began.elapsed().as_secs_f64();
+        bar.set_position(step as u64);
+        let mean = past.sum / f64::max(past.count, 1.0);
+        bar.set_message(format!("loss {mean:.3}, {rate:.0} characters/s"));
+        let mut better = false;
         if due {
-            let row = Row {
-                step,
-                train: sum / count,
-                validation: trainer.validate()?,
-                seconds: began.elapsed().as_secs_f64(),
-            };
+            let seconds = before + began.elapsed().as_secs_f64();
+            let row = Row { step: step as u32, train: mean, validation: trainer.validate()?, seconds };
             let Row { train, validation, seconds, .. } = row;
             bar.suspend(|| {
                 println!("step {step}  train {train:.4}  validation {validation:.4}  {seconds:.0} s")
             });
-            keep(&row)?;
-            rows.push(row);
-            (sum, count) = (0.0, 0.0);
+            folder.save(parameters)?;
+            folder.row(&row.csv())?;
+            better = past.best.is_none_or(|best| validation < best);
+            past.best = past.best.map_or(Some(validation), |best| Some(best.min(validation)));
+            past.rows.push(row);
+            (past.sum, past.count) = (0.0, 0.0);
+        }
+        if keep {
+            let notes = past.notes(folder, parameters, before + began.elapsed().as_secs_f64());
+            checkpoints.write(step as u64, trainer.checkpoint(notes)?, better)?;
+            folder.keep_as_it_is();
+        }
+        if let Some(signal) = signals.caught().filter(|_| step < steps) {
+            checkpoints.finish()?;
+            bar.finish_and_clear();
+            return Err(Interrupted::at(signal, folder.path()).into());
         }
     }
+    checkpoints.finish()?;
     bar.finish_and_clear();
-    Ok(rows)
+    Ok(past.rows)
 }
 
 /// What a text begins with, so that its characters are known whatever its script: the first word with what parts it

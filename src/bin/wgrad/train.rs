@@ -318,10 +318,7 @@ fn epochs(
         let trained = trained?;
         if let Some(signal) = signals.caught() {
             checkpoints.finish()?;
-            let path = folder.path().display();
-            return Err(
-                Interrupted { signal, say: format!("interrupted; go on with --resume {path}") }.into()
-            );
+            return Err(Interrupted::at(signal, folder.path()).into());
         }
         let (report, mistaken) = trained;
         println!("{}", line(&report, args.epochs));

@@ -99,6 +99,8 @@ pub(super) fn lines() -> Vec<String> {
         let long = LONG.iter().filter(|_| LONG_OPS.contains(op)).filter_map(|shape| asked(op, shape));
         lines.extend(long.map(|line| format!("{line}{parameter} data=late:3")));
     }
+    // Rows so short that all of some are -inf.
+    lines.extend(["logsumexp input=64x2 dims=1 data=masked".to_owned()]);
     lines.extend(["prod input=64x9 dims=1 zeros data=integers:3".to_owned()]);
     lines.extend(["prod input=9x40 dims=0 zeros data=real:1".to_owned()]);
     lines
