@@ -70,7 +70,8 @@ fn a_text_is_learned_and_written_on_with_the_same_bytes_every_time() {
         let (success, text) = wgrad(folder, &args);
         assert!(success && text.contains("600 characters, 10 distinct"), "{text}");
         let run = folder.join("runs/0001-text");
-        let expected = ["loss.svg", "metrics.csv", "model.safetensors", "run.json", "sample.txt"];
+        let expected =
+            ["checkpoints", "loss.svg", "metrics.csv", "model.safetensors", "run.json", "sample.txt"];
         assert_eq!(files(&run), expected, "{text}");
         assert!(read(&run.join("loss.svg")).contains("<svg") && read(&run.join("run.json")).contains(cell));
         let rows = rows(&run.join("metrics.csv"), "step,train_loss,validation_loss,seconds");

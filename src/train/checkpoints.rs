@@ -15,6 +15,8 @@ const BEST: &str = "best.safetensors";
 pub struct Checkpoints {
     folder: PathBuf,
     keep: usize,
+    /// Whether the folder was made: one that is gone later is not made again.
+    made: bool,
     /// The one that is being written.
     writer: Option<JoinHandle<Result<()>>>,
 }
@@ -44,12 +46,19 @@ impl Checkpoints {
         if keep == 0 {
             return Err(Error::argument("checkpoints", "at least 1 to keep", "0"));
         }
-        Ok(Self { folder: folder.to_owned(), keep, writer: None })
+        Ok(Self { folder: folder.to_owned(), keep, made: false, writer: None })
     }
 
     /// Where they are.
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// Writes those to come in another folder.
+    pub fn move_to(&mut self, folder: &Path) {
+        if folder != self.folder {
+            (self.folder, self.made) = (folder.to_owned(), false);
+        }
     }
 
     /// Writes the checkpoint of a step on a thread, as the best one too if it is; first waits for the one before. Those that
@@ -59,10 +68,13 @@ impl Checkpoints {
     /// When the one before could not be written.
     pub fn write(&mut self, step: u64, pending: PendingCheckpoint, best: bool) -> Result<()> {
         self.finish()?;
+        if !self.made {
+            fs::create_dir_all(&self.folder).map_err(|e| Error::io(&self.folder, e))?;
+            self.made = true;
+        }
         let (folder, keep) = (self.folder.clone(), self.keep);
         self.writer = Some(thread::spawn(move || {
             let checkpoint = pending.wait()?;
-            fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, e))?;
             if best {
                 checkpoint.write(&folder.join(BEST))?;
             }

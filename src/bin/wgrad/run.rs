@@ -10,8 +10,10 @@ use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use wgrad::data::{Dataset, Labels};
+use wgrad::exec::PendingCheckpoint;
 use wgrad::nn::{self, Images, Model};
 use wgrad::ops::Role;
+use wgrad::train::Checkpoints;
 use wgrad::{Error, Parameters, write_atomically};
 
 /// Where run folders are made by default.
@@ -24,7 +26,7 @@ const WEIGHTS: &str = "model.safetensors";
 const METRICS: &str = "metrics.csv";
 /// The folder of a run's checkpoints.
 const CHECKPOINTS: &str = "checkpoints";
-/// The file that a run locks while it goes on.
+/// The file among them that a run locks while it goes on.
 const LOCK: &str = ".lock";
 /// Numbers of runs that are tried before giving up: others take them, too.
 const TRIES: u32 = 1000;
@@ -62,11 +64,8 @@ impl RunFolder {
         let (settings, metrics) = (String::new(), String::new());
         let path = claimed.as_ref().map_or_else(|_| PathBuf::new(), Clone::clone);
         // Made here, so that dropping it takes back what a refused claim has made.
-        let mut folder = Self { path, made, settings, metrics, kept: false, left: None, lock: None };
-        claimed?;
-        // Nobody else knows the folder yet. Where files cannot be locked, nothing is.
-        folder.lock = File::create(folder.path.join(LOCK)).ok().filter(|lock| lock.try_lock().is_ok());
-        Ok(folder)
+        let folder = Self { path, made, settings, metrics, kept: false, left: None, lock: None };
+        claimed.map(|_| folder)
     }
 
     /// Opens the folder of a run that is to go on, which no other run may do until this one ends.
@@ -77,18 +76,23 @@ impl RunFolder {
         if !path.join(SETTINGS).is_file() {
             bail!("--resume {}: expected the folder of a run, got one without {SETTINGS}", path.display());
         }
-        let lock = File::create(path.join(LOCK)).with_context(|| path.join(LOCK).display().to_string())?;
-        lock.try_lock().map_err(|error| match error {
-            TryLockError::WouldBlock => {
+        let place = path.join(CHECKPOINTS).join(LOCK);
+        let lock = place.parent().is_some_and(Path::is_dir).then(|| File::create(&place)).transpose();
+        let lock = lock.with_context(|| place.display().to_string())?;
+        if let Some(Err(error)) = lock.as_ref().map(File::try_lock) {
+            let taken = || {
                 anyhow!(
                     "--resume {}: expected a run that stands still, got one that another process trains",
                     path.display()
                 )
-            }
-            TryLockError::Error(error) => anyhow!("{}: {error}", path.join(LOCK).display()),
-        })?;
+            };
+            return Err(match error {
+                TryLockError::WouldBlock => taken(),
+                TryLockError::Error(error) => anyhow!("{}: {error}", place.display()),
+            });
+        }
         let (settings, metrics, path) = (String::new(), String::new(), path.to_owned());
-        Ok(Self { path, made: Vec::new(), settings, metrics, kept: true, left: None, lock: Some(lock) })
+        Ok(Self { path, made: Vec::new(), settings, metrics, kept: true, left: None, lock })
     }
 
     /// Notes the settings of a run that goes on, and the metrics as they were at its checkpoint.
@@ -99,6 +103,54 @@ impl RunFolder {
         (self.settings, self.metrics) = (format!("{settings:#}\n"), metrics.to_owned());
         write_atomically(&self.path.join(SETTINGS), self.settings.as_bytes())?;
         Ok(write_atomically(&self.path.join(METRICS), self.metrics.as_bytes())?)
+    }
+
+    /// The checkpoints of the run, of which the last `keep` stay; from now on no other process may go on with it.
+    ///
+    /// # Errors
+    /// When their folder cannot be made.
+    pub fn keeps(&mut self, keep: u32) -> anyhow::Result<Checkpoints> {
+        let folder = self.checkpoints();
+        if self.lock.is_none() {
+            fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+            // Where files cannot be locked, nothing is.
+            self.lock = File::create(folder.join(LOCK)).ok().filter(|lock| lock.try_lock().is_ok());
+        }
+        Ok(Checkpoints::new(&folder, keep as usize)?)
+    }
+
+    /// Writes a checkpoint; where the one before could not be written, the run goes on in another folder, as with all its files.
+    ///
+    /// # Errors
+    /// When it can be written nowhere.
+    pub fn checkpoint(
+        &mut self,
+        checkpoints: &mut Checkpoints,
+        step: usize,
+        pending: PendingCheckpoint,
+        best: bool,
+    ) -> anyhow::Result<()> {
+        self.settle(checkpoints)?;
+        match checkpoints.write(step as u64, pending, best) {
+            Err(error @ Error::Io { .. }) => self.leave(&error),
+            written => Ok(written?),
+        }
+    }
+
+    /// Waits for the checkpoint that is being written.
+    ///
+    /// # Errors
+    /// As [`RunFolder::checkpoint`].
+    pub fn settle(&mut self, checkpoints: &mut Checkpoints) -> anyhow::Result<()> {
+        let here = checkpoints.folder() == self.checkpoints();
+        match checkpoints.finish() {
+            Err(error @ Error::Io { .. }) if here => self.leave(&error)?,
+            // The run has left that folder already.
+            Err(Error::Io { .. }) => {}
+            finished => finished?,
+        }
+        checkpoints.move_to(&self.checkpoints());
+        Ok(())
     }
 
     /// The folder of its checkpoints.
@@ -232,7 +284,7 @@ impl Drop for RunFolder {
             return;
         }
         if !self.path.as_os_str().is_empty() {
-            for name in [SETTINGS, METRICS, LOCK] {
+            for name in [SETTINGS, METRICS] {
                 let _ = fs::remove_file(self.path.join(name));
             }
             // Of nothing but the beginning.
@@ -501,6 +553,6 @@ mod tests {
         let mut folder = RunFolder::claim(Some(&empty), "mlp").unwrap();
         folder.write("note.txt", "words").unwrap();
         drop(folder);
-        assert_eq!(fs::read_dir(&empty).unwrap().count(), 3, "what was kept, and the file that is locked");
+        assert_eq!(fs::read_dir(&empty).unwrap().count(), 2, "what was kept");
     }
 }

@@ -362,12 +362,13 @@ fn learn(
     let bar = ProgressBar::new(steps as u64);
     bar.set_style(ProgressStyle::with_template("{bar:30} {percent:>3} % {msg}, {eta} left")?);
     let (began, before, signals) = (Instant::now(), past.seconds, Signals::watch()?);
-    let mut checkpoints = Checkpoints::new(&folder.checkpoints(), args.keep.keep as usize)?;
+    let mut checkpoints = folder.keeps(args.keep.keep)?;
     let every = args.validate_every.map_or(steps.div_ceil(10), |every| every as usize);
     let mut pending: VecDeque<Pending> = VecDeque::new();
     if args.keep.resume.is_none() {
         // One from the beginning: whenever the run ends, it can go on.
-        checkpoints.write(0, trainer.checkpoint(past.notes(folder, parameters, 0.0))?, false)?;
+        let pending = trainer.checkpoint(past.notes(folder, parameters, 0.0))?;
+        folder.checkpoint(&mut checkpoints, 0, pending, false)?;
     }
     for step in first + 1..=steps {
         pending.push_back(trainer.step()?);
@@ -396,16 +397,16 @@ fn learn(
         }
         if keep {
             let notes = past.notes(folder, parameters, before + began.elapsed().as_secs_f64());
-            checkpoints.write(step as u64, trainer.checkpoint(notes)?, better)?;
+            folder.checkpoint(&mut checkpoints, step, trainer.checkpoint(notes)?, better)?;
             folder.keep_as_it_is();
         }
         if let Some(signal) = signals.caught().filter(|_| step < steps) {
-            checkpoints.finish()?;
+            folder.settle(&mut checkpoints)?;
             bar.finish_and_clear();
             return Err(Interrupted::at(signal, folder.path()).into());
         }
     }
-    checkpoints.finish()?;
+    folder.settle(&mut checkpoints)?;
     bar.finish_and_clear();
     Ok(past.rows)
 }

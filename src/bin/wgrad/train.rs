@@ -292,35 +292,35 @@ fn epochs(
     past: Past,
 ) -> anyhow::Result<Option<Confusion>> {
     let Past { mut reports, mut best, .. } = past;
-    let mut checkpoints = Checkpoints::new(&folder.checkpoints(), args.keep.keep as usize)?;
+    let mut checkpoints = folder.keeps(args.keep.keep)?;
     let signals = Signals::watch()?;
     let batch_size = args.batch_size(nn::model(&args.model)?);
     if args.keep.resume.is_none() {
         // One from the beginning: whenever the run ends, it can go on.
-        checkpoints.write(0, trainer.checkpoint(notes(trainer, folder, best, batch_size))?, false)?;
+        let pending = trainer.checkpoint(notes(trainer, folder, best, batch_size))?;
+        folder.checkpoint(&mut checkpoints, 0, pending, false)?;
     }
-    let (mut confusion, mut written) = (None, false);
+    let mut confusion = None;
     for epoch in trainer.position().0 as usize + 1..=args.epochs as usize {
+        let mut failed = None;
         let mut every = |trainer: &Trainer| -> wgrad::Result<Flow> {
             let step = trainer.position().2;
             let stop = signals.caught().is_some();
             if stop || args.keep.due(step) {
                 let pending = trainer.checkpoint(notes(trainer, folder, best, batch_size))?;
-                checkpoints.write(step as u64, pending, false)?;
-                written = true;
+                failed = folder.checkpoint(&mut checkpoints, step, pending, false).err();
+                folder.keep_as_it_is();
             }
-            Ok(if stop { Flow::Stop } else { Flow::Continue })
+            Ok(if stop || failed.is_some() { Flow::Stop } else { Flow::Continue })
         };
-        let trained = one_epoch(trainer, sets, epoch, args.epochs, &mut every);
-        if written {
-            folder.keep_as_it_is();
+        let (report, mistaken) = one_epoch(trainer, sets, epoch, args.epochs, &mut every)?;
+        if let Some(error) = failed {
+            return Err(error);
         }
-        let trained = trained?;
         if let Some(signal) = signals.caught() {
-            checkpoints.finish()?;
+            folder.settle(&mut checkpoints)?;
             return Err(Interrupted::at(signal, folder.path()).into());
         }
-        let (report, mistaken) = trained;
         println!("{}", line(&report, args.epochs));
         reports.push(report);
         confusion = Some(mistaken);
@@ -329,9 +329,9 @@ fn epochs(
         let better = report.test.accuracy() > best;
         best = best.max(report.test.accuracy());
         let pending = trainer.checkpoint(notes(trainer, folder, best, batch_size))?;
-        checkpoints.write(trainer.position().2 as u64, pending, better)?;
+        folder.checkpoint(&mut checkpoints, trainer.position().2, pending, better)?;
     }
-    checkpoints.finish()?;
+    folder.settle(&mut checkpoints)?;
     folder.write("history.svg", &plot::history(&reports)?)?;
     Ok(confusion)
 }
