@@ -312,10 +312,11 @@ fn the_last_few_and_the_best_are_kept_and_a_broken_one_gives_way() -> wgrad::Res
     let none = Checkpoints::latest(Path::new("/nowhere"), |_| ()).unwrap_err().to_string();
     assert!(none.contains("/nowhere") && none.contains("step-NUMBER"), "{none}");
     assert!(Checkpoints::new(&place, 0).is_err());
-    // What cannot be written is told by the next call.
+    // What cannot be written is told.
     fs::write(folder.path().join("file"), b"").expect("a file");
     let mut lost = Checkpoints::new(&folder.path().join("file/below"), 1)?;
-    lost.write(1, parameters.checkpoint(BTreeMap::new())?, false)?;
-    assert!(lost.finish().is_err());
+    let written = lost.write(1, parameters.checkpoint(BTreeMap::new())?, false);
+    let error = written.and_then(|()| lost.finish()).unwrap_err().to_string();
+    assert!(error.contains("file/below"), "{error}");
     Ok(())
 }
