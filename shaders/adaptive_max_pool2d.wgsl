@@ -28,17 +28,7 @@ fn adaptive_max_pool2d(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(loc
   let x = j * {{ w }}u / {{ ow }}u;
   let bottom = ((i + 1u) * {{ h }}u - 1u) / {{ oh }}u + 1u;
   let right = ((j + 1u) * {{ w }}u - 1u) / {{ ow }}u + 1u;
-  var best = {{ "output[at]" if carried else "0.0" }};
-  var index = {{ "indices[at]" if carried else "NONE" }};
-  for (var iy = y + {{ outer_first }}u; iy < min(y + {{ outer_last }}u, bottom); iy++) {
-    for (var ix = x + {{ inner_first }}u; ix < min(x + {{ inner_last }}u, right); ix++) {
-      let here = iy * {{ w }}u + ix;
-      let value = input[plane + here];
-      let wins = (index == NONE) | is_nan(value) | (value > best);
-      best = select(best, value, wins);
-      index = select(index, here, wins);
-    }
-  }
-  output[at] = best;
-  indices[at] = index;
+{% set last_row = "min(y + " ~ outer_last ~ "u, bottom)" %}
+{% set last_column = "min(x + " ~ inner_last ~ "u, right)" %}
+{% include "common/max_window.wgsl" %}
 }

@@ -33,17 +33,7 @@ fn fractional_max_pool2d(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(l
   let number = 2u * ({{ first_plane }}u + at / {{ oh * ow }}u);
   let y = begin(at / {{ ow }}u % {{ oh }}u, {{ oh }}u, {{ h - kernel_h }}u, {{ apart_h }}, samples[number + 1u]);
   let x = begin(at % {{ ow }}u, {{ ow }}u, {{ w - kernel_w }}u, {{ apart_w }}, samples[number]);
-  var best = {{ "output[at]" if carried else "0.0" }};
-  var index = {{ "indices[at]" if carried else "NONE" }};
-  for (var iy = y + {{ outer_first }}u; iy < y + {{ outer_last }}u; iy++) {
-    for (var ix = x + {{ inner_first }}u; ix < x + {{ inner_last }}u; ix++) {
-      let here = iy * {{ w }}u + ix;
-      let value = input[plane + here];
-      let wins = (index == NONE) | is_nan(value) | (value > best);
-      best = select(best, value, wins);
-      index = select(index, here, wins);
-    }
-  }
-  output[at] = best;
-  indices[at] = index;
+{% set last_row = "y + " ~ outer_last ~ "u" %}
+{% set last_column = "x + " ~ inner_last ~ "u" %}
+{% include "common/max_window.wgsl" %}
 }

@@ -4,6 +4,7 @@
 //
 // input (N, {{ channels }}, {{ h }}, {{ w }}), grid (N, {{ points }}, 2), output (N, {{ channels }}, {{ points }}){{ "; of these " ~ planes ~ " channels of " ~ images ~ " images" if cut }}
 {% include "common/group.wgsl" %}
+{% set corners = true %}
 {% include "common/grid.wgsl" %}
 
 const POINTS = {{ points }}u;
@@ -13,18 +14,6 @@ const TILES = {{ tiles }}u;       // of channels
 @group(0) @binding(0) var<storage, read> input: array<f32>;
 @group(0) @binding(1) var<storage, read> points: array<f32>;
 @group(0) @binding(2) var<storage, read_write> output: array<f32>;
-
-{% if not nearest %}
-// A pixel's number, 0 for one outside.
-fn pixel(y: i32, x: i32) -> u32 {
-  return select(0u, u32(y * {{ w }} + x), (y >= 0) & (y < {{ h }}) & (x >= 0) & (x < {{ w }}));
-}
-
-// Whether it lies inside, as 1 or 0.
-fn inside(y: i32, x: i32) -> bool {
-  return (y >= 0) & (y < {{ h }}) & (x >= 0) & (x < {{ w }});
-}
-{% endif %}
 
 @compute @workgroup_size(64)
 fn grid_sample(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
@@ -41,19 +30,12 @@ fn grid_sample(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invoc
   let x = first_pixel(at_x);
   let y = first_pixel(at_y);
   {% if nearest %}
-  let known = (y >= 0) & (y < {{ h }}) & (x >= 0) & (x < {{ w }});
-  let here = select(0u, u32(y * {{ w }} + x), known);
+  let known = inside(y, x);
+  let here = pixel(y, x);
   {% else %}
   let right = at_x - f32(x);
   let below = at_y - f32(y);
-  let nw = pixel(y, x);
-  let ne = pixel(y, x + 1);
-  let sw = pixel(y + 1, x);
-  let se = pixel(y + 1, x + 1);
-  let has_nw = inside(y, x);
-  let has_ne = inside(y, x + 1);
-  let has_sw = inside(y + 1, x);
-  let has_se = inside(y + 1, x + 1);
+{% include "common/grid_corners.wgsl" %}
   {% if padding == "zeros" %}
   let lost = !(is_finite(gx) & is_finite(gy));
   {% endif %}

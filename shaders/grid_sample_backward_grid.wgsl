@@ -4,6 +4,7 @@
 //
 // grad_output (N, {{ channels }}, {{ points }}), input (N, {{ channels }}, {{ h }}, {{ w }}), grid and grad_grid (N, {{ points }}, 2){{ "; of these " ~ images ~ " images" if cut }}
 {% include "common/group.wgsl" %}
+{% set corners = true %}
 {% include "common/grid.wgsl" %}
 
 const POINTS = {{ points }}u;
@@ -13,16 +14,6 @@ const PLANE = {{ h * w }}u;
 @group(0) @binding(1) var<storage, read> input: array<f32>;
 @group(0) @binding(2) var<storage, read> points: array<f32>;
 @group(0) @binding(3) var<storage, read_write> grad_grid: array<f32>;
-
-// Whether a pixel lies inside.
-fn inside(y: i32, x: i32) -> bool {
-  return (y >= 0) & (y < {{ h }}) & (x >= 0) & (x < {{ w }});
-}
-
-// A pixel's number, 0 for one outside.
-fn pixel(y: i32, x: i32) -> u32 {
-  return select(0u, u32(y * {{ w }} + x), inside(y, x));
-}
 
 @compute @workgroup_size(64)
 fn grid_sample_backward_grid(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
@@ -38,14 +29,7 @@ fn grid_sample_backward_grid(@builtin(workgroup_id) workgroup: vec3<u32>, @built
   let y = first_pixel(place_y.x);
   let right = place_x.x - f32(x);
   let below = place_y.x - f32(y);
-  let nw = pixel(y, x);
-  let ne = pixel(y, x + 1);
-  let sw = pixel(y + 1, x);
-  let se = pixel(y + 1, x + 1);
-  let has_nw = inside(y, x);
-  let has_ne = inside(y, x + 1);
-  let has_sw = inside(y + 1, x);
-  let has_se = inside(y + 1, x + 1);
+{% include "common/grid_corners.wgsl" %}
   var along_x = 0.0;
   var along_y = 0.0;
   for (var c = {{ outer_first }}u; c < {{ outer_last }}u; c++) {

@@ -46,12 +46,12 @@ fn schedule(number: usize) -> Schedule {
         "cyclic:base_lr=0.001,max_lr=0.02,step_size_up=8",
         "polynomial:total_iters=60",
         "linear:start_factor=0.1,total_iters=30",
-        "warmup:total_iters=27",
+        "constant:total_iters=27",
     ];
     match all.get(number) {
         Some(text) => text.parse().expect("a schedule"),
         None if number == all.len() => Schedule::OneCycle(OneCycle::new(0.02, 60)),
-        None => Schedule::Constant,
+        None => Schedule::Unchanged,
     }
 }
 
@@ -121,6 +121,22 @@ fn fifty_steps_are_twenty_three_and_twenty_seven() -> wgrad::Result<()> {
             }
             assert_eq!((expected.len(), losses), (found.len(), parts), "{number} on {}", device.describe());
         }
+    }
+    Ok(())
+}
+
+/// Judged in its midst, an epoch's own totals are what they would have been.
+#[test]
+fn an_epoch_may_be_judged_in_its_midst() -> wgrad::Result<()> {
+    let data = data();
+    for device in [Device::cpu(), Device::auto()?] {
+        let mut whole = trainer(&device, 3)?;
+        let losses = train(&mut whole, &data, 5)?;
+        let mut parts = trainer(&device, 3)?;
+        train(&mut parts, &data, 3)?;
+        let judged = parts.evaluate(&data)?;
+        assert_eq!((judged.totals.images, parts.position()), (90, (0, 60, 3)));
+        assert_eq!(train(&mut parts, &data, 5)?, losses, "on {}", device.describe());
     }
     Ok(())
 }

@@ -2,31 +2,21 @@
 #![cfg(feature = "cli")]
 
 mod common;
+mod idx;
 
 use common::{refused, wgrad};
+use idx::{idx, set};
 use std::fs;
 use std::io::pipe;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use wgrad::data::{self, Dataset};
-
-fn idx(path: &Path, sizes: &[usize], bytes: &[u8]) {
-    let mut file = vec![0, 0, 8, sizes.len() as u8];
-    sizes.iter().for_each(|&s| file.extend((s as u32).to_be_bytes()));
-    file.extend(bytes);
-    fs::write(path, file).expect("the folder can be written");
-}
+use wgrad::data;
 
 /// A folder with MNIST's four files: 70 training and 40 test images, so that every last batch is short.
 fn mnist() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let write = |name: &str, set: &Dataset| {
-        let pixels: Vec<u8> = (0..set.len()).flat_map(|i| set.image(i).expect("in range").to_vec()).collect();
-        idx(&folder.path().join(format!("{name}-images-idx3-ubyte")), &[set.len(), 28, 28], &pixels);
-        idx(&folder.path().join(format!("{name}-labels-idx1-ubyte")), &[set.len()], set.labels());
-    };
-    write("train", &data::digits(70, 1).expect("digits"));
-    write("t10k", &data::digits(40, 2).expect("digits"));
+    set(folder.path(), "train", &data::digits(70, 1).expect("digits"));
+    set(folder.path(), "t10k", &data::digits(40, 2).expect("digits"));
     folder
 }
 

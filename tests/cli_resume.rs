@@ -2,8 +2,10 @@
 #![cfg(all(feature = "cli", unix))]
 
 mod common;
+mod idx;
 
 use common::{refused, wgrad};
+use idx::set;
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -15,23 +17,13 @@ use wgrad::random::Rng;
 const OPTIONS: &str = "train --model mlp --data data --epochs 4 --batch-size 16 --optimizer adamw --seed 5 \
                        --schedule cosine:t_max=80 --checkpoint-every 3";
 
-fn idx(path: &Path, sizes: &[usize], bytes: &[u8]) {
-    let mut file = vec![0, 0, 8, sizes.len() as u8];
-    sizes.iter().for_each(|&s| file.extend((s as u32).to_be_bytes()));
-    file.extend(bytes);
-    fs::write(path, file).expect("the folder can be written");
-}
-
 /// A folder with 300 training and 40 test images below `data`.
 fn place() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let data = folder.path().join("data");
-    fs::create_dir(&data).expect("a new folder");
+    let images = folder.path().join("data");
+    fs::create_dir(&images).expect("a new folder");
     for (name, count) in [("train", 300), ("t10k", 40)] {
-        let set = data::digits(count, count as u64).expect("digits");
-        let pixels: Vec<u8> = (0..set.len()).flat_map(|i| set.image(i).expect("in range").to_vec()).collect();
-        idx(&data.join(format!("{name}-images-idx3-ubyte")), &[count, 28, 28], &pixels);
-        idx(&data.join(format!("{name}-labels-idx1-ubyte")), &[count], set.labels());
+        set(&images, name, &data::digits(count, count as u64).expect("digits"));
     }
     folder
 }
@@ -60,18 +52,20 @@ fn result(run: &Path) -> (Vec<u8>, Vec<String>) {
     (fs::read(run.join("model.safetensors")).expect("weights"), rows.collect())
 }
 
+/// The step of the newest checkpoint of a run.
+fn newest(run: &Path) -> Option<u64> {
+    let names = fs::read_dir(run.join("checkpoints")).into_iter().flatten().flatten();
+    let steps = names.filter_map(|entry| {
+        let name = entry.file_name().into_string().ok()?;
+        name.strip_prefix("step-")?.strip_suffix(".safetensors")?.parse().ok()
+    });
+    steps.max()
+}
+
 /// Waits until the run has a checkpoint of a step beyond `step`.
 fn beyond(run: &Path, step: u64, child: &mut Child) {
     let begin = Instant::now();
-    loop {
-        let names = fs::read_dir(run.join("checkpoints")).into_iter().flatten().flatten();
-        let steps = names.filter_map(|entry| {
-            let name = entry.file_name().into_string().ok()?;
-            name.strip_prefix("step-")?.strip_suffix(".safetensors")?.parse::<u64>().ok()
-        });
-        if steps.max().is_some_and(|newest| newest > step) {
-            return;
-        }
+    while newest(run).is_none_or(|newest| newest <= step) {
         let ended = child.try_wait().expect("a process");
         assert!(ended.is_none() && begin.elapsed() < Duration::from_secs(120), "no checkpoint: {ended:?}");
         std::thread::sleep(Duration::from_millis(1));
@@ -90,39 +84,53 @@ fn killed_at_any_moment_a_run_goes_on_bit_for_bit() {
     run(folder.path(), &format!("{OPTIONS} --out whole"));
     let expected = result(&folder.path().join("whole"));
     let kills = std::env::var("WGRAD_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(6);
-    let (mut rng, mut killed, mut runs, mut latest) = (Rng::new(11), 0, 0, String::new());
+    let (mut rng, mut killed, mut resumed, mut runs, mut latest) = (Rng::new(11), 0, 0, 0, String::new());
     while killed < kills || !latest.is_empty() {
         let fresh = latest.is_empty();
         if fresh {
             runs += 1;
             latest = format!("run{runs}");
         }
+        resumed += usize::from(!fresh);
         let words =
             if fresh { format!("{OPTIONS} --out {latest}") } else { format!("train --resume {latest}") };
+        let path = folder.path().join(&latest);
+        let before = newest(&path);
         let mut child = command(folder.path(), &words).spawn().expect("the command starts");
-        let moment = Duration::from_millis(rng.below(1500) as u64);
-        let begin = Instant::now();
+        // Half of the moments are anywhere, half of them behind the next checkpoint.
+        let later = killed % 2 == 1;
+        let moment = Duration::from_millis(rng.below(if later { 100 } else { 1500 }) as u64);
+        let mut begin = Instant::now();
         while killed < kills && begin.elapsed() < moment && child.try_wait().expect("a process").is_none() {
             std::thread::sleep(Duration::from_millis(1));
+            if later && newest(&path) <= before {
+                begin = Instant::now();
+            }
         }
         if killed < kills && child.try_wait().expect("a process").is_none() {
             child.kill().expect("a process that can be killed");
             child.wait().expect("a process");
             killed += 1;
             // Killed before it had begun there is nothing to go on with.
-            let begun =
-                fs::read_dir(folder.path().join(&latest).join("checkpoints")).into_iter().flatten().flatten();
-            if !begun.into_iter().any(|entry| entry.file_name().to_string_lossy().ends_with(".safetensors")) {
+            if newest(&path).is_none() {
                 latest.clear();
             }
             continue;
         }
         let output = child.wait_with_output().expect("a process");
         assert!(output.status.success(), "{words}:\n{}", text(&output));
-        assert!(result(&folder.path().join(&latest)) == expected, "{latest} after {killed} kills differs");
+        assert!(result(&path) == expected, "{latest} after {killed} kills differs");
+        let half = |path: &Path| {
+            fs::read_dir(path)
+                .expect("a folder")
+                .flatten()
+                .any(|e| e.path().extension().is_some_and(|e| e == "tmp"))
+        };
+        assert!(!half(&path) && !half(&path.join("checkpoints")), "{latest}: half-written files are left");
         latest.clear();
     }
-    println!("{killed} kills in {runs} runs");
+    assert!(resumed > 0, "no run went on");
+    println!("{killed} kills in {runs} runs, which went on {resumed} times");
 }
 
 #[test]
@@ -130,6 +138,7 @@ fn signals_end_a_run_with_a_checkpoint_and_their_code() {
     let folder = place();
     run(folder.path(), &format!("{OPTIONS} --out whole"));
     let path = folder.path().join("parts");
+    let mut interrupted = 0;
     for (name, code, step, words) in [
         ("-INT", 130, 0, format!("{OPTIONS} --out parts")),
         ("-TERM", 143, 12, "train --resume parts".to_owned()),
@@ -144,7 +153,9 @@ fn signals_end_a_run_with_a_checkpoint_and_their_code() {
         }
         assert_eq!(output.status.code(), Some(code), "{}", text(&output));
         assert!(text(&output).contains("go on with --resume parts"), "{}", text(&output));
+        interrupted += 1;
     }
+    assert!(interrupted > 0, "nothing was interrupted");
     run(folder.path(), "train --resume parts");
     assert!(result(&path) == result(&folder.path().join("whole")));
     let said = run(folder.path(), "train --resume parts");
@@ -164,6 +175,9 @@ fn signals_end_a_run_with_a_checkpoint_and_their_code() {
     ] {
         assert!(said.contains(part), "{part}: {said}");
     }
+    let said =
+        run(folder.path(), "eval --data data --model mlp --weights parts/checkpoints/best.safetensors");
+    assert!(said.contains("accuracy"), "{said}");
     let said = run(folder.path(), "inspect parts/model.safetensors --filter bias");
     assert!(said.contains(": weights") && !said.contains("weight "), "{said}");
     refused(folder.path(), &["inspect", "parts/run.json"], &["parts/run.json: expected a safetensors file"]);
@@ -175,9 +189,9 @@ fn signals_end_a_run_with_a_checkpoint_and_their_code() {
 fn a_text_run_goes_on_bit_for_bit() {
     let folder = place();
     let at = folder.path();
-    fs::write(at.join("text.txt"), "one and two,\nand one\n".repeat(29)).expect("a new folder");
+    fs::write(at.join("text.txt"), "one and - two,\nand one\n".repeat(29)).expect("a new folder");
     let options = "text --data text.txt --batch-size 4 --window 8 --hidden 8 --embedding 4 --dropout 0.2 --steps 120 \
-                   --validate-every 25 --checkpoint-every 7 --prompt o --length 5";
+                   --validate-every 25 --checkpoint-every 7 --prompt=- --length 5";
     run(at, &format!("{options} --out whole"));
     let expected = |run: &str| {
         let rows = fs::read_to_string(at.join(run).join("metrics.csv")).expect("metrics.csv");

@@ -107,7 +107,7 @@ fn a_schedule_is_its_text() {
         }
     }
     for (text, part) in [
-        ("cosin:t_max=4", "constant, step"),
+        ("cosin:t_max=4", "unchanged, step"),
         ("cosine", "a number for t_max"),
         ("cosine:t_max=x", "'x'"),
         ("cosine:t_max=4,eta=1", "eta in cosine"),
@@ -121,7 +121,7 @@ fn a_schedule_is_its_text() {
         let error = text.parse::<Schedule>().expect_err(text).to_string();
         assert!(error.contains(part), "{text}: {error}");
     }
-    let unsorted = Schedule::Sequential { schedules: vec![Schedule::Constant; 3], milestones: vec![5, 2] };
+    let unsorted = Schedule::Sequential { schedules: vec![Schedule::Unchanged; 3], milestones: vec![5, 2] };
     assert!(unsorted.check().unwrap_err().to_string().contains("2 ascending steps"));
     assert!(ReduceOnPlateau { factor: 1.0, ..ReduceOnPlateau::default() }.check().is_err());
 }

@@ -21,7 +21,6 @@ import time
 
 import torch
 import torch.nn.functional as F
-import torchvision
 
 DEVICE = "cuda"
 # Element-wise functions that PyTorch has under another name, or that take numbers without defaults: those of wgrad's cases.
@@ -148,12 +147,21 @@ MODELS = {
 }
 
 
+def vision(name):
+    """torchvision's network of this name; None where there is none, or no torchvision."""
+    try:
+        from torchvision import models
+    except ImportError:
+        return None
+    return getattr(models, name.replace("-", "_"), None)
+
+
 def step(name, batch):
     """A training step with SGD with momentum; None for a model that is not written here."""
     if name in MODELS:
         build, image = MODELS[name]
-    elif hasattr(torchvision.models, name.replace("-", "_")):
-        build, image = (lambda: getattr(torchvision.models, name.replace("-", "_"))(num_classes=10)), (3, 64, 64)
+    elif known := vision(name):
+        build, image = (lambda: known(num_classes=10)), (3, 64, 64)
     else:
         return None
     model = build().to(DEVICE)

@@ -49,3 +49,15 @@ fn place_of(g: f32, size: f32) -> vec2<f32> {
 fn first_pixel(at: f32) -> i32 {
   return i32({{ "round" if nearest else "floor" }}(at));
 }
+{% if corners %}
+
+// Whether a pixel lies inside.
+fn inside(y: i32, x: i32) -> bool {
+  return (y >= 0) & (y < {{ h }}) & (x >= 0) & (x < {{ w }});
+}
+
+// A pixel's number, 0 for one outside.
+fn pixel(y: i32, x: i32) -> u32 {
+  return select(0u, u32(y * {{ w }} + x), inside(y, x));
+}
+{% endif %}

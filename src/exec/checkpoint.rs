@@ -102,11 +102,10 @@ impl Checkpoint {
     /// # Errors
     /// When there is none.
     pub fn note(&self, key: &str) -> Result<&str> {
-        let known = || self.notes.keys().cloned().collect::<Vec<_>>().join(", ");
+        let known: Vec<&str> = self.notes.keys().map(String::as_str).collect();
+        let got = if known.is_empty() { "no notes".into() } else { format!("only {}", known.join(", ")) };
         let found = self.notes.get(key).map(String::as_str);
-        found.ok_or_else(|| {
-            Error::argument("checkpoint", format!("a note {key}"), format!("only {}", known()))
-        })
+        found.ok_or_else(|| Error::argument("checkpoint", format!("a note {key}"), got))
     }
 
     /// Writes it whole or not at all, and on disk when this returns.

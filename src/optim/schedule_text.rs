@@ -14,7 +14,7 @@ impl fmt::Debug for Schedule {
 impl fmt::Display for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Constant => write!(f, "constant"),
+            Self::Unchanged => write!(f, "unchanged"),
             Self::Step { step_size, gamma } => write!(f, "step:step_size={step_size},gamma={gamma}"),
             Self::MultiStep { milestones, gamma } => {
                 let list: Vec<String> = milestones.iter().map(u64::to_string).collect();
@@ -55,8 +55,8 @@ impl fmt::Display for Schedule {
                 f,
                 "linear:start_factor={start_factor},end_factor={end_factor},total_iters={total_iters}"
             ),
-            Self::Warmup { factor, total_iters } => {
-                write!(f, "warmup:factor={factor},total_iters={total_iters}")
+            Self::Constant { factor, total_iters } => {
+                write!(f, "constant:factor={factor},total_iters={total_iters}")
             }
             Self::Lambda(_) => write!(f, "a function"),
             Self::Chained(all) => {
@@ -118,7 +118,7 @@ impl<'a> Numbers<'a> {
 }
 
 /// The names that a text may have.
-const NAMES: &str = "constant, step, multi_step, exponential, cosine, cosine_restarts, one_cycle, cyclic, polynomial, linear or warmup";
+const NAMES: &str = "unchanged, step, multi_step, exponential, cosine, cosine_restarts, one_cycle, cyclic, polynomial, linear or constant";
 
 impl std::str::FromStr for Schedule {
     type Err = Error;
@@ -129,7 +129,7 @@ impl std::str::FromStr for Schedule {
         let (name, list) = text.split_once(':').unwrap_or((text, ""));
         let mut n = Numbers::of(text, list)?;
         let schedule = match name {
-            "constant" => Self::Constant,
+            "unchanged" => Self::Unchanged,
             "step" => {
                 Self::Step { step_size: n.number("step_size", None)?, gamma: n.number("gamma", Some(0.1))? }
             }
@@ -180,7 +180,7 @@ impl std::str::FromStr for Schedule {
                 end_factor: n.number("end_factor", Some(1.0))?,
                 total_iters: n.number("total_iters", Some(5))?,
             },
-            "warmup" => Self::Warmup {
+            "constant" => Self::Constant {
                 factor: n.number("factor", Some(1.0 / 3.0))?,
                 total_iters: n.number("total_iters", Some(5))?,
             },

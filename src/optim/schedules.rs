@@ -13,7 +13,7 @@ use std::sync::Arc;
 #[non_exhaustive]
 pub enum Schedule {
     /// The initial rate, always.
-    Constant,
+    Unchanged,
     /// `StepLR`: times `gamma` every `step_size` steps.
     Step {
         /// Steps between two changes, at least 1.
@@ -71,7 +71,7 @@ pub enum Schedule {
         total_iters: u64,
     },
     /// `ConstantLR`: `factor` of the initial rate for `total_iters` steps, then the whole.
-    Warmup {
+    Constant {
         /// The share, 0 to 1; PyTorch's default is 1/3.
         factor: f64,
         /// Steps until then; PyTorch's default is 5.
@@ -215,7 +215,7 @@ impl Schedule {
                 false => refused(name, if open { "above 0 and at most 1" } else { "0 to 1" }, value),
             };
         match self {
-            Self::Constant | Self::Lambda(_) => Ok(()),
+            Self::Unchanged | Self::Lambda(_) => Ok(()),
             Self::Step { step_size, gamma } => steps("step_size", *step_size).and(rate("gamma", *gamma)),
             Self::MultiStep { gamma, .. } | Self::Exponential { gamma } => rate("gamma", *gamma),
             Self::Cosine { t_max, eta_min } => steps("t_max", *t_max).and(rate("eta_min", *eta_min)),
@@ -246,7 +246,7 @@ impl Schedule {
                     .and(share("end_factor", *end_factor, false))
                     .and(steps("total_iters", *total_iters))
             }
-            Self::Warmup { factor, .. } => share("factor", *factor, false),
+            Self::Constant { factor, .. } => share("factor", *factor, false),
             Self::Chained(all) => all.iter().try_for_each(Self::check),
             Self::Sequential { schedules, milestones } => {
                 let ascending = milestones.windows(2).all(|pair| pair[0] < pair[1]);
@@ -265,7 +265,7 @@ impl Schedule {
         let cosine =
             |eta_min: f64, share: f64| eta_min + (initial - eta_min) * (1.0 + (PI * share).cos()) / 2.0;
         match self {
-            Self::Constant => initial,
+            Self::Unchanged => initial,
             Self::Step { step_size, gamma } => initial * gamma.powf((step / (*step_size).max(1)) as f64),
             Self::MultiStep { milestones, gamma } => {
                 initial * gamma.powf(milestones.iter().filter(|&&m| m <= step).count() as f64)
@@ -291,7 +291,7 @@ impl Schedule {
                 let share = (at / (*total_iters).max(1) as f64).min(1.0);
                 initial * (start_factor + (end_factor - start_factor) * share)
             }
-            Self::Warmup { factor, total_iters } => {
+            Self::Constant { factor, total_iters } => {
                 if step < *total_iters {
                     initial * factor
                 } else {

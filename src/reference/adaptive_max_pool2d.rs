@@ -4,12 +4,28 @@ use super::{Array, Define};
 use crate::error::Mismatch;
 use crate::ops::AdaptiveMaxPool2d;
 use crate::tensor::TensorType;
+use std::ops::Range;
 
 /// From the first element of window `i`, at or before `i L / O`, to the first at or behind `(i + 1) L / O`.
 fn bounds(i: usize, windows: usize, length: usize) -> (usize, usize) {
     let first = (0..=length).rev().find(|at| at * windows <= i * length).unwrap_or(0);
     let end = (0..=length).find(|at| at * windows >= (i + 1) * length).unwrap_or(length);
     (first, end)
+}
+
+/// The largest element of a window, and its place in an image of `w` columns: the first of equals, of NaNs the last.
+pub(super) fn winner(image: &[f64], w: usize, rows: Range<usize>, columns: Range<usize>) -> (f64, usize) {
+    let first = rows.start * w + columns.start;
+    let (mut best, mut index) = (image[first], first);
+    for y in rows {
+        for x in columns.clone() {
+            let value = image[y * w + x];
+            if value > best || value.is_nan() {
+                (best, index) = (value, y * w + x);
+            }
+        }
+    }
+    (best, index)
 }
 
 impl Define for AdaptiveMaxPool2d {
@@ -22,15 +38,7 @@ impl Define for AdaptiveMaxPool2d {
         for image in inputs[0].data.chunks(h * w) {
             for &(top, bottom) in &rows {
                 for &(left, right) in &columns {
-                    let (mut best, mut index) = (image[top * w + left], top * w + left);
-                    for y in top..bottom {
-                        for x in left..right {
-                            let value = image[y * w + x];
-                            if value > best || value.is_nan() {
-                                (best, index) = (value, y * w + x);
-                            }
-                        }
-                    }
+                    let (best, index) = winner(image, w, top..bottom, left..right);
                     maxima.push(best);
                     indices.push(index as f64);
                 }

@@ -1,5 +1,6 @@
 //! fractional_max_pool2d: the first of the largest elements of each window; of NaNs the last.
 
+use super::adaptive_max_pool2d::winner;
 use super::{Array, Define};
 use crate::error::Mismatch;
 use crate::ops::FractionalMaxPool2d;
@@ -23,15 +24,8 @@ impl Define for FractionalMaxPool2d {
             let columns = starts(samples[0], w, self.kernel_size.w, ow);
             for top in starts(samples[1], h, self.kernel_size.h, oh) {
                 for &left in &columns {
-                    let (mut best, mut index) = (image[top * w + left], top * w + left);
-                    for y in top..top + self.kernel_size.h {
-                        for x in left..left + self.kernel_size.w {
-                            let value = image[y * w + x];
-                            if value > best || value.is_nan() {
-                                (best, index) = (value, y * w + x);
-                            }
-                        }
-                    }
+                    let (rows, columns) = (top..top + self.kernel_size.h, left..left + self.kernel_size.w);
+                    let (best, index) = winner(image, w, rows, columns);
                     maxima.push(best);
                     indices.push(index as f64);
                 }

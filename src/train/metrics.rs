@@ -55,6 +55,11 @@ pub(super) fn accumulate(graph: &Graph, loss: &Tensor, predicted: &Tensor, label
     Ok(())
 }
 
+/// The totals on the device as they are, to be put back.
+pub(super) fn kept(parameters: &Parameters) -> Result<[(&'static str, HostTensor); 2]> {
+    Ok([(LOSS, parameters.get(LOSS)?), (CORRECT, parameters.get(CORRECT)?)])
+}
+
 /// Sets the totals on the device to zero.
 pub(super) fn reset(parameters: &Parameters) -> Result<()> {
     let zero = HostTensor::zeros(&TensorType::f32([]));

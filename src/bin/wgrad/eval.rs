@@ -4,7 +4,7 @@ use crate::data::{DataArgs, images};
 use crate::device::DeviceArgs;
 use crate::output;
 use crate::plot;
-use crate::run::{Trained, TrainedArgs};
+use crate::trained::{Trained, TrainedArgs};
 use anyhow::Context;
 use clap::Args;
 use indicatif::ProgressBar;

@@ -19,6 +19,7 @@ mod run;
 mod signals;
 mod text;
 mod train;
+mod trained;
 mod tune;
 
 use clap::{Parser, Subcommand};

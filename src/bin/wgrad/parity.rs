@@ -39,7 +39,7 @@ pub struct ParityArgs {
     /// Only the kernels the planner chooses, run twice, without bounds checks: a quarter of the time.
     #[arg(long)]
     quick: bool,
-    /// Cases at a time, each on a device of its own; as many as there are cores where this is not given.
+    /// Cases at a time, each on a device of its own [default: as many as there are cores, on a GPU at most 4].
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
     /// Print the cases and run none.
@@ -56,6 +56,9 @@ pub struct ParityArgs {
 /// Cases after which an adapter is opened anew: compiled kernels are kept as long as it is open, and those of a
 /// random case are never needed again.
 const REOPEN_AFTER: usize = 500;
+
+/// Cases that a GPU has at a time: its memory is shared, and devices of which there are many may not all open.
+const JOBS_OF_A_GPU: usize = 4;
 
 /// How often what is known so far is written, so that an interrupted run keeps it.
 const SAVE_EVERY: Duration = Duration::from_secs(5);
@@ -165,7 +168,9 @@ impl Session<'_> {
     /// All cases on one adapter, several at a time, each worker with a device of its own. The rows come in the order of the
     /// cases.
     fn adapter(&mut self, number: usize, opened: &Opened, lines: &[Line]) -> anyhow::Result<()> {
-        let jobs = self.args.jobs.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let software = opened.adapter.as_ref().is_ok_and(|adapter| adapter.limits().software);
+        let jobs = self.args.jobs.unwrap_or(if software { cores } else { cores.min(JOBS_OF_A_GPU) });
         let queue = Queue {
             args: self.args,
             number,

@@ -2,7 +2,7 @@
 
 use crate::device::DeviceArgs;
 use crate::image;
-use crate::run::{Trained, TrainedArgs};
+use crate::trained::{Trained, TrainedArgs};
 use anyhow::Context;
 use clap::Args;
 use std::path::PathBuf;

@@ -38,7 +38,8 @@ pub struct Words(Vec<String>);
 impl Words {
     /// An option with its value, where it has one.
     pub fn add(&mut self, name: &str, value: Option<impl Display>) {
-        self.0.extend(value.into_iter().flat_map(|value| [format!("--{name}"), value.to_string()]));
+        // In one word: a value may begin with a dash.
+        self.0.extend(value.map(|value| format!("--{name}={value}")));
     }
 
     /// An option without a value, where it is set.

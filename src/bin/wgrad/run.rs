@@ -1,25 +1,21 @@
 //! Run folders: what a training writes, and how later commands find it again.
 
-use crate::device::name;
 use crate::output;
 use anyhow::{Context, anyhow, bail};
-use clap::Args;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use wgrad::data::{Dataset, Labels};
 use wgrad::exec::PendingCheckpoint;
-use wgrad::nn::{self, Images, Model};
 use wgrad::ops::Role;
 use wgrad::train::Checkpoints;
 use wgrad::{Error, Parameters, write_atomically};
 
 /// Where run folders are made by default.
-const RUNS: &str = "runs";
+pub const RUNS: &str = "runs";
 /// The file that tells what a run was.
-const SETTINGS: &str = "run.json";
+pub const SETTINGS: &str = "run.json";
 /// The weights of a run.
 const WEIGHTS: &str = "model.safetensors";
 /// A row for every look at the losses.
@@ -115,6 +111,17 @@ impl RunFolder {
             fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
             // Where files cannot be locked, nothing is.
             self.lock = File::create(folder.join(LOCK)).ok().filter(|lock| lock.try_lock().is_ok());
+        }
+        if self.lock.is_some() {
+            // What a killed process was writing when it was killed: nobody else writes here.
+            let half = |path: &PathBuf| path.extension().is_some_and(|e| e == "tmp");
+            let places =
+                [&folder, &self.path].into_iter().flat_map(|place| fs::read_dir(place).into_iter().flatten());
+            places
+                .flatten()
+                .map(|entry| entry.path())
+                .filter(half)
+                .for_each(|path| drop(fs::remove_file(path)));
         }
         Ok(Checkpoints::new(&folder, keep as usize)?)
     }
@@ -396,14 +403,6 @@ fn entries(runs: &Path) -> impl Iterator<Item = (u64, PathBuf)> {
     found.filter_map(move |path| Some((number(&path)?, path)))
 }
 
-/// What a run on images notes about itself.
-pub fn settings(model: &Model, set: &Dataset, pairs: Value) -> Value {
-    json!({
-        "wgrad": env!("CARGO_PKG_VERSION"), "command": "train", "model": model.name, "image": set.image_shape(),
-        "classes": set.classes(), "first_label": set.first_label(), "training": pairs,
-    })
-}
-
 /// The number as it was typed, without the digits that f32 adds in f64.
 pub fn decimal(value: f32) -> f64 {
     value.to_string().parse().unwrap_or_else(|_| f64::from(value))
@@ -419,66 +418,9 @@ pub fn read(folder: &Path) -> anyhow::Result<(Value, PathBuf)> {
 }
 
 /// The newest run that has weights: one that is under way may have none yet.
-fn newest() -> Option<PathBuf> {
+pub fn newest() -> Option<PathBuf> {
     let trained = |(_, path): &(u64, PathBuf)| path.join(WEIGHTS).is_file();
     entries(Path::new(RUNS)).filter(trained).max().map(|(_, path)| path)
-}
-
-/// A trained network.
-#[derive(Debug, Clone, Args)]
-pub struct TrainedArgs {
-    /// The run folder; without it, the newest under runs/ that has weights.
-    #[arg(long, value_name = "DIR")]
-    run: Option<PathBuf>,
-    /// A weight file in place of the run's; with --model no run is needed.
-    #[arg(long, value_name = "FILE")]
-    weights: Option<PathBuf>,
-    /// The network the weights belong to.
-    #[arg(long, value_parser = name, requires = "weights")]
-    model: Option<String>,
-}
-
-/// A network that was trained.
-pub struct Trained {
-    /// Its kind.
-    pub model: &'static Model,
-    /// What it was trained on; `None` where only a weight file is known.
-    pub trained_on: Option<(Images, Labels)>,
-    /// Its weights.
-    pub weights: PathBuf,
-}
-
-impl TrainedArgs {
-    /// Finds the network and its weight file.
-    pub fn find(&self) -> anyhow::Result<Trained> {
-        if let (Some(model), Some(weights), None) = (&self.model, &self.weights, &self.run) {
-            return Ok(Trained { model: nn::model(model)?, trained_on: None, weights: weights.clone() });
-        }
-        let Some(folder) = self.run.clone().or_else(newest) else {
-            bail!("no run with weights under {RUNS}/: run `wgrad train` first, or name one with --run DIR");
-        };
-        let (settings, weights) = read(&folder)?;
-        let Some(name) = settings["model"].as_str() else {
-            bail!("{}: expected the name of a model, got none", folder.join(SETTINGS).display());
-        };
-        let model = nn::model(self.model.as_deref().unwrap_or(name))?;
-        let trained_on = trained_on(&settings).with_context(|| {
-            format!("{}: expected the sizes of its images", folder.join(SETTINGS).display())
-        })?;
-        Ok(Trained { model, trained_on: Some(trained_on), weights: self.weights.clone().unwrap_or(weights) })
-    }
-}
-
-/// Sizes and labels of the images of a run. Runs of before they were noted had MNIST's.
-fn trained_on(settings: &Value) -> Option<(Images, Labels)> {
-    if settings["image"].is_null() {
-        return Some((Images::MNIST, Labels::DIGITS));
-    }
-    let number = |value: &Value| usize::try_from(value.as_u64()?).ok().filter(|&n| n > 0);
-    let shape: Vec<usize> = settings["image"].as_array()?.iter().map(number).collect::<Option<_>>()?;
-    let classes = number(&settings["classes"])?;
-    let first = u8::try_from(settings["first_label"].as_u64()?).ok()?;
-    Some((Images { shape: shape.try_into().ok()?, classes }, Labels { first, classes }))
 }
 
 #[cfg(test)]

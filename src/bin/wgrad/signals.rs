@@ -8,9 +8,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// What has been caught.
-#[derive(Debug, Clone)]
-pub struct Signals(Arc<AtomicUsize>);
+/// What has been caught. When it is dropped, nobody looks any more, and a signal ends the program at once.
+#[derive(Debug)]
+pub struct Signals {
+    caught: Arc<AtomicUsize>,
+    /// Whether the next signal ends the program.
+    armed: Arc<AtomicBool>,
+}
 
 impl Signals {
     /// From now on the first signal is noted, and the second one ends the program.
@@ -26,14 +30,20 @@ impl Signals {
                 .and_then(|_| flag::register_usize(signal, caught.clone(), signal.unsigned_abs() as usize))
                 .context("signals cannot be caught")?;
         }
-        Ok(Self(caught))
+        Ok(Self { caught, armed })
     }
 
     /// The signal that came, if one did.
     pub fn caught(&self) -> Option<u8> {
-        Some(self.0.load(Ordering::Relaxed))
+        Some(self.caught.load(Ordering::Relaxed))
             .filter(|&signal| signal > 0)
             .and_then(|signal| u8::try_from(signal).ok())
+    }
+}
+
+impl Drop for Signals {
+    fn drop(&mut self) {
+        self.armed.store(true, Ordering::Relaxed);
     }
 }
 

@@ -317,7 +317,7 @@ impl Past {
         self.rows = checkpoint.note(ROWS)?.lines().skip(1).map(Row::of).collect::<anyhow::Result<_>>()?;
         self.sum = f64::from_bits(number(checkpoint, SUM)?);
         (self.count, self.seconds) = (number(checkpoint, COUNT)?, number(checkpoint, SECONDS)?);
-        self.best = self.rows.iter().map(|row| row.validation).reduce(f64::min);
+        self.best = checkpoint.note(BEST)?.parse().ok();
         Ok(())
     }
 
@@ -373,7 +373,8 @@ fn learn(
     for step in first + 1..=steps {
         pending.push_back(trainer.step()?);
         let due = step.is_multiple_of(every) || step == steps;
-        let keep = due || args.keep.due(step) || signals.caught().is_some();
+        let signal = signals.caught();
+        let keep = due || args.keep.due(step) || signal.is_some();
         past.settle(&mut pending, if keep { 0 } else { AHEAD }, step)?;
         let rate =
             (step - first) as f64 * (args.batch_size * args.window) as f64 / began.elapsed().as_secs_f64();
@@ -400,7 +401,7 @@ fn learn(
             folder.checkpoint(&mut checkpoints, step, trainer.checkpoint(notes)?, better)?;
             folder.keep_as_it_is();
         }
-        if let Some(signal) = signals.caught().filter(|_| step < steps) {
+        if let Some(signal) = signal.filter(|_| step < steps) {
             folder.settle(&mut checkpoints)?;
             bar.finish_and_clear();
             return Err(Interrupted::at(signal, folder.path()).into());

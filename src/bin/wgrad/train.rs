@@ -5,8 +5,9 @@ use crate::device::DeviceArgs;
 use crate::output;
 use crate::plot;
 use crate::resume::{DEVICE, KeepArgs, ROWS, Words, number, resumed, tell_change};
-use crate::run::{self, RunFolder, decimal};
+use crate::run::{RunFolder, decimal};
 use crate::signals::{Interrupted, Signals};
+use crate::trained;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -85,8 +86,8 @@ pub struct TrainArgs {
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// How the learning rate changes from step to step, such as cosine:t_max=1000 or one_cycle:max_lr=0.01,total_steps=471;
-    /// PyTorch's names and defaults: constant, step, multi_step, exponential, cosine, cosine_restarts, one_cycle, cyclic,
-    /// polynomial, linear, warmup.
+    /// PyTorch's names and defaults: unchanged, step, multi_step, exponential, cosine, cosine_restarts, one_cycle, cyclic,
+    /// polynomial, linear, constant.
     #[arg(long)]
     schedule: Option<Schedule>,
     #[command(flatten)]
@@ -170,7 +171,7 @@ impl TrainArgs {
             "schedule": self.schedule.as_ref().map(Schedule::to_string),
             "seed": self.seed, "data": sets.about, "device": device, "words": self.words()?,
         });
-        Ok(run::settings(model, &sets.train, training))
+        Ok(trained::settings(model, &sets.train, training))
     }
 }
 
@@ -317,7 +318,8 @@ fn epochs(
         if let Some(error) = failed {
             return Err(error);
         }
-        if let Some(signal) = signals.caught() {
+        let stopped = trainer.position().1 > 0;
+        if stopped && let Some(signal) = signals.caught() {
             folder.settle(&mut checkpoints)?;
             return Err(Interrupted::at(signal, folder.path()).into());
         }
@@ -330,6 +332,11 @@ fn epochs(
         best = best.max(report.test.accuracy());
         let pending = trainer.checkpoint(notes(trainer, folder, best, batch_size))?;
         folder.checkpoint(&mut checkpoints, trainer.position().2, pending, better)?;
+        // One that came while the epoch was judged.
+        if let Some(signal) = signals.caught().filter(|_| epoch < args.epochs as usize) {
+            folder.settle(&mut checkpoints)?;
+            return Err(Interrupted::at(signal, folder.path()).into());
+        }
     }
     folder.settle(&mut checkpoints)?;
     folder.write("history.svg", &plot::history(&reports)?)?;

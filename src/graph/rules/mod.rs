@@ -134,3 +134,11 @@ without_gradient!(
     RecurrentBackward,
     OptimizerStep,
 );
+
+/// That something is refused in these words, the first of which begin what is said.
+#[cfg(test)]
+fn must_refuse<T: std::fmt::Debug>(refused: crate::error::Result<T>, words: &[&str]) {
+    let error = refused.expect_err(words[0]).to_string();
+    let named = error.starts_with(words[0]) && words.iter().all(|word| error.contains(word));
+    assert!(named, "{words:?}: {error}");
+}
