@@ -47,7 +47,7 @@ impl Run {
     }
 
     fn step(&mut self, batch: &Batch) -> f64 {
-        let inputs = [(&self.images, &batch.images), (&self.labels, &batch.labels)];
+        let inputs = [(&self.images, &batch.tensors[0]), (&self.labels, &batch.tensors[1])];
         self.program.run(&inputs).expect("a step");
         let loss = self.program.read(&self.loss).expect("a loss");
         f64::from(loss.as_f32().expect("f32")[0])
@@ -71,7 +71,10 @@ impl Run {
 
 fn batches(count: usize) -> Vec<Batch> {
     let data: Dataset = digits(count * BATCH, 3).expect("digits");
-    let batch = |i: usize| data.batch(&(i * BATCH..(i + 1) * BATCH).collect::<Vec<_>>()).expect("a batch");
+    let batch = |i: usize| {
+        let indices: Vec<usize> = (i * BATCH..(i + 1) * BATCH).collect();
+        Batch::read(&data, &indices, 0, 0).expect("a batch")
+    };
     (0..count).map(batch).collect()
 }
 

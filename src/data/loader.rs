@@ -1,16 +1,21 @@
-//! Batches in order or shuffled, prepared on a thread while the device works.
+//! Batches in order or shuffled, read on several threads ahead of the device.
 
-use super::{Batch, Dataset};
-use crate::error::Result;
+use super::examples::{Batch, Examples, check_batch_size};
+use crate::error::{Error, Result};
 use crate::random::Rng;
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
-/// Batches prepared ahead.
+/// Batches read ahead besides those that the threads have in hand.
 const AHEAD: usize = 2;
+/// As many threads as cores, but no more than this.
+const THREADS: usize = 8;
 
-/// The order of the images of an epoch.
+/// The order of the examples of an epoch, and what is drawn for them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
     /// As they are.
@@ -24,46 +29,132 @@ pub enum Order {
     },
 }
 
-/// An epoch of batches; the last may be shorter.
-#[derive(Debug)]
+impl Order {
+    fn stream(self) -> (u64, u64) {
+        match self {
+            Self::Sequential => (0, 0),
+            Self::Shuffled { seed, epoch } => (seed, epoch),
+        }
+    }
+}
+
+/// Which batches are in hand.
+struct Turns {
+    /// The next one that a thread reads.
+    next: usize,
+    /// Those that were taken.
+    taken: usize,
+    closed: bool,
+}
+
+/// Lets threads read only so far ahead.
+struct Gate {
+    turns: Mutex<Turns>,
+    changed: Condvar,
+}
+
+impl Gate {
+    /// The number of the next batch to read, when it is time; `None` where there is no more.
+    fn claim(&self, batches: usize, ahead: usize) -> Option<usize> {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if turns.closed || turns.next == batches {
+                return None;
+            }
+            if turns.next < turns.taken + ahead {
+                turns.next += 1;
+                return Some(turns.next - 1);
+            }
+            turns = self.changed.wait(turns).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Turns)) {
+        change(&mut self.turns.lock().unwrap_or_else(PoisonError::into_inner));
+        self.changed.notify_all();
+    }
+}
+
+/// An epoch of batches; the last may be shorter. The same ones whatever the number of threads.
 pub struct Loader {
     batches: usize,
-    /// `None` once dropped, which ends the thread.
-    receiver: Option<Receiver<Result<Batch>>>,
-    worker: Option<JoinHandle<()>>,
+    next: usize,
+    receiver: Receiver<(usize, Result<Batch>)>,
+    /// Read before their turn.
+    early: BTreeMap<usize, Result<Batch>>,
+    gate: Arc<Gate>,
+    workers: Vec<JoinHandle<()>>,
+    waited: Duration,
 }
 
 impl Loader {
-    /// Starts to prepare batches of `batch_size` images.
+    /// Starts to read batches of `batch_size` examples.
     ///
     /// # Errors
     /// When the batch size is 0 or larger than the dataset.
-    pub fn new(data: &Arc<Dataset>, batch_size: usize, order: Order) -> Result<Self> {
+    pub fn new(data: &Arc<dyn Examples>, batch_size: usize, order: Order) -> Result<Self> {
         Self::starting_at(data, batch_size, order, 0)
     }
 
-    /// As [`Loader::new`], without the first `images` of the epoch: for a run that goes on.
+    /// As [`Loader::new`], without the first `examples` of the epoch: for a run that goes on.
     ///
     /// # Errors
     /// As [`Loader::new`].
-    pub fn starting_at(data: &Arc<Dataset>, batch_size: usize, order: Order, images: usize) -> Result<Self> {
-        data.check_batch_size(batch_size)?;
+    pub fn starting_at(
+        data: &Arc<dyn Examples>,
+        batch_size: usize,
+        order: Order,
+        examples: usize,
+    ) -> Result<Self> {
+        let cores = thread::available_parallelism().map_or(1, |n| n.get());
+        Self::on_threads(data, batch_size, order, examples, cores.min(THREADS))
+    }
+
+    /// As [`Loader::starting_at`], on so many threads, at least one.
+    ///
+    /// # Errors
+    /// As [`Loader::new`].
+    pub fn on_threads(
+        data: &Arc<dyn Examples>,
+        batch_size: usize,
+        order: Order,
+        examples: usize,
+        threads: usize,
+    ) -> Result<Self> {
+        check_batch_size(data.as_ref(), batch_size)?;
         let mut indices: Vec<usize> = (0..data.len()).collect();
         if let Order::Shuffled { seed, epoch } = order {
             Rng::named(seed, &format!("epoch {epoch}")).shuffle(&mut indices);
         }
-        indices.drain(..images.min(indices.len()));
-        let (sender, receiver) = sync_channel(AHEAD);
-        let data = data.clone();
+        indices.drain(..examples.min(indices.len()));
         let batches = indices.len().div_ceil(batch_size);
-        let worker = thread::spawn(move || {
-            for chunk in indices.chunks(batch_size) {
-                if sender.send(data.batch(chunk)).is_err() {
-                    return; // the loader was dropped
+        let indices = Arc::new(indices);
+        let (sender, receiver) = channel();
+        let turns = Mutex::new(Turns { next: 0, taken: 0, closed: false });
+        let gate = Arc::new(Gate { turns, changed: Condvar::new() });
+        let threads = threads.clamp(1, batches.max(1));
+        let worker = |_| {
+            let (data, indices, gate, sender) = (data.clone(), indices.clone(), gate.clone(), sender.clone());
+            thread::spawn(move || {
+                while let Some(number) = gate.claim(batches, threads + AHEAD) {
+                    let first = number * batch_size;
+                    let chunk = &indices[first..(first + batch_size).min(indices.len())];
+                    let (seed, epoch) = order.stream();
+                    let read = || Batch::read(data.as_ref(), chunk, seed, epoch);
+                    // Examples of a user's own may panic, and whoever waits for the batch has to hear of it.
+                    let batch = catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
+                        let got = format!("a panic while batch {number} was read");
+                        Err(Error::argument("examples", "values of every example", got))
+                    });
+                    if sender.send((number, batch)).is_err() {
+                        return;
+                    }
                 }
-            }
-        });
-        Ok(Self { batches, receiver: Some(receiver), worker: Some(worker) })
+            })
+        };
+        let workers = (0..threads).map(worker).collect();
+        let (early, waited) = (BTreeMap::new(), Duration::ZERO);
+        Ok(Self { batches, next: 0, receiver, early, gate, workers, waited })
     }
 
     /// The number of batches of the epoch, or of what is left of it.
@@ -75,22 +166,42 @@ impl Loader {
     pub fn is_empty(&self) -> bool {
         self.batches == 0
     }
+
+    /// The time for which batches were waited for so far, the first one's left out: reading it comes before all else.
+    pub fn waited(&self) -> Duration {
+        self.waited
+    }
 }
 
 impl Iterator for Loader {
     type Item = Result<Batch>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.receiver.as_ref()?.recv().ok()
+        if self.next == self.batches {
+            return None;
+        }
+        let began = Instant::now();
+        let batch = loop {
+            if let Some(batch) = self.early.remove(&self.next) {
+                break batch;
+            }
+            let (number, batch) = self.receiver.recv().ok()?;
+            self.early.insert(number, batch);
+        };
+        if self.next > 0 {
+            self.waited += began.elapsed();
+        }
+        self.next += 1;
+        self.gate.change(|turns| turns.taken += 1);
+        Some(batch)
     }
 }
 
 impl Drop for Loader {
     fn drop(&mut self) {
-        // Without a receiver the thread's next send fails, and it ends.
-        drop(self.receiver.take());
-        if let Some(worker) = self.worker.take() {
-            // A thread that failed has delivered fewer batches; there is nobody left to tell.
+        self.gate.change(|turns| turns.closed = true);
+        for worker in self.workers.drain(..) {
+            // It catches what its examples do; there is nobody left to tell of anything else.
             let _ = worker.join();
         }
     }
@@ -99,25 +210,29 @@ impl Drop for Loader {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::{Dataset, Field, Values};
+    use crate::tensor::TensorType;
 
-    fn labels(order: Order) -> Vec<u32> {
-        let data = Dataset::new((0..100).collect(), (0..100).collect(), [1, 1, 1], 100).unwrap();
-        let loader = Loader::new(&Arc::new(data), 32, order).unwrap();
+    fn hundred() -> Arc<dyn Examples> {
+        Arc::new(Dataset::new((0..100).collect(), (0..100).collect(), [1, 1, 1], 100).unwrap())
+    }
+
+    fn labels(loader: Loader) -> Vec<u32> {
         assert_eq!(loader.len(), 4);
-        let sizes_and_labels: Vec<Vec<u32>> =
-            loader.map(|b| b.unwrap().labels.as_u32().unwrap().to_vec()).collect();
-        assert_eq!(sizes_and_labels.iter().map(Vec::len).collect::<Vec<_>>(), [32, 32, 32, 4]);
-        sizes_and_labels.concat()
+        let batches: Vec<Batch> = loader.map(Result::unwrap).collect();
+        assert_eq!(batches.iter().map(|b| b.rows).collect::<Vec<_>>(), [32, 32, 32, 4]);
+        batches.iter().flat_map(|b| b.tensors[1].as_u32().unwrap().to_vec()).collect()
     }
 
     #[test]
     fn an_epoch_has_every_image_once() {
+        let of = |order| labels(Loader::new(&hundred(), 32, order).unwrap());
         let all: Vec<u32> = (0..100).collect();
-        assert_eq!(labels(Order::Sequential), all);
-        let first = labels(Order::Shuffled { seed: 1, epoch: 0 });
-        assert_eq!(first, labels(Order::Shuffled { seed: 1, epoch: 0 }));
-        assert_ne!(first, labels(Order::Shuffled { seed: 1, epoch: 1 }));
-        assert_ne!(first, labels(Order::Shuffled { seed: 2, epoch: 0 }));
+        assert_eq!(of(Order::Sequential), all);
+        let first = of(Order::Shuffled { seed: 1, epoch: 0 });
+        assert_eq!(first, of(Order::Shuffled { seed: 1, epoch: 0 }));
+        assert_ne!(first, of(Order::Shuffled { seed: 1, epoch: 1 }));
+        assert_ne!(first, of(Order::Shuffled { seed: 2, epoch: 0 }));
         let mut sorted = first;
         sorted.sort_unstable();
         assert_eq!(sorted, all);
@@ -125,13 +240,52 @@ mod tests {
 
     #[test]
     fn batch_sizes_out_of_range_and_early_drops() {
-        let data = Arc::new(Dataset::new(vec![0; 9], vec![0; 9], [1, 1, 1], 1).unwrap());
+        let data: Arc<dyn Examples> = Arc::new(Dataset::new(vec![0; 9], vec![0; 9], [1, 1, 1], 1).unwrap());
         for size in [0, 10] {
-            let error = Loader::new(&data, size, Order::Sequential).unwrap_err().to_string();
+            let error = Loader::new(&data, size, Order::Sequential).err().unwrap().to_string();
             assert!(error.contains("batch-size: expected 1 to 9"), "{error}");
         }
         let mut loader = Loader::new(&data, 1, Order::Sequential).unwrap();
         assert!(loader.next().is_some());
         drop(loader); // must not hang on the batches nobody took
+    }
+
+    /// Example `i` takes a while that has nothing to do with `i`; number 70 is none.
+    struct Slow;
+
+    impl Examples for Slow {
+        fn len(&self) -> usize {
+            100
+        }
+
+        fn fields(&self) -> Vec<Field> {
+            vec![Field::new("x", TensorType::f32([3]))]
+        }
+
+        fn read(&self, index: usize, draws: &mut Rng, values: &mut [Values<'_>]) -> Result<()> {
+            assert_ne!(index, 70, "an example that panics");
+            let draw = draws.uniform() as f32;
+            thread::sleep(Duration::from_micros((draw * 400.0) as u64));
+            values[0].f32()?.copy_from_slice(&[index as f32, draw, draws.uniform() as f32]);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn batches_are_the_same_on_any_number_of_threads() {
+        let data: Arc<dyn Examples> = Arc::new(Slow);
+        let order = Order::Shuffled { seed: 3, epoch: 1 };
+        let of = |threads: usize, examples: usize| -> Vec<std::result::Result<Batch, String>> {
+            let loader = Loader::on_threads(&data, 7, order, examples, threads).unwrap();
+            loader.map(|batch| batch.map_err(|e| e.to_string())).collect()
+        };
+        let one = of(1, 0);
+        assert_eq!(one.len(), 15);
+        let bad: Vec<&String> = one.iter().filter_map(|batch| batch.as_ref().err()).collect();
+        assert!(bad.len() == 1 && bad[0].contains("a panic while batch"), "{bad:?}");
+        for threads in [2, 5, 40] {
+            assert_eq!(of(threads, 0), one, "{threads} threads");
+        }
+        assert_eq!(of(3, 21)[1..], one[4..], "what is left of an epoch");
     }
 }

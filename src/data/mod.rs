@@ -1,19 +1,22 @@
 //! Datasets of labelled images and batches of them; texts and time series.
 
 mod digits;
+mod examples;
 mod idx;
 mod loader;
 mod series;
 mod text;
 
 pub use digits::digits;
+pub use examples::{Batch, Examples, Field, Subset, Values, check_batch_size, split};
 pub use idx::{Labels, load_idx, load_mnist};
 pub use loader::{Loader, Order};
 pub use series::{Series, seasonal_series};
 pub use text::{SAMPLE_TEXT, Streams, Vocabulary, read_text, split_text};
 
 use crate::error::{Error, Result};
-use crate::tensor::HostTensor;
+use crate::random::Rng;
+use crate::tensor::TensorType;
 
 /// MNIST's mean and standard deviation of pixels in `[0, 1]`, with which images are normalised.
 pub const MEAN: f32 = 0.1307;
@@ -27,17 +30,9 @@ pub struct Dataset {
     labels: Vec<u8>,
     /// Channels, height and width.
     shape: [usize; 3],
-    classes: usize,
+    /// What the classes are called.
+    names: Vec<String>,
     first_label: u8,
-}
-
-/// Some images and their labels.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Batch {
-    /// `(N, C, H, W)`, normalised.
-    pub images: HostTensor,
-    /// `(N)`, `u32`.
-    pub labels: HostTensor,
 }
 
 impl Dataset {
@@ -62,12 +57,14 @@ impl Dataset {
             let got = format!("{} at {i}", labels[i]);
             return Err(Error::argument("dataset", format!("labels below {classes}"), got));
         }
-        Ok(Self { pixels, labels, shape, classes, first_label: 0 })
+        let names = (0..classes).map(|class| class.to_string()).collect();
+        Ok(Self { pixels, labels, shape, names, first_label: 0 })
     }
 
     /// The same, whose class 0 was labelled `first` where it comes from: what people are told.
     pub fn with_first_label(self, first: u8) -> Self {
-        Self { first_label: first, ..self }
+        let names = (0..self.names.len()).map(|class| (usize::from(first) + class).to_string()).collect();
+        Self { first_label: first, names, ..self }
     }
 
     /// The number of images.
@@ -80,18 +77,6 @@ impl Dataset {
         self.labels.is_empty()
     }
 
-    /// Accepts 1 to all images a batch.
-    ///
-    /// # Errors
-    /// When the batch size is 0 or larger than the dataset.
-    pub fn check_batch_size(&self, batch_size: usize) -> Result<()> {
-        if (1..=self.len()).contains(&batch_size) {
-            return Ok(());
-        }
-        let expected = format!("1 to {}, the number of images", self.len());
-        Err(Error::argument("batch-size", expected, batch_size.to_string()))
-    }
-
     /// Channels, height and width.
     pub fn image_shape(&self) -> [usize; 3] {
         self.shape
@@ -99,7 +84,7 @@ impl Dataset {
 
     /// The number of classes.
     pub fn classes(&self) -> usize {
-        self.classes
+        self.names.len()
     }
 
     /// The label of class 0 where the data comes from.
@@ -117,27 +102,32 @@ impl Dataset {
         let size: usize = self.shape.iter().product();
         self.pixels.get(index.checked_mul(size)?..)?.get(..size)
     }
+}
 
-    /// The images `indices` in this order, normalised to `(pixel / 255 - MEAN) / STD`, and their labels.
-    ///
-    /// # Errors
-    /// When an index is out of range or there is none.
-    pub fn batch(&self, indices: &[usize]) -> Result<Batch> {
-        let [c, h, w] = self.shape;
-        let mut pixels = Vec::with_capacity(indices.len() * c * h * w);
-        let mut labels = Vec::with_capacity(indices.len());
-        for &index in indices {
-            let expected = || format!("indices below {}", self.len());
-            let image =
-                self.image(index).ok_or_else(|| Error::argument("batch", expected(), index.to_string()))?;
-            pixels.extend(image.iter().map(|&p| normalise(f32::from(p))));
-            labels.push(u32::from(self.labels[index]));
+impl Examples for Dataset {
+    fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// `image`, `(C, H, W)`, normalised to `(pixel / 255 - MEAN) / STD`, and `label`.
+    fn fields(&self) -> Vec<Field> {
+        vec![Field::new("image", TensorType::f32(self.shape)), Field::new("label", TensorType::u32([]))]
+    }
+
+    fn classes(&self) -> &[String] {
+        &self.names
+    }
+
+    fn read(&self, index: usize, _: &mut Rng, values: &mut [Values<'_>]) -> Result<()> {
+        let expected = || format!("indices below {}", self.labels.len());
+        let (Some(image), [pixels, label]) = (self.image(index), values) else {
+            return Err(Error::argument("dataset", expected(), index.to_string()));
+        };
+        for (value, &pixel) in pixels.f32()?.iter_mut().zip(image) {
+            *value = normalise(f32::from(pixel));
         }
-        let n = indices.len();
-        Ok(Batch {
-            images: HostTensor::from_f32([n, c, h, w], pixels)?,
-            labels: HostTensor::from_u32([n], labels)?,
-        })
+        label.u32()?.fill(u32::from(self.labels[index]));
+        Ok(())
     }
 }
 
@@ -164,10 +154,10 @@ mod tests {
     #[test]
     fn a_batch_is_normalised_and_in_order() {
         let data = Dataset::new(vec![0, 255, 51], vec![0, 1, 2], [1, 1, 1], 3).unwrap();
-        let batch = data.batch(&[2, 0]).unwrap();
-        assert_eq!(batch.labels.as_u32().unwrap(), [2, 0]);
-        let images = batch.images.as_f32().unwrap();
+        let batch = Batch::read(&data, &[2, 0], 0, 0).unwrap();
+        assert_eq!(batch.tensors[1].as_u32().unwrap(), [2, 0]);
+        let images = batch.tensors[0].as_f32().unwrap();
         assert!((images[0] - (0.2 - MEAN) / STD).abs() < 1e-6 && images[1] == -MEAN / STD);
-        assert!(data.batch(&[3]).is_err());
+        assert!(Batch::read(&data, &[3], 0, 0).is_err());
     }
 }

@@ -1,7 +1,7 @@
 //! A model that tells classes apart: evaluated on datasets, asked about single images.
 
 use super::metrics::{self, Confusion, Totals};
-use crate::data::{Dataset, Loader, Order};
+use crate::data::{Dataset, Examples, Loader, Order};
 use crate::error::{Error, Mismatch, Result};
 use crate::exec::{Executable, Parameters, Pending};
 use crate::graph::{Graph, Tensor};
@@ -134,16 +134,17 @@ impl Classifier {
         let mut confusion = Confusion::new(self.classes);
         let mut pending: VecDeque<(HostTensor, Pending)> = VecDeque::new();
         let mut images = 0;
-        for batch in Loader::new(data, batch_size, Order::Sequential)? {
+        let examples: Arc<dyn Examples> = data.clone();
+        for batch in Loader::new(&examples, batch_size, Order::Sequential)? {
             let batch = batch?;
-            let rows = batch.labels.shape().elements();
+            let rows = batch.rows;
             self.prepare(rows)?;
             if images == 0 {
                 metrics::reset(&self.parameters)?;
             }
             if let Some(held) = self.programs.get_mut(&rows) {
-                held.program.run(&[(&held.images, &batch.images), (&held.labels, &batch.labels)])?;
-                pending.push_back((batch.labels, held.program.read_async(&held.predicted)?));
+                held.program.run(&[(&held.images, &batch.tensors[0]), (&held.labels, &batch.tensors[1])])?;
+                pending.push_back((batch.tensors[1].clone(), held.program.read_async(&held.predicted)?));
             }
             images += rows;
             progress(images);

@@ -3,7 +3,7 @@
 use super::classifier::{Batched, Classifier, Evaluation};
 use super::metrics::{self, PendingTotals, Totals};
 use super::rates::Rates;
-use crate::data::{Batch, Dataset, Loader, Order};
+use crate::data::{Batch, Dataset, Examples, Loader, Order};
 use crate::error::{Error, Result};
 use crate::exec::{Checkpoint, Device, Executable, Parameters, PendingCheckpoint, Profile};
 use crate::nn::Module;
@@ -93,7 +93,7 @@ impl Trainer {
         let optimizer = Box::new(optimizer);
         let (programs, profiles) = (HashMap::new(), Vec::new());
         let (epochs, images, steps, profiled) = (0, 0, 0, 0..0);
-        let (schedule, rates) = (Schedule::Constant, None);
+        let (schedule, rates) = (Schedule::Unchanged, None);
         let mut trainer = Self {
             classifier,
             optimizer,
@@ -225,7 +225,8 @@ impl Trainer {
     ) -> Result<Totals> {
         self.classifier.accepts(data)?;
         let order = Order::Shuffled { seed: self.options.seed, epoch: self.epochs };
-        let loader = Loader::starting_at(data, self.options.batch_size, order, self.images)?;
+        let examples: Arc<dyn Examples> = data.clone();
+        let loader = Loader::starting_at(&examples, self.options.batch_size, order, self.images)?;
         let mut looks = Looks::default();
         let before = self.images / self.options.batch_size;
         let steps = before + loader.len();
@@ -237,7 +238,7 @@ impl Trainer {
         }
         for batch in loader {
             let batch = batch?;
-            let rows = batch.labels.shape().elements();
+            let rows = batch.rows;
             let profile = self.profiled.contains(&self.steps);
             if let Some(rates) = &mut self.rates {
                 rates.follow(&self.schedule, self.steps as u64)?;
@@ -263,20 +264,24 @@ impl Trainer {
         metrics::read(self.parameters(), now.images)
     }
 
-    /// Loss, accuracy and confusion on a dataset, in batches of the training's size.
+    /// Loss, accuracy and confusion on a dataset, in batches of the training's size. In the midst of an epoch, too, whose totals
+    /// stay.
     ///
     /// # Errors
     /// As [`Classifier::evaluate`].
     pub fn evaluate(&mut self, data: &Arc<Dataset>) -> Result<Evaluation> {
         let batch_size = self.options.batch_size.min(data.len());
-        self.classifier.evaluate(data, batch_size, |_| ())
+        let totals = metrics::kept(self.parameters())?;
+        let evaluation = self.classifier.evaluate(data, batch_size, |_| ());
+        totals.into_iter().try_for_each(|(name, total)| self.parameters().set(name, &total))?;
+        evaluation
     }
 }
 
 impl Batched {
     /// Runs one step, with the time of every kernel where that is asked for.
     fn run(&mut self, batch: &Batch, profile: bool) -> Result<Option<Profile>> {
-        let inputs = [(&self.images, &batch.images), (&self.labels, &batch.labels)];
+        let inputs = [(&self.images, &batch.tensors[0]), (&self.labels, &batch.tensors[1])];
         if profile {
             self.program.run_profiled(&inputs).map(Some)
         } else {

@@ -41,7 +41,7 @@ pub fn run(args: &EvalArgs) -> anyhow::Result<()> {
     }
     // Few images are one pass, whatever its size.
     let batch_size = args.batch_size.min(sets.test.len());
-    sets.test.check_batch_size(batch_size)?;
+    wgrad::data::check_batch_size(sets.test.as_ref(), batch_size)?;
     let device = args.device.open()?;
     let parameters = Parameters::new(&device, 0);
     let layers = (model.build)(&images).with_context(|| model.name)?;

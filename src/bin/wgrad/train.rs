@@ -200,7 +200,7 @@ fn train(args: &TrainArgs) -> anyhow::Result<()> {
         None => None,
     };
     let sets = args.data.load(None)?;
-    sets.train.check_batch_size(batch_size)?;
+    wgrad::data::check_batch_size(sets.train.as_ref(), batch_size)?;
     let device = args.device.open()?.check_finite(args.check_finite);
     println!("device   {}", device.describe());
     println!("data     {}", sets.about);
