@@ -22,6 +22,7 @@ pub mod kernels;
 pub mod nn;
 pub mod ops;
 pub mod optim;
+mod pairs;
 pub mod plan;
 pub mod random;
 pub mod reference;

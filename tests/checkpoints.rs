@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use wgrad::data::Dataset;
+use wgrad::data::{Dataset, Examples};
 use wgrad::nn::{Dropout, Flatten, Linear, Module, Sequential};
 use wgrad::ops::Role;
 use wgrad::optim::{
     Adadelta, Adagrad, Adam, AdamW, Adamax, Groups, Lamb, Lion, NAdam, OneCycle, Optimizer, RAdam, RmsProp,
     Rprop, Schedule, Sgd,
 };
-use wgrad::train::{Checkpoints, Flow, Options, Trainer};
+use wgrad::train::{Checkpoints, Classification, Flow, Options, Trainer};
 use wgrad::{Checkpoint, Device, Graph, HostTensor, Parameters, Tensor};
 
 const OPTIMIZERS: usize = 14;
@@ -55,7 +55,7 @@ fn schedule(number: usize) -> Schedule {
     }
 }
 
-fn data() -> Arc<Dataset> {
+fn data() -> Arc<dyn Examples> {
     let pixels = (0..90 * 12).map(|i| (i * 37 % 251) as u8).collect();
     let labels = (0..90).map(|i| (i * 7 % 5) as u8).collect();
     Arc::new(Dataset::new(pixels, labels, [1, 3, 4], 5).expect("a dataset"))
@@ -69,15 +69,19 @@ fn model() -> Sequential {
         .named("3", Linear::new(9, 5))
 }
 
+fn options(batch_size: usize, seed: u64) -> Options {
+    Options { batch_size, seed, ..Options::default() }
+}
+
 fn trainer(device: &Device, number: usize) -> wgrad::Result<Trainer> {
-    let options = Options { batch_size: 20, seed: 3 };
-    let mut trainer = Trainer::new(device, model(), optimizer(number), [1, 3, 4], options)?;
+    let task = Classification::new(model());
+    let mut trainer = Trainer::new(device, task, optimizer(number), data().as_ref(), options(20, 3))?;
     trainer.follow(schedule(number))?;
     Ok(trainer)
 }
 
 /// Trains until so many steps are done, over the ends of epochs; the losses of whole epochs.
-fn train(trainer: &mut Trainer, data: &Arc<Dataset>, steps: usize) -> wgrad::Result<Vec<f64>> {
+fn train(trainer: &mut Trainer, data: &Arc<dyn Examples>, steps: usize) -> wgrad::Result<Vec<f64>> {
     let mut losses = Vec::new();
     while trainer.position().2 < steps {
         let totals = trainer.epoch(data, |trainer, _| {
@@ -135,7 +139,7 @@ fn an_epoch_may_be_judged_in_its_midst() -> wgrad::Result<()> {
         let mut parts = trainer(&device, 3)?;
         train(&mut parts, &data, 3)?;
         let judged = parts.evaluate(&data)?;
-        assert_eq!((judged.totals.images, parts.position()), (90, (0, 60, 3)));
+        assert_eq!((judged.examples, parts.position()), (90, (0, 60, 3)));
         assert_eq!(train(&mut parts, &data, 5)?, losses, "on {}", device.describe());
     }
     Ok(())
@@ -148,21 +152,22 @@ fn another_device_and_batch_size_go_on_and_another_seed_does_not() -> wgrad::Res
     train(&mut first, &data, 7)?;
     let checkpoint = first.checkpoint(BTreeMap::new())?.wait()?;
     let with = |batch_size, seed| {
-        Trainer::new(&Device::cpu(), model(), optimizer(3), [1, 3, 4], Options { batch_size, seed })
+        let task = Classification::new(model());
+        Trainer::new(&Device::cpu(), task, optimizer(3), data.as_ref(), options(batch_size, seed))
     };
     let mut other = with(15, 3)?;
     other.resume(&checkpoint)?;
     assert_eq!(other.position(), (1, 40, 7));
     let mut seen = Vec::new();
     other.epoch(&data, |_, now| {
-        seen.push((now.step, now.images));
+        seen.push((now.step, now.examples));
         Ok(Flow::Continue)
     })?;
     assert_eq!(seen, [(3, 55), (4, 70), (5, 85), (6, 90)]);
     let refused = with(20, 4)?.resume(&checkpoint).unwrap_err().to_string();
     assert!(refused.contains("seed: expected that of the checkpoint, 3, got 4"), "{refused}");
-    let sgd =
-        Trainer::new(&Device::cpu(), model(), Sgd::new(0.1), [1, 3, 4], Options { batch_size: 20, seed: 3 });
+    let task = Classification::new(model());
+    let sgd = Trainer::new(&Device::cpu(), task, Sgd::new(0.1), data.as_ref(), options(20, 3));
     let refused = sgd?.resume(&checkpoint).unwrap_err().to_string();
     for part in ["no other keys", "1.weight.exp_avg", "3.bias.exp_avg_sq", "optimizer.step"] {
         assert!(refused.contains(part), "{part}: {refused}");
@@ -243,7 +248,7 @@ fn a_checkpoint_serves_as_weights() -> wgrad::Result<()> {
     other.parameters().load(&path)?;
     let name = "1.weight";
     assert_eq!(other.parameters().get(name)?, first.parameters().get(name)?);
-    other.classifier().prepare(1)?;
+    other.network().prepare(1)?;
     let roles: Vec<Role> = Checkpoint::read(&path)?.states().map(|(_, role, _)| role).collect();
     for role in [Role::Parameter, Role::Optimizer, Role::Metric] {
         assert!(roles.contains(&role), "{role}");

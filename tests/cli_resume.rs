@@ -223,7 +223,7 @@ fn a_text_run_goes_on_bit_for_bit() {
         &["those of the checkpoint, (8, 4)", "(9, 4)"],
     );
     refused(at, &["train", "--resume", "parts"], &["parts: expected a run of `wgrad train`"]);
-    fs::write(at.join("text.txt"), "one and two,\ntwo one\n".repeat(29)).expect("a new folder");
+    fs::write(at.join("text.txt"), "one and - two,\ntwo one\n".repeat(29)).expect("a new folder");
     let said = run(at, "text --resume parts --steps 130");
     assert!(said.contains("changed  text's checksum"), "{said}");
 }

@@ -113,7 +113,7 @@ fn a_schedule_is_its_text() {
         ("cosine:t_max=4,eta=1", "eta in cosine"),
         ("cosine:t_max=0", "t_max: expected at least 1"),
         ("linear:start_factor=0", "above 0"),
-        ("step:step_size", "NAME:KEY=NUMBER"),
+        ("step:step_size", "KEY=NUMBER"),
         ("multi_step:milestones=3/b", "milestones=30/60/90"),
         ("exponential:gamma=nan", "finite"),
         ("one_cycle:max_lr=1,total_steps=9,pct_start=2", "0 to 1"),

@@ -49,7 +49,7 @@ fn place_of(g: f32, size: f32) -> vec2<f32> {
 fn first_pixel(at: f32) -> i32 {
   return i32({{ "round" if nearest else "floor" }}(at));
 }
-{% if corners %}
+{% if corners is defined %}
 
 // Whether a pixel lies inside.
 fn inside(y: i32, x: i32) -> bool {

@@ -5,6 +5,8 @@ use crate::error::{Error, Result};
 use crate::random::Rng;
 use crate::shape::Shape;
 use crate::tensor::{HostTensor, TensorType};
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// One of the tensors of an example.
@@ -134,7 +136,12 @@ impl Batch {
             let places = columns.iter_mut().zip(&fields);
             let mut places: Vec<Values<'_>> =
                 places.map(|(column, field)| column.row(row, field.ty.shape.elements())).collect();
-            data.read(index, &mut draws, &mut places)?;
+            // Examples of a user's own may panic, and whoever waits for the batch has to hear of it.
+            let read = AssertUnwindSafe(|| data.read(index, &mut draws, &mut places));
+            catch_unwind(read).unwrap_or_else(|_| {
+                let got = format!("a panic while example {index} was read");
+                Err(Error::argument("examples", "values of every example", got))
+            })?;
         }
         let tensors = columns.into_iter().zip(&fields).map(|(column, field)| {
             let dims = std::iter::once(indices.len()).chain(field.ty.shape.iter().copied());
@@ -145,6 +152,27 @@ impl Batch {
             }
         });
         Ok(Self { rows: indices.len(), tensors: tensors.collect::<Result<_>>()? })
+    }
+}
+
+impl Batch {
+    /// Some of its examples, in their order.
+    ///
+    /// # Errors
+    /// When it has fewer.
+    pub fn part(&self, rows: Range<usize>) -> Result<Self> {
+        if rows.start > rows.end || rows.end > self.rows {
+            let expected = format!("rows within the {} of a batch", self.rows);
+            return Err(Error::argument("batch", expected, format!("{rows:?}")));
+        }
+        let part = |tensor: &HostTensor| {
+            let ty = tensor.ty();
+            let dims = std::iter::once(rows.len()).chain(ty.shape.iter().skip(1).copied());
+            let own = TensorType { shape: Shape::from(dims.collect::<Vec<_>>()), dtype: ty.dtype };
+            let row = tensor.as_bytes().len() / self.rows.max(1);
+            HostTensor::from_bytes(&own, &tensor.as_bytes()[rows.start * row..rows.end * row])
+        };
+        Ok(Self { rows: rows.len(), tensors: self.tensors.iter().map(part).collect::<Result<_>>()? })
     }
 }
 

@@ -198,9 +198,8 @@ impl Graph {
     /// A counter of runs: what it is in this run, from 0, and what it is after it.
     pub(crate) fn counter(&self, name: &str) -> Result<(Tensor, Tensor)> {
         let counter = self.state(name, TensorType::u32([]), Init::Zeros, Role::Optimizer)?;
-        let after = self.with(|data| data.updates.iter().find(|update| update.0 == counter.value).copied());
-        if let Some((_, after)) = after {
-            return Ok((counter, self.handle(after)));
+        if let Some(after) = self.update_of(&counter) {
+            return Ok((counter, after));
         }
         let after = self.apply(Increment, &[&counter])?.remove(0);
         self.assign(&counter, &after)?;
@@ -266,6 +265,24 @@ impl Graph {
             return fail("one assignment to a state", "a second one".into());
         }
         inner.data.updates.push((state.value, new.value));
+        Ok(())
+    }
+
+    /// What a state becomes at the end of a run, where it is assigned.
+    pub(crate) fn update_of(&self, state: &Tensor) -> Option<Tensor> {
+        let found = self.with(|data| data.updates.iter().find(|update| update.0 == state.value).copied());
+        found.map(|(_, new)| self.handle(new))
+    }
+
+    /// Lets every state that is assigned become something else: what `change` makes of it and its new value.
+    pub(crate) fn change_updates(&self, change: impl Fn(&Tensor, &Tensor) -> Result<Tensor>) -> Result<()> {
+        let updates = self.with(|data| data.updates.clone());
+        let changed = updates.iter().map(|&(state, new)| {
+            let new = change(&self.handle(state), &self.handle(new))?;
+            Ok((state, new.value))
+        });
+        let changed = changed.collect::<Result<_>>()?;
+        self.0.borrow_mut().data.updates = changed;
         Ok(())
     }
 

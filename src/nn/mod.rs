@@ -28,7 +28,7 @@ pub use losses::{
     MultiLabelSoftMarginLoss, MultiMarginLoss, NLLLoss, PoissonNLLLoss, SmoothL1Loss, SoftMarginLoss,
     TripletMarginLoss,
 };
-pub use models::{Images, MODELS, Model, model, simple_cnn};
+pub use models::{Heard, Images, MODELS, Model, SIGNAL_MODELS, SignalModel, Signals, model, simple_cnn};
 pub use norm::{
     BatchNorm1d, BatchNorm2d, GroupNorm, InstanceNorm1d, InstanceNorm2d, LayerNorm, LocalResponseNorm,
     RMSNorm,

@@ -1,7 +1,8 @@
 //! Schedules as texts: what a command line takes and a checkpoint keeps.
 
-use super::{Cycles, Cyclic, OneCycle, Schedule};
+use super::{Cycles, Cyclic, OneCycle, ReduceOnPlateau, Schedule};
 use crate::error::{Error, Result};
+use crate::pairs::Pairs;
 use std::fmt;
 
 impl fmt::Debug for Schedule {
@@ -72,51 +73,6 @@ impl fmt::Display for Schedule {
     }
 }
 
-/// Numbers of a schedule by name, as they are taken from a text.
-struct Numbers<'a> {
-    text: &'a str,
-    pairs: Vec<(&'a str, &'a str)>,
-}
-
-impl<'a> Numbers<'a> {
-    fn of(text: &'a str, list: &'a str) -> Result<Self> {
-        let pairs = list.split(',').filter(|pair| !pair.is_empty()).map(|pair| {
-            let bad = || Error::argument("schedule", "NAME:KEY=NUMBER,KEY=NUMBER", text);
-            pair.split_once('=').ok_or_else(bad)
-        });
-        Ok(Self { text, pairs: pairs.collect::<Result<_>>()? })
-    }
-
-    fn words(&mut self, key: &str) -> Option<&'a str> {
-        let place = self.pairs.iter().position(|(name, _)| *name == key)?;
-        Some(self.pairs.remove(place).1)
-    }
-
-    fn number<T: std::str::FromStr>(&mut self, key: &str, default: Option<T>) -> Result<T> {
-        let expected = || format!("a number for {key}");
-        match (self.words(key), default) {
-            (Some(words), _) => words
-                .parse()
-                .map_err(|_| Error::argument("schedule", expected(), format!("'{words}' in {}", self.text))),
-            (None, Some(default)) => Ok(default),
-            (None, None) => Err(Error::argument("schedule", expected(), self.text)),
-        }
-    }
-
-    fn flag(&mut self, key: &str) -> Result<bool> {
-        self.number(key, Some(0u8)).map(|number| number != 0)
-    }
-
-    fn list(&mut self, key: &str) -> Result<Vec<u64>> {
-        let expected = || Error::argument("schedule", format!("steps such as {key}=30/60/90"), self.text);
-        let words = self.pairs.iter().position(|(name, _)| *name == key).map(|place| self.pairs[place].1);
-        let steps = words.ok_or_else(expected)?.split('/').map(|word| word.parse().map_err(|_| expected()));
-        let steps = steps.collect::<Result<_>>()?;
-        self.words(key);
-        Ok(steps)
-    }
-}
-
 /// The names that a text may have.
 const NAMES: &str = "unchanged, step, multi_step, exponential, cosine, cosine_restarts, one_cycle, cyclic, polynomial, linear or constant";
 
@@ -127,7 +83,7 @@ impl std::str::FromStr for Schedule {
     /// numbers that PyTorch has a default for may be left out.
     fn from_str(text: &str) -> Result<Self> {
         let (name, list) = text.split_once(':').unwrap_or((text, ""));
-        let mut n = Numbers::of(text, list)?;
+        let mut n = Pairs::of("schedule", text, list)?;
         let schedule = match name {
             "unchanged" => Self::Unchanged,
             "step" => {
@@ -186,14 +142,45 @@ impl std::str::FromStr for Schedule {
             },
             _ => return Err(Error::argument("schedule", NAMES, text)),
         };
-        if let Some((key, _)) = n.pairs.first() {
-            return Err(Error::argument(
-                "schedule",
-                format!("what {name} takes"),
-                format!("{key} in {text}"),
-            ));
-        }
+        n.end(name)?;
         schedule.check()?;
         Ok(schedule)
+    }
+}
+
+/// As its [`FromStr`](std::str::FromStr) reads it, without what it has seen.
+impl fmt::Display for ReduceOnPlateau {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { factor, patience, threshold, absolute, cooldown, min_lr, eps, .. } = self;
+        let absolute = u8::from(*absolute);
+        write!(
+            f,
+            "factor={factor},patience={patience},threshold={threshold},absolute={absolute},cooldown={cooldown},\
+             min_lr={min_lr},eps={eps}"
+        )
+    }
+}
+
+impl std::str::FromStr for ReduceOnPlateau {
+    type Err = Error;
+
+    /// Numbers such as `factor=0.1,patience=10`; those that are left out are PyTorch's defaults. Whether the metric is to grow
+    /// is not among them.
+    fn from_str(text: &str) -> Result<Self> {
+        let usual = Self::default();
+        let mut n = Pairs::of("plateau", text, text)?;
+        let plateau = Self {
+            factor: n.number("factor", Some(usual.factor))?,
+            patience: n.number("patience", Some(usual.patience))?,
+            threshold: n.number("threshold", Some(usual.threshold))?,
+            absolute: n.flag("absolute")?,
+            cooldown: n.number("cooldown", Some(usual.cooldown))?,
+            min_lr: n.number("min_lr", Some(usual.min_lr))?,
+            eps: n.number("eps", Some(usual.eps))?,
+            ..usual
+        };
+        n.end("a plateau")?;
+        plateau.check()?;
+        Ok(plateau)
     }
 }

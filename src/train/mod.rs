@@ -1,22 +1,33 @@
-//! Training: image classifiers with their loop, metrics and confusion matrix; character models; forecasts.
+//! Training: the loop for any task, its metrics and checkpoints; character models; forecasts.
 //!
-//! A [`Trainer`] owns a model and an optimizer and runs epochs; a [`Classifier`] evaluates and predicts. Both
-//! compile a program for each batch size they meet (the last, short batch of an epoch is a size of its own)
-//! over one set of [`crate::Parameters`]. Loss and accuracy are added up on the device and read back while it
-//! works.
+//! A [`Task`] says how a batch becomes a loss and what is measured. A [`Trainer`] owns one, with an optimizer, and runs epochs
+//! over any [`crate::data::Examples`]; a [`Network`] judges and predicts. Both compile a program for each batch size they meet
+//! (the last, short batch of an epoch is a size of its own) over one set of [`crate::Parameters`]. What is measured is added
+//! up on the device and read back while it works.
 
 mod checkpoints;
-mod classifier;
+mod fit;
 mod forecast;
-mod metrics;
+mod measures;
+mod metric;
+mod network;
 mod rates;
+mod report;
+mod step;
+mod task;
 mod text;
 mod trainer;
+mod watch;
 
 pub use checkpoints::Checkpoints;
-pub use classifier::{Classifier, Evaluation};
+pub use fit::{Callback, Fit};
 pub use forecast::{ForecastModel, Forecaster};
-pub use metrics::{CSV_HEAD, Confusion, EpochReport, Totals};
+pub use measures::{Confusion, LOSS, Measures};
+pub use metric::Metric;
+pub use network::Network;
 pub use rates::Rates;
+pub use report::EpochReport;
+pub use task::{Classification, Inputs, Outcome, Reconstruction, Regression, SequenceClassification, Task};
 pub use text::{Sampling, TextCell, TextModel, TextOptions, TextTrainer, TextWriter};
-pub use trainer::{Flow, Options, Progress, Trainer};
+pub use trainer::{Flow, NonFinite, Options, Progress, Trainer};
+pub use watch::{EarlyStopping, Monitor, Patience, Verdict, Watch};

@@ -1,47 +1,79 @@
 //! The training loop.
 
-use super::classifier::{Batched, Classifier, Evaluation};
-use super::metrics::{self, PendingTotals, Totals};
+use super::measures::{self, Measures, PendingSums, Sums};
+use super::metric::{self, Spec};
+use super::network::Network;
 use super::rates::Rates;
-use crate::data::{Batch, Dataset, Examples, Loader, Order};
+use super::step::{AVERAGE, Part, Size, Step};
+use super::task::Task;
+use crate::data::{Examples, Loader, Order};
 use crate::error::{Error, Result};
 use crate::exec::{Checkpoint, Device, Executable, Parameters, PendingCheckpoint, Profile};
-use crate::nn::Module;
+use crate::ops::Role;
 use crate::optim::{Optimizer, Schedule};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Steps between two looks at the loss. Reading costs the device a few microseconds.
 const REPORT_EVERY: usize = 8;
 
+/// What becomes of a step whose loss or gradients are not finite.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum NonFinite {
+    /// The run ends with an error within some steps: the sum of the losses is looked at, which costs nothing.
+    #[default]
+    Stop,
+    /// Its parameters, averages and optimizer states stay as they were, and it counts in no metric but `skipped`; counters of
+    /// steps go on. Costs one more pass over the gradients and the states.
+    Skip,
+}
+
 /// How to train.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Options {
-    /// Images a step.
+    /// Examples a step.
     pub batch_size: usize,
-    /// Of the first weights and of the order of the images.
+    /// Of the first weights, of the order of the examples and of what is drawn for them.
     pub seed: u64,
+    /// Examples that are on the device at a time: their gradients are added up over the batch, which then needs less memory. All
+    /// of a batch. The gradient is that of the whole batch, but for the order of the sums; batch norm sees parts.
+    pub micro_batch: Option<usize>,
+    /// The norm to which all gradients together are clipped; they are not.
+    pub max_norm: Option<f32>,
+    /// The decay, such as 0.999, of an exponential moving average of the weights: see [`Trainer::evaluate_average`]; none.
+    pub average: Option<f32>,
+    /// Patterns of the names of parameters that stay as they are, `*` standing for any text; none. Batch norm's running
+    /// statistics are no parameters and go on.
+    pub frozen: Vec<String>,
+    /// What becomes of steps whose loss or gradients are not finite; the run stops.
+    pub non_finite: NonFinite,
 }
 
 impl Default for Options {
-    /// Batches of 64, seed 0.
+    /// Batches of 64, seed 0, nothing more.
     fn default() -> Self {
-        Self { batch_size: 64, seed: 0 }
+        let (micro_batch, max_norm, average) = (None, None, None);
+        let (frozen, non_finite) = (Vec::new(), NonFinite::Stop);
+        Self { batch_size: 64, seed: 0, micro_batch, max_norm, average, frozen, non_finite }
     }
 }
 
 /// Where an epoch stands.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Progress {
     /// Steps given to the device.
     pub step: usize,
     /// Steps of the epoch.
     pub steps: usize,
-    /// Images given to the device.
-    pub images: usize,
-    /// Loss and accuracy over the steps between the last two looks; no images before the first.
-    pub recent: Totals,
+    /// Examples given to the device.
+    pub examples: usize,
+    /// What was measured over the steps between the last two looks; of no examples before the first.
+    pub recent: Measures,
+    /// For how long batches were waited for in this call: time in which the device may have had nothing to do.
+    pub waited: Duration,
 }
 
 /// Whether an epoch goes on after a step.
@@ -55,19 +87,21 @@ pub enum Flow {
 
 /// Where a run stands, as its checkpoints note it.
 const EPOCH: &str = "trainer.epoch";
-const IMAGES: &str = "trainer.images";
+const EXAMPLES: &str = "trainer.images";
 const STEPS: &str = "trainer.steps";
 const SEED: &str = "trainer.seed";
 
-/// A model, an optimizer and a device.
+/// A network with its task, an optimizer and a device.
 pub struct Trainer {
-    classifier: Classifier,
+    network: Network,
+    /// The network with averaged weights.
+    averaged: Option<Network>,
     optimizer: Box<dyn Optimizer>,
     options: Options,
     epochs: u64,
-    /// Images of the epoch that were given to the device.
-    images: usize,
-    programs: HashMap<usize, Batched>,
+    /// Examples of the epoch that were given to the device.
+    examples: usize,
+    programs: HashMap<Size, Step>,
     steps: usize,
     schedule: Schedule,
     rates: Option<Rates>,
@@ -76,39 +110,49 @@ pub struct Trainer {
 }
 
 impl Trainer {
-    /// Compiles the training of `model` on images of `image_shape` (channels, height, width).
+    /// Compiles the training for a task on examples like those of `like`.
     ///
     /// # Errors
-    /// When the batch size is 0, the model does not accept such images, an option is out of range, or the
-    /// device cannot hold the program.
+    /// When the batch size is 0, the network does not accept such examples, an option is out of range, or the device cannot hold
+    /// the program.
     pub fn new(
         device: &Device,
-        model: impl Module + 'static,
+        task: impl Task + 'static,
         optimizer: impl Optimizer + 'static,
-        image_shape: [usize; 3],
+        like: &dyn Examples,
         options: Options,
     ) -> Result<Self> {
-        let parameters = Parameters::new(device, options.seed);
-        let classifier = Classifier::new(&parameters, model, image_shape)?;
-        let optimizer = Box::new(optimizer);
-        let (programs, profiles) = (HashMap::new(), Vec::new());
-        let (epochs, images, steps, profiled) = (0, 0, 0, 0..0);
-        let (schedule, rates) = (Schedule::Unchanged, None);
+        if let Some(0) = options.micro_batch {
+            return Err(Error::argument("micro_batch", "at least 1", "0"));
+        }
+        if options.micro_batch.is_some() && options.non_finite == NonFinite::Skip {
+            let got = "parts of batches, whose metrics are added up before the last part is known";
+            return Err(Error::argument("non_finite", "whole batches, to skip steps", got));
+        }
+        let network = Network::new(&Parameters::new(device, options.seed), task, like)?;
         let mut trainer = Self {
-            classifier,
-            optimizer,
+            network,
+            averaged: None,
+            optimizer: Box::new(optimizer),
             options,
-            epochs,
-            images,
-            programs,
-            steps,
-            schedule,
-            rates,
-            profiled,
-            profiles,
+            epochs: 0,
+            examples: 0,
+            programs: HashMap::new(),
+            steps: 0,
+            schedule: Schedule::Unchanged,
+            rates: None,
+            profiled: 0..0,
+            profiles: Vec::new(),
         };
-        trainer.program(options.batch_size)?;
+        for (_, size) in trainer.parts(trainer.options.batch_size) {
+            trainer.program(size)?;
+        }
         Ok(trainer)
+    }
+
+    /// How it trains.
+    pub fn options(&self) -> &Options {
+        &self.options
     }
 
     /// Lets the learning rates follow a schedule, a step of which is a batch.
@@ -117,21 +161,35 @@ impl Trainer {
     /// When one of its numbers is out of range or the device failed.
     pub fn follow(&mut self, schedule: Schedule) -> Result<()> {
         schedule.check()?;
-        if self.rates.is_none() {
-            self.rates = Some(Rates::new(self.parameters())?);
-        }
+        self.rates()?;
         self.schedule = schedule;
         Ok(())
     }
 
-    /// The learning rate of the last step; `None` where no schedule changes it.
+    /// The schedule that the learning rates follow.
+    pub fn schedule(&self) -> &Schedule {
+        &self.schedule
+    }
+
+    /// The learning rates, to be set by another rule than a schedule, such as [`crate::optim::ReduceOnPlateau`].
+    ///
+    /// # Errors
+    /// When the device failed.
+    pub fn rates(&mut self) -> Result<&mut Rates> {
+        match &mut self.rates {
+            Some(rates) => Ok(rates),
+            none => Ok(none.insert(Rates::new(self.network.parameters())?)),
+        }
+    }
+
+    /// The learning rate of the last step; `None` where nothing changes it.
     pub fn rate(&self) -> Option<f32> {
         self.rates.as_ref().map(Rates::now)
     }
 
-    /// Epochs that are done, images of the next one that are, and steps in all.
+    /// Epochs that are done, examples of the next one that are, and steps in all.
     pub fn position(&self) -> (u64, usize, usize) {
-        (self.epochs, self.images, self.steps)
+        (self.epochs, self.examples, self.steps)
     }
 
     /// All that the run needs to go on as if it had not stopped, on its way, with these notes.
@@ -141,7 +199,7 @@ impl Trainer {
     pub fn checkpoint(&self, mut notes: BTreeMap<String, String>) -> Result<PendingCheckpoint> {
         let numbers = [
             (EPOCH, self.epochs),
-            (IMAGES, self.images as u64),
+            (EXAMPLES, self.examples as u64),
             (STEPS, self.steps as u64),
             (SEED, self.options.seed),
         ];
@@ -153,7 +211,7 @@ impl Trainer {
     /// another batch size, is no error.
     ///
     /// # Errors
-    /// When it is of another model, optimizer or seed, or of no [`Trainer`].
+    /// When it is of another network, optimizer or seed, or of no [`Trainer`].
     pub fn resume(&mut self, checkpoint: &Checkpoint) -> Result<()> {
         let number = |key: &str| {
             let note = checkpoint.note(key)?;
@@ -163,31 +221,33 @@ impl Trainer {
             let expected = format!("that of the checkpoint, {}", number(SEED)?);
             return Err(Error::argument("seed", expected, self.options.seed.to_string()));
         }
-        let (epochs, images, steps) = (number(EPOCH)?, number(IMAGES)? as usize, number(STEPS)? as usize);
+        let (epochs, examples, steps) = (number(EPOCH)?, number(EXAMPLES)? as usize, number(STEPS)? as usize);
         self.parameters().restore(checkpoint)?;
         if let Some(rates) = &mut self.rates {
             rates.refresh()?;
         }
-        (self.epochs, self.images, self.steps) = (epochs, images, steps);
+        (self.epochs, self.examples, self.steps) = (epochs, examples, steps);
         Ok(())
     }
 
-    /// The model, for evaluation and prediction with the weights of the moment.
-    pub fn classifier(&mut self) -> &mut Classifier {
-        &mut self.classifier
+    /// The network, for evaluation and prediction with the weights of the moment.
+    pub fn network(&mut self) -> &mut Network {
+        &mut self.network
     }
 
     /// Weights, optimizer state and metrics, on the device.
     pub fn parameters(&self) -> &Parameters {
-        self.classifier.parameters()
+        self.network.parameters()
     }
 
-    /// The program of a whole batch: its plan and its memory.
+    /// The program of a whole batch, or of the last part of one: its plan and its memory.
     ///
     /// # Errors
     /// When it has to be compiled again and the device failed.
     pub fn executable(&mut self) -> Result<&Executable> {
-        self.program(self.options.batch_size).map(|held| &held.program)
+        let parts = self.parts(self.options.batch_size);
+        let size = parts.last().map_or((0, 0, Part::Whole), |(_, size)| *size);
+        self.program(size).map(|step| &step.program)
     }
 
     /// Measures every kernel of these steps, counted from 0 over all epochs, while they train: the weights
@@ -201,112 +261,185 @@ impl Trainer {
         &self.profiles
     }
 
-    fn program(&mut self, batch_size: usize) -> Result<&mut Batched> {
+    /// The parts in which the device gets a batch: their rows, and the programs for them.
+    fn parts(&self, total: usize) -> Vec<(Range<usize>, Size)> {
+        let most = self.options.micro_batch.unwrap_or(total).clamp(1, total.max(1));
+        let count = total.div_ceil(most).max(1);
+        let part = |number: usize| {
+            let rows = number * most..(number * most + most).min(total);
+            (rows.clone(), (rows.len(), total, Part::of(number, count)))
+        };
+        (0..count).map(part).collect()
+    }
+
+    fn program(&mut self, size: Size) -> Result<&mut Step> {
         use std::collections::hash_map::Entry;
-        match self.programs.entry(batch_size) {
+        match self.programs.entry(size) {
             Entry::Occupied(held) => Ok(held.into_mut()),
             Entry::Vacant(place) => {
-                Ok(place.insert(self.classifier.build(batch_size, Some(self.optimizer.as_ref()))?))
+                let step = Step::build(&self.network, self.optimizer.as_ref(), &self.options, size)?;
+                Ok(place.insert(step))
             }
         }
+    }
+
+    /// What an epoch measures: that of the programs which change the parameters.
+    fn specs(&mut self) -> Result<Vec<Spec>> {
+        let parts = self.parts(self.options.batch_size);
+        let size = parts.last().map_or((0, 0, Part::Whole), |(_, size)| *size);
+        Ok(self.program(size)?.specs.clone())
     }
 
     /// One pass over the dataset in a seeded random order, the last short batch included, or the rest of one that was stopped.
-    /// `progress` is told after every step and may stop. The loss comes back while the device works; at the end it waits for
-    /// the device.
+    /// `progress` is told after every step and may stop. What is measured comes back while the device works; at the end it waits
+    /// for the device.
     ///
     /// # Errors
-    /// When the dataset does not fit the model or has fewer images than a batch, the loss is not finite, the device failed, or
-    /// `progress` did.
+    /// When the dataset does not fit the network or has fewer examples than a batch, the loss is not finite, the device failed,
+    /// or `progress` did.
     pub fn epoch(
         &mut self,
-        data: &Arc<Dataset>,
+        data: &Arc<dyn Examples>,
         mut progress: impl FnMut(&Trainer, &Progress) -> Result<Flow>,
-    ) -> Result<Totals> {
-        self.classifier.accepts(data)?;
+    ) -> Result<Measures> {
+        self.network.accepts(data.as_ref())?;
         let order = Order::Shuffled { seed: self.options.seed, epoch: self.epochs };
-        let examples: Arc<dyn Examples> = data.clone();
-        let loader = Loader::starting_at(&examples, self.options.batch_size, order, self.images)?;
-        let mut looks = Looks::default();
-        let before = self.images / self.options.batch_size;
-        let steps = before + loader.len();
-        let mut now = Progress { step: before, steps, images: self.images, recent: Totals::default() };
-        if self.images == 0 {
-            metrics::reset(self.parameters())?;
+        let mut loader = Loader::starting_at(data, self.options.batch_size, order, self.examples)?;
+        let mut looks = Looks { specs: self.specs()?, ..Looks::default() };
+        let before = self.examples / self.options.batch_size;
+        let (steps, recent) = (before + loader.len(), Measures::default());
+        let mut now =
+            Progress { step: before, steps, examples: self.examples, recent, waited: Duration::ZERO };
+        if self.examples == 0 {
+            metric::reset(self.parameters(), &looks.specs)?;
         } else {
-            looks.last = metrics::read(self.parameters(), self.images)?;
+            looks.last = measures::read(self.parameters(), &looks.specs, self.examples)?;
         }
-        for batch in loader {
+        while let Some(batch) = loader.next() {
             let batch = batch?;
-            let rows = batch.rows;
             let profile = self.profiled.contains(&self.steps);
-            if let Some(rates) = &mut self.rates {
+            // What follows no schedule may be set by others.
+            if let (Some(rates), true) = (&mut self.rates, !matches!(self.schedule, Schedule::Unchanged)) {
                 rates.follow(&self.schedule, self.steps as u64)?;
             }
-            let held = self.program(rows)?;
-            let profile = held.run(&batch, profile)?;
-            let number = self.steps;
-            self.profiles.extend(profile.map(|profile| (number, profile)));
+            for (rows, size) in self.parts(batch.rows) {
+                let held = self.program(size)?;
+                let profile = match size.2 {
+                    Part::Whole => held.run(&batch, profile)?,
+                    _ => held.run(&batch.part(rows)?, profile)?,
+                };
+                let number = self.steps;
+                self.profiles.extend(profile.map(|profile| (number, profile)));
+            }
             self.steps += 1;
             now.step += 1;
-            now.images += rows;
-            self.images = now.images;
+            now.examples += batch.rows;
+            now.waited = loader.waited();
+            self.examples = now.examples;
             if now.step.is_multiple_of(REPORT_EVERY) {
-                looks.pending.push_back(PendingTotals::start(self.parameters(), now.images)?);
+                let pending = PendingSums::start(self.parameters(), &looks.specs, now.examples)?;
+                looks.pending.push_back(pending);
             }
-            looks.collect()?;
-            now.recent = looks.recent;
+            if looks.collect()? {
+                now.recent = looks.recent.clone();
+            }
             if progress(self, &now)? == Flow::Stop {
-                return metrics::read(self.parameters(), now.images);
+                return looks.end(self.parameters(), now.examples);
             }
         }
-        (self.epochs, self.images) = (self.epochs + 1, 0);
-        metrics::read(self.parameters(), now.images)
+        (self.epochs, self.examples) = (self.epochs + 1, 0);
+        looks.end(self.parameters(), now.examples)
     }
 
-    /// Loss, accuracy and confusion on a dataset, in batches of the training's size. In the midst of an epoch, too, whose totals
-    /// stay.
+    /// The names of what an epoch and an evaluation on `data` measure, in the order of [`Measures::values`].
     ///
     /// # Errors
-    /// As [`Classifier::evaluate`].
-    pub fn evaluate(&mut self, data: &Arc<Dataset>) -> Result<Evaluation> {
-        let batch_size = self.options.batch_size.min(data.len());
-        let totals = metrics::kept(self.parameters())?;
-        let evaluation = self.classifier.evaluate(data, batch_size, |_| ());
-        totals.into_iter().try_for_each(|(name, total)| self.parameters().set(name, &total))?;
-        evaluation
+    /// When a program has to be compiled and the device failed.
+    pub fn measured(&mut self, data: &Arc<dyn Examples>) -> Result<[Vec<String>; 2]> {
+        let batch_size = self.judged_at(data);
+        Ok([metric::names(&self.specs()?), self.network.measured(batch_size)?])
     }
-}
 
-impl Batched {
-    /// Runs one step, with the time of every kernel where that is asked for.
-    fn run(&mut self, batch: &Batch, profile: bool) -> Result<Option<Profile>> {
-        let inputs = [(&self.images, &batch.tensors[0]), (&self.labels, &batch.tensors[1])];
-        if profile {
-            self.program.run_profiled(&inputs).map(Some)
-        } else {
-            self.program.run(&inputs).map(|()| None)
+    /// The loss and the metrics on a dataset, in batches of the training's size. In the midst of an epoch, too, whose own stay.
+    ///
+    /// # Errors
+    /// As [`Network::evaluate`].
+    pub fn evaluate(&mut self, data: &Arc<dyn Examples>) -> Result<Measures> {
+        let batch_size = self.judged_at(data);
+        self.network.evaluate(data, batch_size, |_| ())
+    }
+
+    /// As [`Trainer::evaluate`], with the averaged weights; batch norm's running statistics are those of the moment.
+    ///
+    /// # Errors
+    /// As [`Network::evaluate`], and when no average is kept.
+    pub fn evaluate_average(&mut self, data: &Arc<dyn Examples>) -> Result<Measures> {
+        let batch_size = self.judged_at(data);
+        self.average(batch_size)?.evaluate(data, batch_size, |_| ())
+    }
+
+    /// Writes the averaged weights, whole or not at all.
+    ///
+    /// # Errors
+    /// When no average is kept, the device failed or the file cannot be written.
+    pub fn save_average(&mut self, path: &Path) -> Result<()> {
+        let batch_size = self.options.batch_size;
+        self.average(batch_size)?.parameters().save(path)
+    }
+
+    fn judged_at(&self, data: &Arc<dyn Examples>) -> usize {
+        self.options.micro_batch.unwrap_or(usize::MAX).min(self.options.batch_size).min(data.len())
+    }
+
+    /// The network with the averages of the moment.
+    fn average(&mut self, batch_size: usize) -> Result<&mut Network> {
+        if self.options.average.is_none() {
+            return Err(Error::argument("average", "a decay among the options", "none"));
         }
+        let network = match &mut self.averaged {
+            Some(network) => network,
+            none => {
+                let states = Parameters::new(self.network.parameters().device(), self.options.seed);
+                none.insert(self.network.over(&states))
+            }
+        };
+        network.prepare(batch_size)?;
+        let (from, to) = (self.network.parameters(), network.parameters());
+        for role in [Role::Parameter, Role::Buffer] {
+            for name in to.names(role) {
+                let averaged = format!("{AVERAGE}{name}");
+                let source = if from.ty(&averaged).is_ok() { &averaged } else { &name };
+                to.set(&name, &from.get(source)?)?;
+            }
+        }
+        Ok(network)
     }
 }
 
-/// Totals on their way from the device, and the last two that arrived.
+/// Sums on their way from the device, and what the last two that arrived differ in.
 #[derive(Default)]
 struct Looks {
-    pending: VecDeque<PendingTotals>,
-    last: Totals,
-    recent: Totals,
+    specs: Vec<Spec>,
+    pending: VecDeque<PendingSums>,
+    last: Sums,
+    recent: Measures,
 }
 
 impl Looks {
-    /// Takes in what has arrived, without waiting.
-    fn collect(&mut self) -> Result<()> {
+    /// Takes in what has arrived, without waiting; whether something has.
+    fn collect(&mut self) -> Result<bool> {
+        let mut arrived = false;
         while let Some(first) = self.pending.front_mut() {
-            let Some(totals) = first.try_get()? else { break };
-            self.recent = totals.since(&self.last);
-            self.last = totals;
+            let Some(sums) = first.try_get()? else { break };
+            self.recent = sums.since(&self.last).measures(&self.specs, true);
+            (self.last, arrived) = (sums, true);
             self.pending.pop_front();
         }
-        Ok(())
+        Ok(arrived)
+    }
+
+    /// All that was measured; waits for the device.
+    fn end(&self, parameters: &Parameters, examples: usize) -> Result<Measures> {
+        Ok(measures::read(parameters, &self.specs, examples)?.measures(&self.specs, false))
     }
 }

@@ -1,10 +1,11 @@
 //! The option with which commands choose their images.
 
 use crate::device::name;
+use anyhow::Context;
 use clap::Args;
 use std::path::PathBuf;
 use std::sync::Arc;
-use wgrad::data::{self, Dataset, Labels};
+use wgrad::data::{self, Examples, Labels};
 use wgrad::nn::Images;
 
 /// Sizes of the drawn default set.
@@ -23,18 +24,54 @@ pub struct DataArgs {
 }
 
 /// What a network for images like these is built for.
-pub fn images(set: &Dataset) -> Images {
-    Images { shape: set.image_shape(), classes: set.classes() }
+///
+/// # Errors
+/// When they are none.
+pub fn images(set: &dyn Examples) -> anyhow::Result<Images> {
+    let fields = set.fields();
+    let image = fields.iter().find(|field| field.name == "image").context("expected images, got none")?;
+    let shape: [usize; 3] = image.ty.shape[..]
+        .try_into()
+        .with_context(|| format!("expected images (C, H, W), got {}", image.ty))?;
+    Ok(Images { shape, classes: set.classes().len() })
 }
 
 /// A training and a test set.
 pub struct Sets {
     /// Learned.
-    pub train: Arc<Dataset>,
+    pub train: Arc<dyn Examples>,
     /// Judged on.
-    pub test: Arc<Dataset>,
+    pub test: Arc<dyn Examples>,
+    /// Held back from those that are learned, and judged on after every epoch.
+    pub held: Option<Arc<dyn Examples>>,
     /// Where they come from, in words.
     pub about: String,
+}
+
+impl Sets {
+    /// Holds a share of the training examples back.
+    ///
+    /// # Errors
+    /// When it leaves nothing for one of the parts.
+    pub fn held_back(mut self, share: Option<f64>, seed: u64) -> anyhow::Result<Self> {
+        if let Some(share) = share {
+            let (train, held) = data::split(&self.train, share, seed).context("--validation")?;
+            self.about += &format!(", {} of the training ones held back", held.len());
+            self.train = Arc::new(train);
+            self.held = Some(Arc::new(held));
+        }
+        Ok(self)
+    }
+
+    /// What every epoch is judged on.
+    pub fn judge(&self) -> &Arc<dyn Examples> {
+        self.held.as_ref().unwrap_or(&self.test)
+    }
+
+    /// What that is called.
+    pub fn judged(&self) -> &'static str {
+        if self.held.is_some() { "validation" } else { "test" }
+    }
 }
 
 impl DataArgs {
@@ -50,6 +87,6 @@ impl DataArgs {
             None => (data::digits(DRAWN.0, 1)?, data::digits(DRAWN.1, 2)?, "drawn digits".to_owned()),
         };
         let about = format!("{from}, {} training and {} test images", train.len(), test.len());
-        Ok(Sets { train: Arc::new(train), test: Arc::new(test), about })
+        Ok(Sets { train: Arc::new(train), test: Arc::new(test), held: None, about })
     }
 }

@@ -10,7 +10,7 @@ use clap::Args;
 use indicatif::ProgressBar;
 use std::path::PathBuf;
 use wgrad::Parameters;
-use wgrad::train::{Classifier, Confusion};
+use wgrad::train::{Classification, Confusion, Network};
 
 /// `wgrad eval`.
 #[derive(Debug, Args)]
@@ -34,7 +34,7 @@ pub fn run(args: &EvalArgs) -> anyhow::Result<()> {
     output::check_all([("--confusion", &args.confusion)])?;
     let Trained { model, trained_on, weights } = args.trained.find()?;
     let sets = args.data.load(trained_on.map(|(_, labels)| labels))?;
-    let images = images(&sets.test);
+    let images = images(sets.test.as_ref())?;
     if let Some((expected, _)) = trained_on.filter(|(expected, _)| *expected != images) {
         let (weights, name) = (weights.display(), model.name);
         anyhow::bail!("{weights}: a {name} for {expected}, got {images} from {}", sets.about);
@@ -45,40 +45,43 @@ pub fn run(args: &EvalArgs) -> anyhow::Result<()> {
     let device = args.device.open()?;
     let parameters = Parameters::new(&device, 0);
     let layers = (model.build)(&images).with_context(|| model.name)?;
-    let mut classifier = Classifier::new(&parameters, layers, images.shape)?;
-    classifier.prepare(batch_size)?;
+    let mut network = Network::new(&parameters, Classification::new(layers), sets.test.as_ref())?;
+    network.prepare(batch_size)?;
     parameters.load(&weights)?;
     println!("device   {}", device.describe());
     println!("model    {} from {}", model.name, weights.display());
     println!("data     {}", sets.about);
     let bar = ProgressBar::new(sets.test.len() as u64);
-    let result = classifier.evaluate(&sets.test, batch_size, |images| bar.set_position(images as u64));
+    let result = network.evaluate(&sets.test, batch_size, |done| bar.set_position(done as u64));
     bar.finish_and_clear();
     let result = result?;
-    let totals = result.totals;
-    let (loss, accuracy) = (totals.loss(), 100.0 * totals.accuracy());
-    println!("test     loss {loss:.4} accuracy {accuracy:.2} % ({} of {})", totals.correct, totals.images);
-    print!("{}", classes(&result.confusion, sets.test.first_label()));
+    let (loss, accuracy, examples) = (result.loss(), result.metric("accuracy")?, result.examples);
+    let right = (accuracy * examples as f64).round();
+    println!("test     loss {loss:.4} accuracy {:.2} % ({right} of {examples})", 100.0 * accuracy);
+    let confusion = result.confusion().context("a network that tells classes apart")?;
+    print!("{}", classes(confusion, sets.test.classes()));
     if let Some(path) = &args.confusion {
-        output::write(path, plot::confusion(&result.confusion, sets.test.first_label())?.as_bytes())?;
+        output::write(path, plot::confusion(confusion, sets.test.classes())?.as_bytes())?;
     }
     Ok(())
 }
 
 /// A line a class: how many were recognised, and what the others were mostly taken for.
-fn classes(confusion: &Confusion, first_label: u8) -> String {
-    let label = |class: usize| usize::from(first_label) + class;
-    let line = |class: usize| {
+fn classes(confusion: &Confusion, names: &[String]) -> String {
+    let widest = names.iter().map(String::len).max().unwrap_or(0).max(2);
+    let line = |(class, name): (usize, &String)| {
         let (right, all) = (confusion.count(class, class), confusion.of_class(class));
         let mistaken = (0..confusion.classes()).filter(|&p| p != class && confusion.count(class, p) > 0);
         let worst = mistaken.max_by_key(|&p| confusion.count(class, p));
-        let worst = worst
-            .map_or(String::new(), |p| format!(", {} taken for {}", confusion.count(class, p), label(p)));
+        let worst = worst.map_or(String::new(), |p| {
+            format!(", {} taken for {}", confusion.count(class, p), names.get(p).map_or("", String::as_str))
+        });
+        let [recall, precision, f1] =
+            [confusion.recall(class), confusion.precision(class), confusion.f1(class)]
+                .map(|share| 100.0 * share);
         format!(
-            "class {:<2} {right:5} of {all:5} right ({:.1} %){worst}\n",
-            label(class),
-            100.0 * right as f64 / all.max(1) as f64
+            "class {name:<widest$} {right:5} of {all:5} right ({recall:.1} %), precision {precision:.1} %, F1 {f1:.1} %{worst}\n"
         )
     };
-    (0..confusion.classes()).map(line).collect()
+    names.iter().enumerate().map(line).collect()
 }

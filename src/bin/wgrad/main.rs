@@ -9,6 +9,7 @@ mod explain;
 mod forecast;
 mod image;
 mod inspect;
+mod optimizer;
 mod output;
 mod parity;
 mod plot;
@@ -21,6 +22,7 @@ mod text;
 mod train;
 mod trained;
 mod tune;
+mod ways;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;

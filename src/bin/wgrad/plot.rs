@@ -4,7 +4,7 @@ use anyhow::anyhow;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
-use wgrad::train::{Confusion, EpochReport};
+use wgrad::train::{Confusion, EpochReport, Measures};
 
 const TRAIN: RGBColor = RGBColor(31, 119, 180);
 const TEST: RGBColor = RGBColor(214, 96, 20);
@@ -15,15 +15,16 @@ fn lost(error: impl std::fmt::Display) -> anyhow::Error {
 }
 
 /// Loss and accuracy by epoch, side by side.
-pub fn history(reports: &[EpochReport]) -> anyhow::Result<String> {
+pub fn history(reports: &[EpochReport], judged: &str) -> anyhow::Result<String> {
     let mut svg = String::new();
     {
         let root = SVGBackend::with_string(&mut svg, (960, 400)).into_drawing_area();
         root.fill(&WHITE).map_err(lost)?;
         let (left, right) = root.split_horizontally(480);
-        let of = |value: fn(&EpochReport) -> (f64, f64)| reports.iter().map(value).collect::<Vec<_>>();
-        panel(&left, "loss", &of(|r| (r.train.loss(), r.test.loss())))?;
-        panel(&right, "accuracy, %", &of(|r| (100.0 * r.train.accuracy(), 100.0 * r.test.accuracy())))?;
+        let of = |value: &dyn Fn(&EpochReport) -> (f64, f64)| reports.iter().map(value).collect::<Vec<_>>();
+        panel(&left, "loss", judged, &of(&|r| (r.train.loss(), r.test.loss())))?;
+        let accuracy = |measures: &Measures| 100.0 * measures.get("accuracy").unwrap_or(0.0);
+        panel(&right, "accuracy, %", judged, &of(&|r| (accuracy(&r.train), accuracy(&r.test))))?;
         root.present().map_err(lost)?;
     }
     Ok(svg)
@@ -34,10 +35,11 @@ fn whole(x: f64) -> String {
     if (x - x.round()).abs() < 1e-6 { format!("{x:.0}") } else { String::new() }
 }
 
-/// One panel: training and test value of each epoch.
+/// One panel: the value of each epoch in training and where it was `judged`.
 fn panel(
     area: &DrawingArea<SVGBackend<'_>, Shift>,
     title: &str,
+    judged: &str,
     values: &[(f64, f64)],
 ) -> anyhow::Result<()> {
     let all = || values.iter().flat_map(|&(a, b)| [a, b]);
@@ -62,7 +64,7 @@ fn panel(
     let curve =
         |pick: fn(&(f64, f64)) -> f64| values.iter().enumerate().map(move |(i, v)| ((i + 1) as f64, pick(v)));
     for (name, color, points) in
-        [("train", TRAIN, curve(|v| v.0).collect::<Vec<_>>()), ("test", TEST, curve(|v| v.1).collect())]
+        [("train", TRAIN, curve(|v| v.0).collect::<Vec<_>>()), (judged, TEST, curve(|v| v.1).collect())]
     {
         let line = LineSeries::new(points, color.stroke_width(2)).point_size(3);
         let legend = move |(x, y)| PathElement::new([(x, y), (x + 18, y)], color.stroke_width(2));
@@ -112,10 +114,10 @@ pub fn curves(title: &str, x: &str, curves: &[(&str, Vec<(f64, f64)>)]) -> anyho
     Ok(svg)
 }
 
-/// A square a pair of classes: rows are the true class, columns the predicted one, darkness the row's share. Class 0
-/// is labelled `first_label`. With many classes squares and numbers are smaller, and numbers that do not fit are left
-/// out.
-pub fn confusion(confusion: &Confusion, first_label: u8) -> anyhow::Result<String> {
+/// A square a pair of classes: rows are the true class, columns the predicted one, darkness the row's share. Classes
+/// that have no name are called by their number. With many classes squares and numbers are smaller, and numbers that do not
+/// fit are left out.
+pub fn confusion(confusion: &Confusion, names: &[String]) -> anyhow::Result<String> {
     const EDGE: i32 = 64;
     let classes = confusion.classes() as i32;
     let cell = (1100 / classes.max(1)).clamp(16, 48);
@@ -134,7 +136,8 @@ pub fn confusion(confusion: &Confusion, first_label: u8) -> anyhow::Result<Strin
         let upright = text(15, &BLACK).transform(FontTransform::Rotate270);
         root.draw(&Text::new("true class", (16, EDGE + classes * cell / 2), upright)).map_err(lost)?;
         for row in 0..classes {
-            let (name, size) = ((i32::from(first_label) + row).to_string(), font(cell, 3).clamp(8, 15));
+            let name = names.get(row as usize).map_or_else(|| row.to_string(), |name| short(name));
+            let size = font(cell, 3.max(name.chars().count())).clamp(8, 15);
             label(name.clone(), EDGE - 16, EDGE + row * cell + cell / 2, size, &BLACK)?;
             label(name, EDGE + row * cell + cell / 2, EDGE - 16, size, &BLACK)?;
             let all = confusion.of_class(row as usize).max(1) as f64;
@@ -160,6 +163,11 @@ pub fn confusion(confusion: &Confusion, first_label: u8) -> anyhow::Result<Strin
     Ok(svg)
 }
 
+/// A name as there is room for it beside a square.
+fn short(name: &str) -> String {
+    name.chars().take(8).collect()
+}
+
 /// The smallest size of a font that is read without a glass.
 const SMALLEST: i32 = 6;
 
@@ -178,8 +186,9 @@ mod tests {
         for (classes, first) in [(10, 0), (26, 1), (47, 0), (256, 0)] {
             let mut counts = Confusion::new(classes);
             (0..classes).for_each(|class| (0..123).for_each(|_| counts.add(class, class)));
-            let svg = confusion(&counts, first).unwrap();
-            let last = usize::from(first) + classes - 1;
+            let names: Vec<String> = (0..classes).map(|class| (class + first).to_string()).collect();
+            let svg = confusion(&counts, &names).unwrap();
+            let last = first + classes - 1;
             let labels = svg.lines().filter(|line| line.trim() == last.to_string()).count();
             assert_eq!(labels, 2 + if last == 123 { classes } else { 0 }, "{classes} classes");
             assert_eq!(

@@ -6,10 +6,10 @@ use crate::trained::{Trained, TrainedArgs};
 use anyhow::Context;
 use clap::Args;
 use std::path::PathBuf;
-use wgrad::data::Labels;
+use wgrad::data::{Field, Labels};
 use wgrad::nn::Images;
-use wgrad::train::Classifier;
-use wgrad::{HostTensor, Parameters, data};
+use wgrad::train::{Classification, Network};
+use wgrad::{HostTensor, Parameters, TensorType, data};
 
 /// `wgrad predict`.
 #[derive(Debug, Args)]
@@ -39,11 +39,14 @@ pub fn run(args: &PredictArgs) -> anyhow::Result<()> {
     let device = args.device.open()?;
     let parameters = Parameters::new(&device, 0);
     let layers = (model.build)(&images).with_context(|| model.name)?;
-    let mut classifier = Classifier::new(&parameters, layers, images.shape)?;
-    classifier.prepare(1)?;
+    let fields =
+        vec![Field::new("image", TensorType::f32(images.shape)), Field::new("label", TensorType::u32([]))];
+    let task = Classification::new(layers);
+    let mut network = Network::of_fields(&parameters, task, fields, images.classes)?;
+    network.prepare(1)?;
     parameters.load(&weights)?;
-    let probabilities = classifier.predict(&pictures)?;
-    for (path, row) in args.images.iter().zip(probabilities.as_f32()?.chunks(classifier.classes())) {
+    let probabilities = network.predict(&[&pictures])?;
+    for (path, row) in args.images.iter().zip(probabilities.as_f32()?.chunks(images.classes)) {
         let mut order: Vec<usize> = (0..row.len()).collect();
         order.sort_by(|&a, &b| row[b].total_cmp(&row[a]));
         let best = order

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use wgrad::exec::PendingCheckpoint;
 use wgrad::ops::Role;
-use wgrad::train::Checkpoints;
+use wgrad::train::{Checkpoints, Trainer};
 use wgrad::{Error, Parameters, write_atomically};
 
 /// Where run folders are made by default.
@@ -18,6 +18,8 @@ pub const RUNS: &str = "runs";
 pub const SETTINGS: &str = "run.json";
 /// The weights of a run.
 const WEIGHTS: &str = "model.safetensors";
+/// The averaged ones.
+const AVERAGE: &str = "average.safetensors";
 /// A row for every look at the losses.
 const METRICS: &str = "metrics.csv";
 /// The folder of a run's checkpoints.
@@ -228,6 +230,14 @@ impl RunFolder {
         self.keep(|folder| parameters.save(&folder.join(WEIGHTS)))
     }
 
+    /// Writes the averaged weights, whole or not at all.
+    ///
+    /// # Errors
+    /// As [`RunFolder::save`].
+    pub fn save_average(&mut self, trainer: &mut Trainer) -> anyhow::Result<()> {
+        self.keep(|folder| trainer.save_average(&folder.join(AVERAGE)))
+    }
+
     /// Writes a text file, whole or not at all.
     ///
     /// # Errors
@@ -236,7 +246,7 @@ impl RunFolder {
         self.keep(|folder| write_atomically(&folder.join(name), text.as_bytes()))
     }
 
-    fn keep(&mut self, write: impl Fn(&Path) -> wgrad::Result<()>) -> anyhow::Result<()> {
+    fn keep(&mut self, mut write: impl FnMut(&Path) -> wgrad::Result<()>) -> anyhow::Result<()> {
         match write(&self.path) {
             Ok(()) => {}
             Err(error @ Error::Io { .. }) => {

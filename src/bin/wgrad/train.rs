@@ -2,44 +2,26 @@
 
 use crate::data::{DataArgs, Sets, images};
 use crate::device::DeviceArgs;
+use crate::optimizer::OptimizerArgs;
 use crate::output;
 use crate::plot;
-use crate::resume::{DEVICE, KeepArgs, ROWS, Words, number, resumed, tell_change};
-use crate::run::{RunFolder, decimal};
+use crate::resume::{DEVICE, KeepArgs, ROWS, Words, resumed, tell_change};
+use crate::run::RunFolder;
 use crate::signals::{Interrupted, Signals};
 use crate::trained;
+use crate::ways::WaysArgs;
 use anyhow::Context;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
-use wgrad::Checkpoint;
 use wgrad::bench::trace::Trace;
 use wgrad::nn::{self, Model};
 use wgrad::ops::Role;
-use wgrad::optim::{
-    Adadelta, Adagrad, Adam, AdamW, Adamax, Lamb, Lion, NAdam, Optimizer, RAdam, RmsProp, Rprop, Schedule,
-    Sgd,
-};
-use wgrad::train::{CSV_HEAD, Checkpoints, Confusion, EpochReport, Flow, Options, Trainer};
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum OptimizerName {
-    Sgd,
-    Adam,
-    Adamw,
-    Adamax,
-    Rmsprop,
-    Adagrad,
-    Adadelta,
-    Nadam,
-    Radam,
-    Lion,
-    Lamb,
-    Rprop,
-}
+use wgrad::train::{Checkpoints, EpochReport, Flow, LOSS, Measures, Monitor, Trainer, Watch};
+use wgrad::{Checkpoint, Device};
 
 /// `wgrad train`.
 #[derive(Debug, Args)]
@@ -53,21 +35,8 @@ pub struct TrainArgs {
     /// Images a step [default: 64; models that read rows 32].
     #[arg(long)]
     batch_size: Option<usize>,
-    /// The rule by which weights change.
-    #[arg(long, value_enum, default_value = "adam")]
-    optimizer: OptimizerName,
-    /// Learning rate [default: 0.001; models that read rows 0.002].
-    #[arg(long)]
-    lr: Option<f32>,
-    /// Momentum of sgd.
-    #[arg(long, default_value_t = 0.0)]
-    momentum: f32,
-    /// Nesterov's momentum instead of the plain one.
-    #[arg(long)]
-    nesterov: bool,
-    /// L2 penalty of sgd and adam, decoupled decay of adamw [default: 0; adamw 0.01].
-    #[arg(long)]
-    weight_decay: Option<f32>,
+    #[command(flatten)]
+    optimizer: OptimizerArgs,
     /// Of the first weights and of the order of the images.
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -85,11 +54,8 @@ pub struct TrainArgs {
     /// The folder to write [default: a fresh one under runs/].
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// How the learning rate changes from step to step, such as cosine:t_max=1000 or one_cycle:max_lr=0.01,total_steps=471;
-    /// PyTorch's names and defaults: unchanged, step, multi_step, exponential, cosine, cosine_restarts, one_cycle, cyclic,
-    /// polynomial, linear, constant.
-    #[arg(long)]
-    schedule: Option<Schedule>,
+    #[command(flatten)]
+    ways: WaysArgs,
     #[command(flatten)]
     keep: KeepArgs,
 }
@@ -99,79 +65,32 @@ impl TrainArgs {
         self.batch_size.unwrap_or(model.batch_size)
     }
 
-    fn lr(&self, model: &Model) -> f32 {
-        self.lr.unwrap_or(match self.optimizer {
-            // Steps of another size than a gradient's or Adam's.
-            OptimizerName::Adadelta => 1.0,
-            OptimizerName::Lion => model.lr / 10.0,
-            // The network's own.
-            _ => model.lr,
-        })
-    }
-
-    fn optimizer(&self, model: &Model) -> anyhow::Result<Box<dyn Optimizer>> {
-        use OptimizerName as Name;
-        let (decay, lr) = (self.weight_decay.unwrap_or(0.0), self.lr(model));
-        let with_momentum = matches!(self.optimizer, Name::Sgd | Name::Rmsprop);
-        if !with_momentum && self.momentum != 0.0 || self.optimizer != Name::Sgd && self.nesterov {
-            let got = self.optimizer;
-            anyhow::bail!(
-                "--momentum and --nesterov: expected --optimizer sgd, or rmsprop with momentum alone, got {got:?}"
-            );
-        }
-        if self.optimizer == Name::Rprop && decay != 0.0 {
-            anyhow::bail!("--weight-decay: expected an optimizer that knows one, got Rprop");
-        }
-        Ok(match self.optimizer {
-            Name::Sgd => {
-                Box::new(Sgd::new(lr).momentum(self.momentum).nesterov(self.nesterov).weight_decay(decay))
-            }
-            Name::Adam => Box::new(Adam::new(lr).weight_decay(decay)),
-            Name::Adamw => Box::new(AdamW::new(lr).weight_decay(self.weight_decay.unwrap_or(0.01))),
-            Name::Adamax => Box::new(Adamax::new(lr).weight_decay(decay)),
-            Name::Rmsprop => Box::new(RmsProp::new(lr).momentum(self.momentum).weight_decay(decay)),
-            Name::Adagrad => Box::new(Adagrad::new(lr).weight_decay(decay)),
-            Name::Adadelta => Box::new(Adadelta::new(lr).weight_decay(decay)),
-            Name::Nadam => Box::new(NAdam::new(lr).weight_decay(decay)),
-            Name::Radam => Box::new(RAdam::new(lr).weight_decay(decay)),
-            Name::Lion => Box::new(Lion::new(lr).weight_decay(decay)),
-            Name::Lamb => Box::new(Lamb::new(lr).weight_decay(decay)),
-            Name::Rprop => Box::new(Rprop::new(lr)),
-        })
-    }
-
     /// What was asked for, as a command line that asks for it again, wherever it is run.
     fn words(&self) -> anyhow::Result<Vec<String>> {
         let mut words = Words::default();
         words.add("model", Some(&self.model));
         words.add("epochs", Some(self.epochs));
         words.add("batch-size", self.batch_size);
-        words.add("optimizer", self.optimizer.to_possible_value().map(|v| v.get_name().to_owned()));
-        words.add("lr", self.lr);
-        words.add("momentum", Some(self.momentum));
-        words.add("weight-decay", self.weight_decay);
         words.add("seed", Some(self.seed));
-        words.add("schedule", self.schedule.as_ref());
+        self.optimizer.words(&mut words);
+        self.ways.words(&mut words)?;
         words.add("split", self.data.split.as_ref());
         words.path("data", self.data.data.as_deref())?;
         words.add("device", Some(&self.device.device));
         words.add("backend", self.device.backend);
-        words.flag("nesterov", self.nesterov);
         words.flag("check-finite", self.check_finite);
         words.kept(&self.keep);
         Ok(words.list())
     }
 
-    fn settings(&self, model: &Model, sets: &Sets, device: &str) -> anyhow::Result<serde_json::Value> {
-        let optimizer = self.optimizer.to_possible_value().map(|v| v.get_name().to_owned());
-        let training = json!({
-            "epochs": self.epochs, "batch_size": self.batch_size(model), "optimizer": optimizer, "lr": decimal(self.lr(model)),
-            "momentum": decimal(self.momentum), "nesterov": self.nesterov,
-            "weight_decay": self.weight_decay.map(decimal),
-            "schedule": self.schedule.as_ref().map(Schedule::to_string),
-            "seed": self.seed, "data": sets.about, "device": device, "words": self.words()?,
+    fn settings(&self, model: &Model, sets: &Sets, device: &str) -> anyhow::Result<Value> {
+        let mut training = json!({
+            "epochs": self.epochs, "batch_size": self.batch_size(model), "seed": self.seed, "data": sets.about,
+            "device": device, "words": self.words()?,
         });
-        Ok(trained::settings(model, &sets.train, training))
+        let own = self.optimizer.settings(model.lr).into_iter().chain(self.ways.settings());
+        own.for_each(|(name, value)| training[name] = value);
+        Ok(trained::settings(model, &images(sets.train.as_ref())?, sets.train.classes(), training))
     }
 }
 
@@ -189,7 +108,7 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
 
 fn train(args: &TrainArgs) -> anyhow::Result<()> {
     let model = nn::model(&args.model)?;
-    let (optimizer, batch_size) = (args.optimizer(model)?, args.batch_size(model));
+    let (optimizer, batch_size) = (args.optimizer.build(model.lr)?, args.batch_size(model));
     output::check_all([("--profile", &args.profile)])?;
     let mut folder = match &args.keep.resume {
         Some(path) => RunFolder::reopen(path)?,
@@ -199,18 +118,20 @@ fn train(args: &TrainArgs) -> anyhow::Result<()> {
         Some(_) => Some(Checkpoints::latest(&folder.checkpoints(), |line| eprintln!("{line}"))?),
         None => None,
     };
-    let sets = args.data.load(None)?;
+    let sets = args.data.load(None)?.held_back(args.ways.validation, args.seed)?;
     wgrad::data::check_batch_size(sets.train.as_ref(), batch_size)?;
     let device = args.device.open()?.check_finite(args.check_finite);
     println!("device   {}", device.describe());
     println!("data     {}", sets.about);
-    let options = Options { batch_size, seed: args.seed };
-    let images = images(&sets.train);
+    let images = images(sets.train.as_ref())?;
     let layers = (model.build)(&images).with_context(|| model.name)?;
-    let mut trainer = Trainer::new(&device, layers, optimizer, images.shape, options)?;
-    if let Some(schedule) = &args.schedule {
+    let (task, options) = (args.ways.classification(layers), args.ways.options(batch_size, args.seed));
+    let mut trainer = Trainer::new(&device, task, optimizer, sets.train.as_ref(), options)?;
+    if let Some(schedule) = &args.ways.schedule {
         trainer.follow(schedule.clone())?;
     }
+    let mut watch = args.ways.watch();
+    watch.begin(&mut trainer)?;
     if args.profile.is_some() {
         anyhow::ensure!(!device.is_cpu(), "--profile: expected an adapter, got the CPU reference");
         trainer.profile(PROFILED);
@@ -218,129 +139,194 @@ fn train(args: &TrainArgs) -> anyhow::Result<()> {
     println!("model    {} for {images}: {}, {} parameters", model.name, model.about, count(&trainer)?);
     println!("memory   {}", trainer.executable()?.memory());
     let settings = args.settings(model, &sets, &device.describe())?;
-    let mut past = Past::default();
+    let mut past = Vec::new();
     match &resumed {
-        None => folder.begin(&settings, CSV_HEAD, trainer.parameters())?,
+        None => {
+            args.ways.begin(trainer.parameters())?;
+            let head = EpochReport::head(sets.judged(), &trainer.measured(sets.judge())?);
+            folder.begin(&settings, &head, trainer.parameters())?;
+        }
         Some((path, checkpoint)) => {
-            trainer.resume(checkpoint).with_context(|| path.display().to_string())?;
-            past = Past::of(checkpoint).with_context(|| path.display().to_string())?;
-            past.tell_changes(&settings, &device.describe());
+            let of_file = || path.display().to_string();
+            trainer.resume(checkpoint).with_context(of_file)?;
+            watch.resume(checkpoint).with_context(of_file)?;
+            past = reports(checkpoint).with_context(of_file)?;
+            tell_change("device", checkpoint.note(DEVICE)?, &device.describe());
+            tell_change("batch size", checkpoint.note(BATCH_SIZE)?, &batch_size.to_string());
             folder.go_on(&settings, checkpoint.note(ROWS)?)?;
             let (epochs, images, steps) = trainer.position();
             println!("resumed  {}: {epochs} epochs and {images} images, {steps} steps", path.display());
         }
     }
     println!("run      {}", folder.path().display());
-    let confusion = epochs(args, &mut trainer, &sets, &mut folder, past)?;
-    let Some(confusion) = confusion else {
+    let mut run = Run { args, sets: &sets, folder, watch, reports: past };
+    let done = run.epochs(&mut trainer).map_err(|error| run.diagnosed(error, &device))?;
+    if !done {
         println!("nothing to do: {} epochs are done; --epochs asks for more", trainer.position().0);
         return Ok(());
-    };
-    folder.write("confusion.svg", &plot::confusion(&confusion, sets.test.first_label())?)?;
-    let finished = folder.finish(&["history.svg", "confusion.svg"], trainer.parameters());
-    args.profile.as_deref().map_or(Ok(()), |path| write_profile(&trainer, path))?;
-    finished
+    }
+    run.end(&mut trainer)
 }
 
-/// What else a checkpoint of `wgrad train` notes: the best accuracy, and the batch size.
-const BEST: &str = "best";
+/// What else a checkpoint of `wgrad train` notes.
 const BATCH_SIZE: &str = "batch_size";
 
-/// What came before: the epochs that are done, and the best of them.
-#[derive(Debug, Default)]
-struct Past {
+/// The epochs that are done, as a checkpoint notes them.
+fn reports(checkpoint: &Checkpoint) -> anyhow::Result<Vec<EpochReport>> {
+    let mut rows = checkpoint.note(ROWS)?.lines();
+    let head = rows.next().unwrap_or_default();
+    Ok(rows.map(|row| EpochReport::of_csv(head, row)).collect::<wgrad::Result<_>>()?)
+}
+
+/// A run on its way.
+struct Run<'a> {
+    args: &'a TrainArgs,
+    sets: &'a Sets,
+    folder: RunFolder,
+    watch: Watch,
     reports: Vec<EpochReport>,
-    best: f64,
-    device: String,
-    batch_size: String,
 }
 
-impl Past {
-    fn of(checkpoint: &Checkpoint) -> anyhow::Result<Self> {
-        let rows = checkpoint.note(ROWS)?.lines().skip(1);
-        let reports = rows.map(EpochReport::of_csv_row).collect::<wgrad::Result<_>>()?;
-        let note = |key| checkpoint.note(key).map(str::to_owned);
-        let best = number(checkpoint, BEST)?;
-        Ok(Self { reports, best, device: note(DEVICE)?, batch_size: note(BATCH_SIZE)? })
+impl Run<'_> {
+    /// What a checkpoint of this moment notes.
+    fn notes(&self, trainer: &Trainer) -> BTreeMap<String, String> {
+        let own = [
+            (ROWS, self.folder.metrics().to_owned()),
+            (DEVICE, trainer.parameters().device().describe()),
+            (BATCH_SIZE, trainer.options().batch_size.to_string()),
+        ];
+        let mut notes = self.watch.notes();
+        notes.extend(own.map(|(key, value)| (key.to_owned(), value)));
+        notes
     }
 
-    /// Says what makes the run another than it would have been.
-    fn tell_changes(&self, settings: &serde_json::Value, device: &str) {
-        tell_change("device", &self.device, device);
-        tell_change("batch size", &self.batch_size, &settings["training"]["batch_size"].to_string());
-    }
-}
-
-/// What a checkpoint of this moment notes.
-fn notes(trainer: &Trainer, folder: &RunFolder, best: f64, batch_size: usize) -> BTreeMap<String, String> {
-    let device = trainer.parameters().device().describe();
-    [
-        (ROWS, folder.metrics().to_owned()),
-        (BEST, best.to_string()),
-        (DEVICE, device),
-        (BATCH_SIZE, batch_size.to_string()),
-    ]
-    .map(|(key, value)| (key.to_owned(), value))
-    .into()
-}
-
-/// All epochs that are left, each kept when it is done; the last one's mistakes, `None` where none was left.
-fn epochs(
-    args: &TrainArgs,
-    trainer: &mut Trainer,
-    sets: &Sets,
-    folder: &mut RunFolder,
-    past: Past,
-) -> anyhow::Result<Option<Confusion>> {
-    let Past { mut reports, mut best, .. } = past;
-    let mut checkpoints = folder.keeps(args.keep.keep)?;
-    let signals = Signals::watch()?;
-    let batch_size = args.batch_size(nn::model(&args.model)?);
-    if args.keep.resume.is_none() {
-        // One from the beginning: whenever the run ends, it can go on.
-        let pending = trainer.checkpoint(notes(trainer, folder, best, batch_size))?;
-        folder.checkpoint(&mut checkpoints, 0, pending, false)?;
-    }
-    let mut confusion = None;
-    for epoch in trainer.position().0 as usize + 1..=args.epochs as usize {
-        let mut failed = None;
-        let mut every = |trainer: &Trainer| -> wgrad::Result<Flow> {
-            let step = trainer.position().2;
-            let stop = signals.caught().is_some();
-            if stop || args.keep.due(step) {
-                let pending = trainer.checkpoint(notes(trainer, folder, best, batch_size))?;
-                failed = folder.checkpoint(&mut checkpoints, step, pending, false).err();
-                folder.keep_as_it_is();
+    /// All epochs that are left, each kept when it is done; whether there were any.
+    fn epochs(&mut self, trainer: &mut Trainer) -> anyhow::Result<bool> {
+        let mut checkpoints = self.folder.keeps(self.args.keep.keep)?;
+        let signals = Signals::watch()?;
+        if self.args.keep.resume.is_none() {
+            // One from the beginning: whenever the run ends, it can go on.
+            let pending = trainer.checkpoint(self.notes(trainer))?;
+            self.folder.checkpoint(&mut checkpoints, 0, pending, false)?;
+        }
+        let (first, epochs) = (trainer.position().0 as usize + 1, self.args.epochs as usize);
+        for epoch in first..=epochs {
+            let mut failed = None;
+            let (keep, sets, args) = (&self.args.keep, self.sets, self.args);
+            let mut every = |trainer: &Trainer| -> wgrad::Result<Flow> {
+                let step = trainer.position().2;
+                let stop = signals.caught().is_some();
+                if stop || keep.due(step) {
+                    let pending = trainer.checkpoint(self.notes(trainer))?;
+                    failed = self.folder.checkpoint(&mut checkpoints, step, pending, false).err();
+                    self.folder.keep_as_it_is();
+                }
+                Ok(if stop || failed.is_some() { Flow::Stop } else { Flow::Continue })
+            };
+            let report = one_epoch(trainer, sets, args, epoch, &mut every)?;
+            if let Some(error) = failed {
+                return Err(error);
             }
-            Ok(if stop || failed.is_some() { Flow::Stop } else { Flow::Continue })
+            let stopped = trainer.position().1 > 0;
+            if stopped && let Some(signal) = signals.caught() {
+                self.folder.settle(&mut checkpoints)?;
+                return Err(Interrupted::at(signal, self.folder.path()).into());
+            }
+            println!("{}", line(&report, self.args.epochs, self.sets.judged()));
+            self.folder.save(trainer.parameters())?;
+            self.folder.row(&report.csv_row())?;
+            let verdict = self.watch.look(trainer, &report)?;
+            self.reports.push(report);
+            let pending = trainer.checkpoint(self.notes(trainer))?;
+            self.folder.checkpoint(&mut checkpoints, trainer.position().2, pending, verdict.best)?;
+            if verdict.last {
+                let Monitor { metric, .. } = &self.watch.monitor;
+                let best = self.watch.best().unwrap_or(f64::NAN);
+                println!("ended    early: {metric} has not been better than {best:.4} for too long");
+                break;
+            }
+            // One that came while the epoch was judged.
+            if let Some(signal) = signals.caught().filter(|_| epoch < epochs) {
+                self.folder.settle(&mut checkpoints)?;
+                return Err(Interrupted::at(signal, self.folder.path()).into());
+            }
+        }
+        self.folder.settle(&mut checkpoints)?;
+        Ok(first <= epochs)
+    }
+
+    /// Judges what was learned on the test examples once more where others were held back, and writes what there is to see.
+    fn end(mut self, trainer: &mut Trainer) -> anyhow::Result<()> {
+        self.folder.write("history.svg", &plot::history(&self.reports, self.sets.judged())?)?;
+        let mut files = vec!["history.svg"];
+        let averages = self.args.ways.averages();
+        let test = if averages {
+            trainer.evaluate_average(&self.sets.test)?
+        } else {
+            trainer.evaluate(&self.sets.test)?
         };
-        let (report, mistaken) = one_epoch(trainer, sets, epoch, args.epochs, &mut every)?;
-        if let Some(error) = failed {
-            return Err(error);
+        if self.sets.held.is_some() {
+            println!("test     {}", words(&test, " "));
         }
-        let stopped = trainer.position().1 > 0;
-        if stopped && let Some(signal) = signals.caught() {
-            folder.settle(&mut checkpoints)?;
-            return Err(Interrupted::at(signal, folder.path()).into());
+        if let Some(confusion) = test.confusion() {
+            self.folder.write("confusion.svg", &plot::confusion(confusion, self.sets.test.classes())?)?;
+            files.push("confusion.svg");
         }
-        println!("{}", line(&report, args.epochs));
-        reports.push(report);
-        confusion = Some(mistaken);
-        folder.save(trainer.parameters())?;
-        folder.row(&report.csv_row())?;
-        let better = report.test.accuracy() > best;
-        best = best.max(report.test.accuracy());
-        let pending = trainer.checkpoint(notes(trainer, folder, best, batch_size))?;
-        folder.checkpoint(&mut checkpoints, trainer.position().2, pending, better)?;
-        // One that came while the epoch was judged.
-        if let Some(signal) = signals.caught().filter(|_| epoch < args.epochs as usize) {
-            folder.settle(&mut checkpoints)?;
-            return Err(Interrupted::at(signal, folder.path()).into());
+        if averages {
+            self.folder.save_average(trainer)?;
+            files.push("average.safetensors");
+        }
+        let finished = self.folder.finish(&files, trainer.parameters());
+        self.args.profile.as_deref().map_or(Ok(()), |path| write_profile(trainer, path))?;
+        finished
+    }
+
+    /// Where the loss was not finite: goes over the steps since the last checkpoint again, looking at every value, to name the
+    /// first that went wrong.
+    fn diagnosed(&self, error: anyhow::Error, device: &Device) -> anyhow::Error {
+        let not_finite =
+            matches!(error.downcast_ref(), Some(wgrad::Error::Argument { name, .. }) if name == LOSS);
+        if !not_finite || self.args.check_finite {
+            return error;
+        }
+        match self.replayed(device) {
+            Ok(Some(found)) => error.context(found),
+            Ok(None) => error,
+            Err(other) => error.context(format!("looking for where it began: {other:#}")),
         }
     }
-    folder.settle(&mut checkpoints)?;
-    folder.write("history.svg", &plot::history(&reports)?)?;
-    Ok(confusion)
+
+    fn replayed(&self, device: &Device) -> anyhow::Result<Option<String>> {
+        let (path, checkpoint) = Checkpoints::latest(&self.folder.checkpoints(), |line| eprintln!("{line}"))?;
+        eprintln!(
+            "the loss is not finite: going over the steps since {} again, looking at every value",
+            path.display()
+        );
+        let model = nn::model(&self.args.model)?;
+        let device = device.clone().check_finite(true);
+        let layers = (model.build)(&images(self.sets.train.as_ref())?)?;
+        let options = self.args.ways.options(self.args.batch_size(model), self.args.seed);
+        let (task, optimizer) = (self.args.ways.classification(layers), self.args.optimizer.build(model.lr)?);
+        let mut trainer = Trainer::new(&device, task, optimizer, self.sets.train.as_ref(), options)?;
+        if let Some(schedule) = &self.args.ways.schedule {
+            trainer.follow(schedule.clone())?;
+        }
+        trainer.resume(&checkpoint)?;
+        let waited = trainer.parameters().names(Role::Metric).into_iter().next().unwrap_or_default();
+        let mut last = (0, trainer.position().1, trainer.position().1);
+        let again = trainer.epoch(&self.sets.train, |trainer, now| {
+            last = (trainer.position().2, last.2, now.examples);
+            // Waits for the step, so that what went wrong in it is told now.
+            trainer.parameters().get(&waited)?;
+            Ok(Flow::Continue)
+        });
+        let Err(found) = again else { return Ok(None) };
+        let (step, first, end) = last;
+        let (epoch, seed) = (trainer.position().0 + 1, self.args.seed);
+        Ok(Some(format!(
+            "step {step}, images {first} to {end} of epoch {epoch} in the order of seed {seed}: {found}"
+        )))
+    }
 }
 
 /// The steps of a profile: the first ones warm the device up.
@@ -370,47 +356,50 @@ fn count(trainer: &Trainer) -> anyhow::Result<usize> {
 fn one_epoch(
     trainer: &mut Trainer,
     sets: &Sets,
+    args: &TrainArgs,
     epoch: usize,
-    epochs: u32,
     every: &mut dyn FnMut(&Trainer) -> wgrad::Result<Flow>,
-) -> anyhow::Result<(EpochReport, Confusion)> {
+) -> anyhow::Result<EpochReport> {
     let bar = ProgressBar::new(sets.train.len() as u64);
     bar.set_style(ProgressStyle::with_template("{prefix} {bar:30} {percent:>3} % {msg}, {eta} left")?);
-    bar.set_prefix(format!("epoch {epoch}/{epochs}"));
+    bar.set_prefix(format!("epoch {epoch}/{}", args.epochs));
     let (began, before) = (Instant::now(), trainer.position().1);
     let train = trainer.epoch(&sets.train, |trainer, now| {
-        let rate = (now.images - before) as f64 / began.elapsed().as_secs_f64();
-        bar.set_position(now.images as u64);
-        let (loss, accuracy) = (now.recent.loss(), 100.0 * now.recent.accuracy());
-        // Before the first look at the device's totals there is nothing to show.
-        let recent = if now.recent.images == 0 {
-            String::new()
-        } else {
-            format!("loss {loss:.4}, accuracy {accuracy:.1} %, ")
-        };
+        let rate = (now.examples - before) as f64 / began.elapsed().as_secs_f64();
+        bar.set_position(now.examples as u64);
+        // Before the first look at the device's sums there is nothing to show.
+        let recent =
+            if now.recent.examples == 0 { String::new() } else { format!("{}, ", words(&now.recent, ", ")) };
         let learning = trainer.rate().map_or(String::new(), |rate| format!(", rate {rate:.2e}"));
         bar.set_message(format!("{recent}{rate:.0} images/s{learning}"));
         every(trainer)
     });
     bar.finish_and_clear();
     let (train, seconds) = (train?, began.elapsed().as_secs_f64());
-    if trainer.position().1 > 0 {
+    let test = match trainer.position().1 {
+        0 if args.ways.averages() => trainer.evaluate_average(sets.judge())?,
+        0 => trainer.evaluate(sets.judge())?,
         // Stopped in its midst: nothing to judge.
-        return Ok((EpochReport { epoch, train, test: train, seconds }, Confusion::new(0)));
-    }
-    let test = trainer.evaluate(&sets.test)?;
-    Ok((EpochReport { epoch, train, test: test.totals, seconds }, test.confusion))
+        _ => train.clone(),
+    };
+    Ok(EpochReport { epoch, train, test, seconds })
+}
+
+/// Loss and metrics in words; shares of hits in percent.
+fn words(measures: &Measures, between: &str) -> String {
+    let word = |(name, value): &(String, f64)| match name.ends_with("accuracy") {
+        true => format!("{name} {:.2} %", 100.0 * value),
+        false => format!("{name} {value:.4}"),
+    };
+    measures.values().iter().map(word).collect::<Vec<_>>().join(between)
 }
 
 /// One line about an epoch.
-fn line(report: &EpochReport, epochs: u32) -> String {
-    let of = |totals: &wgrad::train::Totals| {
-        format!("loss {:.4} accuracy {:.2} %", totals.loss(), 100.0 * totals.accuracy())
-    };
-    let (train, test) = (of(&report.train), of(&report.test));
+fn line(report: &EpochReport, epochs: u32, judged: &str) -> String {
+    let (train, test) = (words(&report.train, " "), words(&report.test, " "));
     let EpochReport { epoch, seconds, .. } = report;
     format!(
-        "epoch {epoch}/{epochs}  train {train}  test {test}  {seconds:.1} s, {:.0} images/s",
-        report.images_per_second()
+        "epoch {epoch}/{epochs}  train {train}  {judged} {test}  {seconds:.1} s, {:.0} images/s",
+        report.examples_per_second()
     )
 }

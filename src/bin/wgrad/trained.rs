@@ -6,14 +6,15 @@ use anyhow::{Context, bail};
 use clap::Args;
 use serde_json::{Value, json};
 use std::path::PathBuf;
-use wgrad::data::{Dataset, Labels};
+use wgrad::data::Labels;
 use wgrad::nn::{self, Images, Model};
 
 /// What a run on images notes about itself.
-pub fn settings(model: &Model, set: &Dataset, pairs: Value) -> Value {
+pub fn settings(model: &Model, images: &Images, names: &[String], pairs: Value) -> Value {
+    let first = names.first().and_then(|name| name.parse::<u8>().ok()).unwrap_or(0);
     json!({
-        "wgrad": env!("CARGO_PKG_VERSION"), "command": "train", "model": model.name, "image": set.image_shape(),
-        "classes": set.classes(), "first_label": set.first_label(), "training": pairs,
+        "wgrad": env!("CARGO_PKG_VERSION"), "command": "train", "model": model.name, "image": images.shape,
+        "classes": images.classes, "first_label": first, "names": names, "training": pairs,
     })
 }
 

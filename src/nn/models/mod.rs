@@ -8,6 +8,7 @@ mod mobilenet;
 mod plain;
 mod resnet;
 mod sequences;
+mod signals;
 mod unet;
 
 pub use lecture::simple_cnn;
@@ -15,6 +16,7 @@ pub use mobilenet::{MobileNetV2, SqueezeNet};
 pub use plain::{AlexNet, Vgg};
 pub use resnet::ResNet;
 pub use sequences::{Crnn, waveform_cnn};
+pub use signals::{Heard, SIGNAL_MODELS, SignalModel, Signals};
 pub use unet::{UNet, conv_autoencoder};
 
 use super::Sequential;

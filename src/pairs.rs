@@ -1,0 +1,64 @@
+//! Options in a text: `KEY=NUMBER,KEY=NUMBER`.
+
+use crate::error::{Error, Result};
+
+/// Options by name, as they are taken from a text.
+pub(crate) struct Pairs<'a> {
+    what: &'static str,
+    text: &'a str,
+    pairs: Vec<(&'a str, &'a str)>,
+}
+
+impl<'a> Pairs<'a> {
+    /// Those of `list`, a part of the `text` of a `what`.
+    pub(crate) fn of(what: &'static str, text: &'a str, list: &'a str) -> Result<Self> {
+        let pairs = list.split(',').filter(|pair| !pair.is_empty()).map(|pair| {
+            let bad = || Error::argument(what, "KEY=NUMBER,KEY=NUMBER", text);
+            pair.split_once('=').ok_or_else(bad)
+        });
+        Ok(Self { what, text, pairs: pairs.collect::<Result<_>>()? })
+    }
+
+    fn words(&mut self, key: &str) -> Option<&'a str> {
+        let place = self.pairs.iter().position(|(name, _)| *name == key)?;
+        Some(self.pairs.remove(place).1)
+    }
+
+    /// The number `key`, or what it is where it is left out.
+    pub(crate) fn number<T: std::str::FromStr>(&mut self, key: &str, default: Option<T>) -> Result<T> {
+        let expected = || format!("a number for {key}");
+        match (self.words(key), default) {
+            (Some(words), _) => words
+                .parse()
+                .map_err(|_| Error::argument(self.what, expected(), format!("'{words}' in {}", self.text))),
+            (None, Some(default)) => Ok(default),
+            (None, None) => Err(Error::argument(self.what, expected(), self.text)),
+        }
+    }
+
+    /// Whether `key` is there and not 0.
+    pub(crate) fn flag(&mut self, key: &str) -> Result<bool> {
+        self.number(key, Some(0u8)).map(|number| number != 0)
+    }
+
+    /// The numbers `key=1/2/3`.
+    pub(crate) fn list(&mut self, key: &str) -> Result<Vec<u64>> {
+        let expected = || Error::argument(self.what, format!("steps such as {key}=30/60/90"), self.text);
+        let words = self.pairs.iter().position(|(name, _)| *name == key).map(|place| self.pairs[place].1);
+        let steps = words.ok_or_else(expected)?.split('/').map(|word| word.parse().map_err(|_| expected()));
+        let steps = steps.collect::<Result<_>>()?;
+        self.words(key);
+        Ok(steps)
+    }
+
+    /// Refuses what `name` does not take.
+    pub(crate) fn end(&self, name: &str) -> Result<()> {
+        match self.pairs.first() {
+            None => Ok(()),
+            Some((key, _)) => {
+                let got = format!("{key} in {}", self.text);
+                Err(Error::argument(self.what, format!("what {name} takes"), got))
+            }
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! A network with its task: judged on datasets, asked about examples.
+
+use super::measures::{self, Measures};
+use super::metric::{self, Spec};
+use super::task::{Inputs, Task, is_input};
+use crate::data::{Batch, Examples, Field, Loader, Order};
+use crate::error::{Error, Result};
+use crate::exec::{Executable, Parameters};
+use crate::graph::Graph;
+use crate::tensor::HostTensor;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// The prefix of the states that evaluations add up in.
+const PASS: &str = "test";
+
+/// A network over some parameters, its task, and its programs by batch size.
+pub struct Network {
+    parameters: Parameters,
+    pub(super) task: Rc<dyn Task>,
+    fields: Vec<Field>,
+    classes: usize,
+    judges: HashMap<usize, Judge>,
+}
+
+/// A program that judges batches of one size.
+struct Judge {
+    inputs: Inputs,
+    specs: Vec<Spec>,
+    program: Executable,
+}
+
+impl Network {
+    /// A task over `parameters` for examples like those of `like`. Nothing is compiled yet.
+    ///
+    /// # Errors
+    /// When the network does not accept such examples, or there is none.
+    pub fn new(parameters: &Parameters, task: impl Task + 'static, like: &dyn Examples) -> Result<Self> {
+        Self::of_fields(parameters, task, like.fields(), like.classes().len())
+    }
+
+    /// As [`Network::new`], for examples of these fields in so many classes, 0 where there are none.
+    ///
+    /// # Errors
+    /// As [`Network::new`].
+    pub fn of_fields(
+        parameters: &Parameters,
+        task: impl Task + 'static,
+        fields: Vec<Field>,
+        classes: usize,
+    ) -> Result<Self> {
+        let (parameters, task) = (parameters.clone(), Rc::new(task));
+        let network = Self { parameters, task, fields, classes, judges: HashMap::new() };
+        let graph = Graph::new();
+        graph.set_training(false);
+        network.task.learn(&network.inputs(&graph, 1)?)?;
+        Ok(network)
+    }
+
+    /// The same task and examples over other parameters.
+    pub(super) fn over(&self, parameters: &Parameters) -> Self {
+        let (task, fields) = (self.task.clone(), self.fields.clone());
+        Self { parameters: parameters.clone(), task, fields, classes: self.classes, judges: HashMap::new() }
+    }
+
+    /// The states of all its programs.
+    pub fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    /// The fields of a batch of `rows` examples in a graph.
+    pub(super) fn inputs(&self, graph: &Graph, rows: usize) -> Result<Inputs> {
+        Inputs::of(graph, &self.fields, self.classes, rows)
+    }
+
+    /// Compiles the evaluation of `batch_size` examples now rather than when it is first needed. After it,
+    /// [`Parameters::load`] knows what to load.
+    ///
+    /// # Errors
+    /// When the device cannot hold the program.
+    pub fn prepare(&mut self, batch_size: usize) -> Result<()> {
+        if !self.judges.contains_key(&batch_size) {
+            let graph = Graph::new();
+            graph.set_training(false);
+            let inputs = self.inputs(&graph, batch_size)?;
+            let outcome = self.task.learn(&inputs)?;
+            let specs = metric::accumulate(&graph, PASS, &outcome.metrics)?;
+            let program = self.parameters.compile(&graph, &[])?;
+            self.judges.insert(batch_size, Judge { inputs, specs, program });
+        }
+        Ok(())
+    }
+
+    /// The names of what is measured when batches of this size are judged, in the order of [`Measures::values`].
+    ///
+    /// # Errors
+    /// As [`Network::prepare`].
+    pub fn measured(&mut self, batch_size: usize) -> Result<Vec<String>> {
+        self.prepare(batch_size)?;
+        Ok(self.judges.get(&batch_size).map(|judge| metric::names(&judge.specs)).unwrap_or_default())
+    }
+
+    /// Checks that the fields and classes of a dataset are those that the network was made for.
+    pub(super) fn accepts(&self, data: &dyn Examples) -> Result<()> {
+        let words = |fields: &[Field], classes: usize| {
+            let fields = fields.iter().map(|Field { name, ty }| format!("{name} {ty}")).collect::<Vec<_>>();
+            format!("examples of {} in {classes} classes", fields.join(", "))
+        };
+        let expected = words(&self.fields, self.classes);
+        let got = words(&data.fields(), data.classes().len());
+        if expected == got { Ok(()) } else { Err(Error::argument("dataset", expected, got)) }
+    }
+
+    /// The loss and the metrics on a dataset, in batches of `batch_size` and a shorter last one. `progress` is told the number of
+    /// examples done.
+    ///
+    /// # Errors
+    /// When the dataset does not fit the network, the batch size is 0, or the device failed.
+    pub fn evaluate(
+        &mut self,
+        data: &Arc<dyn Examples>,
+        batch_size: usize,
+        mut progress: impl FnMut(usize),
+    ) -> Result<Measures> {
+        self.accepts(data.as_ref())?;
+        let (mut examples, mut specs) = (0, Vec::new());
+        for batch in Loader::new(data, batch_size, Order::Sequential)? {
+            let batch = batch?;
+            self.prepare(batch.rows)?;
+            let Some(judge) = self.judges.get_mut(&batch.rows) else { continue };
+            if examples == 0 {
+                specs.clone_from(&judge.specs);
+                metric::reset(&self.parameters, &specs)?;
+            }
+            run(&mut judge.program, &judge.inputs, &batch)?;
+            examples += batch.rows;
+            progress(examples);
+        }
+        Ok(measures::read(&self.parameters, &specs, examples)?.measures(&specs, false))
+    }
+
+    /// What the network says of some examples: of each field but `label` and `target` a tensor `(N, ..)`, in the order of the
+    /// data.
+    ///
+    /// # Errors
+    /// When they do not fit the network, its task says nothing, or the device failed.
+    pub fn predict(&self, examples: &[&HostTensor]) -> Result<HostTensor> {
+        let fields: Vec<Field> = self.fields.iter().filter(|field| is_input(&field.name)).cloned().collect();
+        let rows = examples.first().and_then(|tensor| tensor.shape().first()).copied().unwrap_or(0);
+        if fields.len() != examples.len() || rows == 0 {
+            let names: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
+            let expected = format!("a tensor of some examples for each of {}", names.join(", "));
+            return Err(Error::argument("predict", expected, format!("{} tensors", examples.len())));
+        }
+        let graph = Graph::new();
+        graph.set_training(false);
+        let inputs = Inputs::of(&graph, &fields, self.classes, rows)?;
+        let said = self.task.predict(&inputs)?;
+        let mut program = self.parameters.compile(&graph, &[&said])?;
+        program.run(&inputs.tensors().zip(examples.iter().copied()).collect::<Vec<_>>())?;
+        program.read(&said)
+    }
+}
+
+/// Runs a program on a batch.
+fn run(program: &mut Executable, inputs: &Inputs, batch: &Batch) -> Result<()> {
+    program.run(&inputs.tensors().zip(&batch.tensors).collect::<Vec<_>>())
+}

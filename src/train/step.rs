@@ -1,0 +1,160 @@
+//! A step of training as a program: the loss, gradients, what becomes of them, the update.
+
+use super::metric::{self, Metric, Spec};
+use super::network::Network;
+use super::task::Inputs;
+use super::trainer::{NonFinite, Options};
+use crate::data::Batch;
+use crate::error::{Error, Result};
+use crate::exec::{Executable, Profile};
+use crate::graph::{Graph, Tensor};
+use crate::ops::{Init, Role};
+use crate::optim::{Optimizer, clip_grad_norm, gradients};
+use crate::tensor::TensorType;
+
+/// The prefix of the states that an epoch adds up in.
+const PASS: &str = "train";
+/// The prefix of gradients that wait for those of the rest of a batch.
+const GRADIENT: &str = "gradient.";
+/// The prefix of averaged parameters.
+pub(super) const AVERAGE: &str = "average.";
+/// How many steps went into the averages.
+const AVERAGED: &str = "optimizer.averaged";
+
+/// Which part of a batch a program learns from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Part {
+    /// All of it.
+    Whole,
+    /// Its gradients are kept.
+    First,
+    /// Its gradients are added to those.
+    Middle,
+    /// Its gradients are added, and the parameters change.
+    Last,
+}
+
+impl Part {
+    /// That of part `number` of `parts`.
+    pub(super) fn of(number: usize, parts: usize) -> Self {
+        match (number, number + 1 == parts) {
+            (0, true) => Self::Whole,
+            (0, false) => Self::First,
+            (_, false) => Self::Middle,
+            (_, true) => Self::Last,
+        }
+    }
+
+    fn updates(self) -> bool {
+        matches!(self, Self::Whole | Self::Last)
+    }
+}
+
+/// The size of a program: rows, those of the whole batch, and which part of it they are.
+pub(super) type Size = (usize, usize, Part);
+
+/// A program that learns from batches, or parts of batches, of one size.
+pub(super) struct Step {
+    inputs: Inputs,
+    pub(super) specs: Vec<Spec>,
+    pub(super) program: Executable,
+}
+
+impl Step {
+    pub(super) fn build(
+        network: &Network,
+        optimizer: &dyn Optimizer,
+        options: &Options,
+        (rows, total, part): Size,
+    ) -> Result<Self> {
+        let graph = Graph::new();
+        let inputs = network.inputs(&graph, rows)?;
+        let outcome = network.task.learn(&inputs)?;
+        for pattern in &options.frozen {
+            graph.freeze(pattern)?;
+        }
+        // The loss of a batch is the mean over its examples.
+        let loss = match part {
+            Part::Whole => outcome.loss.clone(),
+            _ => outcome.loss.scale(rows as f32 / total as f32)?,
+        };
+        let mut gradients = gradients(&loss)?;
+        if gradients.is_empty() {
+            return Err(Error::argument("training", "parameters that learn", "none"));
+        }
+        if part != Part::Whole {
+            for (parameter, gradient) in &mut gradients {
+                let name = format!("{GRADIENT}{}", parameter.name().unwrap_or_default());
+                let kept = graph.state(&name, gradient.ty(), Init::Zeros, Role::Metric)?;
+                if part != Part::First {
+                    *gradient = kept.add(&*gradient)?;
+                }
+                if !part.updates() {
+                    graph.assign(&kept, gradient)?;
+                }
+            }
+        }
+        let mut specs = metric::accumulate(&graph, PASS, &outcome.metrics)?;
+        if part.updates() {
+            // Looked at before they are clipped: what is not finite stays so.
+            let watched = gradients.clone();
+            if let Some(norm) = options.max_norm {
+                gradients = clip_grad_norm(&gradients, norm)?.0;
+            }
+            optimizer.update(&gradients)?;
+            if let Some(decay) = options.average {
+                average(&graph, &gradients, decay)?;
+            }
+            if options.non_finite == NonFinite::Skip {
+                specs.push(skip(&graph, &loss, &watched, total)?);
+            }
+        }
+        let program = network.parameters().compile(&graph, &[])?;
+        Ok(Self { inputs, specs, program })
+    }
+
+    /// Runs it, with the time of every kernel where that is asked for.
+    pub(super) fn run(&mut self, batch: &Batch, profile: bool) -> Result<Option<Profile>> {
+        let inputs: Vec<_> = self.inputs.tensors().zip(&batch.tensors).collect();
+        if profile {
+            self.program.run_profiled(&inputs).map(Some)
+        } else {
+            self.program.run(&inputs).map(|()| None)
+        }
+    }
+}
+
+/// Keeps an exponential moving average of each parameter that learns, which begins with the first step's.
+fn average(graph: &Graph, gradients: &[(Tensor, Tensor)], decay: f32) -> Result<()> {
+    if !(0.0..1.0).contains(&decay) {
+        return Err(Error::argument("average", "a decay of at least 0 and below 1", decay.to_string()));
+    }
+    let steps = graph.state(AVERAGED, TensorType::f32([]), Init::Zeros, Role::Optimizer)?;
+    graph.assign(&steps, &steps.add_scalar(1.0)?.clamp_max(2.0)?)?;
+    let kept = steps.clamp_max(1.0)?.scale(decay)?;
+    for (parameter, _) in gradients {
+        let name = format!("{AVERAGE}{}", parameter.name().unwrap_or_default());
+        let held = graph.state(&name, parameter.ty(), Init::Zeros, Role::Optimizer)?;
+        let Some(new) = graph.update_of(parameter) else { continue };
+        graph.assign(&held, &new.add(&held.sub(&new)?.mul(&kept)?)?)?;
+    }
+    Ok(())
+}
+
+/// Leaves all states of numbers as they are where the loss or a gradient is not finite; counts the examples.
+fn skip(graph: &Graph, loss: &Tensor, gradients: &[(Tensor, Tensor)], rows: usize) -> Result<Spec> {
+    let not_finite = |values: &Tensor| {
+        let bad = values.isnan()?.logical_or(&values.abs()?.gt(&graph.scalar(f32::MAX)?)?)?;
+        bad.sum((), false)
+    };
+    let mut bad = not_finite(loss)?;
+    for (_, gradient) in gradients {
+        bad = bad.add(&not_finite(gradient)?)?;
+    }
+    graph.change_updates(|state, new| match new.ty().dtype.is_float() {
+        true => bad.select(state, new),
+        false => Ok(new.clone()),
+    })?;
+    let skipped = bad.gt(&graph.scalar(0.0)?)?.scale(rows as f32)?;
+    Metric::skipped(&skipped).accumulate(graph, PASS)
+}
