@@ -88,6 +88,7 @@ FOUND = {
     "bindings": "tensors larger than a binding",
     "checkpoints": "training that goes on",
     "schedules": "PyTorch's rates",
+    "tasks": "what training measures",
     "layers": "layers beside their parts",
 }
 

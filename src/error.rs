@@ -49,6 +49,18 @@ pub enum Error {
         /// What it was given.
         got: String,
     },
+    /// A program needs more memory than there is.
+    #[error("memory: expected a program of at most {room}, got one of {needed}: {largest}{hint}")]
+    Memory {
+        /// What there is, in MiB.
+        room: String,
+        /// What the program needs, in MiB.
+        needed: String,
+        /// The largest of its tensors.
+        largest: String,
+        /// What would fit; empty where that is not known.
+        hint: String,
+    },
     /// No device fits, or the device failed.
     #[error("device: expected {expected}, got {got}")]
     Device {

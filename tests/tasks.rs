@@ -575,3 +575,47 @@ fn what_does_not_fit_is_refused_by_name() -> Result<()> {
     assert!(silent.network().predict(&[]).unwrap_err().to_string().contains("a tensor of some examples"));
     Ok(())
 }
+
+#[test]
+fn what_does_not_fit_into_memory_is_told_before_it_runs_with_what_would() -> Result<()> {
+    let data = Held::new(512).f32("x", &[64], noise).u32("label", &[], 4, |i| i as u32 % 4).shared();
+    let make = |limit: Option<u64>, options: Options| {
+        let device = Device::auto()?;
+        limit.iter().for_each(|&bytes| device.limit_memory(bytes));
+        let trainer = Trainer::new(
+            &device,
+            Classification::new(two_layers(64, 4)),
+            Sgd::new(0.1),
+            data.as_ref(),
+            options,
+        );
+        trainer.map(|trainer| (device, trainer))
+    };
+    let (device, mut trainer) = make(None, options(512))?;
+    if device.is_cpu() {
+        println!("SKIPPED: no adapter");
+        return Ok(());
+    }
+    assert_eq!(device.memory_limit(), None);
+    let peak = |trainer: &mut Trainer| Ok::<_, wgrad::Error>(trainer.executable()?.memory().peak);
+    let whole = peak(&mut trainer)?;
+    let (_, mut parts) = make(None, Options { micro_batch: Some(128), ..options(512) })?;
+    let quarter = peak(&mut parts)?;
+    assert!(quarter < whole / 2, "{quarter} of {whole}");
+    let error = make(Some(quarter), options(512)).err().expect("too large").to_string();
+    for part in [
+        "memory: expected a program of at most",
+        "MiB, got one of",
+        "the largest: input x 0.1 MiB",
+        "; 128 examples at a time fit (micro_batch",
+    ] {
+        assert!(error.contains(part), "{part}: {error}");
+    }
+    // What it says is true, and what was refused left nothing behind.
+    let (_, mut fits) = make(Some(quarter), Options { micro_batch: Some(128), ..options(512) })?;
+    assert_eq!(peak(&mut fits)?, quarter);
+    fits.epoch(&data, all)?;
+    let error = make(Some(1000), options(512)).err().expect("too large").to_string();
+    assert!(error.contains("0.0 MiB") && !error.contains("examples at a time"), "{error}");
+    Ok(())
+}

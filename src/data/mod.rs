@@ -1,18 +1,36 @@
-//! Datasets of labelled images and batches of them; texts and time series.
+//! Datasets: labelled images and signals, texts, time series; batches of any of them, read ahead on several threads.
 
+#[cfg(feature = "audio")]
+mod audio;
 mod digits;
+mod dna;
 mod examples;
+#[cfg(feature = "audio")]
+mod folders;
 mod idx;
 mod loader;
 mod series;
+mod signals;
+#[cfg(feature = "audio")]
+mod spectra;
 mod text;
+mod tones;
 
+#[cfg(feature = "audio")]
+pub use audio::{AudioFolder, AudioOptions, read_recording, read_wav};
 pub use digits::digits;
+pub use dna::{FastaRecord, load_dna, motifs, one_hot_dna, parse_fasta};
 pub use examples::{Batch, Examples, Field, Subset, Values, check_batch_size, split};
+#[cfg(feature = "audio")]
+pub use folders::OnBad;
 pub use idx::{Labels, load_idx, load_mnist};
 pub use loader::{Loader, Order};
 pub use series::{Series, seasonal_series};
+pub use signals::SignalSet;
+#[cfg(feature = "audio")]
+pub use spectra::{LogMel, LogMelPlan, resample};
 pub use text::{SAMPLE_TEXT, Streams, Vocabulary, read_text, split_text};
+pub use tones::{TONES_RATE, tones};
 
 use crate::error::{Error, Result};
 use crate::random::Rng;

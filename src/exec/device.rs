@@ -135,6 +135,23 @@ impl Device {
         Self(self.0, if check { Finite::Checked } else { Finite::Unchecked })
     }
 
+    /// Lets every program on this device hold so many bytes at once, states and inputs among them: one that needs more is
+    /// refused when it is planned, with its largest tensors, before anything is made. wgpu does not tell what an adapter has;
+    /// where that runs out without a limit, compiling a program fails likewise. The CPU reference has no limit.
+    pub fn limit_memory(&self, bytes: u64) {
+        if let Kind::Gpu(gpu) = &self.0 {
+            gpu.set_room(bytes);
+        }
+    }
+
+    /// The limit of [`Device::limit_memory`], where there is one.
+    pub fn memory_limit(&self) -> Option<u64> {
+        match &self.0 {
+            Kind::Cpu { .. } => None,
+            Kind::Gpu(gpu) => Some(gpu.room()).filter(|&room| room < u64::MAX),
+        }
+    }
+
     pub(super) fn checks_finite(&self) -> bool {
         self.1 == Finite::Checked
     }

@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::kernels::{Access, Broken, Kernel, Limits, Tuned};
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Features that are used where the adapter has them.
@@ -42,6 +43,8 @@ pub(super) struct Gpu {
     pub(super) cache: OnceLock<PipelineCache>,
     /// Buffers that results were read from, for the next ones.
     readbacks: Mutex<Vec<wgpu::Buffer>>,
+    /// Bytes that a program may hold.
+    room: AtomicU64,
     pub(super) tally: Tally,
 }
 
@@ -91,8 +94,29 @@ impl Gpu {
             pipelines,
             cache,
             readbacks,
+            room: AtomicU64::new(u64::MAX),
             tally,
         })
+    }
+
+    /// Lets programs hold so many bytes.
+    pub(super) fn set_room(&self, bytes: u64) {
+        self.room.store(bytes, Ordering::Relaxed);
+    }
+
+    /// How many bytes a program may hold.
+    pub(super) fn room(&self) -> u64 {
+        self.room.load(Ordering::Relaxed)
+    }
+
+    /// Runs what makes buffers; an error where the device has no memory for them, which is no failure of the device.
+    pub(super) fn within_memory<T>(&self, make: impl FnOnce() -> T) -> std::result::Result<T, String> {
+        let scope = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let made = make();
+        match pollster::block_on(scope.pop()) {
+            None => Ok(made),
+            Some(error) => Err(error.to_string()),
+        }
     }
 
     /// Keeps compiled pipelines in this file; false where wgpu cannot, or another file was named before.

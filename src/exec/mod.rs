@@ -21,6 +21,7 @@ mod program;
 mod readback;
 mod reference;
 mod replay;
+mod room;
 mod staging;
 mod stopwatch;
 mod store;

@@ -6,13 +6,15 @@ use super::gpu::Gpu;
 use super::program::Program;
 use super::readback::Pending;
 use super::reference::Reference;
+use super::room::Needs;
 use super::store::{State, Store, lock};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Tensor};
 use crate::ops::{self, Init, LEARNING_RATE, Op, Role};
-use crate::plan::{self, BufferKind};
+use crate::plan::{self, BufferKind, Memory};
 use crate::reference::{Array, Interpreter, Precision};
 use crate::tensor::{HostTensor, TensorType};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, Weak};
 
 /// States kept on a device, by name, shared by all programs compiled over them: training, evaluation at
@@ -86,25 +88,48 @@ impl Parameters {
                 // Each turn does without at least one kernel more, and there are finitely many.
                 let (plan, pipelines) = loop {
                     let plan = plan()?;
+                    Needs::of(&plan).check(gpu)?;
                     if let Some(pipelines) = gpu.pipelines_or_fewer(&plan.kernels)? {
                         break (plan, pipelines);
                     }
                 };
-                for state in &plan.states {
-                    self.declare(&state.named.name, &state.named.ty, &state.init, state.role)?;
+                let (needs, known) = (Needs::of(&plan), self.known());
+                let declared = needs.make(gpu, || {
+                    let mut states = plan.states.iter();
+                    states.try_for_each(|s| self.declare(&s.named.name, &s.named.ty, &s.init, s.role))
+                });
+                if declared.is_err() {
+                    // No program has run with those that were new.
+                    lock(&self.store).states.retain(|name, _| known.contains(name));
                 }
+                declared?;
                 let mut store = lock(&self.store);
                 let shared = |kind: &BufferKind| match kind {
                     BufferKind::State(name) => store.states.get(name).and_then(|s| s.buffer.clone()),
                     BufferKind::Input(_) | BufferKind::Constant(_) | BufferKind::Table(_) => None,
                     BufferKind::Slot | BufferKind::Checks => None,
                 };
-                let program = Program::with_pipelines(gpu, plan, &pipelines, shared)?;
+                let program = needs.make(gpu, || Program::with_pipelines(gpu, plan, &pipelines, shared))?;
                 store.watches.retain(|watch| watch.strong_count() > 0);
                 store.watches.extend(program.watch.as_ref().map(Arc::downgrade));
                 Ok(Executable::gpu(graph.clone(), program))
             }
         }
+    }
+
+    /// The memory of a program, without making it: zeros for the CPU reference where nothing is planned.
+    ///
+    /// # Errors
+    /// As [`Parameters::compile`].
+    pub fn memory(&self, graph: &Graph, outputs: &[&Tensor]) -> Result<Memory> {
+        graph.owns("memory", outputs)?;
+        let ids: Vec<_> = outputs.iter().map(|t| t.id()).collect();
+        Ok(plan::plan(&graph.with(Clone::clone), &ids, &self.device.limits())?.memory)
+    }
+
+    /// The names of all states.
+    fn known(&self) -> BTreeSet<String> {
+        lock(&self.store).states.keys().cloned().collect()
     }
 
     fn declare(&self, name: &str, ty: &TensorType, init: &Init, role: Role) -> Result<()> {

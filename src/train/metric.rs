@@ -8,6 +8,9 @@ use crate::ops::{Init, Role};
 use crate::shape::Shape;
 use crate::tensor::{HostTensor, TensorType};
 
+/// The metric that counts what is left out.
+pub(super) const SKIPPED: &str = "skipped";
+
 /// Something that is measured over a pass: sums on the device, from which the host makes a value when it looks.
 ///
 /// Sums are f32: counts are exact up to 16,777,216.
@@ -218,7 +221,7 @@ impl Metric {
 
     /// `skipped`: how many examples count in no other metric.
     pub(super) fn skipped(examples: &Tensor) -> Self {
-        Self::new("skipped", Kind::Skipped, vec![Part::Sum(examples.clone())])
+        Self::new(SKIPPED, Kind::Skipped, vec![Part::Sum(examples.clone())])
     }
 
     /// Its states under `metric.<pass>.<name>`, and the updates that a batch brings.

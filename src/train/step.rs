@@ -61,12 +61,13 @@ pub(super) struct Step {
 }
 
 impl Step {
-    pub(super) fn build(
+    /// What a program of this size adds to a graph.
+    fn graph(
         network: &Network,
         optimizer: &dyn Optimizer,
         options: &Options,
         (rows, total, part): Size,
-    ) -> Result<Self> {
+    ) -> Result<(Graph, Inputs, Vec<Spec>)> {
         let graph = Graph::new();
         let inputs = network.inputs(&graph, rows)?;
         let outcome = network.task.learn(&inputs)?;
@@ -109,7 +110,18 @@ impl Step {
                 specs.push(skip(&graph, &loss, &watched, total)?);
             }
         }
-        let program = network.parameters().compile(&graph, &[])?;
+        Ok((graph, inputs, specs))
+    }
+
+    pub(super) fn build(
+        network: &Network,
+        optimizer: &dyn Optimizer,
+        options: &Options,
+        size: Size,
+    ) -> Result<Self> {
+        let (graph, inputs, specs) = Self::graph(network, optimizer, options, size)?;
+        let compiled = network.parameters().compile(&graph, &[]);
+        let program = compiled.map_err(|error| hinted(error, network, optimizer, options, size))?;
         Ok(Self { inputs, specs, program })
     }
 
@@ -122,6 +134,29 @@ impl Step {
             self.program.run(&inputs).map(|()| None)
         }
     }
+}
+
+/// Says of a program that needs too much memory with how many examples at a time it would fit.
+fn hinted(
+    error: Error,
+    network: &Network,
+    optimizer: &dyn Optimizer,
+    options: &Options,
+    (rows, total, _): Size,
+) -> Error {
+    let Error::Memory { room, needed, largest, .. } = error else { return error };
+    let limit = network.parameters().device().memory_limit().unwrap_or(0);
+    let peak = |rows: usize| -> Result<u64> {
+        let (graph, ..) = Step::graph(network, optimizer, options, (rows, total, Part::Last))?;
+        Ok(network.parameters().memory(&graph, &[])?.peak)
+    };
+    // What is not known is not said.
+    let fits = std::iter::successors(Some(rows / 2), |rows| Some(rows / 2)).take_while(|&rows| rows > 0);
+    let fits = fits.into_iter().find(|&rows| peak(rows).is_ok_and(|peak| peak <= limit));
+    let hint = fits.map_or(String::new(), |rows| {
+        format!("; {rows} examples at a time fit (micro_batch, or a batch_size of as many)")
+    });
+    Error::Memory { room, needed, largest, hint }
 }
 
 /// Keeps an exponential moving average of each parameter that learns, which begins with the first step's.

@@ -1,7 +1,7 @@
 //! The training loop.
 
-use super::measures::{self, Measures, PendingSums, Sums};
-use super::metric::{self, Spec};
+use super::measures::{self, LOSS, Measures, PendingSums, Sums};
+use super::metric::{self, SKIPPED, Spec};
 use super::network::Network;
 use super::rates::Rates;
 use super::step::{AVERAGE, Part, Size, Step};
@@ -434,6 +434,11 @@ impl Looks {
             self.recent = sums.since(&self.last).measures(&self.specs, true);
             (self.last, arrived) = (sums, true);
             self.pending.pop_front();
+            let (skipped, examples) = (self.recent.get(SKIPPED).unwrap_or(0.0), self.recent.examples);
+            if examples > 0 && skipped >= examples as f64 {
+                let got = format!("none: all of the last {examples} examples were skipped");
+                return Err(Error::argument(LOSS, "finite numbers", got));
+            }
         }
         Ok(arrived)
     }

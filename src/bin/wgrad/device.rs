@@ -18,6 +18,10 @@ pub struct DeviceArgs {
     /// Only adapters of this backend: vulkan, metal, dx12 or gl.
     #[arg(long)]
     pub backend: Option<Backend>,
+    /// What a program may hold of the device's memory, in MiB; one that needs more is refused before it runs, with what would
+    /// fit [default: whatever there is].
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..))]
+    pub memory: Option<u32>,
 }
 
 impl DeviceArgs {
@@ -43,6 +47,9 @@ impl DeviceArgs {
             eprintln!("{notice}");
         }
         device.on_notice(|line| eprintln!("{line}"));
+        if let Some(mib) = self.memory {
+            device.limit_memory(u64::from(mib) << 20);
+        }
         if let Some(path) = device.pipelines_file() {
             device.keep_pipelines(&path);
         }

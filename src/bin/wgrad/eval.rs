@@ -1,10 +1,10 @@
 //! `wgrad eval`.
 
-use crate::data::{DataArgs, images};
+use crate::data::DataArgs;
 use crate::device::DeviceArgs;
 use crate::output;
 use crate::plot;
-use crate::trained::{Trained, TrainedArgs};
+use crate::trained::{Trained, TrainedArgs, TrainedOn};
 use anyhow::Context;
 use clap::Args;
 use indicatif::ProgressBar;
@@ -32,24 +32,27 @@ pub struct EvalArgs {
 /// Evaluates on the test images.
 pub fn run(args: &EvalArgs) -> anyhow::Result<()> {
     output::check_all([("--confusion", &args.confusion)])?;
-    let Trained { model, trained_on, weights } = args.trained.find()?;
-    let sets = args.data.load(trained_on.map(|(_, labels)| labels))?;
-    let images = images(sets.test.as_ref())?;
-    if let Some((expected, _)) = trained_on.filter(|(expected, _)| *expected != images) {
-        let (weights, name) = (weights.display(), model.name);
-        anyhow::bail!("{weights}: a {name} for {expected}, got {images} from {}", sets.about);
+    let Trained { model, on, weights } = args.trained.find()?;
+    // What the run was judged on, unless something else is asked for.
+    let noted = on.as_ref().and_then(|on| on.data.as_ref()).filter(|_| !args.data.given());
+    let sets = noted.unwrap_or(&args.data).load(model.reads(), on.as_ref().and_then(TrainedOn::labels))?;
+    let (shape, classes) = (model.shape(sets.test.as_ref())?, sets.test.classes().len());
+    if let Some(on) = on.filter(|on| on.shape != shape || on.names.len() != classes) {
+        let expected = model.words(&on.shape, on.names.len());
+        let (weights, got) = (weights.display(), model.words(&shape, classes));
+        anyhow::bail!("{weights}: a {} for {expected}, got {got} from {}", model.name(), sets.about);
     }
-    // Few images are one pass, whatever its size.
+    // Few examples are one pass, whatever its size.
     let batch_size = args.batch_size.min(sets.test.len());
     wgrad::data::check_batch_size(sets.test.as_ref(), batch_size)?;
     let device = args.device.open()?;
     let parameters = Parameters::new(&device, 0);
-    let layers = (model.build)(&images).with_context(|| model.name)?;
-    let mut network = Network::new(&parameters, Classification::new(layers), sets.test.as_ref())?;
+    let task = Classification::new(model.build(&shape, classes)?);
+    let mut network = Network::new(&parameters, task, sets.test.as_ref())?;
     network.prepare(batch_size)?;
     parameters.load(&weights)?;
     println!("device   {}", device.describe());
-    println!("model    {} from {}", model.name, weights.display());
+    println!("model    {} from {}", model.name(), weights.display());
     println!("data     {}", sets.about);
     let bar = ProgressBar::new(sets.test.len() as u64);
     let result = network.evaluate(&sets.test, batch_size, |done| bar.set_position(done as u64));
@@ -59,7 +62,7 @@ pub fn run(args: &EvalArgs) -> anyhow::Result<()> {
     let right = (accuracy * examples as f64).round();
     println!("test     loss {loss:.4} accuracy {:.2} % ({right} of {examples})", 100.0 * accuracy);
     let confusion = result.confusion().context("a network that tells classes apart")?;
-    print!("{}", classes(confusion, sets.test.classes()));
+    print!("{}", by_class(confusion, sets.test.classes()));
     if let Some(path) = &args.confusion {
         output::write(path, plot::confusion(confusion, sets.test.classes())?.as_bytes())?;
     }
@@ -67,7 +70,7 @@ pub fn run(args: &EvalArgs) -> anyhow::Result<()> {
 }
 
 /// A line a class: how many were recognised, and what the others were mostly taken for.
-fn classes(confusion: &Confusion, names: &[String]) -> String {
+fn by_class(confusion: &Confusion, names: &[String]) -> String {
     let widest = names.iter().map(String::len).max().unwrap_or(0).max(2);
     let line = |(class, name): (usize, &String)| {
         let (right, all) = (confusion.count(class, class), confusion.of_class(class));

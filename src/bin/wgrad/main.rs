@@ -9,6 +9,7 @@ mod explain;
 mod forecast;
 mod image;
 mod inspect;
+mod networks;
 mod optimizer;
 mod output;
 mod parity;
@@ -39,11 +40,11 @@ struct Cli {
 enum Command {
     /// Measure kernels, training steps and the adapter itself.
     Bench(bench::BenchArgs),
-    /// Train a network on images and write a run folder.
+    /// Train a network on images, sound or DNA and write a run folder.
     Train(train::TrainArgs),
-    /// Evaluate a trained network on test images.
+    /// Evaluate a trained network on test examples.
     Eval(eval::EvalArgs),
-    /// Classify PNG images with a trained network.
+    /// Classify images, recordings or sequences with a trained network.
     Predict(predict::PredictArgs),
     /// Learn a text character by character and write one like it.
     Text(text::TextArgs),

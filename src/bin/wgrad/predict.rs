@@ -1,59 +1,101 @@
 //! `wgrad predict`.
 
+use crate::data::DataArgs;
 use crate::device::DeviceArgs;
 use crate::image;
-use crate::trained::{Trained, TrainedArgs};
+use crate::networks::{Named, Reads};
+use crate::trained::{Trained, TrainedArgs, TrainedOn};
 use anyhow::Context;
 use clap::Args;
-use std::path::PathBuf;
-use wgrad::data::{Field, Labels};
-use wgrad::nn::Images;
+use std::fs;
+use std::path::{Path, PathBuf};
+use wgrad::data::{self, Field};
+use wgrad::nn::Heard;
 use wgrad::train::{Classification, Network};
-use wgrad::{HostTensor, Parameters, TensorType, data};
+use wgrad::{HostTensor, Parameters, TensorType};
 
 /// `wgrad predict`.
 #[derive(Debug, Args)]
 pub struct PredictArgs {
-    /// PNG images of one digit or letter each, of any size; dark on light ones are inverted.
+    /// What the network reads: PNG images of one digit or letter each, of any size, dark on light ones inverted; WAV files; FASTA
+    /// files.
     #[arg(required = true)]
-    images: Vec<PathBuf>,
+    files: Vec<PathBuf>,
     #[command(flatten)]
     trained: TrainedArgs,
     #[command(flatten)]
     device: DeviceArgs,
 }
 
-/// Prints the three likeliest classes of each image.
+/// Something to be told what it is, by name.
+struct Asked {
+    name: String,
+    values: Vec<f32>,
+}
+
+/// Prints the three likeliest classes of each.
 pub fn run(args: &PredictArgs) -> anyhow::Result<()> {
-    let Trained { model, trained_on, weights } = args.trained.find()?;
+    let Trained { model, on, weights } = args.trained.find()?;
     // Weights alone are taken for those of a network for digits; others do not fit it, which loading them says.
-    let (images, labels) = trained_on.unwrap_or((Images::MNIST, Labels::DIGITS));
-    let [channels, h, w] = images.shape;
-    anyhow::ensure!(channels == 1, "predict: expected a network for grey images, got one for {images}");
-    let mut pixels = Vec::with_capacity(args.images.len() * h * w);
-    for path in &args.images {
-        pixels
-            .extend(image::read(path)?.white_on_black().resize(w, h).pixels.into_iter().map(data::normalise));
+    let on = on.unwrap_or_else(TrainedOn::digits);
+    let mut asked = Vec::new();
+    for path in &args.files {
+        asked.extend(read(path, model, &on)?);
     }
-    let pictures = HostTensor::from_f32([args.images.len(), 1, h, w], pixels)?;
+    let shape = [&[asked.len()][..], &on.shape].concat();
+    let values = asked.iter().flat_map(|one| one.values.iter().copied()).collect();
+    let examples = HostTensor::from_f32(shape, values)?;
     let device = args.device.open()?;
     let parameters = Parameters::new(&device, 0);
-    let layers = (model.build)(&images).with_context(|| model.name)?;
-    let fields =
-        vec![Field::new("image", TensorType::f32(images.shape)), Field::new("label", TensorType::u32([]))];
-    let task = Classification::new(layers);
-    let mut network = Network::of_fields(&parameters, task, fields, images.classes)?;
+    let fields = vec![
+        Field::new(model.field(), TensorType::f32(&on.shape[..])),
+        Field::new("label", TensorType::u32([])),
+    ];
+    let task = Classification::new(model.build(&on.shape, on.names.len())?);
+    let mut network = Network::of_fields(&parameters, task, fields, on.names.len())?;
     network.prepare(1)?;
     parameters.load(&weights)?;
-    let probabilities = network.predict(&[&pictures])?;
-    for (path, row) in args.images.iter().zip(probabilities.as_f32()?.chunks(images.classes)) {
+    let probabilities = network.predict(&[&examples])?;
+    for (one, row) in asked.iter().zip(probabilities.as_f32()?.chunks(on.names.len())) {
         let mut order: Vec<usize> = (0..row.len()).collect();
         order.sort_by(|&a, &b| row[b].total_cmp(&row[a]));
-        let best = order
-            .iter()
-            .take(3)
-            .map(|&class| format!("{} ({:.1} %)", usize::from(labels.first) + class, 100.0 * row[class]));
-        println!("{}: {}", path.display(), best.collect::<Vec<_>>().join(", "));
+        let best =
+            order.iter().take(3).map(|&class| format!("{} ({:.1} %)", on.names[class], 100.0 * row[class]));
+        println!("{}: {}", one.name, best.collect::<Vec<_>>().join(", "));
     }
     Ok(())
+}
+
+/// What a file asks about: one thing, or each sequence of it.
+fn read(path: &Path, model: Named, on: &TrainedOn) -> anyhow::Result<Vec<Asked>> {
+    let one = |values: Vec<f32>| vec![Asked { name: path.display().to_string(), values }];
+    match model.reads() {
+        Reads::Images => {
+            let [channels, h, w] = on.shape[..] else {
+                anyhow::bail!("predict: expected images (C, H, W), got {:?}", on.shape);
+            };
+            let images = model.words(&on.shape, on.names.len());
+            anyhow::ensure!(
+                channels == 1,
+                "predict: expected a network for grey images, got one for {images}"
+            );
+            let pixels = image::read(path)?.white_on_black().resize(w, h).pixels;
+            Ok(one(pixels.into_iter().map(data::normalise).collect()))
+        }
+        Reads::Signals(Heard::Dna) => {
+            let length = on.shape.get(1).copied().unwrap_or(0);
+            let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+            let records = data::parse_fasta(path, &text)?.into_iter();
+            let asked = records.map(|record| {
+                let values = data::one_hot_dna(&record.sequence, length)?;
+                Ok(Asked { name: format!("{}, {}", path.display(), record.header), values })
+            });
+            asked.collect()
+        }
+        Reads::Signals(heard) => {
+            let usual = DataArgs::noted(&serde_json::json!([]))?;
+            let args = on.data.as_ref().or(usual.as_ref()).context("options of recordings")?;
+            Ok(one(data::read_recording(path, &args.audio(heard))?))
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! Run folders: what a training writes, and how later commands find it again.
 
 use crate::output;
+use crate::signals::Interrupted;
 use anyhow::{Context, anyhow, bail};
 use serde_json::Value;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -160,6 +161,18 @@ impl RunFolder {
         }
         checkpoints.move_to(&self.checkpoints());
         Ok(())
+    }
+
+    /// Adds to what ended a run of `wgrad COMMAND` where it can go on, unless that is said anyway or there is nothing to keep.
+    pub fn safe(&self, command: &str, error: anyhow::Error) -> anyhow::Error {
+        if error.is::<Interrupted>() || !self.kept {
+            return error;
+        }
+        let Ok((path, _)) = Checkpoints::latest(&self.checkpoints(), |_| ()) else { return error };
+        let (path, run) = (path.display(), self.path.display());
+        anyhow!(
+            "{error:#}\nwhat was learned until {path} is safe: `wgrad {command} --resume {run}` goes on from there"
+        )
     }
 
     /// The folder of its checkpoints.

@@ -174,6 +174,7 @@ impl TextArgs {
         self.sampling.words(&mut words);
         words.add("device", Some(&self.device.device));
         words.add("backend", self.device.backend);
+        words.add("memory", self.device.memory);
         words.flag("check-finite", self.check_finite);
         words.kept(&self.keep);
         Ok(words.list())
@@ -275,7 +276,8 @@ fn train(args: &TextArgs) -> anyhow::Result<()> {
     }
     println!("run      {}", folder.path().display());
     let began_at = trainer.position();
-    let rows = learn(args, &mut trainer, &parameters, &mut folder, past)?;
+    let rows =
+        learn(args, &mut trainer, &parameters, &mut folder, past).map_err(|e| folder.safe(MODEL, e))?;
     if began_at >= args.steps() as usize {
         println!("nothing to do: {began_at} steps are done; --steps asks for more");
         return Ok(());

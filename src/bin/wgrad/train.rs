@@ -1,7 +1,8 @@
 //! `wgrad train`.
 
-use crate::data::{DataArgs, Sets, images};
+use crate::data::{DataArgs, Sets};
 use crate::device::DeviceArgs;
+use crate::networks::{self, Named};
 use crate::optimizer::OptimizerArgs;
 use crate::output;
 use crate::plot;
@@ -18,7 +19,6 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 use wgrad::bench::trace::Trace;
-use wgrad::nn::{self, Model};
 use wgrad::ops::Role;
 use wgrad::train::{Checkpoints, EpochReport, Flow, LOSS, Measures, Monitor, Trainer, Watch};
 use wgrad::{Checkpoint, Device};
@@ -27,7 +27,7 @@ use wgrad::{Checkpoint, Device};
 #[derive(Debug, Args)]
 pub struct TrainArgs {
     /// The network.
-    #[arg(long, default_value = "simple-cnn", value_parser = clap::builder::PossibleValuesParser::new(nn::MODELS.iter().map(|m| m.name)))]
+    #[arg(long, default_value = "simple-cnn", value_parser = clap::builder::PossibleValuesParser::new(networks::names()))]
     model: String,
     /// Passes over the training images.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
@@ -61,8 +61,8 @@ pub struct TrainArgs {
 }
 
 impl TrainArgs {
-    fn batch_size(&self, model: &Model) -> usize {
-        self.batch_size.unwrap_or(model.batch_size)
+    fn batch_size(&self, model: Named) -> usize {
+        self.batch_size.unwrap_or(model.batch_size())
     }
 
     /// What was asked for, as a command line that asks for it again, wherever it is run.
@@ -74,23 +74,22 @@ impl TrainArgs {
         words.add("seed", Some(self.seed));
         self.optimizer.words(&mut words);
         self.ways.words(&mut words)?;
-        words.add("split", self.data.split.as_ref());
-        words.path("data", self.data.data.as_deref())?;
         words.add("device", Some(&self.device.device));
         words.add("backend", self.device.backend);
+        words.add("memory", self.device.memory);
         words.flag("check-finite", self.check_finite);
         words.kept(&self.keep);
-        Ok(words.list())
+        Ok([words.list(), self.data.words()?].concat())
     }
 
-    fn settings(&self, model: &Model, sets: &Sets, device: &str) -> anyhow::Result<Value> {
+    fn settings(&self, model: Named, sets: &Sets, device: &str) -> anyhow::Result<Value> {
         let mut training = json!({
             "epochs": self.epochs, "batch_size": self.batch_size(model), "seed": self.seed, "data": sets.about,
-            "device": device, "words": self.words()?,
+            "device": device, "words": self.words()?, "data_words": self.data.words()?,
         });
-        let own = self.optimizer.settings(model.lr).into_iter().chain(self.ways.settings());
+        let own = self.optimizer.settings(model.lr()).into_iter().chain(self.ways.settings());
         own.for_each(|(name, value)| training[name] = value);
-        Ok(trained::settings(model, &images(sets.train.as_ref())?, sets.train.classes(), training))
+        Ok(trained::settings(model, &model.shape(sets.train.as_ref())?, sets.train.classes(), training))
     }
 }
 
@@ -107,24 +106,24 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
 }
 
 fn train(args: &TrainArgs) -> anyhow::Result<()> {
-    let model = nn::model(&args.model)?;
-    let (optimizer, batch_size) = (args.optimizer.build(model.lr)?, args.batch_size(model));
+    let model = networks::find(&args.model)?;
+    let (optimizer, batch_size) = (args.optimizer.build(model.lr())?, args.batch_size(model));
     output::check_all([("--profile", &args.profile)])?;
     let mut folder = match &args.keep.resume {
         Some(path) => RunFolder::reopen(path)?,
-        None => RunFolder::claim(args.out.as_deref(), model.name)?,
+        None => RunFolder::claim(args.out.as_deref(), model.name())?,
     };
     let resumed = match &args.keep.resume {
         Some(_) => Some(Checkpoints::latest(&folder.checkpoints(), |line| eprintln!("{line}"))?),
         None => None,
     };
-    let sets = args.data.load(None)?.held_back(args.ways.validation, args.seed)?;
+    let sets = args.data.load(model.reads(), None)?.held_back(args.ways.validation, args.seed)?;
     wgrad::data::check_batch_size(sets.train.as_ref(), batch_size)?;
     let device = args.device.open()?.check_finite(args.check_finite);
     println!("device   {}", device.describe());
     println!("data     {}", sets.about);
-    let images = images(sets.train.as_ref())?;
-    let layers = (model.build)(&images).with_context(|| model.name)?;
+    let (shape, classes) = (model.shape(sets.train.as_ref())?, sets.train.classes().len());
+    let layers = model.build(&shape, classes)?;
     let (task, options) = (args.ways.classification(layers), args.ways.options(batch_size, args.seed));
     let mut trainer = Trainer::new(&device, task, optimizer, sets.train.as_ref(), options)?;
     if let Some(schedule) = &args.ways.schedule {
@@ -136,7 +135,8 @@ fn train(args: &TrainArgs) -> anyhow::Result<()> {
         anyhow::ensure!(!device.is_cpu(), "--profile: expected an adapter, got the CPU reference");
         trainer.profile(PROFILED);
     }
-    println!("model    {} for {images}: {}, {} parameters", model.name, model.about, count(&trainer)?);
+    let of = model.words(&shape, classes);
+    println!("model    {} for {of}: {}, {} parameters", model.name(), model.about(), count(&trainer)?);
     println!("memory   {}", trainer.executable()?.memory());
     let settings = args.settings(model, &sets, &device.describe())?;
     let mut past = Vec::new();
@@ -160,7 +160,8 @@ fn train(args: &TrainArgs) -> anyhow::Result<()> {
     }
     println!("run      {}", folder.path().display());
     let mut run = Run { args, sets: &sets, folder, watch, reports: past };
-    let done = run.epochs(&mut trainer).map_err(|error| run.diagnosed(error, &device))?;
+    let done =
+        run.epochs(&mut trainer).map_err(|error| run.folder.safe("train", run.diagnosed(error, &device)))?;
     if !done {
         println!("nothing to do: {} epochs are done; --epochs asks for more", trainer.position().0);
         return Ok(());
@@ -302,11 +303,13 @@ impl Run<'_> {
             "the loss is not finite: going over the steps since {} again, looking at every value",
             path.display()
         );
-        let model = nn::model(&self.args.model)?;
+        let model = networks::find(&self.args.model)?;
         let device = device.clone().check_finite(true);
-        let layers = (model.build)(&images(self.sets.train.as_ref())?)?;
+        let train = self.sets.train.as_ref();
+        let layers = model.build(&model.shape(train)?, train.classes().len())?;
         let options = self.args.ways.options(self.args.batch_size(model), self.args.seed);
-        let (task, optimizer) = (self.args.ways.classification(layers), self.args.optimizer.build(model.lr)?);
+        let (task, optimizer) =
+            (self.args.ways.classification(layers), self.args.optimizer.build(model.lr())?);
         let mut trainer = Trainer::new(&device, task, optimizer, self.sets.train.as_ref(), options)?;
         if let Some(schedule) = &self.args.ways.schedule {
             trainer.follow(schedule.clone())?;
@@ -387,9 +390,10 @@ fn one_epoch(
 
 /// Loss and metrics in words; shares of hits in percent.
 fn words(measures: &Measures, between: &str) -> String {
-    let word = |(name, value): &(String, f64)| match name.ends_with("accuracy") {
-        true => format!("{name} {:.2} %", 100.0 * value),
-        false => format!("{name} {value:.4}"),
+    let word = |(name, value): &(String, f64)| match name.as_str() {
+        "skipped" => format!("{name} {value}"),
+        share if share.ends_with("accuracy") => format!("{name} {:.2} %", 100.0 * value),
+        _ => format!("{name} {value:.4}"),
     };
     measures.values().iter().map(word).collect::<Vec<_>>().join(between)
 }

@@ -1,21 +1,24 @@
 //! Networks that `wgrad train` trained: what a run notes of them, and how later commands find them again.
 
+use crate::data::DataArgs;
 use crate::device::name;
+use crate::networks::{self, Named};
 use crate::run::{RUNS, SETTINGS, newest, read};
 use anyhow::{Context, bail};
 use clap::Args;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use wgrad::data::Labels;
-use wgrad::nn::{self, Images, Model};
+use wgrad::nn::Images;
 
-/// What a run on images notes about itself.
-pub fn settings(model: &Model, images: &Images, names: &[String], pairs: Value) -> Value {
-    let first = names.first().and_then(|name| name.parse::<u8>().ok()).unwrap_or(0);
-    json!({
-        "wgrad": env!("CARGO_PKG_VERSION"), "command": "train", "model": model.name, "image": images.shape,
-        "classes": images.classes, "first_label": first, "names": names, "training": pairs,
-    })
+/// What a run notes about itself: of what shape its examples were, in which classes.
+pub fn settings(model: Named, shape: &[usize], names: &[String], training: Value) -> Value {
+    let mut settings = json!({
+        "wgrad": env!("CARGO_PKG_VERSION"), "command": "train", "model": model.name(), "classes": names.len(),
+        "names": names, "training": training,
+    });
+    settings[model.field()] = json!(shape);
+    settings
 }
 
 /// A trained network.
@@ -35,18 +38,42 @@ pub struct TrainedArgs {
 /// A network that was trained.
 pub struct Trained {
     /// Its kind.
-    pub model: &'static Model,
+    pub model: Named,
     /// What it was trained on; `None` where only a weight file is known.
-    pub trained_on: Option<(Images, Labels)>,
+    pub on: Option<TrainedOn>,
     /// Its weights.
     pub weights: PathBuf,
+}
+
+/// What a network was trained on.
+pub struct TrainedOn {
+    /// The shape of an example.
+    pub shape: Vec<usize>,
+    /// What the classes are called.
+    pub names: Vec<String>,
+    /// Its data, where that was noted.
+    pub data: Option<DataArgs>,
+}
+
+impl TrainedOn {
+    /// MNIST's images.
+    pub fn digits() -> Self {
+        let names = (0..Images::MNIST.classes).map(|class| class.to_string()).collect();
+        Self { shape: Images::MNIST.shape.to_vec(), names, data: None }
+    }
+
+    /// How IDX files count its classes, where they are called by numbers.
+    pub fn labels(&self) -> Option<Labels> {
+        let first = self.names.first()?.parse().ok()?;
+        Some(Labels { first, classes: self.names.len() })
+    }
 }
 
 impl TrainedArgs {
     /// Finds the network and its weight file.
     pub fn find(&self) -> anyhow::Result<Trained> {
         if let (Some(model), Some(weights), None) = (&self.model, &self.weights, &self.run) {
-            return Ok(Trained { model: nn::model(model)?, trained_on: None, weights: weights.clone() });
+            return Ok(Trained { model: networks::find(model)?, on: None, weights: weights.clone() });
         }
         let Some(folder) = self.run.clone().or_else(newest) else {
             bail!("no run with weights under {RUNS}/: run `wgrad train` first, or name one with --run DIR");
@@ -55,22 +82,32 @@ impl TrainedArgs {
         let Some(name) = settings["model"].as_str() else {
             bail!("{}: expected the name of a model, got none", folder.join(SETTINGS).display());
         };
-        let model = nn::model(self.model.as_deref().unwrap_or(name))?;
-        let trained_on = trained_on(&settings).with_context(|| {
-            format!("{}: expected the sizes of its images", folder.join(SETTINGS).display())
-        })?;
-        Ok(Trained { model, trained_on: Some(trained_on), weights: self.weights.clone().unwrap_or(weights) })
+        let model = networks::find(self.model.as_deref().unwrap_or(name))?;
+        let of_file = || format!("{}: expected the sizes of its examples", folder.join(SETTINGS).display());
+        let mut on = trained_on(&settings, model).with_context(of_file)?;
+        on.data = DataArgs::noted(&settings["training"]["data_words"]).with_context(of_file)?;
+        Ok(Trained { model, on: Some(on), weights: self.weights.clone().unwrap_or(weights) })
     }
 }
 
-/// Sizes and labels of the images of a run. Runs of before they were noted had MNIST's.
-fn trained_on(settings: &Value) -> Option<(Images, Labels)> {
-    if settings["image"].is_null() {
-        return Some((Images::MNIST, Labels::DIGITS));
+/// Shape and classes of the examples of a run. Runs of before they were noted had MNIST's.
+fn trained_on(settings: &Value, model: Named) -> Option<TrainedOn> {
+    let shape = &settings[model.field()];
+    if shape.is_null() {
+        return Some(TrainedOn::digits());
     }
     let number = |value: &Value| usize::try_from(value.as_u64()?).ok().filter(|&n| n > 0);
-    let shape: Vec<usize> = settings["image"].as_array()?.iter().map(number).collect::<Option<_>>()?;
+    let shape: Vec<usize> = shape.as_array()?.iter().map(number).collect::<Option<_>>()?;
     let classes = number(&settings["classes"])?;
-    let first = u8::try_from(settings["first_label"].as_u64()?).ok()?;
-    Some((Images { shape: shape.try_into().ok()?, classes }, Labels { first, classes }))
+    let names = match settings["names"].as_array() {
+        Some(names) => {
+            names.iter().map(|name| Some(name.as_str()?.to_owned())).collect::<Option<Vec<_>>>()?
+        }
+        // Of before there were names.
+        None => {
+            let first = usize::try_from(settings["first_label"].as_u64()?).ok()?;
+            (first..first + classes).map(|class| class.to_string()).collect()
+        }
+    };
+    (names.len() == classes).then_some(TrainedOn { shape, names, data: None })
 }
