@@ -21,7 +21,9 @@ mod run;
 mod signals;
 mod text;
 mod train;
+mod train_args;
 mod trained;
+mod training;
 mod tune;
 mod ways;
 
@@ -41,7 +43,7 @@ enum Command {
     /// Measure kernels, training steps and the adapter itself.
     Bench(bench::BenchArgs),
     /// Train a network on images, sound or DNA and write a run folder.
-    Train(train::TrainArgs),
+    Train(train_args::TrainArgs),
     /// Evaluate a trained network on test examples.
     Eval(eval::EvalArgs),
     /// Classify images, recordings or sequences with a trained network.

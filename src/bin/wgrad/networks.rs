@@ -75,6 +75,15 @@ impl Named {
         }
     }
 
+    /// What its examples are called.
+    pub fn many(self) -> &'static str {
+        match self.reads() {
+            Reads::Images => "images",
+            Reads::Signals(Heard::Dna) => "sequences",
+            Reads::Signals(_) => "recordings",
+        }
+    }
+
     /// Examples of a step with which Adam trains it well.
     pub fn batch_size(self) -> usize {
         match self {
