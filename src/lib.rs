@@ -8,6 +8,8 @@
 //!   tuning.
 //! - What the forward pass accepts the backward pass accepts, or building the graph fails with a named [`Error`].
 //! - No silent CPU fallback, no float atomics.
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable))]
+
 pub mod bench;
 pub mod custom;
 pub mod data;

@@ -13,7 +13,7 @@ const TEXT: &str = "text --data text.txt --batch-size 4 --window 8 --hidden 8 --
 
 /// The same for a series.
 const FORECAST: &str = "forecast --data sales.csv --column sales --input 8 --horizon 3 --batch-size 4 --hidden 6 \
-                        --steps 60";
+                        --epochs 8";
 
 /// Writes with the first of the text's runs.
 const WRITE: &str = "write --run runs/0001-text --prompt one --length 30";
@@ -247,21 +247,35 @@ fn a_series_is_learned_and_its_end_forecast_with_the_same_bits() {
     let (success, text) = wgrad(folder, &with(FORECAST, &[]));
     assert!(success && text.contains("column 'sales': 60 values, the last 6 to forecast"), "{text}");
     let run = folder.join("runs/0001-forecast");
-    let expected = ["errors.csv", "forecast.svg", "loss.svg", "metrics.csv", "model.safetensors", "run.json"];
+    let expected = [
+        "checkpoints",
+        "errors.csv",
+        "forecast.svg",
+        "history.svg",
+        "metrics.csv",
+        "model.safetensors",
+        "run.json",
+    ];
     assert_eq!(files(&run), expected, "{text}");
     assert!(read(&run.join("forecast.svg")).contains("truth"));
-    let losses = rows(&run.join("metrics.csv"), "step,train_loss");
-    let mean = |rows: &[Vec<f64>]| rows.iter().map(|r| r[1]).sum::<f64>() / rows.len() as f64;
-    assert!(losses.len() == 30 && losses[29][0] == 60.0, "{losses:?}");
-    assert!(mean(&losses[25..]) < 0.8 * mean(&losses[..5]), "the loss falls: {losses:?}");
+    let head = "epoch,train_loss,train_mae,train_rmse,train_r2,test_loss,test_mae,test_rmse,test_r2,seconds,images_per_second";
+    let losses = rows(&run.join("metrics.csv"), head);
+    assert!(losses.len() == 8 && losses[7][0] == 8.0, "{losses:?}");
+    assert!(losses[7][1] < 0.8 * losses[0][1], "the loss falls: {losses:?}");
     // The naive forecast lacks the growth of one week, seven times 0.1.
     let errors = rows(&run.join("errors.csv"), "forecast,naive");
     assert!(errors.len() == 1 && errors[0][0] > 0.0 && (errors[0][1] - 0.7).abs() < 1e-6, "{errors:?}");
     assert!(wgrad(folder, &with(FORECAST, &[])).0);
-    for name in ["model.safetensors", "errors.csv", "metrics.csv", "forecast.svg"] {
+    for name in ["model.safetensors", "errors.csv", "forecast.svg", "history.svg"] {
         let bytes = |run: &str| fs::read(folder.join("runs").join(run).join(name)).expect("a file");
         assert!(bytes("0001-forecast") == bytes("0002-forecast"), "{name}: two runs with one seed differ");
     }
+    // Half of it and then the rest are the whole.
+    assert!(wgrad(folder, &with(&FORECAST.replace("--epochs 8", "--epochs 3 --out half"), &[])).0);
+    let (success, text) = wgrad(folder, &["forecast", "--resume", "half", "--epochs", "8"]);
+    assert!(success && text.contains("resumed  half/checkpoints/") && text.contains("epoch 8/8"), "{text}");
+    let bytes = |run: &str| fs::read(folder.join(run).join("model.safetensors")).expect("a file");
+    assert!(bytes("half") == bytes("runs/0001-forecast"), "a run that went on differs");
 }
 
 #[test]

@@ -157,7 +157,7 @@ fn a_place_that_cannot_be_written_is_told_before_the_training() {
     refused(folder, &with(&[]), &["making runs"]);
     assert_eq!(fs::read_to_string(folder.join("f")).expect("a file"), "words");
     assert_eq!(fs::read_dir(folder).expect("a folder").count(), 3, "a refused run left something");
-    for command in ["train --epochs 100000", "forecast --steps 1000000000"] {
+    for command in ["train --epochs 100000", "forecast --epochs 1000000000"] {
         let args: Vec<&str> = command.split(' ').chain(["--device", "cpu", "--out", "f/x"]).collect();
         refused(folder, &args, &["--out f/x:", expected]);
     }

@@ -7,6 +7,8 @@ use crate::error::{Error, Result};
 use crate::random::Rng;
 use crate::tensor::TensorType;
 use hound::{SampleFormat, WavReader};
+use std::fs::File;
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 /// How recordings become examples.
@@ -35,12 +37,8 @@ impl Default for AudioOptions {
 /// When it is no WAV file of integers of 8, 16, 24 or 32 bits or of floats, is cut off, or holds nothing.
 pub fn read_wav(path: &Path) -> Result<(Vec<f32>, u32)> {
     let bad = |got: String| Error::file(path, "a WAV file of integers or floats", got);
-    let mut reader = WavReader::open(path).map_err(|error| match error {
-        hound::Error::IoError(reason) if reason.kind() != std::io::ErrorKind::UnexpectedEof => {
-            Error::io(path, reason)
-        }
-        other => bad(other.to_string()),
-    })?;
+    let file = File::open(path).map_err(|e| Error::io(path, e))?;
+    let mut reader = WavReader::new(BufReader::new(file)).map_err(|e| bad(e.to_string()))?;
     let spec = reader.spec();
     let scale = 1.0 / (1u64 << (u32::from(spec.bits_per_sample).clamp(1, 32) - 1)) as f32;
     let samples: std::result::Result<Vec<f32>, hound::Error> = match spec.sample_format {

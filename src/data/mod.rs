@@ -25,7 +25,7 @@ pub use examples::{Batch, Examples, Field, Subset, Values, check_batch_size, spl
 pub use folders::OnBad;
 pub use idx::{Labels, load_idx, load_mnist};
 pub use loader::{Loader, Order};
-pub use series::{Series, seasonal_series};
+pub use series::{Series, SeriesWindows, seasonal_series};
 pub use signals::SignalSet;
 #[cfg(feature = "audio")]
 pub use spectra::{LogMel, LogMelPlan, resample};

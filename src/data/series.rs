@@ -1,8 +1,10 @@
 //! Time series: a generated one, windows to learn from, and their scale.
 
+use super::examples::{Examples, Field, Values};
 use crate::error::{Error, Result};
 use crate::random::Rng;
-use crate::tensor::HostTensor;
+use crate::tensor::TensorType;
+use std::sync::Arc;
 
 /// A series like a shop's daily sales: a trend, a weekly and a yearly season, and noise.
 pub fn seasonal_series(days: usize, seed: u64) -> Vec<f64> {
@@ -14,6 +16,53 @@ pub fn seasonal_series(days: usize, seed: u64) -> Vec<f64> {
             100.0 + 0.03 * day + 18.0 * season(day, 7.0) + 12.0 * season(day, 365.25) + 4.0 * rng.normal()
         })
         .collect()
+}
+
+/// Windows of a series as examples: `input`, `(T, 1)`, what came before, and `target`, `(horizon)`, what follows.
+#[derive(Debug, Clone)]
+pub struct SeriesWindows {
+    series: Arc<Series>,
+    starts: Vec<usize>,
+}
+
+impl SeriesWindows {
+    /// All windows that lie wholly before the test.
+    pub fn train(series: &Arc<Series>) -> Self {
+        let first = series.first_start();
+        Self { series: series.clone(), starts: (first..first + series.train_windows()).collect() }
+    }
+
+    /// Those whose targets are the test, one horizon after another; each from true values alone that lie before it.
+    pub fn test(series: &Arc<Series>) -> Self {
+        Self { series: series.clone(), starts: series.test_starts() }
+    }
+}
+
+impl Examples for SeriesWindows {
+    fn len(&self) -> usize {
+        self.starts.len()
+    }
+
+    fn fields(&self) -> Vec<Field> {
+        let Series { input, horizon, .. } = *self.series;
+        vec![
+            Field::new("input", TensorType::f32([input, 1])),
+            Field::new("target", TensorType::f32([horizon])),
+        ]
+    }
+
+    fn read(&self, index: usize, _: &mut Rng, values: &mut [Values<'_>]) -> Result<()> {
+        let expected = || format!("indices below {}", self.starts.len());
+        let (Some(&start), [input, target]) = (self.starts.get(index), values) else {
+            return Err(Error::argument("series", expected(), index.to_string()));
+        };
+        let series = &self.series;
+        let before = series.values[start - series.input..start].iter();
+        input.f32()?.iter_mut().zip(before).for_each(|(place, &value)| *place = series.scaled(value));
+        let after = series.values[start..].iter();
+        target.f32()?.iter_mut().zip(after).for_each(|(place, &value)| *place = series.scaled(value));
+        Ok(())
+    }
 }
 
 /// A series cut for learning: from `input` values the `horizon` values that follow. The last `test` values are
@@ -97,25 +146,6 @@ impl Series {
         f64::from(value) * self.deviation + self.mean
     }
 
-    /// For forecasts that begin at `starts`: what came before, `(T, B, 1)`, and what follows, `(B, horizon)`.
-    ///
-    /// # Errors
-    /// When a window leaves the series.
-    pub fn batch(&self, starts: &[usize]) -> Result<(HostTensor, HostTensor)> {
-        let fits = |&s: &usize| s >= self.input && s + self.horizon <= self.values.len();
-        if let Some(bad) = starts.iter().find(|s| !fits(s)) {
-            let expected = format!("{} to {}", self.input, self.values.len() - self.horizon);
-            return Err(Error::argument("start of a forecast", expected, bad.to_string()));
-        }
-        let at = |place: usize| self.scaled(self.values[place]);
-        let inputs = (0..self.input).flat_map(|t| starts.iter().map(move |s| at(s - self.input + t)));
-        let targets = starts.iter().flat_map(|s| (0..self.horizon).map(move |h| at(s + h)));
-        Ok((
-            HostTensor::from_f32([self.input, starts.len(), 1], inputs.collect())?,
-            HostTensor::from_f32([starts.len(), self.horizon], targets.collect())?,
-        ))
-    }
-
     /// The first place a forecast can begin.
     pub fn first_start(&self) -> usize {
         self.input
@@ -142,19 +172,23 @@ impl Series {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::Batch;
 
     #[test]
     fn windows_hold_what_came_before_and_what_follows() {
-        let series = Series::new((0..20).map(f64::from).collect(), 3, 2, 4).unwrap();
+        let series = Arc::new(Series::new((0..20).map(f64::from).collect(), 3, 2, 4).unwrap());
         assert_eq!((series.train(), series.train_windows()), (16, 12));
         assert_eq!(series.test_starts(), [16, 18]);
-        let (inputs, targets) = series.batch(&[3, 18]).unwrap();
-        let round = |t: &HostTensor| {
-            t.as_f32().unwrap().iter().map(|&v| series.unscaled(v).round()).collect::<Vec<_>>()
+        let (train, test) = (SeriesWindows::train(&series), SeriesWindows::test(&series));
+        assert_eq!((train.len(), test.len()), (12, 2));
+        let round = |set: &SeriesWindows, index: usize, field: usize| -> Vec<f64> {
+            let batch = Batch::read(set, &[index], 0, 0).unwrap();
+            batch.tensors[field].as_f32().unwrap().iter().map(|&v| series.unscaled(v).round()).collect()
         };
-        assert_eq!(round(&inputs), [0.0, 15.0, 1.0, 16.0, 2.0, 17.0]);
-        assert_eq!(round(&targets), [3.0, 4.0, 18.0, 19.0]);
-        assert!(series.batch(&[19]).is_err());
+        assert_eq!((round(&train, 0, 0), round(&train, 0, 1)), (vec![0.0, 1.0, 2.0], vec![3.0, 4.0]));
+        assert_eq!((round(&train, 11, 0), round(&train, 11, 1)), (vec![11.0, 12.0, 13.0], vec![14.0, 15.0]));
+        assert_eq!((round(&test, 1, 0), round(&test, 1, 1)), (vec![15.0, 16.0, 17.0], vec![18.0, 19.0]));
+        assert!(Batch::read(&test, &[2], 0, 0).is_err());
         // The naive forecast of a ramp is late by its season.
         let truth = vec![vec![16.0, 17.0], vec![18.0, 19.0]];
         assert_eq!(series.errors(&truth, 2), (0.0, 2.0));

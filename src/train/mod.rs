@@ -21,7 +21,7 @@ mod watch;
 
 pub use checkpoints::Checkpoints;
 pub use fit::{Callback, Fit};
-pub use forecast::{ForecastModel, Forecaster};
+pub use forecast::{ForecastModel, forecasts};
 pub use measures::{Confusion, LOSS, Measures};
 pub use metric::Metric;
 pub use network::Network;

@@ -1,27 +1,26 @@
 //! `wgrad forecast`: learns a time series and forecasts its end.
 
 use crate::csv::{Column, ColumnArgs};
+use crate::data::Sets;
 use crate::device::DeviceArgs;
+use crate::optimizer::OptimizerArgs;
 use crate::plot;
-use crate::run::{self, RunFolder};
-use anyhow::bail;
+use crate::resume::{KeepArgs, Words, resumed};
+use crate::run::RunFolder;
+use crate::training::{Plan, Run};
+use crate::ways::WaysArgs;
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
-use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::time::Instant;
-use wgrad::data::{Series, seasonal_series};
-use wgrad::optim::Adam;
-use wgrad::train::{ForecastModel, Forecaster};
-use wgrad::{Parameters, Pending};
+use std::sync::Arc;
+use wgrad::Device;
+use wgrad::data::{Series, SeriesWindows, seasonal_series};
+use wgrad::train::{ForecastModel, Monitor, Trainer, forecasts};
 
 /// The name under which run folders and `run.json` know this network.
 const MODEL: &str = "forecast";
 /// Values of the generated series: four years of days.
 const DAYS: usize = 1461;
-/// Steps whose loss may be on its way.
-const AHEAD: usize = 4;
 
 /// `wgrad forecast`.
 #[derive(Debug, Args)]
@@ -43,21 +42,22 @@ pub struct ForecastArgs {
     /// Values at the end that are forecast and not learned [default: a tenth, in whole horizons].
     #[arg(long)]
     test: Option<usize>,
-    /// Steps of training.
-    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
-    steps: u32,
+    /// Passes over the windows before the test.
+    #[arg(long, default_value_t = 25, value_parser = clap::value_parser!(u32).range(1..))]
+    epochs: u32,
     /// Windows a step.
     #[arg(long, default_value_t = 32)]
     batch_size: usize,
     /// Size of the LSTM's state.
     #[arg(long, default_value_t = 32)]
     hidden: usize,
-    /// Learning rate of Adam.
-    #[arg(long, default_value_t = 3e-3)]
-    lr: f32,
+    #[command(flatten)]
+    optimizer: OptimizerArgs,
     /// Of the first weights and of the order of the windows.
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    #[command(flatten)]
+    ways: WaysArgs,
     #[command(flatten)]
     device: DeviceArgs,
     /// Look at every input, parameter and result: the first NaN or infinity is named. Slower.
@@ -66,95 +66,139 @@ pub struct ForecastArgs {
     /// The folder to write [default: a fresh one under runs/].
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    keep: KeepArgs,
 }
 
+/// The learning rate of Adam.
+const LR: f32 = 3e-3;
+/// The norm to which gradients are clipped unless another is asked for.
+const MAX_NORM: f32 = 1.0;
+
 impl ForecastArgs {
-    fn settings(&self, data: &str, device: &str) -> Value {
-        json!({
-            "wgrad": env!("CARGO_PKG_VERSION"), "model": MODEL, "input": self.input, "horizon": self.horizon,
-            "hidden": self.hidden,
-            "training": {
-                "steps": self.steps, "batch_size": self.batch_size, "lr": run::decimal(self.lr),
-                "seed": self.seed, "data": data, "device": device,
-            },
-        })
+    /// What was asked for, as a command line that asks for it again, wherever it is run.
+    fn words(&self) -> anyhow::Result<Vec<String>> {
+        let mut words = Words::default();
+        words.path("data", self.data.as_deref())?;
+        self.column.words(&mut words);
+        words.add("input", Some(self.input));
+        words.add("horizon", Some(self.horizon));
+        words.add("season", Some(self.season));
+        words.add("test", self.test);
+        words.add("epochs", Some(self.epochs));
+        words.add("batch-size", Some(self.batch_size));
+        words.add("hidden", Some(self.hidden));
+        self.optimizer.words(&mut words);
+        words.add("seed", Some(self.seed));
+        self.ways.words(&mut words)?;
+        words.add("device", Some(&self.device.device));
+        words.add("backend", self.device.backend);
+        words.add("memory", self.device.memory);
+        words.flag("check-finite", self.check_finite);
+        words.kept(&self.keep);
+        Ok(words.list())
+    }
+
+    fn settings(&self, data: &str, device: &str) -> anyhow::Result<Value> {
+        let mut training = json!({
+            "epochs": self.epochs, "batch_size": self.batch_size, "seed": self.seed, "data": data, "device": device,
+            "words": self.words()?,
+        });
+        let own = self.optimizer.settings(LR).into_iter().chain(self.ways.settings());
+        own.for_each(|(name, value)| training[name] = value);
+        Ok(json!({
+            "wgrad": env!("CARGO_PKG_VERSION"), "command": MODEL, "model": MODEL, "input": self.input,
+            "horizon": self.horizon, "hidden": self.hidden, "training": training,
+        }))
+    }
+
+    /// The series, where it comes from, and how many values of its end are the test.
+    fn series(&self) -> anyhow::Result<(Series, String, usize)> {
+        let (about, values) = match &self.data {
+            Some(path) => {
+                let Column { name, values, found } = self.column.read(path)?;
+                println!("file     {}: {found}", path.display());
+                (format!("{}, column '{name}'", path.display()), values)
+            }
+            None => ("a generated series with trend, seasons and noise".to_owned(), seasonal_series(DAYS, 1)),
+        };
+        let horizons = (values.len() / 10).checked_div(self.horizon).unwrap_or(0).max(1);
+        let test = self.test.unwrap_or(horizons.saturating_mul(self.horizon));
+        Ok((Series::new(values, self.input, self.horizon, test)?, about, test))
     }
 }
 
 /// Trains, forecasts and writes the run folder.
 pub fn run(args: &ForecastArgs) -> anyhow::Result<()> {
-    let (about, values) = match &args.data {
-        Some(path) => {
-            let Column { name, values, found } = args.column.read(path)?;
-            println!("file     {}: {found}", path.display());
-            (format!("{}, column '{name}'", path.display()), values)
+    match &args.keep.resume {
+        Some(folder) => {
+            let mut noted: ForecastArgs = resumed(MODEL, folder)?;
+            noted.keep.resume = Some(folder.clone());
+            train(&noted)
         }
-        None => ("a generated series with trend, seasons and noise".to_owned(), seasonal_series(DAYS, 1)),
+        None => train(args),
+    }
+}
+
+fn train(args: &ForecastArgs) -> anyhow::Result<()> {
+    let (series, about, test) = args.series()?;
+    let series = Arc::new(series);
+    let folder = match &args.keep.resume {
+        Some(path) => RunFolder::reopen(path)?,
+        None => RunFolder::claim(args.out.as_deref(), MODEL)?,
     };
-    let horizons = (values.len() / 10).checked_div(args.horizon).unwrap_or(0).max(1);
-    let test = args.test.unwrap_or(horizons.saturating_mul(args.horizon));
-    let series = Series::new(values, args.input, args.horizon, test)?;
-    let mut folder = RunFolder::claim(args.out.as_deref(), MODEL)?;
     let device = args.device.open()?.check_finite(args.check_finite);
     println!("device   {}", device.describe());
     println!("data     {about}: {} values, the last {test} to forecast", series.values().len());
-    let parameters = Parameters::new(&device, args.seed);
-    let model = ForecastModel { input: args.input, horizon: args.horizon, hidden_size: args.hidden };
-    let mut forecaster =
-        Forecaster::new(&parameters, model, &Adam::new(args.lr), series, args.batch_size, args.seed)?;
-    folder.begin(&args.settings(&about, &device.describe()), "step,train_loss", &parameters)?;
-    println!("run      {}", folder.path().display());
-    let losses = learn(args, &mut forecaster, |step, loss| {
-        folder.save(&parameters)?;
-        folder.row(&format!("{step},{loss:.6}"))
-    })?;
-    let forecasts = forecaster.forecasts()?;
-    let (ours, naive) = forecaster.series().errors(&forecasts, args.season as usize);
-    let curve = |(step, loss): &(u32, f64)| (f64::from(*step), *loss);
-    let curves = [("train", losses.iter().map(curve).collect())];
-    folder.write("loss.svg", &plot::curves("mean squared error, scaled", "step", &curves)?)?;
-    folder.write("forecast.svg", &picture(forecaster.series(), &forecasts)?)?;
-    folder.write("errors.csv", &format!("forecast,naive\n{ours:.6},{naive:.6}\n"))?;
+    let sets = Sets {
+        train: Arc::new(SeriesWindows::train(&series)),
+        test: Arc::new(SeriesWindows::test(&series)),
+        held: None,
+        about: about.clone(),
+    };
+    let sets = sets.held_back(args.ways.validation, args.seed)?;
+    wgrad::data::check_batch_size(sets.train.as_ref(), args.batch_size)?;
+    let build = |device: &Device| -> anyhow::Result<Trainer> {
+        let model = ForecastModel { input: args.input, horizon: args.horizon, hidden_size: args.hidden };
+        let mut options = args.ways.options(args.batch_size, args.seed);
+        options.max_norm = options.max_norm.or(Some(MAX_NORM));
+        let optimizer = args.optimizer.build(LR)?;
+        let mut trainer = Trainer::new(device, model.task(), optimizer, sets.train.as_ref(), options)?;
+        if let Some(schedule) = &args.ways.schedule {
+            trainer.follow(schedule.clone())?;
+        }
+        Ok(trainer)
+    };
+    let plan = Plan {
+        command: MODEL,
+        about: format!(
+            "LSTM {} of {} values, linear to the {} that follow",
+            args.hidden, args.input, args.horizon
+        ),
+        many: "windows",
+        keep: &args.keep,
+        epochs: args.epochs,
+        ways: &args.ways,
+        seed: args.seed,
+        checked: args.check_finite,
+        build: &build,
+    };
+    let settings = args.settings(&about, &device.describe())?;
+    let (mut run, mut trainer) = Run::begin(plan, &sets, Monitor::default(), folder, (&device, &settings))?;
+    if !run.train(&mut trainer, &device)? {
+        return Ok(());
+    }
+    let (_, mut files) = run.judged(&mut trainer)?;
+    let forecasts = forecasts(trainer.network(), &series)?;
+    let (ours, naive) = series.errors(&forecasts, args.season as usize);
+    run.folder.write("forecast.svg", &picture(&series, &forecasts)?)?;
+    run.folder.write("errors.csv", &format!("forecast,naive\n{ours:.6},{naive:.6}\n"))?;
     println!(
         "mean absolute error {ours:.3}; repeating the value of {} steps earlier: {naive:.3}",
         args.season
     );
-    folder.finish(&["errors.csv", "loss.svg", "forecast.svg"], &parameters)
-}
-
-/// All steps; the mean loss of every fiftieth of them.
-fn learn(
-    args: &ForecastArgs,
-    forecaster: &mut Forecaster,
-    mut keep: impl FnMut(u32, f64) -> anyhow::Result<()>,
-) -> anyhow::Result<Vec<(u32, f64)>> {
-    let bar = ProgressBar::new(u64::from(args.steps));
-    bar.set_style(ProgressStyle::with_template("{bar:30} {percent:>3} % {msg}, {eta} left")?);
-    let (began, every) = (Instant::now(), args.steps.div_ceil(50));
-    let mut pending: VecDeque<Pending> = VecDeque::new();
-    let (mut losses, mut sum, mut count) = (Vec::new(), 0.0, 0.0);
-    for step in 1..=args.steps {
-        pending.push_back(forecaster.step()?);
-        let due = step % every == 0 || step == args.steps;
-        while pending.len() > if due { 0 } else { AHEAD } {
-            let Some(first) = pending.pop_front() else { break };
-            let loss = f64::from(first.wait()?.as_f32()?[0]);
-            if !loss.is_finite() {
-                bail!("step {step}: expected a finite loss, got {loss}; try a smaller --lr");
-            }
-            (sum, count) = (sum + loss, count + 1.0);
-        }
-        bar.set_position(u64::from(step));
-        let rate = f64::from(step) / began.elapsed().as_secs_f64();
-        bar.set_message(format!("loss {:.4}, {rate:.0} steps/s", sum / f64::max(count, 1.0)));
-        if due {
-            keep(step, sum / count)?;
-            losses.push((step, sum / count));
-            (sum, count) = (0.0, 0.0);
-        }
-    }
-    bar.finish_and_clear();
-    Ok(losses)
+    files.extend(["errors.csv", "forecast.svg"]);
+    run.folder.finish(&files, trainer.parameters())
 }
 
 /// The end of the series and its forecasts.

@@ -1,4 +1,5 @@
 //! The `wgrad` command.
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable))]
 
 mod bench;
 mod csv;

@@ -30,7 +30,7 @@ pub struct OptimizerArgs {
     /// The rule by which weights change.
     #[arg(long, value_enum, default_value = "adam")]
     optimizer: OptimizerName,
-    /// Learning rate [default: 0.001; models that read rows 0.002].
+    /// Learning rate [default: the network's own, 0.001 for most; adadelta 1, lion a tenth of it].
     #[arg(long)]
     lr: Option<f32>,
     /// Momentum of sgd.

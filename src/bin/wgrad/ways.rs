@@ -35,7 +35,7 @@ pub struct WaysArgs {
     /// The share of the training examples that is held back, and on which every epoch is judged in place of the test ones.
     #[arg(long, value_name = "SHARE")]
     pub validation: Option<f64>,
-    /// End after so many epochs without a better accuracy.
+    /// End after so many epochs of which none was better.
     #[arg(long, value_name = "EPOCHS")]
     early_stopping: Option<u64>,
     /// Examples that are on the device at a time: the gradients of a batch are added up [default: all of a batch].
@@ -57,12 +57,6 @@ pub struct WaysArgs {
     /// Of those weights these alone, such as 'features.*'; more than once for several.
     #[arg(long, value_name = "PATTERN", requires = "init")]
     init_only: Vec<String>,
-    /// The share of the target that is spread over all classes.
-    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
-    label_smoothing: f32,
-    /// Measure how often the class is among so many likeliest.
-    #[arg(long, value_name = "K")]
-    top_k: Option<usize>,
     /// What becomes of a step whose loss or gradients are not finite.
     #[arg(long, value_enum, default_value = "stop")]
     on_nan: OnNan,
@@ -85,23 +79,14 @@ impl WaysArgs {
         }
     }
 
-    /// The task of telling classes apart.
-    pub fn classification(&self, layers: Sequential) -> Classification {
-        let task = Classification::new(layers).label_smoothing(self.label_smoothing);
-        match self.top_k {
-            Some(k) => task.top_k(k),
-            None => task,
-        }
-    }
-
     /// Whether averaged weights are what is judged.
     pub fn averages(&self) -> bool {
         self.average.is_some()
     }
 
     /// What tells which epoch is best, and when the run ends early or the rates fall.
-    pub fn watch(&self) -> Watch {
-        let mut watch = Watch::new(Monitor { metric: "accuracy".into(), maximize: true });
+    pub fn watch(&self, monitor: Monitor) -> Watch {
+        let mut watch = Watch::new(monitor);
         watch.stopping = self.early_stopping.map(EarlyStopping::new);
         watch.plateau = self.plateau;
         watch
@@ -139,8 +124,6 @@ impl WaysArgs {
         self.freeze.iter().for_each(|pattern| words.add("freeze", Some(pattern)));
         words.path("init", self.init.as_deref())?;
         self.init_only.iter().for_each(|pattern| words.add("init-only", Some(pattern)));
-        words.add("label-smoothing", Some(self.label_smoothing));
-        words.add("top-k", self.top_k);
         words.add("on-nan", self.on_nan.to_possible_value().map(|value| value.get_name().to_owned()));
         Ok(())
     }
@@ -159,10 +142,42 @@ impl WaysArgs {
             ("freeze", json!(given(&self.freeze))),
             ("init", json!(self.init)),
             ("init_only", json!(given(&self.init_only))),
-            ("label_smoothing", json!(decimal(self.label_smoothing))),
-            ("top_k", json!(self.top_k)),
             ("on_nan", json!(self.on_nan.to_possible_value().map(|value| value.get_name().to_owned()))),
         ];
         all.into_iter().filter(|(_, value)| !value.is_null()).collect()
+    }
+}
+
+/// How classes are told apart.
+#[derive(Debug, Clone, Args)]
+pub struct ClassArgs {
+    /// The share of the target that is spread over all classes.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    label_smoothing: f32,
+    /// Measure how often the class is among so many likeliest.
+    #[arg(long, value_name = "K")]
+    top_k: Option<usize>,
+}
+
+impl ClassArgs {
+    /// The task of telling classes apart.
+    pub fn classification(&self, layers: Sequential) -> Classification {
+        let task = Classification::new(layers).label_smoothing(self.label_smoothing);
+        match self.top_k {
+            Some(k) => task.top_k(k),
+            None => task,
+        }
+    }
+
+    /// What was asked for, as a command line that asks for it again.
+    pub fn words(&self, words: &mut Words) {
+        words.add("label-smoothing", Some(self.label_smoothing));
+        words.add("top-k", self.top_k);
+    }
+
+    /// What a run notes of it: what was asked for.
+    pub fn settings(&self) -> Vec<(&'static str, Value)> {
+        let smoothing = ("label_smoothing", json!(decimal(self.label_smoothing)));
+        std::iter::once(smoothing).chain(self.top_k.map(|k| ("top_k", json!(k)))).collect()
     }
 }

@@ -4,6 +4,7 @@
 mod number;
 mod records;
 
+use crate::resume::Words;
 use anyhow::{anyhow, bail};
 use clap::{Args, ValueEnum};
 use number::{Form, Mark, form, mark, parse};
@@ -53,6 +54,20 @@ pub struct Column {
     pub values: Vec<f64>,
     /// What was found, in words.
     pub found: String,
+}
+
+impl ColumnArgs {
+    /// What was asked for, as a command line that asks for it again.
+    pub fn words(&self, words: &mut Words) {
+        let name =
+            |value: Option<clap::builder::PossibleValue>| value.map(|value| value.get_name().to_owned());
+        words.add("column", self.column.as_ref());
+        words.add("separator", self.separator.map(|c| if c == '\t' { "tab".into() } else { c.to_string() }));
+        words.add("decimal", self.decimal.and_then(|mark| name(mark.to_possible_value())));
+        words.flag("header", self.header);
+        words.flag("no-header", self.no_header);
+        words.add("gaps", name(self.gaps.to_possible_value()));
+    }
 }
 
 fn separator(text: &str) -> Result<char, String> {

@@ -1,0 +1,323 @@
+//! A training on its way: its epochs, its checkpoints, what is said of it.
+
+use crate::data::Sets;
+use crate::plot;
+use crate::resume::{DEVICE, KeepArgs, ROWS, tell_change};
+use crate::run::RunFolder;
+use crate::signals::{Interrupted, Signals};
+use crate::ways::WaysArgs;
+use anyhow::Context;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+use wgrad::ops::Role;
+use wgrad::train::{Checkpoints, EpochReport, Flow, LOSS, Measures, Monitor, Trainer, Watch};
+use wgrad::{Checkpoint, Device};
+
+/// What else a checkpoint of `wgrad train` notes.
+const BATCH_SIZE: &str = "batch_size";
+
+/// The epochs that are done, as a checkpoint notes them.
+///
+/// # Errors
+/// When it notes none.
+fn reports(checkpoint: &Checkpoint) -> anyhow::Result<Vec<EpochReport>> {
+    let mut rows = checkpoint.note(ROWS)?.lines();
+    let head = rows.next().unwrap_or_default();
+    Ok(rows.map(|row| EpochReport::of_csv(head, row)).collect::<wgrad::Result<_>>()?)
+}
+
+/// What is trained, and how.
+pub struct Plan<'a> {
+    /// The command.
+    pub command: &'static str,
+    /// The network and what it reads, in words.
+    pub about: String,
+    /// What examples are called.
+    pub many: &'static str,
+    /// How the run is kept.
+    pub keep: &'a KeepArgs,
+    /// Passes over the examples.
+    pub epochs: u32,
+    /// How it goes about it.
+    pub ways: &'a WaysArgs,
+    /// The number that orders the examples.
+    pub seed: u64,
+    /// Whether every value is looked at anyway.
+    pub checked: bool,
+    /// The trainer, on a device.
+    pub build: &'a dyn Fn(&Device) -> anyhow::Result<Trainer>,
+}
+
+/// A run on its way.
+pub struct Run<'a> {
+    /// What is trained, and how.
+    pub plan: Plan<'a>,
+    /// Its data.
+    pub sets: &'a Sets,
+    /// Where it is kept.
+    pub folder: RunFolder,
+    /// What looks at its epochs.
+    pub watch: Watch,
+    /// Those that are done.
+    pub reports: Vec<EpochReport>,
+}
+
+impl<'a> Run<'a> {
+    /// Begins a run or goes on with one: makes its trainer, and says what it is.
+    ///
+    /// # Errors
+    /// When an option is out of range, or the run goes on otherwise than it began.
+    pub fn begin(
+        plan: Plan<'a>,
+        sets: &'a Sets,
+        monitor: Monitor,
+        mut folder: RunFolder,
+        (device, settings): (&Device, &Value),
+    ) -> anyhow::Result<(Self, Trainer)> {
+        let resumed = match &plan.keep.resume {
+            Some(_) => Some(Checkpoints::latest(&folder.checkpoints(), |line| eprintln!("{line}"))?),
+            None => None,
+        };
+        let mut trainer = (plan.build)(device)?;
+        let mut watch = plan.ways.watch(monitor);
+        watch.begin(&mut trainer)?;
+        println!("model    {}, {} parameters", plan.about, count(&trainer)?);
+        println!("memory   {}", trainer.executable()?.memory());
+        let mut past = Vec::new();
+        match &resumed {
+            None => {
+                plan.ways.begin(trainer.parameters())?;
+                let head = EpochReport::head(sets.judged(), &trainer.measured(sets.judge())?);
+                folder.begin(settings, &head, trainer.parameters())?;
+            }
+            Some((path, checkpoint)) => {
+                let of_file = || path.display().to_string();
+                trainer.resume(checkpoint).with_context(of_file)?;
+                watch.resume(checkpoint).with_context(of_file)?;
+                past = reports(checkpoint).with_context(of_file)?;
+                tell_change("device", checkpoint.note(DEVICE)?, &device.describe());
+                let batch_size = trainer.options().batch_size.to_string();
+                tell_change("batch size", checkpoint.note(BATCH_SIZE)?, &batch_size);
+                folder.go_on(settings, checkpoint.note(ROWS)?)?;
+                let ((epochs, done, steps), many) = (trainer.position(), plan.many);
+                println!("resumed  {}: {epochs} epochs and {done} {many}, {steps} steps", path.display());
+            }
+        }
+        println!("run      {}", folder.path().display());
+        Ok((Self { plan, sets, folder, watch, reports: past }, trainer))
+    }
+
+    /// All epochs that are left; whether there were any. Where one fails, what is safe is said.
+    ///
+    /// # Errors
+    /// When one fails, or a signal ends the run.
+    pub fn train(&mut self, trainer: &mut Trainer, device: &Device) -> anyhow::Result<bool> {
+        let done = self.epochs(trainer);
+        let done = done.map_err(|e| self.folder.safe(self.plan.command, self.diagnosed(e, device)))?;
+        if !done {
+            println!("nothing to do: {} epochs are done; --epochs asks for more", trainer.position().0);
+        }
+        Ok(done)
+    }
+
+    /// What a checkpoint of this moment notes.
+    fn notes(&self, trainer: &Trainer) -> BTreeMap<String, String> {
+        let own = [
+            (ROWS, self.folder.metrics().to_owned()),
+            (DEVICE, trainer.parameters().device().describe()),
+            (BATCH_SIZE, trainer.options().batch_size.to_string()),
+        ];
+        let mut notes = self.watch.notes();
+        notes.extend(own.map(|(key, value)| (key.to_owned(), value)));
+        notes
+    }
+
+    /// All epochs that are left, each kept when it is done; whether there were any.
+    fn epochs(&mut self, trainer: &mut Trainer) -> anyhow::Result<bool> {
+        let mut checkpoints = self.folder.keeps(self.plan.keep.keep)?;
+        let signals = Signals::watch()?;
+        if self.plan.keep.resume.is_none() {
+            // One from the beginning: whenever the run ends, it can go on.
+            let pending = trainer.checkpoint(self.notes(trainer))?;
+            self.folder.checkpoint(&mut checkpoints, 0, pending, false)?;
+        }
+        let (first, epochs) = (trainer.position().0 as usize + 1, self.plan.epochs as usize);
+        let (many, averages) = (self.plan.many, self.plan.ways.averages());
+        for epoch in first..=epochs {
+            let mut failed = None;
+            let (keep, sets) = (self.plan.keep, self.sets);
+            let mut every = |trainer: &Trainer| -> wgrad::Result<Flow> {
+                let step = trainer.position().2;
+                let stop = signals.caught().is_some();
+                if stop || keep.due(step) {
+                    let pending = trainer.checkpoint(self.notes(trainer))?;
+                    failed = self.folder.checkpoint(&mut checkpoints, step, pending, false).err();
+                    self.folder.keep_as_it_is();
+                }
+                Ok(if stop || failed.is_some() { Flow::Stop } else { Flow::Continue })
+            };
+            let report = one_epoch(trainer, sets, (many, epochs, averages), epoch, &mut every)?;
+            if let Some(error) = failed {
+                return Err(error);
+            }
+            let stopped = trainer.position().1 > 0;
+            if stopped && let Some(signal) = signals.caught() {
+                self.folder.settle(&mut checkpoints)?;
+                return Err(Interrupted::at(signal, self.folder.path()).into());
+            }
+            println!("{}", line(&report, (many, epochs), self.sets.judged()));
+            self.folder.save(trainer.parameters())?;
+            self.folder.row(&report.csv_row())?;
+            let verdict = self.watch.look(trainer, &report)?;
+            self.reports.push(report);
+            let pending = trainer.checkpoint(self.notes(trainer))?;
+            self.folder.checkpoint(&mut checkpoints, trainer.position().2, pending, verdict.best)?;
+            if verdict.last {
+                let Monitor { metric, .. } = &self.watch.monitor;
+                let best = self.watch.best().unwrap_or(f64::NAN);
+                println!("ended    early: {metric} has not been better than {best:.4} for too long");
+                break;
+            }
+            // One that came while the epoch was judged.
+            if let Some(signal) = signals.caught().filter(|_| epoch < epochs) {
+                self.folder.settle(&mut checkpoints)?;
+                return Err(Interrupted::at(signal, self.folder.path()).into());
+            }
+        }
+        self.folder.settle(&mut checkpoints)?;
+        Ok(first <= epochs)
+    }
+
+    /// Judges what was learned on the test examples once more where others were held back, and writes the curves and the averaged
+    /// weights: how it was judged, and the files.
+    ///
+    /// # Errors
+    /// When the device failed or a file can be written nowhere.
+    pub fn judged(&mut self, trainer: &mut Trainer) -> anyhow::Result<(Measures, Vec<&'static str>)> {
+        self.folder.write("history.svg", &plot::history(&self.reports, self.sets.judged())?)?;
+        let mut files = vec!["history.svg"];
+        let averages = self.plan.ways.averages();
+        let test = match averages {
+            true => trainer.evaluate_average(&self.sets.test)?,
+            false => trainer.evaluate(&self.sets.test)?,
+        };
+        if self.sets.held.is_some() {
+            println!("test     {}", words(&test, " "));
+        }
+        if averages {
+            self.folder.save_average(trainer)?;
+            files.push("average.safetensors");
+        }
+        Ok((test, files))
+    }
+
+    /// Where the loss was not finite: goes over the steps since the last checkpoint again, looking at every value, to name the
+    /// first that went wrong.
+    fn diagnosed(&self, error: anyhow::Error, device: &Device) -> anyhow::Error {
+        let not_finite =
+            matches!(error.downcast_ref(), Some(wgrad::Error::Argument { name, .. }) if name == LOSS);
+        if !not_finite || self.plan.checked {
+            return error;
+        }
+        match self.replayed(device) {
+            Ok(Some(found)) => error.context(found),
+            Ok(None) => error,
+            Err(other) => error.context(format!("looking for where it began: {other:#}")),
+        }
+    }
+
+    fn replayed(&self, device: &Device) -> anyhow::Result<Option<String>> {
+        let (path, checkpoint) = Checkpoints::latest(&self.folder.checkpoints(), |line| eprintln!("{line}"))?;
+        eprintln!(
+            "the loss is not finite: going over the steps since {} again, looking at every value",
+            path.display()
+        );
+        let mut trainer = (self.plan.build)(&device.clone().check_finite(true))?;
+        trainer.resume(&checkpoint)?;
+        let waited = trainer.parameters().names(Role::Metric).into_iter().next().unwrap_or_default();
+        let mut last = (0, trainer.position().1, trainer.position().1);
+        let again = trainer.epoch(&self.sets.train, |trainer, now| {
+            last = (trainer.position().2, last.2, now.examples);
+            // Waits for the step, so that what went wrong in it is told now.
+            trainer.parameters().get(&waited)?;
+            Ok(Flow::Continue)
+        });
+        let Err(found) = again else { return Ok(None) };
+        let (step, first, end) = last;
+        let (epoch, seed) = (trainer.position().0 + 1, self.plan.seed);
+        Ok(Some(format!(
+            "step {step}, {} {first} to {end} of epoch {epoch} in the order of seed {seed}: {found}",
+            self.plan.many
+        )))
+    }
+}
+
+/// The share of the time that may go into waiting for data before that is said.
+const WAITED: f64 = 0.05;
+
+fn one_epoch(
+    trainer: &mut Trainer,
+    sets: &Sets,
+    (many, epochs, averages): (&str, usize, bool),
+    epoch: usize,
+    every: &mut dyn FnMut(&Trainer) -> wgrad::Result<Flow>,
+) -> anyhow::Result<EpochReport> {
+    let bar = ProgressBar::new(sets.train.len() as u64);
+    bar.set_style(ProgressStyle::with_template("{prefix} {bar:30} {percent:>3} % {msg}, {eta} left")?);
+    bar.set_prefix(format!("epoch {epoch}/{epochs}"));
+    let (began, before) = (Instant::now(), trainer.position().1);
+    let mut waited = Duration::ZERO;
+    let train = trainer.epoch(&sets.train, |trainer, now| {
+        waited = now.waited;
+        let rate = (now.examples - before) as f64 / began.elapsed().as_secs_f64();
+        bar.set_position(now.examples as u64);
+        // Before the first look at the device's sums there is nothing to show.
+        let recent =
+            if now.recent.examples == 0 { String::new() } else { format!("{}, ", words(&now.recent, ", ")) };
+        let learning = trainer.rate().map_or(String::new(), |rate| format!(", rate {rate:.2e}"));
+        bar.set_message(format!("{recent}{rate:.0} {many}/s{learning}"));
+        every(trainer)
+    });
+    bar.finish_and_clear();
+    let (train, seconds) = (train?, began.elapsed().as_secs_f64());
+    if waited.as_secs_f64() > WAITED * seconds {
+        let waited = waited.as_secs_f64();
+        println!(
+            "data     batches were waited for in {waited:.1} of {seconds:.1} s: reading them is the bottleneck"
+        );
+    }
+    let test = match trainer.position().1 {
+        0 if averages => trainer.evaluate_average(sets.judge())?,
+        0 => trainer.evaluate(sets.judge())?,
+        // Stopped in its midst: nothing to judge.
+        _ => train.clone(),
+    };
+    Ok(EpochReport { epoch, train, test, seconds })
+}
+
+/// Loss and metrics in words; shares of hits in percent.
+fn words(measures: &Measures, between: &str) -> String {
+    let word = |(name, value): &(String, f64)| match name.as_str() {
+        "skipped" => format!("{name} {value}"),
+        share if share.ends_with("accuracy") => format!("{name} {:.2} %", 100.0 * value),
+        _ => format!("{name} {value:.4}"),
+    };
+    measures.values().iter().map(word).collect::<Vec<_>>().join(between)
+}
+
+/// One line about an epoch.
+fn line(report: &EpochReport, (many, epochs): (&str, usize), judged: &str) -> String {
+    let (train, test) = (words(&report.train, " "), words(&report.test, " "));
+    let EpochReport { epoch, seconds, .. } = report;
+    let rate = report.examples_per_second();
+    format!("epoch {epoch}/{epochs}  train {train}  {judged} {test}  {seconds:.1} s, {rate:.0} {many}/s")
+}
+
+fn count(trainer: &Trainer) -> anyhow::Result<usize> {
+    let parameters = trainer.parameters();
+    let names = parameters.names(Role::Parameter);
+    let sizes = names.iter().map(|name| Ok(parameters.ty(name)?.shape.elements()));
+    sizes.sum()
+}
