@@ -149,6 +149,31 @@ fn classes_are_learned_and_counted() -> Result<()> {
     Ok(())
 }
 
+/// Probabilities are learned, classes judged on.
+#[test]
+fn mixed_labels_are_learned_and_plain_ones_judged() -> Result<()> {
+    let plain = quadrants(100);
+    let share = |i: usize| {
+        let (row, class) = (i / 4, i % 4);
+        let label = usize::from(noise(2 * row) > 0.0) + 2 * usize::from(noise(2 * row + 1) > 0.0);
+        if class == label { 0.85 } else { 0.05 }
+    };
+    let mut mixed = Held::new(100).f32("x", &[2], noise).f32("label", &[4], share);
+    mixed.classes = (0..4).map(|class| class.to_string()).collect();
+    let mixed = mixed.shared();
+    let task = Classification::new(two_layers(2, 4));
+    let mut trainer = Trainer::new(&Device::auto()?, task, Adam::new(0.03), mixed.as_ref(), options(25))?;
+    for _ in 0..25 {
+        trainer.epoch(&mixed, all)?;
+    }
+    let judged = trainer.evaluate(&plain)?;
+    assert!(judged.metric("accuracy")? > 0.9, "{judged:?}");
+    assert_eq!(judged.metric("accuracy")?, trainer.evaluate(&mixed)?.metric("accuracy")?);
+    let error = trainer.epoch(&plain, all).unwrap_err().to_string();
+    assert!(error.contains("label f32 (4)") && error.contains("label u32"), "{error}");
+    Ok(())
+}
+
 #[test]
 fn top_k_is_by_score_then_by_number_and_nan_is_no_hit() -> Result<()> {
     let scores = vec![3.0, 3.0, 1.0, 3.0, 3.0, 1.0, 0.0, f32::NAN, 1.0, 2.0, 1.0, 0.0];

@@ -8,7 +8,6 @@ use crate::error::{Error, Result};
 use crate::exec::{Executable, Parameters};
 use crate::graph::Graph;
 use crate::tensor::HostTensor;
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -21,11 +20,12 @@ pub struct Network {
     pub(super) task: Rc<dyn Task>,
     fields: Vec<Field>,
     classes: usize,
-    judges: HashMap<usize, Judge>,
+    judges: Vec<Judge>,
 }
 
-/// A program that judges batches of one size.
+/// A program that judges batches of one size and of these fields.
 struct Judge {
+    fields: Vec<Field>,
     inputs: Inputs,
     specs: Vec<Spec>,
     program: Executable,
@@ -51,7 +51,7 @@ impl Network {
         classes: usize,
     ) -> Result<Self> {
         let (parameters, task) = (parameters.clone(), Rc::new(task));
-        let network = Self { parameters, task, fields, classes, judges: HashMap::new() };
+        let network = Self { parameters, task, fields, classes, judges: Vec::new() };
         let graph = Graph::new();
         graph.set_training(false);
         network.task.learn(&network.inputs(&graph, 1)?)?;
@@ -61,7 +61,7 @@ impl Network {
     /// The same task and examples over other parameters.
     pub(super) fn over(&self, parameters: &Parameters) -> Self {
         let (task, fields) = (self.task.clone(), self.fields.clone());
-        Self { parameters: parameters.clone(), task, fields, classes: self.classes, judges: HashMap::new() }
+        Self { parameters: parameters.clone(), task, fields, classes: self.classes, judges: Vec::new() }
     }
 
     /// The states of all its programs.
@@ -80,16 +80,26 @@ impl Network {
     /// # Errors
     /// When the device cannot hold the program.
     pub fn prepare(&mut self, batch_size: usize) -> Result<()> {
-        if !self.judges.contains_key(&batch_size) {
-            let graph = Graph::new();
-            graph.set_training(false);
-            let inputs = self.inputs(&graph, batch_size)?;
-            let outcome = self.task.learn(&inputs)?;
-            let specs = metric::accumulate(&graph, PASS, &outcome.metrics)?;
-            let program = self.parameters.compile(&graph, &[])?;
-            self.judges.insert(batch_size, Judge { inputs, specs, program });
-        }
-        Ok(())
+        let fields = self.fields.clone();
+        self.judge(&fields, batch_size).map(drop)
+    }
+
+    fn judge(&mut self, fields: &[Field], rows: usize) -> Result<&mut Judge> {
+        let same = |judge: &Judge| judge.inputs.rows() == rows && judge.fields == fields;
+        let place = match self.judges.iter().position(same) {
+            Some(place) => place,
+            None => {
+                let graph = Graph::new();
+                graph.set_training(false);
+                let inputs = Inputs::of(&graph, fields, self.classes, rows)?;
+                let outcome = self.task.learn(&inputs)?;
+                let specs = metric::accumulate(&graph, PASS, &outcome.metrics)?;
+                let program = self.parameters.compile(&graph, &[])?;
+                self.judges.push(Judge { fields: fields.to_vec(), inputs, specs, program });
+                self.judges.len() - 1
+            }
+        };
+        Ok(&mut self.judges[place])
     }
 
     /// The names of what is measured when batches of this size are judged, in the order of [`Measures::values`].
@@ -97,14 +107,25 @@ impl Network {
     /// # Errors
     /// As [`Network::prepare`].
     pub fn measured(&mut self, batch_size: usize) -> Result<Vec<String>> {
-        self.prepare(batch_size)?;
-        Ok(self.judges.get(&batch_size).map(|judge| metric::names(&judge.specs)).unwrap_or_default())
+        let fields = self.fields.clone();
+        Ok(metric::names(&self.judge(&fields, batch_size)?.specs))
     }
 
-    /// Checks that the fields and classes of a dataset are those that the network was made for.
+    /// Checks that the fields and classes of a dataset that is learned are those that the network was made for.
     pub(super) fn accepts(&self, data: &dyn Examples) -> Result<()> {
+        self.compare(data, |_| true)
+    }
+
+    /// Checks those of a dataset that is judged on: what the network reads, and the classes. What they are compared with may be
+    /// of another type, such as classes where probabilities were learned.
+    fn judges(&self, data: &dyn Examples) -> Result<()> {
+        self.compare(data, |field| is_input(&field.name))
+    }
+
+    fn compare(&self, data: &dyn Examples, which: impl Fn(&Field) -> bool) -> Result<()> {
         let words = |fields: &[Field], classes: usize| {
-            let fields = fields.iter().map(|Field { name, ty }| format!("{name} {ty}")).collect::<Vec<_>>();
+            let fields = fields.iter().filter(|field| which(field));
+            let fields = fields.map(|Field { name, ty }| format!("{name} {ty}")).collect::<Vec<_>>();
             format!("examples of {} in {classes} classes", fields.join(", "))
         };
         let expected = words(&self.fields, self.classes);
@@ -123,15 +144,15 @@ impl Network {
         batch_size: usize,
         mut progress: impl FnMut(usize),
     ) -> Result<Measures> {
-        self.accepts(data.as_ref())?;
+        self.judges(data.as_ref())?;
+        let (fields, parameters) = (data.fields(), self.parameters.clone());
         let (mut examples, mut specs) = (0, Vec::new());
         for batch in Loader::new(data, batch_size, Order::Sequential)? {
             let batch = batch?;
-            self.prepare(batch.rows)?;
-            let Some(judge) = self.judges.get_mut(&batch.rows) else { continue };
+            let judge = self.judge(&fields, batch.rows)?;
             if examples == 0 {
                 specs.clone_from(&judge.specs);
-                metric::reset(&self.parameters, &specs)?;
+                metric::reset(&parameters, &specs)?;
             }
             run(&mut judge.program, &judge.inputs, &batch)?;
             examples += batch.rows;
