@@ -7,9 +7,11 @@ mod dataset;
 mod digits;
 mod dna;
 mod examples;
-#[cfg(feature = "audio")]
+#[cfg(any(feature = "audio", feature = "images"))]
 mod folders;
 mod idx;
+#[cfg(feature = "images")]
+mod images;
 mod loader;
 mod series;
 mod signals;
@@ -26,9 +28,11 @@ pub use dataset::{Dataset, MEAN, STD, normalise};
 pub use digits::digits;
 pub use dna::{FastaRecord, load_dna, motifs, one_hot_dna, parse_fasta};
 pub use examples::{Batch, Examples, Field, Subset, Values, check_batch_size, split};
-#[cfg(feature = "audio")]
-pub use folders::OnBad;
+#[cfg(any(feature = "audio", feature = "images"))]
+pub use folders::{OnBad, Parts};
 pub use idx::{Labels, load_idx, load_mnist};
+#[cfg(feature = "images")]
+pub use images::{Channels, ImageFolder, ImageOptions};
 pub use loader::{Loader, Order};
 pub use series::{Series, SeriesWindows, seasonal_series};
 pub use signals::SignalSet;
