@@ -57,7 +57,7 @@ fn schedule(number: usize) -> Schedule {
 
 fn data() -> Arc<dyn Examples> {
     let pixels = (0..90 * 12).map(|i| (i * 37 % 251) as u8).collect();
-    let labels = (0..90).map(|i| (i * 7 % 5) as u8).collect();
+    let labels = (0..90).map(|i| (i * 7 % 5) as u32).collect();
     Arc::new(Dataset::new(pixels, labels, [1, 3, 4], 5).expect("a dataset"))
 }
 

@@ -104,8 +104,8 @@ impl AudioFolder {
     /// that is not to be skipped.
     pub fn open(folder: &Path, options: AudioOptions) -> Result<Self> {
         let samples = options.samples()?;
-        let files = folders::find(folder, &["wav", "wave"])?;
-        let files = files.checked(options.on_bad, |path| read_wav(path).map(drop))?;
+        let files = folders::find(folder, &["wav", "wave"], None)?;
+        let (files, _) = files.checked(options.on_bad, |path| read_wav(path).map(drop))?;
         let plan = options.spectra.map(|of| of.plan()).transpose()?;
         Ok(Self { files, options, samples, plan })
     }

@@ -33,7 +33,7 @@ pub fn digits(count: usize, seed: u64) -> Result<Dataset> {
             scope.spawn(move || {
                 for (i, (image, label)) in images.chunks_mut(SIDE * SIDE).zip(labels).enumerate() {
                     let mut rng = Rng::named(seed, &format!("digit {}", part * share + i));
-                    *label = rng.below(10) as u8;
+                    *label = rng.below(10) as u32;
                     draw(*label, &mut rng, image);
                 }
             });
@@ -49,7 +49,7 @@ fn arc(x: f64, y: f64, rx: f64, ry: f64, from: f64, to: f64) -> Stroke {
 }
 
 /// The strokes of a digit in one of its styles.
-fn strokes(digit: u8, style: usize) -> Vec<Stroke> {
+fn strokes(digit: u32, style: usize) -> Vec<Stroke> {
     match (digit, style) {
         (0, _) => vec![arc(0.5, 0.5, 0.32, 0.46, -0.25, 0.78)],
         (1, 0) => vec![vec![(0.52, 0.04), (0.5, 0.5), (0.48, 0.96)]],
@@ -228,7 +228,7 @@ fn smooth(stroke: &[Point]) -> Vec<Point> {
 }
 
 /// Draws one digit with a hand's variation.
-fn draw(digit: u8, rng: &mut Rng, image: &mut [u8]) {
+fn draw(digit: u32, rng: &mut Rng, image: &mut [u8]) {
     let style = rng.below(3);
     let (turn, slant) = (rng.normal() * 0.14, rng.normal() * 0.18);
     let (width, height) = (20.0 * rng.range(0.65, 1.05), 20.0 * rng.range(0.82, 1.06));

@@ -1,5 +1,6 @@
 //! Examples of any kind, read by their number: what every dataset is to the loop that trains.
 
+use super::Statistics;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::random::Rng;
@@ -74,6 +75,11 @@ pub trait Examples: Send + Sync {
     /// The names of the classes that the field `label` counts; none where there is no such thing.
     fn classes(&self) -> &[String] {
         &[]
+    }
+
+    /// What the channels of the field `image` were normalised by, where they were.
+    fn normalised_by(&self) -> Option<&Statistics> {
+        None
     }
 
     /// Writes example `index`, a field's values to each place. `draws` depends on the seed, the epoch and `index` alone: what is
@@ -222,6 +228,10 @@ impl Examples for Subset {
 
     fn classes(&self) -> &[String] {
         self.data.classes()
+    }
+
+    fn normalised_by(&self) -> Option<&Statistics> {
+        self.data.normalised_by()
     }
 
     fn read(&self, index: usize, draws: &mut Rng, values: &mut [Values<'_>]) -> Result<()> {

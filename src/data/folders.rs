@@ -1,7 +1,9 @@
 //! Folders in which each folder is a class.
 
+use super::some_of;
 use crate::error::{Error, Result};
 use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -44,91 +46,174 @@ fn entries(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
     Ok(found)
 }
 
-/// The files of `folder/CLASS/` with one of these extensions, in any case.
+/// A folder's parts: `train`, `val` (or `valid`) and `test`, where it has them.
+#[derive(Debug, Clone)]
+pub struct Parts<T> {
+    /// What is learned from: all, where there are no parts.
+    pub train: T,
+    /// What is validated on.
+    pub valid: Option<T>,
+    /// What is judged on.
+    pub test: Option<T>,
+}
+
+impl<T> Parts<T> {
+    /// Reads the parts of a folder: the training part, then the others given it.
+    #[cfg(feature = "images")]
+    pub(super) fn open(
+        folder: &Path,
+        first: impl FnOnce(&Path) -> Result<T>,
+        other: impl Fn(&Path, &T) -> Result<T>,
+    ) -> Result<Self> {
+        let part = |names: &[&str]| names.iter().map(|name| folder.join(name)).find(|path| path.is_dir());
+        let Some(train) = part(&["train"]) else {
+            return Ok(Self { train: first(folder)?, valid: None, test: None });
+        };
+        let train = first(&train)?;
+        let valid = part(&["val", "valid"]).map(|path| other(&path, &train)).transpose()?;
+        let test = part(&["test"]).map(|path| other(&path, &train)).transpose()?;
+        Ok(Self { train, valid, test })
+    }
+}
+
+/// The files below a folder by name. Links to folders are not followed, so that there is an end.
+fn files_below(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+    for (_, path) in entries(folder)? {
+        if !path.is_dir() {
+            files.push(path);
+        } else if !path.is_symlink() {
+            files_below(&path, files)?;
+        }
+    }
+    Ok(())
+}
+
+/// The folders of the classes.
+fn class_folders(folder: &Path, known: Option<&[String]>) -> Result<Vec<(String, PathBuf)>> {
+    let all = entries(folder)?;
+    let classes: Vec<(String, PathBuf)> = all.iter().filter(|(_, path)| path.is_dir()).cloned().collect();
+    if let Some(known) = known {
+        let new = classes.iter().find(|(name, _)| !known.contains(name));
+        if let Some((new, _)) = new {
+            let expected = format!("the classes of the training part, {}", some_of(known));
+            return Err(Error::file(folder, expected, format!("a folder {new}")));
+        }
+    }
+    if classes.len() >= if known.is_some() { 1 } else { 2 } {
+        return Ok(classes);
+    }
+    let archive = all.iter().find(|(name, _)| {
+        [".zip", ".tar", ".gz", ".tgz", ".7z"].iter().any(|end| name.to_ascii_lowercase().ends_with(end))
+    });
+    let got = match archive {
+        Some((name, _)) => format!("{} and an archive, {name}, that is not unpacked", classes.len()),
+        None => classes.len().to_string(),
+    };
+    Err(Error::file(folder, "at least two folders, one a class", got))
+}
+
+/// The files of `folder/CLASS/`, in deeper folders too, with one of these extensions, in any case. `known` are the classes there
+/// may be, where another part of the data has settled them.
 ///
 /// # Errors
-/// When there are fewer than two classes, a class has no such file, or a name is no UTF-8.
-pub(super) fn find(folder: &Path, extensions: &[&str]) -> Result<ClassFiles> {
+/// When there are fewer than two classes, a class has no such file or is not known, or a name is no UTF-8.
+pub(super) fn find(folder: &Path, extensions: &[&str], known: Option<&[String]>) -> Result<ClassFiles> {
     let wanted = |path: &Path| {
         let extension = path.extension().and_then(|extension| extension.to_str());
         extension.is_some_and(|e| extensions.contains(&e.to_ascii_lowercase().as_str()))
     };
     let words = || extensions.iter().map(|e| format!(".{e}")).collect::<Vec<_>>().join(", ");
-    let all = entries(folder)?;
-    let classes: Vec<(String, PathBuf)> = all.iter().filter(|(_, path)| path.is_dir()).cloned().collect();
-    if classes.len() < 2 {
-        let archive = all.iter().find(|(name, _)| {
-            [".zip", ".tar", ".gz", ".tgz", ".7z"].iter().any(|end| name.to_ascii_lowercase().ends_with(end))
-        });
-        let got = match archive {
-            Some((name, _)) => format!("{} and an archive, {name}, that is not unpacked", classes.len()),
-            None => classes.len().to_string(),
-        };
-        return Err(Error::file(folder, "at least two folders, one a class", got));
-    }
-    let (mut files, mut names) = (Vec::new(), Vec::new());
-    for (class, (name, path)) in (0u32..).zip(classes) {
-        let own: Vec<PathBuf> =
-            entries(&path)?.into_iter().map(|(_, path)| path).filter(|p| p.is_file() && wanted(p)).collect();
+    let found = class_folders(folder, known)?;
+    let names: Vec<String> = found.iter().map(|(name, _)| name.clone()).collect();
+    let classes = known.map_or(names, <[String]>::to_vec);
+    let mut files = Vec::new();
+    for (class, name) in (0u32..).zip(&classes) {
+        let Some((_, path)) = found.iter().find(|(own, _)| own == name) else { continue };
+        let mut own = Vec::new();
+        files_below(path, &mut own)?;
+        own.retain(|path| wanted(path));
         if own.is_empty() {
-            return Err(Error::file(&path, format!("files of a class ({})", words()), "none"));
+            return Err(Error::file(path, format!("files of a class ({})", words()), "none"));
         }
         files.extend(own.into_iter().map(|path| (path, class)));
-        names.push(name);
     }
-    Ok(ClassFiles { files, classes: names, skipped: Vec::new() })
+    Ok(ClassFiles { files, classes, skipped: Vec::new() })
+}
+
+/// `make` of each of these files, on all cores, in their order; an error where it panics, as decoders of other people's files
+/// may.
+pub(super) fn each<T: Send>(
+    files: &[(PathBuf, u32)],
+    make: impl Fn(&Path) -> Result<T> + Sync,
+) -> Vec<Result<T>> {
+    let next = AtomicUsize::new(0);
+    let made: Mutex<Vec<(usize, Result<T>)>> = Mutex::default();
+    let threads = thread::available_parallelism().map_or(1, |n| n.get());
+    let work = || {
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let Some((path, _)) = files.get(number) else { break };
+            let gave_up =
+                |_| Err(Error::file(path, "a file that decodes", "one at which the decoder panics"));
+            let one = catch_unwind(AssertUnwindSafe(|| make(path))).unwrap_or_else(gave_up);
+            made.lock().unwrap_or_else(PoisonError::into_inner).push((number, one));
+        }
+    };
+    thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
+    let mut made = made.into_inner().unwrap_or_else(PoisonError::into_inner);
+    made.sort_by_key(|(number, _)| *number);
+    made.into_iter().map(|(_, one)| one).collect()
 }
 
 impl ClassFiles {
-    /// Looks at every file, on all cores; what `look` refuses is an error or left out.
+    /// Looks at every file, on all cores; what `look` refuses is an error or left out. With what it made of the others.
     ///
     /// # Errors
     /// When a file is refused and that is to stop, or a class has none that is not.
-    pub(super) fn checked(
+    pub(super) fn checked<T: Send>(
         mut self,
         on_bad: OnBad,
-        look: impl Fn(&Path) -> Result<()> + Sync,
-    ) -> Result<Self> {
-        let next = AtomicUsize::new(0);
-        let refused: Mutex<Vec<(usize, Error)>> = Mutex::default();
-        let threads = thread::available_parallelism().map_or(1, |n| n.get());
-        thread::scope(|scope| {
-            for _ in 0..threads {
-                scope.spawn(|| {
-                    loop {
-                        let number = next.fetch_add(1, Ordering::Relaxed);
-                        let Some((path, _)) = self.files.get(number) else { break };
-                        if let Err(error) = look(path) {
-                            refused.lock().unwrap_or_else(PoisonError::into_inner).push((number, error));
-                        }
-                    }
-                });
+        look: impl Fn(&Path) -> Result<T> + Sync,
+    ) -> Result<(Self, Vec<T>)> {
+        let had: Vec<u32> = self.files.iter().map(|(_, class)| *class).collect();
+        let (mut good, mut refused) = (Vec::new(), Vec::new());
+        let looked = each(&self.files, look);
+        for (file, result) in std::mem::take(&mut self.files).into_iter().zip(looked) {
+            match result {
+                Ok(one) => {
+                    self.files.push(file);
+                    good.push(one);
+                }
+                Err(error) => refused.push((file.0, error)),
             }
-        });
-        let mut refused = refused.into_inner().unwrap_or_else(PoisonError::into_inner);
-        refused.sort_by_key(|(number, _)| *number);
-        if let (OnBad::Stop, false) = (on_bad, refused.is_empty()) {
-            let more = refused.len() - 1;
-            let (number, error) = refused.swap_remove(0);
-            let Some((path, _)) = self.files.get(number) else { return Err(error) };
-            let more = if more == 0 { String::new() } else { format!(" (and {more} more like it)") };
-            return Err(match error {
-                Error::File { expected, got, .. } => Error::file(path, expected, format!("{got}{more}")),
-                other => other,
-            });
         }
-        for (number, error) in refused.into_iter().rev() {
-            let (path, _) = self.files.remove(number);
-            self.skipped.push((path, error.to_string()));
+        if on_bad == OnBad::Stop && !refused.is_empty() {
+            return Err(first_of(refused));
         }
-        self.skipped.reverse();
+        self.skipped = refused.into_iter().map(|(path, error)| (path, error.to_string())).collect();
         for (class, name) in (0u32..).zip(&self.classes) {
-            if !self.files.iter().any(|(_, of)| *of == class) {
+            if had.contains(&class) && !self.files.iter().any(|(_, of)| *of == class) {
                 let got = format!("none: {}", self.skipped.last().map_or("", |(_, why)| why.as_str()));
                 return Err(Error::argument(&format!("class {name}"), "a file that decodes", got));
             }
         }
-        Ok(self)
+        Ok((self, good))
+    }
+}
+
+/// The first of some refusals, which counts the others and names a few.
+fn first_of(refused: Vec<(PathBuf, Error)>) -> Error {
+    let others: Vec<String> = refused.iter().skip(1).map(|(path, _)| path.display().to_string()).collect();
+    let more = match others.len() {
+        0 => String::new(),
+        n => format!(" (and {n} more like it: {})", some_of(&others)),
+    };
+    match refused.into_iter().next() {
+        Some((path, Error::File { expected, got, .. })) => {
+            Error::file(&path, expected, format!("{got}{more}"))
+        }
+        Some((_, other)) => other,
+        None => Error::argument("files", "files that decode", "others"),
     }
 }
 
@@ -140,7 +225,7 @@ mod tests {
     fn classes_are_folders_and_what_is_none_is_told() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
-        let found = || find(folder.path(), &["txt"]);
+        let found = || find(folder.path(), &["txt"], None);
         assert!(found().unwrap_err().to_string().contains("at least two folders, one a class, got 0"));
         fs::write(at("all.tar.gz"), b"").unwrap();
         assert!(found().unwrap_err().to_string().contains("an archive, all.tar.gz, that is not unpacked"));
@@ -152,12 +237,13 @@ mod tests {
         let files = found().unwrap();
         assert_eq!((files.classes.clone(), files.files.len()), (vec!["a".to_owned(), "b".into()], 13));
         let look = |path: &Path| match fs::read_to_string(path).unwrap().as_str() {
-            "3" | "7" => Err(Error::file(path, "another number", "it")),
+            "7" => panic!("as decoders may"),
+            "3" => Err(Error::file(path, "another number", "it")),
             _ => Ok(()),
         };
         let error = files.clone().checked(OnBad::Stop, look).unwrap_err().to_string();
-        assert!(error.contains("b/3.TXT") && error.contains("(and 1 more like it)"), "{error}");
-        let left = files.clone().checked(OnBad::Skip, look).unwrap();
+        assert!(error.contains("b/3.TXT") && error.contains("(and 1 more like it: "), "{error}");
+        let (left, _) = files.clone().checked(OnBad::Skip, look).unwrap();
         let names: Vec<_> =
             left.skipped.iter().map(|(path, _)| path.file_name().unwrap().to_owned()).collect();
         assert_eq!((left.files.len(), names), (11, vec!["3.TXT".into(), "7.TXT".into()]));
@@ -168,5 +254,8 @@ mod tests {
         assert!(nothing.unwrap_err().to_string().contains("class a: expected a file that decodes"));
         fs::create_dir(at("c")).unwrap();
         assert!(found().unwrap_err().to_string().contains("files of a class (.txt), got none"));
+        let known = ["a", "c"].map(str::to_owned);
+        let other = find(folder.path(), &["txt"], Some(&known)).unwrap_err().to_string();
+        assert!(other.contains("the training part, a, c, got a folder b"), "{other}");
     }
 }

@@ -178,7 +178,8 @@ impl Part {
             }
             self.shape = [1, w, h];
         }
-        Ok(Dataset::new(self.pixels, self.labels, self.shape, classes)?.with_first_label(first))
+        let labels = self.labels.into_iter().map(u32::from).collect();
+        Ok(Dataset::new(self.pixels, labels, self.shape, classes)?.with_first_label(first))
     }
 }
 
@@ -265,7 +266,7 @@ mod tests {
     fn plain_and_gzip_files_load() {
         let (train, test) = load_mnist(folder(|_| ()).path()).unwrap();
         assert_eq!((train.len(), test.len(), train.image_shape()), (2, 1, [1, 2, 3]));
-        assert_eq!((train.labels(), test.image(0)), (&[1, 9][..], Some(&[8; 6][..])));
+        assert_eq!((train.labels(), test.image(0)), (&[1u32, 9][..], Some(&[8; 6][..])));
     }
 
     #[test]

@@ -16,5 +16,6 @@ pub fn idx(path: &Path, sizes: &[usize], bytes: &[u8]) {
 pub fn set(folder: &Path, name: &str, set: &Dataset) {
     let pixels: Vec<u8> = (0..set.len()).flat_map(|i| set.image(i).expect("in range").to_vec()).collect();
     idx(&folder.join(format!("{name}-images-idx3-ubyte")), &[set.len(), 28, 28], &pixels);
-    idx(&folder.join(format!("{name}-labels-idx1-ubyte")), &[set.len()], set.labels());
+    let labels: Vec<u8> = set.labels().iter().map(|&label| label as u8).collect();
+    idx(&folder.join(format!("{name}-labels-idx1-ubyte")), &[set.len()], &labels);
 }
