@@ -13,7 +13,7 @@ const TEXT: &str = "text --data text.txt --batch-size 4 --window 8 --hidden 8 --
 
 /// The same for a series.
 const FORECAST: &str = "forecast --data sales.csv --column sales --input 8 --horizon 3 --batch-size 4 --hidden 6 \
-                        --epochs 8";
+                        --epochs 20";
 
 /// Writes with the first of the text's runs.
 const WRITE: &str = "write --run runs/0001-text --prompt one --length 30";
@@ -260,8 +260,8 @@ fn a_series_is_learned_and_its_end_forecast_with_the_same_bits() {
     assert!(read(&run.join("forecast.svg")).contains("truth"));
     let head = "epoch,train_loss,train_mae,train_rmse,train_r2,test_loss,test_mae,test_rmse,test_r2,seconds,images_per_second";
     let losses = rows(&run.join("metrics.csv"), head);
-    assert!(losses.len() == 8 && losses[7][0] == 8.0, "{losses:?}");
-    assert!(losses[7][1] < 0.8 * losses[0][1], "the loss falls: {losses:?}");
+    assert!(losses.len() == 20 && losses[19][0] == 20.0, "{losses:?}");
+    assert!(losses[19][1] < 0.8 * losses[0][1], "the loss falls: {losses:?}");
     // The naive forecast lacks the growth of one week, seven times 0.1.
     let errors = rows(&run.join("errors.csv"), "forecast,naive");
     assert!(errors.len() == 1 && errors[0][0] > 0.0 && (errors[0][1] - 0.7).abs() < 1e-6, "{errors:?}");
@@ -271,9 +271,9 @@ fn a_series_is_learned_and_its_end_forecast_with_the_same_bits() {
         assert!(bytes("0001-forecast") == bytes("0002-forecast"), "{name}: two runs with one seed differ");
     }
     // Half of it and then the rest are the whole.
-    assert!(wgrad(folder, &with(&FORECAST.replace("--epochs 8", "--epochs 3 --out half"), &[])).0);
-    let (success, text) = wgrad(folder, &["forecast", "--resume", "half", "--epochs", "8"]);
-    assert!(success && text.contains("resumed  half/checkpoints/") && text.contains("epoch 8/8"), "{text}");
+    assert!(wgrad(folder, &with(&FORECAST.replace("--epochs 20", "--epochs 3 --out half"), &[])).0);
+    let (success, text) = wgrad(folder, &["forecast", "--resume", "half", "--epochs", "20"]);
+    assert!(success && text.contains("resumed  half/checkpoints/") && text.contains("epoch 20/20"), "{text}");
     let bytes = |run: &str| fs::read(folder.join(run).join("model.safetensors")).expect("a file");
     assert!(bytes("half") == bytes("runs/0001-forecast"), "a run that went on differs");
 }
@@ -314,7 +314,7 @@ fn bad_input_of_a_series_is_named_and_leaves_nothing_behind() {
     write(&folder.join("same.csv"), &table(&vec!["2".to_owned(); 60]));
     refused_with(&["--data", "same.csv"], &["series", "values that differ"]);
     refused_with(&["--data", "gone.csv"], &["gone.csv", "No such file"]);
-    refused_with(&["--batch-size", "0"], &["batch-size", "at least 1, got 0"]);
+    refused_with(&["--batch-size", "0"], &["batch-size", "1 to 44", "got 0"]);
     refused_with(&["--hidden", "0"], &["hidden", "at least 1, got 0"]);
     for size in ["--input", "--horizon", "--test"] {
         refused_with(&[size, "0"], &["series", &format!("{} 0", &size[2..])]);
@@ -329,8 +329,10 @@ fn bad_input_of_a_series_is_named_and_leaves_nothing_behind() {
 #[test]
 fn defaults_are_accepted() {
     let place = tempfile::tempdir().expect("a temporary folder");
-    for (command, last) in [("text", "sample.txt"), ("forecast", "forecast.svg")] {
-        let (success, text) = wgrad(place.path(), &[command, "--steps", "1"]);
+    for (command, length, last) in
+        [("text", "--steps", "sample.txt"), ("forecast", "--epochs", "forecast.svg")]
+    {
+        let (success, text) = wgrad(place.path(), &[command, length, "1"]);
         assert!(success && text.contains(last), "{command}:\n{text}");
     }
     assert!(place.path().join("runs/0001-text").is_dir() && place.path().join("runs/0002-forecast").is_dir());

@@ -164,6 +164,18 @@ impl Examples for ImageFolder {
     }
 }
 
+/// An image file as a network sees it: `(C, H, W)`, scaled and cut as those of [`ImageFolder`], normalised.
+///
+/// # Errors
+/// When it does not decode, or there are not a mean and a deviation for each channel.
+pub fn read_image(path: &Path, shape: [usize; 3], by: &Statistics) -> Result<Vec<f32>> {
+    by.check(shape[0])?;
+    let pixels = fitted(decode(path)?, shape);
+    let mut values = vec![0.0; pixels.len()];
+    by.normalise(&pixels, &mut values);
+    Ok(values)
+}
+
 /// An image as it is meant to be seen: turned as its EXIF data says.
 fn decode(path: &Path) -> Result<DynamicImage> {
     let bad =

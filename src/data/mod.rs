@@ -32,7 +32,7 @@ pub use examples::{Batch, Examples, Field, Subset, Values, check_batch_size, spl
 pub use folders::{OnBad, Parts};
 pub use idx::{Labels, load_idx, load_mnist};
 #[cfg(feature = "images")]
-pub use images::{Channels, ImageFolder, ImageOptions};
+pub use images::{Channels, ImageFolder, ImageOptions, read_image};
 pub use loader::{Loader, Order};
 pub use series::{Series, SeriesWindows, seasonal_series};
 pub use signals::SignalSet;

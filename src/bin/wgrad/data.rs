@@ -7,9 +7,13 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use serde_json::Value;
 use std::ffi::OsString;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use wgrad::data::{self, AudioFolder, AudioOptions, Examples, Labels, LogMel, OnBad, SignalSet};
+use wgrad::data::{
+    self, AudioFolder, AudioOptions, Channels, CifarLabels, Dataset, Examples, ImageFolder, ImageOptions,
+    Labels, LogMel, OnBad, Parts, SignalSet, Statistics,
+};
 use wgrad::nn::Heard;
 
 /// Sizes of the drawn images.
@@ -30,17 +34,54 @@ enum Bad {
     Skip,
 }
 
+/// The channels of image files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ChannelsName {
+    /// Three where an image has colour, else one.
+    Auto,
+    /// One.
+    Grey,
+    /// Three.
+    Colour,
+}
+
+/// Height and width.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Size(usize, usize);
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}x{}", self.0, self.1)
+    }
+}
+
+fn size(text: &str) -> Result<Size, String> {
+    let (height, width) = text.split_once('x').unwrap_or((text, text));
+    match (height.parse(), width.parse()) {
+        (Ok(height), Ok(width)) if height > 0 && width > 0 => Ok(Size(height, width)),
+        _ => Err("expected a size such as 64 or 48x64".into()),
+    }
+}
+
 /// Which data.
 #[derive(Debug, Clone, Args)]
 pub struct DataArgs {
     /// For networks of images a folder with IDX files as MNIST's (train-images-idx3-ubyte and so on, plain or .gz) or EMNIST's,
-    /// which are turned upright; of sound a folder of WAV files, a folder a class; of DNA a FASTA file whose headers say
+    /// which are turned upright, with CIFAR's binary files, or of image files (PNG, JPEG, WebP, GIF, BMP), a folder a class,
+    /// below train, val and test or parted by the program; of sound a folder of WAV files, a folder a class; of DNA a FASTA file whose headers say
     /// label=CLASS, or a folder of FASTA files, each a class. Without it, data made by the program.
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
-    /// Of several sets of images in the folder this one, such as letters of emnist-letters-train-images-idx3-ubyte.
+    /// Of several sets of images in the folder this one, such as letters of emnist-letters-train-images-idx3-ubyte; of CIFAR-100
+    /// `coarse` or `fine` labels.
     #[arg(long, value_name = "NAME", value_parser = name, requires = "data")]
     split: Option<String>,
+    /// The size that image files are scaled and cut to, such as 64 or 48x64 [default: the commonest].
+    #[arg(long, value_name = "[HxW]", value_parser = size)]
+    image_size: Option<Size>,
+    /// The channels of image files.
+    #[arg(long, value_enum, default_value = "auto")]
+    channels: ChannelsName,
     /// Samples a second that recordings are brought to.
     #[arg(long, value_name = "HZ", default_value_t = 8000, value_parser = clap::value_parser!(u32).range(1..))]
     sample_rate: u32,
@@ -60,6 +101,8 @@ pub struct Sets {
     pub test: Arc<dyn Examples>,
     /// Held back from those that are learned, and judged on after every epoch.
     pub held: Option<Arc<dyn Examples>>,
+    /// Whether they are digits and letters, light on dark, as MNIST has them.
+    pub written: bool,
     /// Where they come from, in words.
     pub about: String,
 }
@@ -67,7 +110,7 @@ pub struct Sets {
 impl Sets {
     fn new(train: Arc<dyn Examples>, test: Arc<dyn Examples>, from: &str, what: &str) -> Self {
         let about = format!("{from}, {} training and {} test {what}", train.len(), test.len());
-        Self { train, test, held: None, about }
+        Self { train, test, held: None, written: false, about }
     }
 
     /// A part of a whole to be judged on.
@@ -82,6 +125,10 @@ impl Sets {
     /// When it leaves nothing for one of the parts.
     pub fn held_back(mut self, share: Option<f64>, seed: u64) -> anyhow::Result<Self> {
         if let Some(share) = share {
+            anyhow::ensure!(
+                self.held.is_none(),
+                "--validation: expected data without a part for it, got one"
+            );
             let (train, held) = data::split(&self.train, share, seed).context("--validation")?;
             self.about += &format!(", {} of the training ones held back", held.len());
             self.train = Arc::new(train);
@@ -115,6 +162,8 @@ impl DataArgs {
         let mut words = Words::default();
         words.path("data", self.data.as_deref())?;
         words.add("split", self.split.as_ref());
+        words.add("image-size", self.image_size);
+        words.add("channels", self.channels.to_possible_value().map(|value| value.get_name().to_owned()));
         words.add("sample-rate", Some(self.sample_rate));
         words.add("seconds", Some(self.seconds));
         words.add("on-bad", self.on_bad.to_possible_value().map(|value| value.get_name().to_owned()));
@@ -134,17 +183,23 @@ impl DataArgs {
         Ok(Some(Self::from_arg_matches(&found)?))
     }
 
-    /// Loads or makes what a network reads. What is made is the same every time. The classes of images are those of `labels`, or
-    /// those that occur.
+    /// Loads or makes what a network reads. What is made is the same every time. The classes of IDX files are those of `labels`, or
+    /// those that occur; images are normalised by `by`, or else by their own numbers.
     ///
     /// # Errors
     /// When the data does not hold what it should.
-    pub fn load(&self, reads: Reads, labels: Option<Labels>) -> anyhow::Result<Sets> {
+    pub fn load(
+        &self,
+        reads: Reads,
+        labels: Option<Labels>,
+        by: Option<&Statistics>,
+    ) -> anyhow::Result<Sets> {
         match (reads, &self.data) {
-            (Reads::Images, Some(folder)) => self.images(folder, labels),
+            (Reads::Images, Some(folder)) => self.images(folder, labels, by),
             (Reads::Images, None) => {
                 let (train, test) = (data::digits(DRAWN.0, 1)?, data::digits(DRAWN.1, 2)?);
-                Ok(Sets::new(Arc::new(train), Arc::new(test), "drawn digits", "images"))
+                let sets = Sets::new(Arc::new(train), Arc::new(test), "drawn digits", "images");
+                Ok(Sets { written: true, ..sets })
             }
             (Reads::Signals(Heard::Dna), Some(path)) => {
                 let whole = Arc::new(data::load_dna(path, None)?);
@@ -165,20 +220,70 @@ impl DataArgs {
         }
     }
 
-    fn images(&self, folder: &Path, labels: Option<Labels>) -> anyhow::Result<Sets> {
-        let (train, test) = data::load_idx(folder, self.split.as_deref(), labels)?;
+    fn images(&self, folder: &Path, labels: Option<Labels>, by: Option<&Statistics>) -> anyhow::Result<Sets> {
         let split = self.split.as_ref().map_or(String::new(), |split| format!(", {split}"));
         let from = format!("{}{split}", folder.display());
-        Ok(Sets::new(Arc::new(train), Arc::new(test), &from, "images"))
+        let kind = Holds::of(folder);
+        if kind == Holds::Images {
+            return self.image_files(folder, by);
+        }
+        let (train, test) = match kind {
+            Holds::Cifar => data::load_cifar(folder, self.cifar_labels()?)?,
+            _ => data::load_idx(folder, self.split.as_deref(), labels)?,
+        };
+        let normalised = |set: Dataset| match by {
+            Some(Statistics { mean, std }) => set.normalised(mean.clone(), std.clone()),
+            None => Ok(set),
+        };
+        let (train, test) = (normalised(train)?, normalised(test)?);
+        let sets = Sets::new(Arc::new(train), Arc::new(test), &from, "images");
+        Ok(Sets { written: kind == Holds::Idx, ..sets })
+    }
+
+    fn cifar_labels(&self) -> anyhow::Result<CifarLabels> {
+        match self.split.as_deref() {
+            None | Some("fine") => Ok(CifarLabels::Fine),
+            Some("coarse") => Ok(CifarLabels::Coarse),
+            Some(other) => anyhow::bail!("--split: expected fine or coarse labels of CIFAR-100, got {other}"),
+        }
+    }
+
+    fn image_files(&self, folder: &Path, by: Option<&Statistics>) -> anyhow::Result<Sets> {
+        let channels = match self.channels {
+            ChannelsName::Auto => Channels::Auto,
+            ChannelsName::Grey => Channels::Grey,
+            ChannelsName::Colour => Channels::Colour,
+        };
+        let size = self.image_size.map(|Size(height, width)| (height, width));
+        let options = ImageOptions { size, channels, on_bad: self.on_bad() };
+        let Parts { train, valid, test } = ImageFolder::parts(folder, options)?;
+        let shared = |set: ImageFolder| -> anyhow::Result<Arc<dyn Examples>> {
+            told(set.skipped());
+            Ok(match by {
+                Some(Statistics { mean, std }) => Arc::new(set.normalised(mean.clone(), std.clone())?),
+                None => Arc::new(set),
+            })
+        };
+        let (train, valid) = (shared(train)?, valid.map(&shared).transpose()?);
+        let from = folder.display().to_string();
+        Ok(match (test.map(&shared).transpose()?, valid) {
+            (Some(test), held) => Sets { held, ..Sets::new(train, test, &from, "images") },
+            (None, Some(valid)) => Sets::new(train, valid, &from, "images"),
+            (None, None) => Sets::parted(train, &from, "images")?,
+        })
+    }
+
+    fn on_bad(&self) -> OnBad {
+        match self.on_bad {
+            Bad::Stop => OnBad::Stop,
+            Bad::Skip => OnBad::Skip,
+        }
     }
 
     /// How recordings become examples of a network.
     pub fn audio(&self, heard: Heard) -> AudioOptions {
         let spectra = (heard == Heard::Spectra).then(|| LogMel::new(self.sample_rate));
-        let on_bad = match self.on_bad {
-            Bad::Stop => OnBad::Stop,
-            Bad::Skip => OnBad::Skip,
-        };
+        let on_bad = self.on_bad();
         AudioOptions { sample_rate: self.sample_rate, seconds: self.seconds, spectra, on_bad }
     }
 
@@ -205,6 +310,33 @@ impl DataArgs {
             return Ok(Sets::new(open(&train)?, open(&test)?, &from, "recordings"));
         }
         Sets::parted(open(folder)?, &from, "recordings")
+    }
+}
+
+/// What kind of images a folder holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Holds {
+    Idx,
+    Cifar,
+    Images,
+}
+
+impl Holds {
+    /// By the names in it; IDX files, whose absence is told best, where nothing is like anything.
+    fn of(folder: &Path) -> Self {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        let names: Vec<(String, bool)> =
+            entries.map(|e| (e.file_name().to_string_lossy().into_owned(), e.path().is_dir())).collect();
+        let any = |test: &dyn Fn(&str, bool) -> bool| names.iter().any(|(name, is_dir)| test(name, *is_dir));
+        if any(&|name, is_dir| !is_dir && name.contains("-idx") || name.contains(".idx")) {
+            Self::Idx
+        } else if any(&|name, _| name.ends_with(".bin") || name.starts_with("cifar-10")) {
+            Self::Cifar
+        } else if any(&|name, is_dir| is_dir && !name.starts_with('.')) {
+            Self::Images
+        } else {
+            Self::Idx
+        }
     }
 }
 

@@ -35,7 +35,9 @@ pub fn run(args: &EvalArgs) -> anyhow::Result<()> {
     let Trained { model, on, weights } = args.trained.find()?;
     // What the run was judged on, unless something else is asked for.
     let noted = on.as_ref().and_then(|on| on.data.as_ref()).filter(|_| !args.data.given());
-    let sets = noted.unwrap_or(&args.data).load(model.reads(), on.as_ref().and_then(TrainedOn::labels))?;
+    let by = on.as_ref().and_then(|on| on.normalised_by.as_ref());
+    let labels = on.as_ref().and_then(TrainedOn::labels);
+    let sets = noted.unwrap_or(&args.data).load(model.reads(), labels, by)?;
     let (shape, classes) = (model.shape(sets.test.as_ref())?, sets.test.classes().len());
     if let Some(on) = on.filter(|on| on.shape != shape || on.names.len() != classes) {
         let expected = model.words(&on.shape, on.names.len());

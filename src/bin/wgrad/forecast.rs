@@ -154,6 +154,7 @@ fn train(args: &ForecastArgs) -> anyhow::Result<()> {
         train: Arc::new(SeriesWindows::train(&series)),
         test: Arc::new(SeriesWindows::test(&series)),
         held: None,
+        written: false,
         about: about.clone(),
     };
     let sets = sets.held_back(args.ways.validation, args.seed)?;

@@ -17,8 +17,8 @@ use wgrad::{HostTensor, Parameters, TensorType};
 /// `wgrad predict`.
 #[derive(Debug, Args)]
 pub struct PredictArgs {
-    /// What the network reads: PNG images of one digit or letter each, of any size, dark on light ones inverted; WAV files; FASTA
-    /// files.
+    /// What the network reads: images of any size (of digits and letters PNG files of one each, dark on light ones inverted);
+    /// WAV files; FASTA files.
     #[arg(required = true)]
     files: Vec<PathBuf>,
     #[command(flatten)]
@@ -74,6 +74,9 @@ fn read(path: &Path, model: Named, on: &TrainedOn) -> anyhow::Result<Vec<Asked>>
             let [channels, h, w] = on.shape[..] else {
                 anyhow::bail!("predict: expected images (C, H, W), got {:?}", on.shape);
             };
+            if let Some(by) = &on.normalised_by {
+                return Ok(one(data::read_image(path, [channels, h, w], by)?));
+            }
             let images = model.words(&on.shape, on.names.len());
             anyhow::ensure!(
                 channels == 1,

@@ -33,7 +33,7 @@ fn train(args: &TrainArgs) -> anyhow::Result<()> {
         Some(path) => RunFolder::reopen(path)?,
         None => RunFolder::claim(args.out.as_deref(), model.name())?,
     };
-    let sets = args.data.load(model.reads(), None)?.held_back(args.ways.validation, args.seed)?;
+    let sets = args.data.load(model.reads(), None, None)?.held_back(args.ways.validation, args.seed)?;
     wgrad::data::check_batch_size(sets.train.as_ref(), batch_size)?;
     let device = args.device.open()?.check_finite(args.check_finite);
     anyhow::ensure!(

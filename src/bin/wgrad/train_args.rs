@@ -86,6 +86,8 @@ impl TrainArgs {
         let own = self.optimizer.settings(model.lr()).into_iter().chain(self.ways.settings());
         let own = own.chain(self.classes.settings());
         own.for_each(|(name, value)| training[name] = value);
-        Ok(trained::settings(model, &model.shape(sets.train.as_ref())?, sets.train.classes(), training))
+        let train = sets.train.as_ref();
+        let by = train.normalised_by().filter(|_| !sets.written);
+        Ok(trained::settings(model, &model.shape(train)?, train.classes(), by, training))
     }
 }

@@ -8,16 +8,26 @@ use anyhow::{Context, bail};
 use clap::Args;
 use serde_json::{Value, json};
 use std::path::PathBuf;
-use wgrad::data::Labels;
+use wgrad::data::{Labels, Statistics};
 use wgrad::nn::Images;
 
-/// What a run notes about itself: of what shape its examples were, in which classes.
-pub fn settings(model: Named, shape: &[usize], names: &[String], training: Value) -> Value {
+/// What a run notes about itself: of what shape its examples were, in which classes, and what images were normalised by where
+/// that is no writing.
+pub fn settings(
+    model: Named,
+    shape: &[usize],
+    names: &[String],
+    normalised_by: Option<&Statistics>,
+    training: Value,
+) -> Value {
     let mut settings = json!({
         "wgrad": env!("CARGO_PKG_VERSION"), "command": "train", "model": model.name(), "classes": names.len(),
         "names": names, "training": training,
     });
     settings[model.field()] = json!(shape);
+    if let Some(Statistics { mean, std }) = normalised_by {
+        settings["normalised_by"] = json!({ "mean": mean, "std": std });
+    }
     settings
 }
 
@@ -51,6 +61,8 @@ pub struct TrainedOn {
     pub shape: Vec<usize>,
     /// What the classes are called.
     pub names: Vec<String>,
+    /// What its images were normalised by, where that are their own numbers.
+    pub normalised_by: Option<Statistics>,
     /// Its data, where that was noted.
     pub data: Option<DataArgs>,
 }
@@ -59,7 +71,7 @@ impl TrainedOn {
     /// MNIST's images.
     pub fn digits() -> Self {
         let names = (0..Images::MNIST.classes).map(|class| class.to_string()).collect();
-        Self { shape: Images::MNIST.shape.to_vec(), names, data: None }
+        Self { shape: Images::MNIST.shape.to_vec(), names, normalised_by: None, data: None }
     }
 
     /// How IDX files count its classes, where they are called by numbers.
@@ -109,5 +121,10 @@ fn trained_on(settings: &Value, model: Named) -> Option<TrainedOn> {
             (first..first + classes).map(|class| class.to_string()).collect()
         }
     };
-    (names.len() == classes).then_some(TrainedOn { shape, names, data: None })
+    let numbers = |key: &str| -> Option<Vec<f32>> {
+        let list = settings["normalised_by"][key].as_array()?;
+        list.iter().map(|value| value.as_f64().map(|value| value as f32)).collect()
+    };
+    let normalised_by = numbers("mean").zip(numbers("std")).map(|(mean, std)| Statistics { mean, std });
+    (names.len() == classes).then_some(TrainedOn { shape, names, normalised_by, data: None })
 }
