@@ -2,6 +2,8 @@
 
 #[cfg(feature = "audio")]
 mod audio;
+mod augment;
+mod augment_text;
 mod cifar;
 mod dataset;
 mod digits;
@@ -13,6 +15,7 @@ mod idx;
 #[cfg(feature = "images")]
 mod images;
 mod loader;
+mod mixup;
 mod series;
 mod signals;
 #[cfg(feature = "audio")]
@@ -20,9 +23,11 @@ mod spectra;
 mod statistics;
 mod text;
 mod tones;
+mod warp;
 
 #[cfg(feature = "audio")]
 pub use audio::{AudioFolder, AudioOptions, read_recording, read_wav};
+pub use augment::{Augment, Augmented};
 pub use cifar::{CifarLabels, load_cifar};
 pub use dataset::{Dataset, MEAN, STD, normalise};
 pub use digits::digits;
@@ -34,6 +39,7 @@ pub use idx::{Labels, load_idx, load_mnist};
 #[cfg(feature = "images")]
 pub use images::{Channels, ImageFolder, ImageOptions, read_image};
 pub use loader::{Loader, Order};
+pub use mixup::Mixup;
 pub use series::{Series, SeriesWindows, seasonal_series};
 pub use signals::SignalSet;
 #[cfg(feature = "audio")]
