@@ -1,6 +1,7 @@
 //! Options in a text: `KEY=NUMBER,KEY=NUMBER`.
 
 use crate::error::{Error, Result};
+use std::str::FromStr;
 
 /// Options by name, as they are taken from a text.
 pub(crate) struct Pairs<'a> {
@@ -12,9 +13,9 @@ pub(crate) struct Pairs<'a> {
 impl<'a> Pairs<'a> {
     /// Those of `list`, a part of the `text` of a `what`.
     pub(crate) fn of(what: &'static str, text: &'a str, list: &'a str) -> Result<Self> {
-        let pairs = list.split(',').filter(|pair| !pair.is_empty()).map(|pair| {
+        let pairs = list.split(',').filter(|pair| !pair.trim().is_empty()).map(|pair| {
             let bad = || Error::argument(what, "KEY=NUMBER,KEY=NUMBER", text);
-            pair.split_once('=').ok_or_else(bad)
+            pair.split_once('=').map(|(key, words)| (key.trim(), words.trim())).ok_or_else(bad)
         });
         Ok(Self { what, text, pairs: pairs.collect::<Result<_>>()? })
     }
@@ -24,16 +25,27 @@ impl<'a> Pairs<'a> {
         Some(self.pairs.remove(place).1)
     }
 
+    fn parse<T: FromStr>(&self, key: &str, words: &str) -> Result<T> {
+        let got = || format!("'{words}' in {}", self.text);
+        let bad = || Error::argument(self.what, format!("a number for {key}"), got());
+        words.trim().parse().map_err(|_| bad())
+    }
+
     /// The number `key`, or what it is where it is left out.
-    pub(crate) fn number<T: std::str::FromStr>(&mut self, key: &str, default: Option<T>) -> Result<T> {
-        let expected = || format!("a number for {key}");
+    pub(crate) fn number<T: FromStr>(&mut self, key: &str, default: Option<T>) -> Result<T> {
         match (self.words(key), default) {
-            (Some(words), _) => words
-                .parse()
-                .map_err(|_| Error::argument(self.what, expected(), format!("'{words}' in {}", self.text))),
+            (Some(words), _) => self.parse(key, words),
             (None, Some(default)) => Ok(default),
-            (None, None) => Err(Error::argument(self.what, expected(), self.text)),
+            (None, None) => Err(Error::argument(self.what, format!("a number for {key}"), self.text)),
         }
+    }
+
+    /// Two numbers, such as `0.8/1`, or what they are where they are left out.
+    pub(crate) fn range(&mut self, key: &str, default: (f64, f64)) -> Result<(f64, f64)> {
+        let Some(words) = self.words(key) else { return Ok(default) };
+        let bad = || Error::argument(self.what, format!("two numbers such as {key}=0.8/1"), self.text);
+        let (low, high) = words.split_once('/').ok_or_else(bad)?;
+        Ok((self.parse(key, low)?, self.parse(key, high)?))
     }
 
     /// Whether `key` is there and not 0.

@@ -131,6 +131,31 @@ fn safetensors(file: &[u8]) -> Vec<(String, Vec<u8>)> {
 }
 
 #[test]
+fn images_vary_and_mix_and_a_run_that_goes_on_has_the_same() {
+    let folder = place();
+    let at = folder.path();
+    let more = "--augment crop:padding=2,rotation:degrees=8,noise:std=0.05,erase:p=0.3 --mixup 0.2";
+    run(at, &format!("{OPTIONS} {more} --out whole"));
+    run(
+        at,
+        &format!("{OPTIONS} {more} --epochs 1 --checkpoint-every 3 --out parts").replace("--epochs 3 ", ""),
+    );
+    run(at, "train --resume parts --epochs 3");
+    run(at, &format!("{OPTIONS} --out plain"));
+    let weights = |run: &str| fs::read(at.join(run).join("model.safetensors")).expect("weights");
+    assert!(weights("whole") == weights("parts"), "a run that went on differs");
+    assert!(weights("whole") != weights("plain"));
+    refused(
+        at,
+        &["train", "--data", "data", "--augment", "flip:q=1"],
+        &["--augment", "what flip takes, got q"],
+    );
+    refused(at, &["train", "--data", "data", "--augment", "twist"], &["--augment", "resized_crop"]);
+    refused(at, &["train", "--data", "data", "--mixup", "-1"], &["--mixup", "alpha above 0"]);
+    refused(at, &["train", "--model", "motif-cnn", "--augment", "flip"], &["--augment", "a field image"]);
+}
+
+#[test]
 fn parts_of_batches_need_less_memory_and_learn_the_same() {
     let folder = place();
     let at = folder.path();

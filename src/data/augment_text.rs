@@ -2,6 +2,7 @@
 
 use super::Augment;
 use crate::error::{Error, Result};
+use crate::pairs::Pairs;
 use std::fmt;
 use std::str::FromStr;
 
@@ -29,47 +30,6 @@ impl fmt::Display for Augment {
     }
 }
 
-/// Numbers by name, as they are taken from a text.
-struct Numbers<'a> {
-    text: &'a str,
-    pairs: Vec<(&'a str, &'a str)>,
-}
-
-impl<'a> Numbers<'a> {
-    fn of(text: &'a str, list: &'a str) -> Result<Self> {
-        let bad = || Error::argument("augmentation", "NAME:KEY=NUMBER,KEY=NUMBER", text);
-        let pairs = list.split(',').filter(|pair| !pair.trim().is_empty());
-        let pairs =
-            pairs.map(|pair| pair.split_once('=').map(|(key, n)| (key.trim(), n.trim())).ok_or_else(bad));
-        Ok(Self { text, pairs: pairs.collect::<Result<_>>()? })
-    }
-
-    fn words(&mut self, key: &str) -> Option<&'a str> {
-        let place = self.pairs.iter().position(|(name, _)| *name == key)?;
-        Some(self.pairs.remove(place).1)
-    }
-
-    fn parse<T: FromStr>(&self, key: &str, words: &str) -> Result<T> {
-        let bad = || {
-            let got = format!("'{words}' in {}", self.text);
-            Error::argument("augmentation", format!("a number for {key}"), got)
-        };
-        words.trim().parse().map_err(|_| bad())
-    }
-
-    fn number<T: FromStr>(&mut self, key: &str, usual: T) -> Result<T> {
-        self.words(key).map_or(Ok(usual), |words| self.parse(key, words))
-    }
-
-    /// Two numbers, such as `0.8/1`.
-    fn range(&mut self, key: &str, usual: (f64, f64)) -> Result<(f64, f64)> {
-        let Some(words) = self.words(key) else { return Ok(usual) };
-        let bad = || Error::argument("augmentation", format!("two numbers such as {key}=0.8/1"), self.text);
-        let (low, high) = words.split_once('/').ok_or_else(bad)?;
-        Ok((self.parse(key, low)?, self.parse(key, high)?))
-    }
-}
-
 impl FromStr for Augment {
     type Err = Error;
 
@@ -77,32 +37,29 @@ impl FromStr for Augment {
     fn from_str(text: &str) -> Result<Self> {
         let text = text.trim();
         let (name, list) = text.split_once(':').unwrap_or((text, ""));
-        let mut n = Numbers::of(text, list)?;
+        let mut n = Pairs::of("augmentation", text, list)?;
         let augment = match name.trim() {
-            "crop" => Self::RandomCrop { padding: n.number("padding", 4)? },
+            "crop" => Self::RandomCrop { padding: n.number("padding", Some(4))? },
             "resized_crop" => Self::RandomResizedCrop { scale: n.range("scale", (0.08, 1.0))? },
-            "flip" => Self::HorizontalFlip { p: n.number("p", 0.5)? },
-            "vertical_flip" => Self::VerticalFlip { p: n.number("p", 0.5)? },
-            "rotation" => Self::Rotation { degrees: n.number("degrees", 10.0)? },
+            "flip" => Self::HorizontalFlip { p: n.number("p", Some(0.5))? },
+            "vertical_flip" => Self::VerticalFlip { p: n.number("p", Some(0.5))? },
+            "rotation" => Self::Rotation { degrees: n.number("degrees", Some(10.0))? },
             "affine" => Self::Affine {
-                degrees: n.number("degrees", 10.0)?,
-                translate: n.number("translate", 0.0)?,
+                degrees: n.number("degrees", Some(10.0))?,
+                translate: n.number("translate", Some(0.0))?,
                 scale: n.range("scale", (1.0, 1.0))?,
-                shear: n.number("shear", 0.0)?,
+                shear: n.number("shear", Some(0.0))?,
             },
             "jitter" => Self::ColorJitter {
-                brightness: n.number("brightness", 0.2)?,
-                contrast: n.number("contrast", 0.2)?,
-                saturation: n.number("saturation", 0.2)?,
+                brightness: n.number("brightness", Some(0.2))?,
+                contrast: n.number("contrast", Some(0.2))?,
+                saturation: n.number("saturation", Some(0.2))?,
             },
-            "erase" => Self::Erase { p: n.number("p", 0.5)? },
-            "noise" => Self::Noise { std: n.number("std", 0.1)? },
+            "erase" => Self::Erase { p: n.number("p", Some(0.5))? },
+            "noise" => Self::Noise { std: n.number("std", Some(0.1))? },
             _ => return Err(Error::argument("augmentation", NAMES, text)),
         };
-        if let Some((key, _)) = n.pairs.first() {
-            let got = format!("{key} in {text}");
-            return Err(Error::argument("augmentation", format!("what {name} takes"), got));
-        }
+        n.end(name)?;
         augment.check()?;
         Ok(augment)
     }
@@ -163,7 +120,7 @@ mod tests {
             ("crop:size=3", "what crop takes, got size"),
             ("resized_crop:scale=1", "two numbers"),
             ("resized_crop:scale=0.9/0.2", "scale: expected 0.001 to 0.2, got 0.9"),
-            ("crop:4", "NAME:KEY=NUMBER"),
+            ("crop:4", "KEY=NUMBER"),
         ] {
             let told = Augment::parse_all(text).unwrap_err().to_string();
             assert!(told.contains(part), "{text}: {told}");

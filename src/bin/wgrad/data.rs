@@ -11,8 +11,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use wgrad::data::{
-    self, AudioFolder, AudioOptions, Channels, CifarLabels, Dataset, Examples, ImageFolder, ImageOptions,
-    Labels, LogMel, OnBad, Parts, SignalSet, Statistics,
+    self, AudioFolder, AudioOptions, Augment, Augmented, Channels, CifarLabels, Dataset, Examples,
+    ImageFolder, ImageOptions, Labels, LogMel, Mixup, OnBad, Parts, SignalSet, Statistics,
 };
 use wgrad::nn::Heard;
 
@@ -133,6 +133,21 @@ impl Sets {
             self.about += &format!(", {} of the training ones held back", held.len());
             self.train = Arc::new(train);
             self.held = Some(Arc::new(held));
+        }
+        Ok(self)
+    }
+
+    /// Changes the training images at random, and mixes the training examples.
+    ///
+    /// # Errors
+    /// When a number is out of range, or there are no images or classes.
+    pub fn varied(mut self, augment: Option<&str>, mixup: Option<f64>) -> anyhow::Result<Self> {
+        if let Some(text) = augment {
+            let augments = Augment::parse_all(text).context("--augment")?;
+            self.train = Arc::new(Augmented::new(self.train, augments).context("--augment")?);
+        }
+        if let Some(alpha) = mixup {
+            self.train = Arc::new(Mixup::new(self.train, alpha).context("--mixup")?);
         }
         Ok(self)
     }

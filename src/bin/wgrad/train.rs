@@ -34,6 +34,7 @@ fn train(args: &TrainArgs) -> anyhow::Result<()> {
         None => RunFolder::claim(args.out.as_deref(), model.name())?,
     };
     let sets = args.data.load(model.reads(), None, None)?.held_back(args.ways.validation, args.seed)?;
+    let sets = sets.varied(args.classes.augment.as_deref(), args.classes.mixup)?;
     wgrad::data::check_batch_size(sets.train.as_ref(), batch_size)?;
     let device = args.device.open()?.check_finite(args.check_finite);
     anyhow::ensure!(

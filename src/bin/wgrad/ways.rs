@@ -151,6 +151,13 @@ impl WaysArgs {
 /// How classes are told apart.
 #[derive(Debug, Clone, Args)]
 pub struct ClassArgs {
+    /// Change training images at random whenever they are read, such as flip,crop:padding=4,jitter:brightness=0.3: torchvision's
+    /// crop, resized_crop, flip, vertical_flip, rotation, affine, jitter and erase, and noise.
+    #[arg(long, value_name = "LIST")]
+    pub augment: Option<String>,
+    /// Learn from mixtures of two training examples and their classes (mixup), whose shares are from Beta(ALPHA, ALPHA).
+    #[arg(long, value_name = "ALPHA")]
+    pub mixup: Option<f64>,
     /// The share of the target that is spread over all classes.
     #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
     label_smoothing: f32,
@@ -171,13 +178,20 @@ impl ClassArgs {
 
     /// What was asked for, as a command line that asks for it again.
     pub fn words(&self, words: &mut Words) {
+        words.add("augment", self.augment.as_ref());
+        words.add("mixup", self.mixup);
         words.add("label-smoothing", Some(self.label_smoothing));
         words.add("top-k", self.top_k);
     }
 
     /// What a run notes of it: what was asked for.
     pub fn settings(&self) -> Vec<(&'static str, Value)> {
-        let smoothing = ("label_smoothing", json!(decimal(self.label_smoothing)));
-        std::iter::once(smoothing).chain(self.top_k.map(|k| ("top_k", json!(k)))).collect()
+        let all = [
+            ("augment", json!(self.augment)),
+            ("mixup", json!(self.mixup)),
+            ("label_smoothing", json!(decimal(self.label_smoothing))),
+            ("top_k", json!(self.top_k)),
+        ];
+        all.into_iter().filter(|(_, value)| !value.is_null()).collect()
     }
 }
