@@ -242,22 +242,27 @@ impl Examples for Subset {
     }
 }
 
+/// The numbers below `count` in two parts, the second a `share` of them that is drawn by `seed`; each in order.
+pub(super) fn split_indices(count: usize, share: f64, seed: u64) -> Result<(Vec<usize>, Vec<usize>)> {
+    let held = (count as f64 * share).round();
+    if !(share > 0.0 && share < 1.0 && held >= 1.0 && (held as usize) < count) {
+        let expected = format!("a share between 0 and 1 that leaves some of {count} examples for both");
+        return Err(Error::argument("validation", expected, share.to_string()));
+    }
+    let mut order: Vec<usize> = (0..count).collect();
+    Rng::named(seed, "validation split").shuffle(&mut order);
+    let mut held = order.split_off(count - held as usize);
+    order.sort_unstable();
+    held.sort_unstable();
+    Ok((order, held))
+}
+
 /// Two parts of a dataset: one to learn from, and a `share` of it, drawn by `seed`, to validate on.
 ///
 /// # Errors
 /// When the share is not between 0 and 1, or leaves nothing for one of the parts.
 pub fn split(data: &Arc<dyn Examples>, share: f64, seed: u64) -> Result<(Subset, Subset)> {
-    let count = (data.len() as f64 * share).round();
-    if !(share > 0.0 && share < 1.0 && count >= 1.0 && (count as usize) < data.len()) {
-        let expected =
-            format!("a share between 0 and 1 that leaves some of {} examples for both", data.len());
-        return Err(Error::argument("validation", expected, share.to_string()));
-    }
-    let mut order: Vec<usize> = (0..data.len()).collect();
-    Rng::named(seed, "validation split").shuffle(&mut order);
-    let mut held = order.split_off(data.len() - count as usize);
-    order.sort_unstable();
-    held.sort_unstable();
+    let (order, held) = split_indices(data.len(), share, seed)?;
     Ok((Subset::new(data.clone(), order)?, Subset::new(data.clone(), held)?))
 }
 

@@ -5,6 +5,7 @@ mod audio;
 mod augment;
 mod augment_text;
 mod cifar;
+pub mod csv;
 mod dataset;
 mod digits;
 mod dna;
@@ -21,6 +22,8 @@ mod signals;
 #[cfg(feature = "audio")]
 mod spectra;
 mod statistics;
+mod table;
+mod table_columns;
 mod text;
 mod tones;
 mod warp;
@@ -45,6 +48,7 @@ pub use signals::SignalSet;
 #[cfg(feature = "audio")]
 pub use spectra::{LogMel, LogMelPlan, resample};
 pub use statistics::Statistics;
+pub use table::{Missing, Table, TableOptions, TableTask};
 pub use text::{SAMPLE_TEXT, Streams, Vocabulary, read_text, split_text};
 pub use tones::{TONES_RATE, tones};
 

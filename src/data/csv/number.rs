@@ -1,9 +1,8 @@
 //! Numbers as people write them into CSV files: with a decimal point or comma, and what only looks like a number.
 
-use clap::ValueEnum;
-
 /// What stands before the decimals.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum Mark {
     /// 1.5
     Point,

@@ -1,15 +1,11 @@
 //! A column of numbers from a CSV file as people have them: any separator, a header or none, decimal points or commas,
 //! gaps. What was found is said; what could be read in two ways is refused, with the option that settles it.
 
-mod number;
-mod records;
-
 use crate::resume::Words;
 use anyhow::{anyhow, bail};
 use clap::{Args, ValueEnum};
-use number::{Form, Mark, form, mark, parse};
-use records::{Record, Records};
 use std::path::Path;
+use wgrad::data::csv::{Form, Mark, Record, Records, form, mark, parse};
 use wgrad::data::read_text;
 
 /// What becomes of rows without a value.

@@ -1,0 +1,321 @@
+//! Tables in CSV files: columns of numbers and of words, one of which is to be told from the others.
+
+use super::table_columns::{Column, Sheet};
+use super::{Examples, Field, Values};
+use crate::error::{Error, Result};
+use crate::random::Rng;
+use crate::tensor::TensorType;
+use std::path::Path;
+
+/// What is told from the other columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TableTask {
+    /// A class: every different word or number of the target is one.
+    #[default]
+    Classification,
+    /// A number.
+    Regression,
+}
+
+/// What becomes of rows in which a value is missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Missing {
+    /// The first is an error.
+    #[default]
+    Stop,
+    /// They are left out, and counted.
+    Drop,
+    /// A missing number becomes the mean of the training rows, a missing word none of the known ones; rows without a target are
+    /// left out.
+    Mean,
+}
+
+/// How a table is read.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TableOptions {
+    /// The column to be told, by its header or its number, counted from 1; the last where there is none.
+    pub target: Option<String>,
+    /// What it is.
+    pub task: TableTask,
+    /// Columns that are left out, by header or number.
+    pub ignore: Vec<String>,
+    /// Whether the first row has names; found out where it is not said.
+    pub header: Option<bool>,
+    /// What separates fields; found out where it is not said.
+    pub separator: Option<char>,
+    /// What becomes of rows in which a value is missing.
+    pub missing: Missing,
+}
+
+/// Mean and deviation of a column of numbers.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Scale {
+    mean: f64,
+    std: f64,
+}
+
+impl Scale {
+    fn of(values: impl Iterator<Item = f64> + Clone) -> Self {
+        let count = values.clone().count().max(1) as f64;
+        let mean = values.clone().sum::<f64>() / count;
+        let std = (values.map(|v| (v - mean).powi(2)).sum::<f64>() / count).sqrt();
+        Self { mean, std: if std.is_finite() && std > 0.0 { std } else { 1.0 } }
+    }
+}
+
+/// The rows of a table as examples: numbers standardised, words one-hot.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Table {
+    columns: Vec<Column>,
+    target: Column,
+    /// Of each row the values of its columns: numbers, and the places of words among those of the column.
+    rows: Vec<Vec<Option<f64>>>,
+    targets: Vec<f64>,
+    scales: Vec<Scale>,
+    target_scale: Scale,
+    dropped: usize,
+    width: usize,
+}
+
+impl Table {
+    /// Reads a table. Numbers are standardised by all its rows until it is split.
+    ///
+    /// # Errors
+    /// Names file, row, column, what was expected and what came: rows of different lengths, missing values, words among
+    /// numbers, a column that is not there.
+    pub fn open(path: &Path, options: &TableOptions) -> Result<Self> {
+        let sheet = Sheet::open(path, options)?;
+        let (target, targets) = sheet.target(options)?;
+        let (columns, values) = sheet.features(options)?;
+        let (mut rows, mut known) = (Vec::new(), Vec::new());
+        for (row, target) in targets.iter().enumerate() {
+            let own: Vec<Option<f64>> =
+                values.iter().map(|column| column.get(row).copied().flatten()).collect();
+            let complete = own.iter().all(Option::is_some) || options.missing == Missing::Mean;
+            if let (Some(target), true) = (target, complete) {
+                rows.push(own);
+                known.push(*target);
+            }
+        }
+        let dropped = targets.len() - rows.len();
+        if rows.is_empty() {
+            return Err(Error::file(path, "rows with a target and values", format!("{dropped} without")));
+        }
+        let width = columns.iter().map(|column| column.words.as_ref().map_or(1, Vec::len)).sum();
+        let (scales, target_scale) = (Vec::new(), Scale { mean: 0.0, std: 1.0 });
+        let table = Self { columns, target, rows, targets: known, scales, target_scale, dropped, width };
+        Ok(table.standardised())
+    }
+
+    /// The same, standardised by its own rows.
+    fn standardised(mut self) -> Self {
+        let scale =
+            |place: usize| Scale::of(self.rows.iter().filter_map(move |row| row.get(place).copied()?));
+        self.scales = (0..self.columns.len()).map(scale).collect();
+        self.target_scale = Scale::of(self.targets.iter().copied());
+        self
+    }
+
+    /// Two parts: one to learn from, and a `share` of the rows, drawn by `seed`, to judge on. Both are standardised by the rows of
+    /// the first.
+    ///
+    /// # Errors
+    /// When the share is not between 0 and 1, or leaves nothing for one of the parts.
+    pub fn split(self, share: f64, seed: u64) -> Result<(Self, Self)> {
+        let (learned, judged) = super::examples::split_indices(self.rows.len(), share, seed)?;
+        let part = |indices: &[usize]| Self {
+            rows: indices.iter().filter_map(|&i| self.rows.get(i).cloned()).collect(),
+            targets: indices.iter().filter_map(|&i| self.targets.get(i).copied()).collect(),
+            ..self.clone()
+        };
+        let train = part(&learned).standardised();
+        let test = part(&judged);
+        Ok((train.clone(), Self { scales: train.scales, target_scale: train.target_scale, ..test }))
+    }
+
+    /// The number of values of `x`.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// What each value of `x` is: a column, or a column and one of its words.
+    pub fn features(&self) -> Vec<String> {
+        let of = |column: &Column| match &column.words {
+            None => vec![column.name.clone()],
+            Some(words) => words.iter().map(|word| format!("{}={word}", column.name)).collect(),
+        };
+        self.columns.iter().flat_map(of).collect()
+    }
+
+    /// The rows that were left out, for a value was missing.
+    pub fn dropped(&self) -> usize {
+        self.dropped
+    }
+
+    /// A predicted value of `target` in its own unit.
+    pub fn unscaled(&self, value: f32) -> f64 {
+        f64::from(value) * self.target_scale.std + self.target_scale.mean
+    }
+}
+
+impl Examples for Table {
+    fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// `x`, `(features)`, and `label`, or `target`, `(1)`, standardised.
+    fn fields(&self) -> Vec<Field> {
+        let target = match self.target.words {
+            Some(_) => Field::new("label", TensorType::u32([])),
+            None => Field::new("target", TensorType::f32([1])),
+        };
+        vec![Field::new("x", TensorType::f32([self.width])), target]
+    }
+
+    fn classes(&self) -> &[String] {
+        self.target.words.as_deref().unwrap_or_default()
+    }
+
+    fn read(&self, index: usize, _: &mut Rng, values: &mut [Values<'_>]) -> Result<()> {
+        let expected = || format!("indices below {}", self.rows.len());
+        let (Some(row), Some(&known), [x, target]) = (self.rows.get(index), self.targets.get(index), values)
+        else {
+            return Err(Error::argument("table", expected(), index.to_string()));
+        };
+        let mut places = x.f32()?.iter_mut();
+        for ((column, value), scale) in self.columns.iter().zip(row).zip(&self.scales) {
+            match &column.words {
+                None => {
+                    let scaled = value.map_or(0.0, |value| (value - scale.mean) / scale.std);
+                    places.by_ref().take(1).for_each(|place| *place = scaled as f32);
+                }
+                Some(words) => {
+                    let one = places.by_ref().take(words.len()).enumerate();
+                    one.for_each(|(i, place)| *place = f32::from(u8::from(*value == Some(i as f64))));
+                }
+            }
+        }
+        match self.target.words {
+            Some(_) => target.u32()?.fill(known as u32),
+            None => target.f32()?.fill(((known - self.target_scale.mean) / self.target_scale.std) as f32),
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Batch;
+
+    fn open(text: &str, options: &TableOptions) -> Result<Table> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("table.csv");
+        std::fs::write(&path, text).unwrap();
+        Table::open(&path, options)
+    }
+
+    fn targeted(target: &str, task: TableTask) -> TableOptions {
+        TableOptions { target: Some(target.to_owned()), task, ..Default::default() }
+    }
+
+    #[test]
+    fn numbers_are_standardised_and_words_one_hot() {
+        let text = "\u{feff}\"size, cm\",colour,kind\r\n1.5,red,\"a, b\"\r\n2.5,blue,c\r\n3.5,red,c\r\n";
+        let table = open(text, &TableOptions::default()).unwrap();
+        assert_eq!(table.features(), ["size, cm", "colour=blue", "colour=red"]);
+        assert_eq!((table.classes(), table.width()), (&["a, b".to_owned(), "c".into()][..], 3));
+        let batch = Batch::read(&table, &[0, 1, 2], 0, 0).unwrap();
+        let far = 1.5f32.sqrt();
+        let expected = [-far, 0.0, 1.0, 0.0, 1.0, 0.0, far, 0.0, 1.0];
+        let x = batch.tensors[0].as_f32().unwrap();
+        assert!(x.iter().zip(expected).all(|(got, expected)| (got - expected).abs() < 1e-6), "{x:?}");
+        assert_eq!(batch.tensors[1].as_u32().unwrap(), [0, 1, 1]);
+    }
+
+    #[test]
+    fn a_number_is_told_from_the_others_in_its_own_unit() {
+        let table = open(
+            "y;x;id\n10,5;1;a\n20,5;2;b\n30,5;3;c\n",
+            &TableOptions { ignore: vec!["id".to_owned()], ..targeted("y", TableTask::Regression) },
+        );
+        let table = table.unwrap();
+        assert_eq!((table.width(), table.classes().len(), table.fields()[1].name.as_str()), (1, 0, "target"));
+        let batch = Batch::read(&table, &[2, 1], 0, 0).unwrap();
+        let targets = batch.tensors[1].as_f32().unwrap();
+        assert!((table.unscaled(targets[0]) - 30.5).abs() < 1e-4 && targets[1] == 0.0);
+    }
+
+    #[test]
+    fn both_parts_are_standardised_by_the_rows_that_are_learned_from() {
+        let rows: String = (0..40).map(|i| format!("{i},{}\n", i % 4)).collect();
+        let table = open(&rows, &TableOptions::default()).unwrap();
+        assert_eq!((table.len(), table.classes()), (40, &["0", "1", "2", "3"].map(str::to_owned)[..]));
+        let (train, test) = table.clone().split(0.25, 3).unwrap();
+        assert_eq!((train.len(), test.len()), (30, 10));
+        let x = |table: &Table| {
+            let all: Vec<usize> = (0..table.len()).collect();
+            Batch::read(table, &all, 0, 0).unwrap().tensors[0].as_f32().unwrap().to_vec()
+        };
+        let mean = |x: Vec<f32>| x.iter().sum::<f32>() / x.len() as f32;
+        assert!(mean(x(&train)).abs() < 1e-5);
+        let raw = |table: &Table| table.rows.iter().map(|row| row[0].unwrap()).collect::<Vec<_>>();
+        let scale = Scale::of(raw(&train).into_iter());
+        let expected = ((raw(&test)[0] - scale.mean) / scale.std) as f32;
+        assert!((x(&test)[0] - expected).abs() < 1e-6);
+        let mut all = [raw(&train), raw(&test)].concat();
+        all.sort_by(f64::total_cmp);
+        assert_eq!(all, raw(&table), "every row once");
+        assert!(table.split(1.0, 3).is_err());
+    }
+
+    #[test]
+    fn missing_values_go_by_policy() {
+        let text = "a,b,kind\n1,x,p\n,y,q\n3,NA,q\n5,x,\n";
+        let of = |missing| open(text, &TableOptions { missing, ..Default::default() });
+        let told = of(Missing::Stop).unwrap_err().to_string();
+        assert!(told.contains("table.csv") && told.contains("in row 5, column 'kind'"), "{told}");
+        let dropped = of(Missing::Drop).unwrap();
+        assert_eq!((dropped.len(), dropped.dropped()), (1, 3));
+        let filled = of(Missing::Mean).unwrap();
+        assert_eq!((filled.len(), filled.dropped()), (3, 1));
+        let batch = Batch::read(&filled, &[1, 2], 0, 0).unwrap();
+        assert_eq!(batch.tensors[0].as_f32().unwrap(), [0.0, 0.0, 1.0, 1.0, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn bad_tables_are_named_with_row_and_column() {
+        let refused = |text: &str, options: &TableOptions, part: &str| {
+            let told = open(text, options).unwrap_err().to_string();
+            assert!(told.contains("table.csv") && told.contains(part), "{told}");
+        };
+        let usual = TableOptions::default();
+        refused("", &usual, "a header or a row, got nothing");
+        refused("a,b\n", &usual, "rows below the header");
+        refused("a,b,c\n1,2,p\n3,q\n", &usual, "3 fields, as in row 1, got 2 in row 3");
+        refused("a,b\n1,p\n2,q\nmany,p\n3,q\n", &usual, "a number, got 'many' in row 4, column 'a'");
+        refused("a,b\n1,p\n\"2,q\n", &usual, "the end of a quote");
+        refused("a,b\n1,p\n2,p\n", &usual, "at least 2 classes, got only p");
+        refused("a,b\n1,p\n2,q\n", &targeted("c", TableTask::Classification), "a column c, got a, b");
+        refused(
+            "a,b\n1,p\n2,q\n",
+            &targeted("b", TableTask::Regression),
+            "a number, got 'p' in row 2, column 'b'",
+        );
+        refused("a,a\n1,p\n2,q\n", &targeted("a", TableTask::Classification), "columns 1 and 2");
+        refused("kind\np\nq\n", &usual, "columns besides kind");
+        let ids: String = (0..400).map(|i| format!("name{i}x,{}\n", i % 2)).collect();
+        refused(&ids, &usual, "different words in column '1'");
+    }
+
+    #[test]
+    fn a_header_is_found_or_said() {
+        let classes = |text: &str, header| {
+            open(text, &TableOptions { header, ..Default::default() }).unwrap().classes().to_vec()
+        };
+        assert_eq!(classes("1,p\n2,q\n3,q\n", None), ["p", "q"]);
+        assert_eq!(classes("a,b\n1,p\n2,q\n", None), ["p", "q"]);
+        assert_eq!(classes("x,p\ny,q\nx,q\n", None), ["p", "q"], "words that occur again are values");
+        assert_eq!(classes("2020,2021\n1,p\n2,q\n", Some(true)), ["p", "q"]);
+    }
+}
