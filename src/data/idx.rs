@@ -178,8 +178,8 @@ impl Part {
             }
             self.shape = [1, w, h];
         }
-        let labels = self.labels.into_iter().map(u32::from).collect();
-        Ok(Dataset::new(self.pixels, labels, self.shape, classes)?.with_first_label(first))
+        let classified = self.labels.into_iter().map(u32::from).collect();
+        Ok(Dataset::new(self.pixels, classified, self.shape, classes)?.with_first_label(first))
     }
 }
 
@@ -388,9 +388,8 @@ mod tests {
 
     #[test]
     fn sets_of_two_sizes_are_refused() {
-        let mixed = folder(|path| {
-            std::fs::write(path.join("t10k-images-idx3-ubyte.gz"), idx(&[1, 3, 2], &[8; 6])).unwrap();
-        });
+        let other = idx(&[1, 3, 2], &[8; 6]);
+        let mixed = folder(|path| std::fs::write(path.join("t10k-images-idx3-ubyte.gz"), &other).unwrap());
         assert!(load_mnist(mixed.path()).unwrap_err().to_string().contains("as in training"));
     }
 

@@ -3,6 +3,7 @@
 #[cfg(feature = "audio")]
 mod audio;
 mod augment;
+mod augment_image;
 mod augment_text;
 mod cifar;
 pub mod csv;
