@@ -17,6 +17,7 @@ mod report;
 mod resume;
 mod run;
 mod signals;
+mod summary;
 mod text;
 mod train;
 mod trained;
@@ -53,6 +54,8 @@ enum Command {
     Tune(tune::TuneArgs),
     /// Print what a weight file or a checkpoint holds.
     Inspect(inspect::InspectArgs),
+    /// Print the layers of a network: shapes, parameters, FLOPs, memory.
+    Summary(summary::SummaryArgs),
     /// Print what a training step of a network does: kernels, fusion, memory.
     Explain(explain::ExplainArgs),
     /// Hold the kernels of adapters to the CPU reference, case by case.
@@ -86,6 +89,7 @@ fn main() -> ExitCode {
         Command::Forecast(args) => forecast::run(&args),
         Command::Tune(args) => tune::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Summary(args) => summary::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Parity(args) => parity::run(&args),
         Command::Devices(args) => device::list(&args),
