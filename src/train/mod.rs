@@ -7,16 +7,22 @@
 
 mod checkpoints;
 mod classifier;
+mod crc32c;
 mod forecast;
+mod histogram;
+mod log;
 mod metrics;
 mod rates;
+mod tensorboard;
 mod text;
 mod trainer;
 
 pub use checkpoints::Checkpoints;
 pub use classifier::{Classifier, Evaluation};
 pub use forecast::{ForecastModel, Forecaster};
+pub use log::{StepLog, StepRow};
 pub use metrics::{CSV_HEAD, Confusion, EpochReport, Totals};
 pub use rates::Rates;
+pub use tensorboard::EventWriter;
 pub use text::{Sampling, TextCell, TextModel, TextOptions, TextTrainer, TextWriter};
 pub use trainer::{Flow, Options, Progress, Trainer};
