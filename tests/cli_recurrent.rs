@@ -255,6 +255,8 @@ fn a_series_is_learned_and_its_end_forecast_with_the_same_bits() {
         "metrics.csv",
         "model.safetensors",
         "run.json",
+        "steps.csv",
+        "steps.jsonl",
     ];
     assert_eq!(files(&run), expected, "{text}");
     assert!(read(&run.join("forecast.svg")).contains("truth"));

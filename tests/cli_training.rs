@@ -130,6 +130,40 @@ fn safetensors(file: &[u8]) -> Vec<(String, Vec<u8>)> {
     tensors.map(|(name, entry)| (name.clone(), bytes(entry))).collect()
 }
 
+/// The steps of `steps.jsonl` with their losses.
+fn steps(run: &Path) -> Vec<(u64, f64)> {
+    let lines = fs::read_to_string(run.join("steps.jsonl")).expect("steps.jsonl");
+    let of = |line: &str| {
+        let row: serde_json::Value = serde_json::from_str(line).expect("a line of JSON");
+        assert!(row["accuracy"].is_number() && row["rate"] == 0.001 && row["epoch"].is_u64(), "{line}");
+        (row["step"].as_u64().expect("a step"), row["loss"].as_f64().expect("a loss"))
+    };
+    lines.lines().map(of).collect()
+}
+
+#[test]
+fn steps_are_written_down_and_a_run_that_goes_on_writes_the_rest() {
+    let folder = place();
+    let at = folder.path();
+    // Ten steps an epoch, a look at the eighth.
+    run(at, &format!("{OPTIONS} --lr 0.001 --tensorboard --out whole"));
+    let whole = steps(&at.join("whole"));
+    assert_eq!(whole.iter().map(|(step, _)| *step).collect::<Vec<_>>(), [8, 18, 28]);
+    assert!(whole[2].1 < whole[0].1 && whole[0].1 > 0.0, "{whole:?}");
+    let rows = fs::read_to_string(at.join("whole/steps.csv")).expect("steps.csv");
+    assert!(rows.starts_with("step,epoch,loss,accuracy,rate,examples_per_second,seconds\n8,1,"), "{rows}");
+    let events =
+        fs::read_dir(at.join("whole/tensorboard")).expect("a folder").flatten().next().expect("a file");
+    let events = fs::read(events.path()).expect("events");
+    for tag in ["train/loss", "train/accuracy", "train/rate", "test/accuracy", "weights/1.weight"] {
+        assert!(events.windows(tag.len()).any(|part| part == tag.as_bytes()), "{tag}");
+    }
+    run(at, &format!("{OPTIONS} --lr 0.001 --out parts").replace("--epochs 3", "--epochs 2"));
+    assert!(!at.join("parts/tensorboard").exists());
+    run(at, "train --resume parts --epochs 3");
+    assert_eq!(steps(&at.join("parts")), whole);
+}
+
 #[test]
 fn images_vary_and_mix_and_a_run_that_goes_on_has_the_same() {
     let folder = place();
@@ -151,7 +185,7 @@ fn images_vary_and_mix_and_a_run_that_goes_on_has_the_same() {
         &["--augment", "what flip takes, got q"],
     );
     refused(at, &["train", "--data", "data", "--augment", "twist"], &["--augment", "resized_crop"]);
-    refused(at, &["train", "--data", "data", "--mixup", "-1"], &["--mixup", "alpha above 0"]);
+    refused(at, &["train", "--data", "data", "--mixup", "0"], &["--mixup", "alpha above 0"]);
     refused(at, &["train", "--model", "motif-cnn", "--augment", "flip"], &["--augment", "a field image"]);
 }
 

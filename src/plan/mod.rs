@@ -18,12 +18,14 @@ mod rewrite;
 mod share;
 mod slots;
 mod stream;
+mod summary;
 mod views;
 
 pub use build::{plan, plan_finite, plan_unfused};
 pub use check::{Check, Wanted};
 pub use fuse::Unfused;
 pub use memory::Life;
+pub use summary::{Layer, Summary, summary};
 
 use crate::graph::ValueId;
 use crate::kernels::peaks::MicroKernel;

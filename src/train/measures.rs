@@ -129,6 +129,15 @@ impl PendingSums {
         });
         sums(here, self.examples).map(Some)
     }
+
+    /// The sums; waits for them.
+    pub(super) fn wait(self) -> Result<Sums> {
+        let here = self.states.into_iter().map(|state| match state {
+            Arriving::Here(value) => Ok(value),
+            Arriving::Waited(pending) => pending.wait(),
+        });
+        sums(here.collect::<Result<Vec<_>>>()?.iter(), self.examples)
+    }
 }
 
 /// The sums after `examples` examples; waits for the device.

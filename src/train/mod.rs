@@ -6,8 +6,11 @@
 //! up on the device and read back while it works.
 
 mod checkpoints;
+mod crc32c;
 mod fit;
 mod forecast;
+mod histogram;
+mod log;
 mod measures;
 mod metric;
 mod network;
@@ -15,6 +18,7 @@ mod rates;
 mod report;
 mod step;
 mod task;
+mod tensorboard;
 mod text;
 mod trainer;
 mod watch;
@@ -22,12 +26,14 @@ mod watch;
 pub use checkpoints::Checkpoints;
 pub use fit::{Callback, Fit};
 pub use forecast::{ForecastModel, forecasts};
+pub use log::{StepLog, StepRow};
 pub use measures::{Confusion, LOSS, Measures};
 pub use metric::Metric;
 pub use network::Network;
 pub use rates::Rates;
 pub use report::EpochReport;
 pub use task::{Classification, Inputs, Outcome, Reconstruction, Regression, SequenceClassification, Task};
+pub use tensorboard::EventWriter;
 pub use text::{Sampling, TextCell, TextModel, TextOptions, TextTrainer, TextWriter};
-pub use trainer::{Flow, NonFinite, Options, Progress, Trainer};
+pub use trainer::{Flow, Look, NonFinite, Options, Progress, Trainer};
 pub use watch::{EarlyStopping, Monitor, Patience, Verdict, Watch};

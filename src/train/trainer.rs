@@ -72,8 +72,19 @@ pub struct Progress {
     pub examples: usize,
     /// What was measured over the steps between the last two looks; of no examples before the first.
     pub recent: Measures,
+    /// The looks that have arrived since the call before: one every eighth step of the epoch, all of them by its last step.
+    pub looks: Vec<Look>,
     /// For how long batches were waited for in this call: time in which the device may have had nothing to do.
     pub waited: Duration,
+}
+
+/// What was measured over some steps in a row.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Look {
+    /// The last of them: steps of the run, all epochs together.
+    pub step: usize,
+    /// Of their examples alone.
+    pub measures: Measures,
 }
 
 /// Whether an epoch goes on after a step.
@@ -308,8 +319,14 @@ impl Trainer {
         let mut looks = Looks { specs: self.specs()?, ..Looks::default() };
         let before = self.examples / self.options.batch_size;
         let (steps, recent) = (before + loader.len(), Measures::default());
-        let mut now =
-            Progress { step: before, steps, examples: self.examples, recent, waited: Duration::ZERO };
+        let mut now = Progress {
+            step: before,
+            steps,
+            examples: self.examples,
+            recent,
+            looks: vec![],
+            waited: Duration::ZERO,
+        };
         if self.examples == 0 {
             metric::reset(self.parameters(), &looks.specs)?;
         } else {
@@ -338,10 +355,12 @@ impl Trainer {
             self.examples = now.examples;
             if now.step.is_multiple_of(REPORT_EVERY) {
                 let pending = PendingSums::start(self.parameters(), &looks.specs, now.examples)?;
-                looks.pending.push_back(pending);
+                looks.pending.push_back((self.steps, pending));
             }
-            if looks.collect()? {
-                now.recent = looks.recent.clone();
+            // At the end it waits for the device anyway.
+            now.looks = looks.collect(now.step == now.steps)?;
+            if let Some(look) = now.looks.last() {
+                now.recent = look.measures.clone();
             }
             if progress(self, &now)? == Flow::Stop {
                 return looks.end(self.parameters(), now.examples);
@@ -416,29 +435,31 @@ impl Trainer {
     }
 }
 
-/// Sums on their way from the device, and what the last two that arrived differ in.
+/// Sums on their way from the device, each with the step after which they were taken, and the last that arrived.
 #[derive(Default)]
 struct Looks {
     specs: Vec<Spec>,
-    pending: VecDeque<PendingSums>,
+    pending: VecDeque<(usize, PendingSums)>,
     last: Sums,
-    recent: Measures,
 }
 
 impl Looks {
-    /// Takes in what has arrived, without waiting; whether something has.
-    fn collect(&mut self) -> Result<bool> {
-        let mut arrived = false;
-        while let Some(first) = self.pending.front_mut() {
-            let Some(sums) = first.try_get()? else { break };
-            self.recent = sums.since(&self.last).measures(&self.specs, true);
-            (self.last, arrived) = (sums, true);
-            self.pending.pop_front();
-            let (skipped, examples) = (self.recent.get(SKIPPED).unwrap_or(0.0), self.recent.examples);
+    /// Takes in what has arrived; with `all` it waits for the rest.
+    fn collect(&mut self, all: bool) -> Result<Vec<Look>> {
+        let mut arrived = Vec::new();
+        while let Some((step, first)) = self.pending.front_mut() {
+            let (step, here) = (*step, first.try_get()?);
+            let waited = self.pending.pop_front_if(|_| here.is_some() || all);
+            let Some((_, first)) = waited else { break };
+            let sums = here.map_or_else(|| first.wait(), Ok)?;
+            let measures = sums.since(&self.last).measures(&self.specs, true);
+            self.last = sums;
+            let (skipped, examples) = (measures.get(SKIPPED).unwrap_or(0.0), measures.examples);
             if examples > 0 && skipped >= examples as f64 {
                 let got = format!("none: all of the last {examples} examples were skipped");
                 return Err(Error::argument(LOSS, "finite numbers", got));
             }
+            arrived.push(Look { step, measures });
         }
         Ok(arrived)
     }

@@ -10,6 +10,7 @@ mod explain;
 mod forecast;
 mod image;
 mod inspect;
+mod log;
 mod networks;
 mod optimizer;
 mod output;
@@ -20,6 +21,7 @@ mod report;
 mod resume;
 mod run;
 mod signals;
+mod summary;
 mod text;
 mod train;
 mod train_args;
@@ -59,6 +61,8 @@ enum Command {
     Tune(tune::TuneArgs),
     /// Print what a weight file or a checkpoint holds.
     Inspect(inspect::InspectArgs),
+    /// Print the layers of a network: shapes, parameters, FLOPs, memory.
+    Summary(summary::SummaryArgs),
     /// Print what a training step of a network does: kernels, fusion, memory.
     Explain(explain::ExplainArgs),
     /// Hold the kernels of adapters to the CPU reference, case by case.
@@ -92,6 +96,7 @@ fn main() -> ExitCode {
         Command::Forecast(args) => forecast::run(&args),
         Command::Tune(args) => tune::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Summary(args) => summary::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Parity(args) => parity::run(&args),
         Command::Devices(args) => device::list(&args),

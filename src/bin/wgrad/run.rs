@@ -23,6 +23,8 @@ const WEIGHTS: &str = "model.safetensors";
 const AVERAGE: &str = "average.safetensors";
 /// A row for every look at the losses.
 const METRICS: &str = "metrics.csv";
+/// The folder of event files in that of a run.
+pub const EVENTS: &str = "tensorboard";
 /// The folder of a run's checkpoints.
 const CHECKPOINTS: &str = "checkpoints";
 /// The file among them that a run locks while it goes on.
@@ -314,11 +316,12 @@ impl Drop for RunFolder {
             return;
         }
         if !self.path.as_os_str().is_empty() {
-            for name in [SETTINGS, METRICS] {
+            for name in [SETTINGS, METRICS, "steps.jsonl", "steps.csv"] {
                 let _ = fs::remove_file(self.path.join(name));
             }
             // Of nothing but the beginning.
             let _ = fs::remove_dir_all(self.checkpoints());
+            let _ = fs::remove_dir_all(self.path.join(EVENTS));
         }
         for folder in &self.made {
             // One that others use, too, is not empty and stays.

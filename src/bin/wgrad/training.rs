@@ -1,6 +1,7 @@
 //! A training on its way: its epochs, its checkpoints, what is said of it.
 
 use crate::data::Sets;
+use crate::log::Log;
 use crate::plot;
 use crate::resume::{DEVICE, KeepArgs, ROWS, tell_change};
 use crate::run::RunFolder;
@@ -12,7 +13,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use wgrad::ops::Role;
-use wgrad::train::{Checkpoints, EpochReport, Flow, LOSS, Measures, Monitor, Trainer, Watch};
+use wgrad::train::{Checkpoints, EpochReport, Flow, LOSS, Measures, Monitor, Progress, Trainer, Watch};
 use wgrad::{Checkpoint, Device};
 
 /// What else a checkpoint of `wgrad train` notes.
@@ -62,6 +63,8 @@ pub struct Run<'a> {
     pub watch: Watch,
     /// Those that are done.
     pub reports: Vec<EpochReport>,
+    /// Where its steps are written down.
+    log: Log,
 }
 
 impl<'a> Run<'a> {
@@ -106,7 +109,8 @@ impl<'a> Run<'a> {
             }
         }
         println!("run      {}", folder.path().display());
-        Ok((Self { plan, sets, folder, watch, reports: past }, trainer))
+        let log = Log::open(&folder, plan.ways, &trainer)?;
+        Ok((Self { plan, sets, folder, watch, reports: past, log }, trainer))
     }
 
     /// All epochs that are left; whether there were any. Where one fails, what is safe is said.
@@ -148,8 +152,9 @@ impl<'a> Run<'a> {
         for epoch in first..=epochs {
             let mut failed = None;
             let (keep, sets) = (self.plan.keep, self.sets);
-            let mut every = |trainer: &Trainer| -> wgrad::Result<Flow> {
+            let mut every = |trainer: &Trainer, now: &Progress| -> wgrad::Result<Flow> {
                 let step = trainer.position().2;
+                self.log.steps(trainer, now)?;
                 let stop = signals.caught().is_some();
                 if stop || keep.due(step) {
                     let pending = trainer.checkpoint(self.notes(trainer))?;
@@ -170,6 +175,7 @@ impl<'a> Run<'a> {
             println!("{}", line(&report, (many, epochs), self.sets.judged()));
             self.folder.save(trainer.parameters())?;
             self.folder.row(&report.csv_row())?;
+            self.log.epoch(trainer, &report, self.sets.judged())?;
             let verdict = self.watch.look(trainer, &report)?;
             self.reports.push(report);
             let pending = trainer.checkpoint(self.notes(trainer))?;
@@ -262,7 +268,7 @@ fn one_epoch(
     sets: &Sets,
     (many, epochs, averages): (&str, usize, bool),
     epoch: usize,
-    every: &mut dyn FnMut(&Trainer) -> wgrad::Result<Flow>,
+    every: &mut dyn FnMut(&Trainer, &Progress) -> wgrad::Result<Flow>,
 ) -> anyhow::Result<EpochReport> {
     let bar = ProgressBar::new(sets.train.len() as u64);
     bar.set_style(ProgressStyle::with_template("{prefix} {bar:30} {percent:>3} % {msg}, {eta} left")?);
@@ -278,7 +284,7 @@ fn one_epoch(
             if now.recent.examples == 0 { String::new() } else { format!("{}, ", words(&now.recent, ", ")) };
         let learning = trainer.rate().map_or(String::new(), |rate| format!(", rate {rate:.2e}"));
         bar.set_message(format!("{recent}{rate:.0} {many}/s{learning}"));
-        every(trainer)
+        every(trainer, now)
     });
     bar.finish_and_clear();
     let (train, seconds) = (train?, began.elapsed().as_secs_f64());

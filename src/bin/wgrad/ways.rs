@@ -57,6 +57,9 @@ pub struct WaysArgs {
     /// Of those weights these alone, such as 'features.*'; more than once for several.
     #[arg(long, value_name = "PATTERN", requires = "init")]
     init_only: Vec<String>,
+    /// Write event files for TensorBoard, too: loss, metrics and rate by step, and after every epoch histograms of the weights.
+    #[arg(long)]
+    pub tensorboard: bool,
     /// What becomes of a step whose loss or gradients are not finite.
     #[arg(long, value_enum, default_value = "stop")]
     on_nan: OnNan,
@@ -119,6 +122,7 @@ impl WaysArgs {
         words.add("validation", self.validation);
         words.add("early-stopping", self.early_stopping);
         words.add("micro-batch", self.micro_batch);
+        words.flag("tensorboard", self.tensorboard);
         words.add("max-norm", self.max_norm);
         words.add("average", self.average);
         self.freeze.iter().for_each(|pattern| words.add("freeze", Some(pattern)));
