@@ -1,5 +1,6 @@
 //! `wgrad forecast`: learns a time series and forecasts its end.
 
+use crate::canvas::Picture;
 use crate::csv::{Column, ColumnArgs};
 use crate::device::DeviceArgs;
 use crate::plot;
@@ -112,14 +113,14 @@ pub fn run(args: &ForecastArgs) -> anyhow::Result<()> {
     let (ours, naive) = forecaster.series().errors(&forecasts, args.season as usize);
     let curve = |(step, loss): &(u32, f64)| (f64::from(*step), *loss);
     let curves = [("train", losses.iter().map(curve).collect())];
-    folder.write("loss.svg", &plot::curves("mean squared error, scaled", "step", &curves)?)?;
-    folder.write("forecast.svg", &picture(forecaster.series(), &forecasts)?)?;
+    folder.picture("loss", &plot::curves("mean squared error, scaled", "step", &curves)?)?;
+    folder.picture("forecast", &picture(forecaster.series(), &forecasts)?)?;
     folder.write("errors.csv", &format!("forecast,naive\n{ours:.6},{naive:.6}\n"))?;
     println!(
         "mean absolute error {ours:.3}; repeating the value of {} steps earlier: {naive:.3}",
         args.season
     );
-    folder.finish(&["errors.csv", "loss.svg", "forecast.svg"], &parameters)
+    folder.finish(&["errors.csv", "loss.svg", "loss.png", "forecast.svg", "forecast.png"], &parameters)
 }
 
 /// All steps; the mean loss of every fiftieth of them.
@@ -158,7 +159,7 @@ fn learn(
 }
 
 /// The end of the series and its forecasts.
-fn picture(series: &Series, forecasts: &[Vec<f64>]) -> anyhow::Result<String> {
+fn picture(series: &Series, forecasts: &[Vec<f64>]) -> anyhow::Result<Picture> {
     let from = series.train().saturating_sub(series.values().len() - series.train());
     let truth = (from..series.values().len()).map(|i| (i as f64, series.values()[i])).collect();
     let mut told = Vec::new();

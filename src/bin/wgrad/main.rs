@@ -1,6 +1,8 @@
 //! The `wgrad` command.
 
 mod bench;
+mod canvas;
+mod compare;
 mod csv;
 mod data;
 mod device;
@@ -10,6 +12,7 @@ mod forecast;
 mod image;
 mod inspect;
 mod output;
+mod page;
 mod parity;
 mod plot;
 mod predict;
@@ -44,6 +47,10 @@ enum Command {
     Eval(eval::EvalArgs),
     /// Classify PNG images with a trained network.
     Predict(predict::PredictArgs),
+    /// Compare runs: what differs between them, and their curves.
+    Compare(compare::CompareArgs),
+    /// Write a page about a run of `train`: curves, classes, mistakes, filters.
+    Report(page::ReportArgs),
     /// Learn a text character by character and write one like it.
     Text(text::TextArgs),
     /// Write a text with a network that `wgrad text` trained.
@@ -84,6 +91,8 @@ fn main() -> ExitCode {
         Command::Train(args) => train::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Predict(args) => predict::run(&args),
+        Command::Compare(args) => compare::run(&args),
+        Command::Report(args) => page::run(&args),
         Command::Text(args) => text::run(&args),
         Command::Write(args) => text::write(&args),
         Command::Forecast(args) => forecast::run(&args),

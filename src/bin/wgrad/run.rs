@@ -1,5 +1,6 @@
 //! Run folders: what a training writes, and how later commands find it again.
 
+use crate::canvas::Picture;
 use crate::output;
 use anyhow::{Context, anyhow, bail};
 use serde_json::Value;
@@ -19,7 +20,7 @@ pub const SETTINGS: &str = "run.json";
 /// The weights of a run.
 const WEIGHTS: &str = "model.safetensors";
 /// A row for every look at the losses.
-const METRICS: &str = "metrics.csv";
+pub const METRICS: &str = "metrics.csv";
 /// The folder of a run's checkpoints.
 const CHECKPOINTS: &str = "checkpoints";
 /// The file among them that a run locks while it goes on.
@@ -234,6 +235,15 @@ impl RunFolder {
     /// When it can be written nowhere.
     pub fn write(&mut self, name: &str, text: &str) -> anyhow::Result<()> {
         self.keep(|folder| write_atomically(&folder.join(name), text.as_bytes()))
+    }
+
+    /// Writes a picture as `STEM.svg` and `STEM.png`.
+    ///
+    /// # Errors
+    /// As [`RunFolder::write`].
+    pub fn picture(&mut self, stem: &str, picture: &Picture) -> anyhow::Result<()> {
+        self.write(&format!("{stem}.svg"), &picture.svg)?;
+        self.keep(|folder| write_atomically(&folder.join(format!("{stem}.png")), &picture.png))
     }
 
     fn keep(&mut self, write: impl Fn(&Path) -> wgrad::Result<()>) -> anyhow::Result<()> {
