@@ -90,7 +90,7 @@ fn folders_of_images_are_learned_judged_and_told_apart() {
     refused(
         at,
         &["eval", "--run", "a", "--data", "parts", "--channels", "grey"],
-        &["images of 3x16x16", "images of 16x16"],
+        &["a mean and a standard deviation for 1 channels, got 3"],
     );
     fs::write(at.join("pictures/sea/broken.bmp"), b"BM").expect("a file");
     refused(at, &["train", "--data", "pictures"], &["pictures/sea/broken.bmp"]);

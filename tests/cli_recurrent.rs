@@ -70,10 +70,20 @@ fn a_text_is_learned_and_written_on_with_the_same_bytes_every_time() {
         let (success, text) = wgrad(folder, &args);
         assert!(success && text.contains("600 characters, 10 distinct"), "{text}");
         let run = folder.join("runs/0001-text");
-        let expected =
-            ["checkpoints", "loss.svg", "metrics.csv", "model.safetensors", "run.json", "sample.txt"];
+        let expected = [
+            "checkpoints",
+            "loss.png",
+            "loss.svg",
+            "metrics.csv",
+            "model.safetensors",
+            "run.json",
+            "sample.txt",
+        ];
         assert_eq!(files(&run), expected, "{text}");
-        assert!(read(&run.join("loss.svg")).contains("<svg") && read(&run.join("run.json")).contains(cell));
+        assert!(
+            read(&run.join("loss.png", "loss.svg")).contains("<svg")
+                && read(&run.join("run.json")).contains(cell)
+        );
         let rows = rows(&run.join("metrics.csv"), "step,train_loss,validation_loss,seconds");
         assert_eq!(
             rows.iter().map(|r| r[0]).collect::<Vec<_>>(),
@@ -250,7 +260,9 @@ fn a_series_is_learned_and_its_end_forecast_with_the_same_bits() {
     let expected = [
         "checkpoints",
         "errors.csv",
+        "forecast.png",
         "forecast.svg",
+        "history.png",
         "history.svg",
         "metrics.csv",
         "model.safetensors",

@@ -135,7 +135,12 @@ fn steps(run: &Path) -> Vec<(u64, f64)> {
     let lines = fs::read_to_string(run.join("steps.jsonl")).expect("steps.jsonl");
     let of = |line: &str| {
         let row: serde_json::Value = serde_json::from_str(line).expect("a line of JSON");
-        assert!(row["accuracy"].is_number() && row["rate"] == 0.001 && row["epoch"].is_u64(), "{line}");
+        assert!(
+            row["accuracy"].is_number()
+                && (row["rate"].as_f64().expect("a rate") - 0.001).abs() < 1e-9
+                && row["epoch"].is_u64(),
+            "{line}"
+        );
         (row["step"].as_u64().expect("a step"), row["loss"].as_f64().expect("a loss"))
     };
     lines.lines().map(of).collect()

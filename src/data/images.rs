@@ -233,11 +233,12 @@ fn fitted(image: DynamicImage, [channels, height, width]: [usize; 3]) -> Vec<u8>
     let image = if (h as usize, w as usize) == (height, width) {
         image
     } else {
+        // Cut first: what would stand over is never made, however thin an image is.
         let scale = (height as f64 / f64::from(h)).max(width as f64 / f64::from(w));
-        let side = |from: u32, least: usize| ((f64::from(from) * scale).round() as u32).max(least as u32);
-        let (w, h) = (side(w, width), side(h, height));
-        let scaled = image.resize_exact(w, h, FilterType::Triangle);
-        scaled.crop_imm((w - width as u32) / 2, (h - height as u32) / 2, width as u32, height as u32)
+        let side = |from: u32, to: usize| ((to as f64 / scale).round() as u32).clamp(1, from);
+        let (own_w, own_h) = (side(w, width), side(h, height));
+        let cut = image.crop_imm((w - own_w) / 2, (h - own_h) / 2, own_w, own_h);
+        cut.resize_exact(width as u32, height as u32, FilterType::Triangle)
     };
     if channels == 1 {
         return image.into_luma8().into_raw();

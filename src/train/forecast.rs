@@ -48,7 +48,7 @@ impl ForecastModel {
 ///
 /// # Errors
 /// When the network is none of such windows, or the device failed.
-pub fn forecasts(network: &Network, series: &Arc<Series>) -> Result<Vec<Vec<f64>>> {
+pub fn forecasts(network: &mut Network, series: &Arc<Series>) -> Result<Vec<Vec<f64>>> {
     let test = SeriesWindows::test(series);
     let all: Vec<usize> = (0..test.len()).collect();
     let batch = Batch::read(&test, &all, 0, 0)?;

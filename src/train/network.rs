@@ -6,7 +6,7 @@ use super::task::{Inputs, Task, is_input};
 use crate::data::{Batch, Examples, Field, Loader, Order};
 use crate::error::{Error, Result};
 use crate::exec::{Executable, Parameters};
-use crate::graph::Graph;
+use crate::graph::{Graph, Tensor};
 use crate::tensor::HostTensor;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -21,6 +21,15 @@ pub struct Network {
     fields: Vec<Field>,
     classes: usize,
     judges: Vec<Judge>,
+    /// Programs that predict, by their rows.
+    told: Vec<Told>,
+}
+
+/// A program that says what the network does of batches of one size.
+struct Told {
+    inputs: Inputs,
+    said: Tensor,
+    program: Executable,
 }
 
 /// A program that judges batches of one size and of these fields.
@@ -51,7 +60,7 @@ impl Network {
         classes: usize,
     ) -> Result<Self> {
         let (parameters, task) = (parameters.clone(), Rc::new(task));
-        let network = Self { parameters, task, fields, classes, judges: Vec::new() };
+        let network = Self { parameters, task, fields, classes, judges: Vec::new(), told: Vec::new() };
         let graph = Graph::new();
         graph.set_training(false);
         network.task.learn(&network.inputs(&graph, 1)?)?;
@@ -61,7 +70,14 @@ impl Network {
     /// The same task and examples over other parameters.
     pub(super) fn over(&self, parameters: &Parameters) -> Self {
         let (task, fields) = (self.task.clone(), self.fields.clone());
-        Self { parameters: parameters.clone(), task, fields, classes: self.classes, judges: Vec::new() }
+        Self {
+            parameters: parameters.clone(),
+            task,
+            fields,
+            classes: self.classes,
+            judges: Vec::new(),
+            told: Vec::new(),
+        }
     }
 
     /// The states of all its programs.
@@ -166,7 +182,7 @@ impl Network {
     ///
     /// # Errors
     /// When they do not fit the network, its task says nothing, or the device failed.
-    pub fn predict(&self, examples: &[&HostTensor]) -> Result<HostTensor> {
+    pub fn predict(&mut self, examples: &[&HostTensor]) -> Result<HostTensor> {
         let fields: Vec<Field> = self.fields.iter().filter(|field| is_input(&field.name)).cloned().collect();
         let rows = examples.first().and_then(|tensor| tensor.shape().first()).copied().unwrap_or(0);
         if fields.len() != examples.len() || rows == 0 {
@@ -174,13 +190,21 @@ impl Network {
             let expected = format!("a tensor of some examples for each of {}", names.join(", "));
             return Err(Error::argument("predict", expected, format!("{} tensors", examples.len())));
         }
-        let graph = Graph::new();
-        graph.set_training(false);
-        let inputs = Inputs::of(&graph, &fields, self.classes, rows)?;
-        let said = self.task.predict(&inputs)?;
-        let mut program = self.parameters.compile(&graph, &[&said])?;
+        let place = match self.told.iter().position(|told| told.inputs.rows() == rows) {
+            Some(place) => place,
+            None => {
+                let graph = Graph::new();
+                graph.set_training(false);
+                let inputs = Inputs::of(&graph, &fields, self.classes, rows)?;
+                let said = self.task.predict(&inputs)?;
+                let program = self.parameters.compile(&graph, &[&said])?;
+                self.told.push(Told { inputs, said, program });
+                self.told.len() - 1
+            }
+        };
+        let Told { inputs, said, program } = &mut self.told[place];
         program.run(&inputs.tensors().zip(examples.iter().copied()).collect::<Vec<_>>())?;
-        program.read(&said)
+        program.read(said)
     }
 }
 

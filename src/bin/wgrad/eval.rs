@@ -4,13 +4,12 @@ use crate::data::DataArgs;
 use crate::device::DeviceArgs;
 use crate::output;
 use crate::plot;
-use crate::trained::{Trained, TrainedArgs, TrainedOn};
+use crate::trained::{Judge, TrainedArgs};
 use anyhow::Context;
 use clap::Args;
 use indicatif::ProgressBar;
 use std::path::PathBuf;
-use wgrad::Parameters;
-use wgrad::train::{Classification, Confusion, Network};
+use wgrad::train::Confusion;
 
 /// `wgrad eval`.
 #[derive(Debug, Args)]
@@ -32,30 +31,12 @@ pub struct EvalArgs {
 /// Evaluates on the test images.
 pub fn run(args: &EvalArgs) -> anyhow::Result<()> {
     output::check_all([("--confusion", &args.confusion)])?;
-    let Trained { model, on, weights } = args.trained.find()?;
-    // What the run was judged on, unless something else is asked for.
-    let noted = on.as_ref().and_then(|on| on.data.as_ref()).filter(|_| !args.data.given());
-    let by = on.as_ref().and_then(|on| on.normalised_by.as_ref());
-    let labels = on.as_ref().and_then(TrainedOn::labels);
-    let sets = noted.unwrap_or(&args.data).load(model.reads(), labels, by)?;
-    let (shape, classes) = (model.shape(sets.test.as_ref())?, sets.test.classes().len());
-    if let Some(on) = on.filter(|on| on.shape != shape || on.names.len() != classes) {
-        let expected = model.words(&on.shape, on.names.len());
-        let (weights, got) = (weights.display(), model.words(&shape, classes));
-        anyhow::bail!("{weights}: a {} for {expected}, got {got} from {}", model.name(), sets.about);
-    }
-    // Few examples are one pass, whatever its size.
-    let batch_size = args.batch_size.min(sets.test.len());
-    wgrad::data::check_batch_size(sets.test.as_ref(), batch_size)?;
-    let device = args.device.open()?;
-    let parameters = Parameters::new(&device, 0);
-    let task = Classification::new(model.build(&shape, classes)?);
-    let mut network = Network::new(&parameters, task, sets.test.as_ref())?;
-    network.prepare(batch_size)?;
-    parameters.load(&weights)?;
-    println!("device   {}", device.describe());
+    let judge = args.trained.judge(&args.data, &args.device, args.batch_size)?;
+    let Judge { model, mut network, sets, weights, device } = judge;
+    println!("device   {device}");
     println!("model    {} from {}", model.name(), weights.display());
     println!("data     {}", sets.about);
+    let batch_size = args.batch_size.min(sets.test.len());
     let bar = ProgressBar::new(sets.test.len() as u64);
     let result = network.evaluate(&sets.test, batch_size, |done| bar.set_position(done as u64));
     bar.finish_and_clear();

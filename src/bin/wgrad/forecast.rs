@@ -1,5 +1,6 @@
 //! `wgrad forecast`: learns a time series and forecasts its end.
 
+use crate::canvas::Picture;
 use crate::csv::{Column, ColumnArgs};
 use crate::data::Sets;
 use crate::device::DeviceArgs;
@@ -192,18 +193,18 @@ fn train(args: &ForecastArgs) -> anyhow::Result<()> {
     let (_, mut files) = run.judged(&mut trainer)?;
     let forecasts = forecasts(trainer.network(), &series)?;
     let (ours, naive) = series.errors(&forecasts, args.season as usize);
-    run.folder.write("forecast.svg", &picture(&series, &forecasts)?)?;
+    run.folder.picture("forecast", &picture(&series, &forecasts)?)?;
     run.folder.write("errors.csv", &format!("forecast,naive\n{ours:.6},{naive:.6}\n"))?;
     println!(
         "mean absolute error {ours:.3}; repeating the value of {} steps earlier: {naive:.3}",
         args.season
     );
-    files.extend(["errors.csv", "forecast.svg"]);
+    files.extend(["errors.csv", "forecast.svg", "forecast.png"]);
     run.folder.finish(&files, trainer.parameters())
 }
 
 /// The end of the series and its forecasts.
-fn picture(series: &Series, forecasts: &[Vec<f64>]) -> anyhow::Result<String> {
+fn picture(series: &Series, forecasts: &[Vec<f64>]) -> anyhow::Result<Picture> {
     let from = series.train().saturating_sub(series.values().len() - series.train());
     let truth = (from..series.values().len()).map(|i| (i as f64, series.values()[i])).collect();
     let mut told = Vec::new();

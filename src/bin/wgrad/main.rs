@@ -2,6 +2,8 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable))]
 
 mod bench;
+mod canvas;
+mod compare;
 mod csv;
 mod data;
 mod device;
@@ -14,6 +16,7 @@ mod log;
 mod networks;
 mod optimizer;
 mod output;
+mod page;
 mod parity;
 mod plot;
 mod predict;
@@ -51,6 +54,10 @@ enum Command {
     Eval(eval::EvalArgs),
     /// Classify images, recordings or sequences with a trained network.
     Predict(predict::PredictArgs),
+    /// Compare runs: what differs between them, and their curves.
+    Compare(compare::CompareArgs),
+    /// Write a page about a run of `train`: curves, classes, mistakes, filters.
+    Report(page::ReportArgs),
     /// Learn a text character by character and write one like it.
     Text(text::TextArgs),
     /// Write a text with a network that `wgrad text` trained.
@@ -91,6 +98,8 @@ fn main() -> ExitCode {
         Command::Train(args) => train::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Predict(args) => predict::run(&args),
+        Command::Compare(args) => compare::run(&args),
+        Command::Report(args) => page::run(&args),
         Command::Text(args) => text::run(&args),
         Command::Write(args) => text::write(&args),
         Command::Forecast(args) => forecast::run(&args),

@@ -1,7 +1,6 @@
-//! Pictures of a run, as SVG.
+//! Pictures of a run, as SVG and PNG.
 
-use anyhow::anyhow;
-use plotters::coord::Shift;
+use crate::canvas::{Area, Picture, lost, picture};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use wgrad::train::{Confusion, EpochReport, Measures};
@@ -9,25 +8,24 @@ use wgrad::train::{Confusion, EpochReport, Measures};
 const TRAIN: RGBColor = RGBColor(31, 119, 180);
 const TEST: RGBColor = RGBColor(214, 96, 20);
 
-/// Plotters' errors know no lifetime of ours.
-fn lost(error: impl std::fmt::Display) -> anyhow::Error {
-    anyhow!("drawing a plot: {error}")
-}
-
-/// Loss and accuracy by epoch, side by side.
-pub fn history(reports: &[EpochReport], judged: &str) -> anyhow::Result<String> {
-    let mut svg = String::new();
-    {
-        let root = SVGBackend::with_string(&mut svg, (960, 400)).into_drawing_area();
-        root.fill(&WHITE).map_err(lost)?;
+/// Loss and accuracy, or else the mean absolute error, by epoch, side by side: in training and where they were `judged`.
+pub fn history(reports: &[EpochReport], judged: &str) -> anyhow::Result<Picture> {
+    picture((960, 400), |root| {
         let (left, right) = root.split_horizontally(480);
-        let of = |value: &dyn Fn(&EpochReport) -> (f64, f64)| reports.iter().map(value).collect::<Vec<_>>();
-        panel(&left, "loss", judged, &of(&|r| (r.train.loss(), r.test.loss())))?;
-        let accuracy = |measures: &Measures| 100.0 * measures.get("accuracy").unwrap_or(0.0);
-        panel(&right, "accuracy, %", judged, &of(&|r| (accuracy(&r.train), accuracy(&r.test))))?;
-        root.present().map_err(lost)?;
-    }
-    Ok(svg)
+        let of = |name: &str, scale: f64| -> Vec<(f64, f64)> {
+            let value = |measures: &Measures| scale * measures.get(name).unwrap_or(f64::NAN);
+            reports.iter().map(|report| (value(&report.train), value(&report.test))).collect()
+        };
+        panel(&left, "loss", judged, &of("loss", 1.0))?;
+        let measured = |name: &str| reports.iter().any(|report| report.test.get(name).is_some());
+        if measured("accuracy") {
+            panel(&right, "accuracy, %", judged, &of("accuracy", 100.0))
+        } else if measured("mae") {
+            panel(&right, "mean absolute error", judged, &of("mae", 1.0))
+        } else {
+            Ok(())
+        }
+    })
 }
 
 /// The label of a place on an axis of whole numbers.
@@ -36,12 +34,7 @@ fn whole(x: f64) -> String {
 }
 
 /// One panel: the value of each epoch in training and where it was `judged`.
-fn panel(
-    area: &DrawingArea<SVGBackend<'_>, Shift>,
-    title: &str,
-    judged: &str,
-    values: &[(f64, f64)],
-) -> anyhow::Result<()> {
+fn panel(area: &Area<'_>, title: &str, judged: &str, values: &[(f64, f64)]) -> anyhow::Result<()> {
     let all = || values.iter().flat_map(|&(a, b)| [a, b]);
     let (low, high) = (all().fold(f64::INFINITY, f64::min), all().fold(f64::NEG_INFINITY, f64::max));
     let margin = (0.08 * (high - low)).max(1e-3);
@@ -75,21 +68,27 @@ fn panel(
 }
 
 /// The colors of curves, in order.
-const COLORS: [RGBColor; 4] = [TRAIN, TEST, RGBColor(44, 140, 60), RGBColor(120, 90, 160)];
+const COLORS: [RGBColor; 8] = [
+    TRAIN,
+    TEST,
+    RGBColor(44, 140, 60),
+    RGBColor(120, 90, 160),
+    RGBColor(150, 20, 50),
+    RGBColor(0, 150, 160),
+    RGBColor(150, 110, 20),
+    RGBColor(80, 80, 80),
+];
 
 /// Named curves of points `(x, y)`, `x` whole, in one panel.
-pub fn curves(title: &str, x: &str, curves: &[(&str, Vec<(f64, f64)>)]) -> anyhow::Result<String> {
+pub fn curves(title: &str, x: &str, curves: &[(&str, Vec<(f64, f64)>)]) -> anyhow::Result<Picture> {
     let range = |pick: fn(&(f64, f64)) -> f64, above: f64| {
         let all = || curves.iter().flat_map(|(_, points)| points).map(pick);
         let (low, high) = (all().fold(f64::INFINITY, f64::min), all().fold(f64::NEG_INFINITY, f64::max));
         let margin = (0.04 * (high - low)).max(1e-3);
         low - margin..high + margin + above * (high - low)
     };
-    let mut svg = String::new();
-    {
-        let root = SVGBackend::with_string(&mut svg, (960, 400)).into_drawing_area();
-        root.fill(&WHITE).map_err(lost)?;
-        let mut chart = ChartBuilder::on(&root)
+    picture((960, 400), |root| {
+        let mut chart = ChartBuilder::on(root)
             .caption(title, ("sans-serif", 20))
             .margin(14)
             .x_label_area_size(40)
@@ -108,24 +107,85 @@ pub fn curves(title: &str, x: &str, curves: &[(&str, Vec<(f64, f64)>)]) -> anyho
         let border = BLACK.mix(0.3);
         let mut legend = chart.configure_series_labels();
         legend.position(SeriesLabelPosition::UpperRight).background_style(WHITE).border_style(border);
-        legend.draw().map_err(lost)?;
-        root.present().map_err(lost)?;
+        legend.draw().map_err(lost)
+    })
+}
+
+/// Curves over one another.
+pub struct Panel {
+    /// What they show.
+    pub title: String,
+    /// What they go by.
+    pub x: String,
+    /// Where a color has several, the faint one goes with the other.
+    pub curves: Vec<Curve>,
+}
+
+/// Named points.
+pub struct Curve {
+    /// As in the legend.
+    pub name: String,
+    /// Its place among the colors.
+    pub color: usize,
+    /// Whether it is in the background.
+    pub faint: bool,
+    /// Ascending in `x`.
+    pub points: Vec<(f64, f64)>,
+}
+
+/// Panels one above the other.
+pub fn panels(panels: &[Panel]) -> anyhow::Result<Picture> {
+    const HEIGHT: u32 = 420;
+    picture((960, HEIGHT * panels.len().max(1) as u32), |root| {
+        let areas = root.split_evenly((panels.len().max(1), 1));
+        panels.iter().zip(&areas).try_for_each(|(panel, area)| overlay(area, panel))
+    })
+}
+
+/// The range of values, with a margin of its share; a single value has one, too.
+fn range(values: impl Iterator<Item = f64>, margin: f64) -> std::ops::Range<f64> {
+    let ends = |(low, high): (f64, f64), value: f64| (low.min(value), high.max(value));
+    let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), ends);
+    let (low, high) = if low <= high { (low, high) } else { (0.0, 1.0) };
+    let margin = (margin * (high - low)).max(1e-3);
+    low - margin..high + margin
+}
+
+fn overlay(area: &Area<'_>, panel: &Panel) -> anyhow::Result<()> {
+    let points = || panel.curves.iter().flat_map(|curve| &curve.points);
+    let mut y = range(points().map(|point| point.1), 0.05);
+    // Room for the legend, a line of which is a twentieth of the height.
+    y.end += (y.end - y.start) * (0.05 + 0.07 * panel.curves.len().min(12) as f64);
+    let mut chart = ChartBuilder::on(area)
+        .caption(&panel.title, ("sans-serif", 20))
+        .margin(14)
+        .x_label_area_size(40)
+        .y_label_area_size(56)
+        .build_cartesian_2d(range(points().map(|point| point.0), 0.02), y)
+        .map_err(lost)?;
+    let mut mesh = chart.configure_mesh();
+    mesh.x_desc(&panel.x).x_label_formatter(&|&x| whole(x)).light_line_style(TRANSPARENT);
+    mesh.draw().map_err(lost)?;
+    for curve in &panel.curves {
+        let color = COLORS[curve.color % COLORS.len()].mix(if curve.faint { 0.4 } else { 1.0 });
+        let line = LineSeries::new(curve.points.iter().copied(), color.stroke_width(2)).point_size(2);
+        let legend = move |(x, y)| PathElement::new([(x, y), (x + 18, y)], color.stroke_width(2));
+        chart.draw_series(line).map_err(lost)?.label(&curve.name).legend(legend);
     }
-    Ok(svg)
+    let mut legend = chart.configure_series_labels();
+    legend.position(SeriesLabelPosition::UpperRight).background_style(WHITE).border_style(BLACK.mix(0.3));
+    legend.draw().map_err(lost)
 }
 
 /// A square a pair of classes: rows are the true class, columns the predicted one, darkness the row's share. Classes
 /// that have no name are called by their number. With many classes squares and numbers are smaller, and numbers that do not
 /// fit are left out.
-pub fn confusion(confusion: &Confusion, names: &[String]) -> anyhow::Result<String> {
+pub fn confusion(confusion: &Confusion, names: &[String]) -> anyhow::Result<Picture> {
     const EDGE: i32 = 64;
     let classes = confusion.classes() as i32;
     let cell = (1100 / classes.max(1)).clamp(16, 48);
     let side = (EDGE + classes * cell + 16) as u32;
-    let mut svg = String::new();
-    {
-        let root = SVGBackend::with_string(&mut svg, (side, side)).into_drawing_area();
-        root.fill(&WHITE).map_err(lost)?;
+    picture((side, side), |root| {
         let text = |size: i32, color: &RGBColor| {
             ("sans-serif", size).into_font().color(color).pos(Pos::new(HPos::Center, VPos::Center))
         };
@@ -158,9 +218,8 @@ pub fn confusion(confusion: &Confusion, names: &[String]) -> anyhow::Result<Stri
                 }
             }
         }
-        root.present().map_err(lost)?;
-    }
-    Ok(svg)
+        Ok(())
+    })
 }
 
 /// A name as there is room for it beside a square.

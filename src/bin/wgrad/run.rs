@@ -1,5 +1,6 @@
 //! Run folders: what a training writes, and how later commands find it again.
 
+use crate::canvas::Picture;
 use crate::output;
 use crate::signals::Interrupted;
 use anyhow::{Context, anyhow, bail};
@@ -22,7 +23,7 @@ const WEIGHTS: &str = "model.safetensors";
 /// The averaged ones.
 const AVERAGE: &str = "average.safetensors";
 /// A row for every look at the losses.
-const METRICS: &str = "metrics.csv";
+pub const METRICS: &str = "metrics.csv";
 /// The folder of event files in that of a run.
 pub const EVENTS: &str = "tensorboard";
 /// The folder of a run's checkpoints.
@@ -259,6 +260,15 @@ impl RunFolder {
     /// When it can be written nowhere.
     pub fn write(&mut self, name: &str, text: &str) -> anyhow::Result<()> {
         self.keep(|folder| write_atomically(&folder.join(name), text.as_bytes()))
+    }
+
+    /// Writes a picture as `STEM.svg` and `STEM.png`.
+    ///
+    /// # Errors
+    /// As [`RunFolder::write`].
+    pub fn picture(&mut self, stem: &str, picture: &Picture) -> anyhow::Result<()> {
+        self.write(&format!("{stem}.svg"), &picture.svg)?;
+        self.keep(|folder| write_atomically(&folder.join(format!("{stem}.png")), &picture.png))
     }
 
     fn keep(&mut self, mut write: impl FnMut(&Path) -> wgrad::Result<()>) -> anyhow::Result<()> {

@@ -285,7 +285,7 @@ fn train(args: &TextArgs) -> anyhow::Result<()> {
     let points =
         |pick: fn(&Row) -> f64| rows.iter().map(|r| (f64::from(r.step), pick(r))).collect::<Vec<_>>();
     let curves = [("train", points(|r| r.train)), ("validation", points(|r| r.validation))];
-    folder.write("loss.svg", &plot::curves("cross entropy a character", "step", &curves)?)?;
+    folder.picture("loss", &plot::curves("cross entropy a character", "step", &curves)?)?;
     let mut writer = TextWriter::new(&parameters, &model, &vocabulary)?;
     let written = aloud(&mut writer, &prompt, &args.sampling)?;
     folder.write("sample.txt", &written)?;

@@ -76,8 +76,8 @@ fn train(args: &TrainArgs) -> anyhow::Result<()> {
     }
     let (test, mut files) = run.judged(&mut trainer)?;
     if let Some(confusion) = test.confusion() {
-        run.folder.write("confusion.svg", &plot::confusion(confusion, sets.test.classes())?)?;
-        files.insert(1, "confusion.svg");
+        run.folder.picture("confusion", &plot::confusion(confusion, sets.test.classes())?)?;
+        files.extend(["confusion.svg", "confusion.png"]);
     }
     let finished = run.folder.finish(&files, trainer.parameters());
     args.profile.as_deref().map_or(Ok(()), |path| write_profile(&trainer, path))?;

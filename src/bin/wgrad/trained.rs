@@ -1,15 +1,17 @@
 //! Networks that `wgrad train` trained: what a run notes of them, and how later commands find them again.
 
-use crate::data::DataArgs;
-use crate::device::name;
+use crate::data::{DataArgs, Sets};
+use crate::device::{DeviceArgs, name};
 use crate::networks::{self, Named};
 use crate::run::{RUNS, SETTINGS, newest, read};
 use anyhow::{Context, bail};
 use clap::Args;
 use serde_json::{Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use wgrad::Parameters;
 use wgrad::data::{Labels, Statistics};
 use wgrad::nn::Images;
+use wgrad::train::{Classification, Network};
 
 /// What a run notes about itself: of what shape its examples were, in which classes, and what images were normalised by where
 /// that is no writing.
@@ -81,7 +83,54 @@ impl TrainedOn {
     }
 }
 
+/// A trained network with its weights, and the examples that it is judged on.
+pub struct Judge {
+    /// Its kind.
+    pub model: Named,
+    /// The network.
+    pub network: Network,
+    /// The examples.
+    pub sets: Sets,
+    /// Its weights.
+    pub weights: PathBuf,
+    /// The device, in words.
+    pub device: String,
+}
+
 impl TrainedArgs {
+    /// The network of a run.
+    pub fn of_run(run: &Path) -> Self {
+        Self { run: Some(run.to_owned()), weights: None, model: None }
+    }
+
+    /// Loads a network and what it is judged on: the data that was asked for, or else that of its run.
+    ///
+    /// # Errors
+    /// When there is no such network, or it does not fit the data.
+    pub fn judge(&self, data: &DataArgs, device: &DeviceArgs, batch_size: usize) -> anyhow::Result<Judge> {
+        let Trained { model, on, weights } = self.find()?;
+        let noted = on.as_ref().and_then(|on| on.data.as_ref()).filter(|_| !data.given());
+        let by = on.as_ref().and_then(|on| on.normalised_by.as_ref());
+        let labels = on.as_ref().and_then(TrainedOn::labels);
+        let sets = noted.unwrap_or(data).load(model.reads(), labels, by)?;
+        let (shape, classes) = (model.shape(sets.test.as_ref())?, sets.test.classes().len());
+        if let Some(on) = on.filter(|on| on.shape != shape || on.names.len() != classes) {
+            let expected = model.words(&on.shape, on.names.len());
+            let (weights, got) = (weights.display(), model.words(&shape, classes));
+            bail!("{weights}: a {} for {expected}, got {got} from {}", model.name(), sets.about);
+        }
+        // Few examples are one pass, whatever its size.
+        let batch_size = batch_size.min(sets.test.len());
+        wgrad::data::check_batch_size(sets.test.as_ref(), batch_size)?;
+        let device = device.open()?;
+        let parameters = Parameters::new(&device, 0);
+        let task = Classification::new(model.build(&shape, classes)?);
+        let mut network = Network::new(&parameters, task, sets.test.as_ref())?;
+        network.prepare(batch_size)?;
+        parameters.load(&weights)?;
+        Ok(Judge { model, network, sets, weights, device: device.describe() })
+    }
+
     /// Finds the network and its weight file.
     pub fn find(&self) -> anyhow::Result<Trained> {
         if let (Some(model), Some(weights), None) = (&self.model, &self.weights, &self.run) {

@@ -202,8 +202,8 @@ impl<'a> Run<'a> {
     /// # Errors
     /// When the device failed or a file can be written nowhere.
     pub fn judged(&mut self, trainer: &mut Trainer) -> anyhow::Result<(Measures, Vec<&'static str>)> {
-        self.folder.write("history.svg", &plot::history(&self.reports, self.sets.judged())?)?;
-        let mut files = vec!["history.svg"];
+        self.folder.picture("history", &plot::history(&self.reports, self.sets.judged())?)?;
+        let mut files = vec!["history.svg", "history.png"];
         let averages = self.plan.ways.averages();
         let test = match averages {
             true => trainer.evaluate_average(&self.sets.test)?,
