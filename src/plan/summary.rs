@@ -79,7 +79,6 @@ impl Summary {
 pub fn summary(graph: &GraphData, outputs: &[ValueId]) -> Summary {
     let mut summary = Summary::default();
     let mut read = HashSet::new();
-    // The place of each stepped label, and whether the last layer may take another node.
     for (node, needed) in graph.nodes.iter().zip(graph.reachable(outputs)) {
         if !needed {
             continue;

@@ -290,7 +290,7 @@ fn train(args: &TextArgs) -> anyhow::Result<()> {
     let written = aloud(&mut writer, &prompt, &args.sampling)?;
     folder.write("sample.txt", &written)?;
     println!();
-    folder.finish(&["loss.svg", "sample.txt"], &parameters)
+    folder.finish(&["loss.svg", "loss.png", "sample.txt"], &parameters)
 }
 
 /// What a checkpoint of `wgrad text` notes besides: the text's checksum, and the losses since the last row.
