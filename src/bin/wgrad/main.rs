@@ -3,6 +3,7 @@
 
 mod bench;
 mod canvas;
+mod claims;
 mod compare;
 mod csv;
 mod data;
