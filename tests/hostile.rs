@@ -46,8 +46,6 @@ fn changed(seed: &[u8], other: &[u8], rng: &mut Rng) -> Vec<u8> {
 fn readers_survive_what_is_a_little_wrong() {
     let count = std::env::var("WGRAD_HOSTILE").ok().and_then(|n| n.parse().ok()).unwrap_or(1500);
     let folder = tempfile::tempdir().expect("a folder");
-    // What a reader says of each is not interesting; that of a panic is told below.
-    std::panic::set_hook(Box::new(|_| ()));
     let mut bad = Vec::new();
     for reader in &READERS {
         let seeds = (reader.seeds)();
@@ -55,6 +53,9 @@ fn readers_survive_what_is_a_little_wrong() {
             assert!((reader.read)(seed, folder.path()), "{}: a seed that is not well-formed", reader.name);
         }
         let (mut rng, mut accepted) = (Rng::named(1, reader.name), 0);
+        // What a panic says is told below.
+        let told = std::panic::take_hook();
+        std::panic::set_hook(Box::new(|_| ()));
         for _ in 0..count {
             let bytes = changed(&seeds[rng.below(seeds.len())], &seeds[rng.below(seeds.len())], &mut rng);
             match catch_unwind(AssertUnwindSafe(|| (reader.read)(&bytes, folder.path()))) {
@@ -67,9 +68,9 @@ fn readers_survive_what_is_a_little_wrong() {
                 }
             }
         }
+        std::panic::set_hook(told);
         println!("{}: {accepted} of {count} well-formed", reader.name);
         assert!(accepted < count, "{}: nothing is refused", reader.name);
     }
-    let _ = std::panic::take_hook();
     assert!(bad.is_empty(), "{}", bad.join("\n"));
 }

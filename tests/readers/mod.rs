@@ -27,7 +27,7 @@ pub const READERS: [Reader; 11] = [
     Reader {
         name: "table",
         read: table,
-        seeds: || texts(&["a,b,c\n1,\"x, y\",2\n3,z,\n", "1;2,5;x\n2;3,5;y\n"]),
+        seeds: || texts(&["a,b,c\n1,\"x, y\",2\n3,z,4\n", "1;2.5;x\n2;3.5;y\n"]),
     },
     Reader { name: "text", read: text, seeds: || texts(&["To be, or not\r\nto be: ä€"]) },
     Reader { name: "weights", read: weights, seeds: weights_seeds },

@@ -63,6 +63,8 @@ impl Run {
         }
         let mut flat = BTreeMap::new();
         flatten("", &settings, &mut flat);
+        // Command lines, which say the rest once more.
+        ["words", "data_words"].iter().for_each(|name| drop(flat.remove(*name)));
         let model = flat.remove("model").unwrap_or_else(|| "unknown".to_owned());
         Ok(Self { name: folder.display().to_string(), model, settings: flat, columns, rows })
     }
@@ -122,7 +124,7 @@ fn differences(runs: &[&Run]) -> Vec<String> {
     let differs = |name: &&&String| {
         let of = |run: &&Run| run.settings.get(**name).cloned();
         let values: BTreeSet<Option<String>> = runs.iter().map(of).collect();
-        values.len() > 1 && !["words", "vocabulary", "prompt"].contains(&name.as_str())
+        values.len() > 1 && !["vocabulary", "prompt"].contains(&name.as_str())
     };
     let different: Vec<&&String> = names.iter().filter(differs).collect();
     let words = |run: &&Run| {
