@@ -185,6 +185,10 @@ fn decode(path: &Path) -> Result<DynamicImage> {
     let orientation = decoder.orientation().map_err(bad)?;
     let mut image = DynamicImage::from_decoder(decoder).map_err(bad)?;
     image.apply_orientation(orientation);
+    let (height, width) = (image.height(), image.width());
+    if height == 0 || width == 0 {
+        return Err(Error::file(path, "an image with pixels", format!("one of {width}x{height}")));
+    }
     Ok(image)
 }
 
@@ -199,9 +203,6 @@ fn said(path: &Path, error: &image::ImageError) -> String {
 fn look(path: &Path) -> Result<Found> {
     let image = decode(path)?;
     let size = (image.height() as usize, image.width() as usize);
-    if size.0 == 0 || size.1 == 0 {
-        return Err(Error::file(path, "an image with pixels", format!("one of {}x{}", size.1, size.0)));
-    }
     Ok(Found { size, colour: image.color().has_color() })
 }
 

@@ -166,8 +166,9 @@ fn checkpoint_seeds() -> Vec<Vec<u8>> {
 
 fn case_line(bytes: &[u8], _: &Path) -> bool {
     let text = String::from_utf8_lossy(bytes);
+    // Tables of shapes have lines of another form.
+    wgrad::bench::parse_table("a", &text);
     text.parse::<wgrad::verify::Line>().is_ok()
-        && wgrad::bench::parse_table("a", &text).iter().all(Result::is_ok)
 }
 
 fn case_seeds() -> Vec<Vec<u8>> {
