@@ -117,7 +117,7 @@ impl Parameters {
         }
     }
 
-    /// The memory of a program, without making it: zeros for the CPU reference where nothing is planned.
+    /// The memory that a program would hold, from its plan alone: nothing is made.
     ///
     /// # Errors
     /// As [`Parameters::compile`].
