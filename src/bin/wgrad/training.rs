@@ -205,9 +205,11 @@ impl<'a> Run<'a> {
         self.folder.picture("history", &plot::history(&self.reports, self.sets.judged())?)?;
         let mut files = vec!["history.svg", "history.png"];
         let averages = self.plan.ways.averages();
-        let test = match averages {
-            true => trainer.evaluate_average(&self.sets.test)?,
-            false => trainer.evaluate(&self.sets.test)?,
+        let test = match (&self.sets.held, self.reports.last()) {
+            // The last epoch was judged on them.
+            (None, Some(last)) => last.test.clone(),
+            _ if averages => trainer.evaluate_average(&self.sets.test)?,
+            _ => trainer.evaluate(&self.sets.test)?,
         };
         if self.sets.held.is_some() {
             println!("test     {}", words(&test, " "));
