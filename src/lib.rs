@@ -22,6 +22,8 @@ pub mod functions;
 pub mod graph;
 pub mod kernels;
 pub mod nn;
+#[cfg(feature = "onnx")]
+pub mod onnx;
 pub mod ops;
 pub mod optim;
 mod pairs;

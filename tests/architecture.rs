@@ -43,7 +43,7 @@ const ALLOWED: [(&str, &[&str]); 21] = [
 ];
 
 /// What stands above the engine: it may use all of it, and nothing below may use it.
-const ABOVE: [&str; 3] = ["bench", "train", "verify"];
+const ABOVE: [&str; 4] = ["bench", "onnx", "train", "verify"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -4,6 +4,8 @@ use super::draws::{orthogonal, truncated_normal};
 use crate::error::Mismatch;
 use crate::random::Rng;
 use crate::shape::Shape;
+use crate::tensor::{HostTensor, TensorType};
+use std::fmt;
 use std::sync::Arc;
 
 /// The first value of a state, drawn from its name and a seed.
@@ -68,6 +70,30 @@ pub enum Init {
     /// The lengths of what lies at each place along one dimension of another state, `(out, 1, ..)` or with the size of another
     /// dimension; of all of it, of a shape of ones alone.
     Lengths(Arc<Drawn>),
+    /// These values, of the state's shape: a network that comes with its weights.
+    Values(Given),
+}
+
+/// The values that a state begins with. Clones share them.
+#[derive(Clone, PartialEq)]
+pub struct Given(Arc<HostTensor>);
+
+impl Given {
+    /// These `f32` values.
+    pub fn new(values: HostTensor) -> Self {
+        Self(Arc::new(values))
+    }
+
+    /// The values.
+    pub fn tensor(&self) -> &HostTensor {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Given {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Given({})", self.0.ty())
+    }
 }
 
 /// A state by what its first value is made of.
@@ -166,6 +192,10 @@ impl Init {
                 )?;
                 ranks(shape.len() == 2, "a matrix")
             }
+            Init::Values(given) => {
+                let ty = TensorType::f32(shape.clone());
+                Mismatch::check(given.0.ty() == ty, format!("values of {ty}"), given.0.ty().to_string())
+            }
             Init::PaddedNormal { padding_idx } => {
                 ranks(shape.len() == 2 && *padding_idx < shape[0], "a table with this row")
             }
@@ -235,6 +265,7 @@ impl Init {
                 }
                 values
             }
+            Init::Values(given) => given.0.as_f32().map_or_else(|_| vec![0.0; count], <[f32]>::to_vec),
             Init::PaddedNormal { padding_idx } => {
                 let padding = |at: usize| at.checked_div(columns) == Some(*padding_idx);
                 let value = |at: usize| {

@@ -70,7 +70,7 @@ pub use fractional_max_pool2d::{FractionalMaxPool2d, FractionalOutput};
 pub use gather::{Argsort, Gather, Scatter, ScatterAdd};
 pub(crate) use grid_sample::GridSizes;
 pub use grid_sample::{GridMode, GridPadding, GridSample, GridSampleBackwardGrid, GridSampleBackwardInput};
-pub use init::{Drawn, Init};
+pub use init::{Drawn, Given, Init};
 pub use interpolate::{Interpolate, InterpolateMode};
 pub use leaf::{Constant, Input, Role, State, Table};
 pub(crate) use list::for_each_op;

@@ -1,0 +1,3 @@
+//! Networks out of ONNX files and into them.
+
+pub(crate) mod proto;
