@@ -84,6 +84,11 @@ impl Given {
         Self(Arc::new(values))
     }
 
+    /// These `f32` values, which are kept once.
+    pub fn shared(values: Arc<HostTensor>) -> Self {
+        Self(values)
+    }
+
     /// The values.
     pub fn tensor(&self) -> &HostTensor {
         &self.0

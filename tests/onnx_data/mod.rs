@@ -1,0 +1,144 @@
+//! ONNX's own tests: folders of a model, inputs and the outputs that it has to give.
+
+use std::fmt;
+use std::fs;
+use std::path::Path;
+use wgrad::onnx::{Array, ImportOptions, Imported, Model, PortValue};
+use wgrad::{Device, HostTensor, Parameters};
+
+/// What became of a folder.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verdict {
+    /// All outputs are right.
+    Pass,
+    /// The model is not read, for this reason.
+    Refused(String),
+    /// An output is wrong, or a run failed.
+    Wrong(String),
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pass => f.write_str("pass"),
+            Self::Refused(why) => write!(f, "refused: {why}"),
+            Self::Wrong(why) => write!(f, "WRONG: {why}"),
+        }
+    }
+}
+
+fn arrays(folder: &Path, stem: &str) -> Result<Vec<Array>, String> {
+    let mut found = Vec::new();
+    while let Ok(bytes) = fs::read(folder.join(format!("{stem}_{}.pb", found.len()))) {
+        found.push(Array::decode(&bytes).map_err(|m| format!("{} in {stem}_{}: {}", m.got, found.len(), m.expected))?);
+    }
+    Ok(found)
+}
+
+/// Inputs are given at each run where that can be; those that the model needs to know are known.
+fn import(model: &Model, inputs: &[Array]) -> wgrad::Result<Imported> {
+    let names: Vec<String> = model.inputs().into_iter().map(|input| input.name).collect();
+    let given = |known: &dyn Fn(usize, &Array) -> bool| {
+        names.iter().zip(inputs).enumerate().fold(ImportOptions::new(), |options, (i, (name, array))| {
+            if known(i, array) || array.is_empty() {
+                options.value(name, array.clone())
+            } else {
+                options.shape(name, array.shape())
+            }
+        })
+    };
+    let attempts: [&dyn Fn(usize, &Array) -> bool; 5] = [
+        &|_, _| false,
+        &|i, array| i > 0 && !array.element().is_float(),
+        &|i, _| i > 0,
+        &|_, array| !array.element().is_float(),
+        &|_, _| true,
+    ];
+    let mut first = None;
+    for known in attempts {
+        match model.import(&given(known)) {
+            Ok(imported) => return Ok(imported),
+            Err(error) => {
+                first.get_or_insert(error);
+            }
+        }
+    }
+    Err(first.expect("an attempt"))
+}
+
+/// The largest difference beyond what ONNX's tests allow.
+fn differs(name: &str, got: &Array, want: &Array) -> Option<String> {
+    if got.shape() != want.shape() {
+        return Some(format!("{name}: shape {:?}, not {:?}", got.shape(), want.shape()));
+    }
+    if (got.element().is_float(), got.element().is_integer()) != (want.element().is_float(), want.element().is_integer()) {
+        return Some(format!("{name}: {}, not {}", got.element(), want.element()));
+    }
+    let (got, want) = (got.numbers(), want.numbers());
+    let bad = got.iter().zip(&want).position(|(g, w)| {
+        let close = (g - w).abs() <= 1e-5 + 1e-3 * w.abs() || g == w || g.is_nan() && w.is_nan();
+        !close
+    });
+    bad.map(|at| format!("{name}[{at}]: {} instead of {}", got[at], want[at]))
+}
+
+/// Runs the folder's model on a device.
+pub fn judge(folder: &Path, device: &Device) -> Verdict {
+    let model = match Model::read(&folder.join("model.onnx")) {
+        Ok(model) => model,
+        Err(error) => return Verdict::Refused(error.to_string()),
+    };
+    let mut sets: Vec<_> = fs::read_dir(folder).expect("a folder").flatten().map(|entry| entry.path()).filter(|p| p.is_dir()).collect();
+    sets.sort();
+    for set in sets {
+        let (inputs, wanted) = match arrays(&set, "input").and_then(|i| Ok((i, arrays(&set, "output")?))) {
+            Ok(both) => both,
+            Err(why) => return Verdict::Refused(why),
+        };
+        let imported = match import(&model, &inputs) {
+            Ok(imported) => imported,
+            Err(error) => return Verdict::Refused(error.to_string()),
+        };
+        match run(&imported, &inputs, &wanted, device) {
+            Ok(None) => {}
+            Ok(Some(why)) => return Verdict::Wrong(why),
+            Err(error) => return Verdict::Wrong(error.to_string()),
+        }
+    }
+    Verdict::Pass
+}
+
+fn run(imported: &Imported, inputs: &[Array], wanted: &[Array], device: &Device) -> wgrad::Result<Option<String>> {
+    let computed = imported.computed();
+    let parameters = Parameters::new(device, 0);
+    let mut executable = parameters.compile(&imported.graph, &computed)?;
+    let mut given = Vec::new();
+    for (port, array) in imported.inputs.iter().zip(inputs) {
+        if let Some(tensor) = port.tensor() {
+            let host = array.to_host().map_err(|m| wgrad::Error::argument(&port.name, m.expected, m.got))?;
+            given.push((tensor.clone(), host));
+        }
+    }
+    let given: Vec<(&wgrad::Tensor, &HostTensor)> = given.iter().map(|(t, h)| (t, h)).collect();
+    executable.run(&given)?;
+    for (port, want) in imported.outputs.iter().zip(wanted) {
+        let got = match &port.value {
+            PortValue::Known(array) => array.clone(),
+            PortValue::Tensor(tensor) => {
+                let host = executable.read(tensor)?;
+                let values = host.as_f32()?;
+                match port.element.is_float() {
+                    true => Array::floats(host),
+                    false => {
+                        let ints = values.iter().map(|&v| v as i64).collect();
+                        Array::ints(port.element, host.shape(), ints).map_err(|m| wgrad::Error::argument(&port.name, m.expected, m.got))?
+                    }
+                }
+            }
+        };
+        if let Some(why) = differs(&port.name, &got, want) {
+            return Ok(Some(why));
+        }
+    }
+    Ok(None)
+}
