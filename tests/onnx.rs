@@ -11,9 +11,11 @@ use wgrad::Device;
 #[test]
 fn onnx_tests() {
     let Ok(root) = std::env::var("WGRAD_ONNX_TESTS") else { return };
-    let device = if std::env::var("WGRAD_CPU").is_ok() { Device::cpu() } else { Device::auto().expect("a device") };
+    let device =
+        if std::env::var("WGRAD_CPU").is_ok() { Device::cpu() } else { Device::auto().expect("a device") };
     let filter = std::env::var("WGRAD_FILTER").unwrap_or_default();
-    let mut folders: Vec<PathBuf> = std::fs::read_dir(&root).expect("a folder").flatten().map(|e| e.path()).collect();
+    let mut folders: Vec<PathBuf> =
+        std::fs::read_dir(&root).expect("a folder").flatten().map(|e| e.path()).collect();
     folders.sort();
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for folder in folders {

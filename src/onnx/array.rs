@@ -30,7 +30,8 @@ pub struct Array {
 
 /// The elements of a shape that a file gives.
 pub(crate) fn elements(dims: &[i64]) -> Result<(Vec<usize>, usize), Mismatch> {
-    let refused = || Mismatch::new("dimensions of 0 and more whose product can be counted", format!("{dims:?}"));
+    let refused =
+        || Mismatch::new("dimensions of 0 and more whose product can be counted", format!("{dims:?}"));
     let sizes: Option<Vec<usize>> = dims.iter().map(|&d| usize::try_from(d).ok()).collect();
     let sizes = sizes.ok_or_else(refused)?;
     let count = sizes.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).ok_or_else(refused)?;
@@ -184,7 +185,9 @@ impl Array {
     /// # Errors
     /// When the bytes are no tensor, or its values do not fit its type.
     pub fn decode(bytes: &[u8]) -> Result<Self, Mismatch> {
-        let broken = |e: prost::DecodeError| Mismatch::new("a tensor", format!("{} bytes that are none: {e}", bytes.len()));
+        let broken = |e: prost::DecodeError| {
+            Mismatch::new("a tensor", format!("{} bytes that are none: {e}", bytes.len()))
+        };
         Self::read(&prost::Message::decode(bytes).map_err(broken)?, None)
     }
 
@@ -204,7 +207,8 @@ impl Array {
         };
         if let Some(raw) = raw {
             let bytes = count.checked_mul(size);
-            let expected = || format!("{count} elements of {element} in {} bytes", bytes.unwrap_or(usize::MAX));
+            let expected =
+                || format!("{count} elements of {element} in {} bytes", bytes.unwrap_or(usize::MAX));
             Mismatch::check(bytes == Some(raw.len()), expected(), format!("{} bytes", raw.len()))?;
             return match element.is_float() {
                 true => Self::of_floats(element, shape, floats_of(element, raw)),
@@ -253,11 +257,18 @@ impl Array {
         let strides = Shape::from(shape.clone()).strides();
         let linear = places.shape.len() < 2;
         let width = if linear { 1 } else { shape.len().max(1) };
-        let at: Vec<usize> = places.as_ints().unwrap_or_default().chunks(width).map(|place| {
-            let one = |(&i, stride): (&i64, usize)| usize::try_from(i).unwrap_or(usize::MAX).saturating_mul(stride);
-            let strides = if linear { vec![1] } else { strides.clone() };
-            place.iter().zip(strides).map(one).fold(0, usize::saturating_add)
-        }).collect();
+        let at: Vec<usize> = places
+            .as_ints()
+            .unwrap_or_default()
+            .chunks(width)
+            .map(|place| {
+                let one = |(&i, stride): (&i64, usize)| {
+                    usize::try_from(i).unwrap_or(usize::MAX).saturating_mul(stride)
+                };
+                let strides = if linear { vec![1] } else { strides.clone() };
+                place.iter().zip(strides).map(one).fold(0, usize::saturating_add)
+            })
+            .collect();
         let fits = at.len() == values.len() && at.iter().all(|&at| at < count);
         Mismatch::check(fits, "an index within the tensor for each value", format!("{} indices", at.len()))?;
         match &values.data {

@@ -13,14 +13,16 @@ pub(super) fn read(entries: &[StringStringEntryProto], folder: Option<&Path>) ->
         found.and_then(|entry| entry.value.as_deref())
     };
     let number = |key: &str| {
-        let refused = |text: &str| Mismatch::new(format!("a number of bytes as {key} of external data"), text);
+        let refused =
+            |text: &str| Mismatch::new(format!("a number of bytes as {key} of external data"), text);
         entry(key).map(|text| text.parse::<u64>().map_err(|_| refused(text))).transpose()
     };
     let location = entry("location").ok_or_else(|| Mismatch::new("the location of external data", "none"))?;
     let Some(folder) = folder else {
         return Err(Mismatch::new("a model with all its values in it, as it is read from memory", location));
     };
-    let plain = Path::new(location).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+    let plain =
+        Path::new(location).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
     let inside = "external data in the model's folder or below it";
     Mismatch::check(plain && !location.is_empty(), inside, location)?;
     let missing = |e: std::io::Error| Mismatch::new("a file of external data", format!("{location}: {e}"));

@@ -3,7 +3,9 @@
 use super::array::Array;
 use super::element::ElementType;
 use super::import::operators;
-use super::proto::{DimensionValue, FunctionProto, GraphProto, ModelProto, NodeProto, TypeProto, ValueInfoProto};
+use super::proto::{
+    DimensionValue, FunctionProto, GraphProto, ModelProto, NodeProto, TypeProto, ValueInfoProto,
+};
 use crate::error::{Error, Mismatch, Result};
 use bytes::Bytes;
 use prost::Message;
@@ -63,7 +65,9 @@ fn declared(info: &ValueInfoProto) -> Declared {
     let tensor = info.r#type.as_ref().and_then(|TypeProto { tensor_type }| tensor_type.as_ref());
     let dims = tensor.and_then(|tensor| tensor.shape.as_ref()).map(|shape| {
         let dim = |value: &Option<DimensionValue>| match value {
-            Some(DimensionValue::DimValue(size)) => usize::try_from(*size).map_or(Dimension::Unknown, Dimension::Fixed),
+            Some(DimensionValue::DimValue(size)) => {
+                usize::try_from(*size).map_or(Dimension::Unknown, Dimension::Fixed)
+            }
             Some(DimensionValue::DimParam(name)) if !name.is_empty() => Dimension::Named(name.clone()),
             Some(DimensionValue::DimParam(_)) | None => Dimension::Unknown,
         };
@@ -117,7 +121,8 @@ impl Model {
     /// When it cannot be read, is no ONNX file, or contradicts itself: see [`Model::from_bytes`].
     pub fn read(path: &Path) -> Result<Self> {
         let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
-        let folder = path.parent().map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
+        let folder =
+            path.parent().map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
         Self::parse(bytes, path, folder)
     }
 
@@ -175,7 +180,8 @@ impl Model {
 
     fn check_names(&self) -> Result<()> {
         let mut known = self.outer();
-        if known.len() < self.graph.input.iter().filter(|i| !self.initialisers.contains_key(i.name())).count() {
+        if known.len() < self.graph.input.iter().filter(|i| !self.initialisers.contains_key(i.name())).count()
+        {
             return Err(self.refused("inputs of different names", "two of one name"));
         }
         for node in &self.graph.node {
@@ -190,7 +196,8 @@ impl Model {
         match self.graph.output.iter().find(made) {
             None => Ok(()),
             Some(output) => {
-                Err(self.refused("outputs that nodes compute", format!("an output '{}' of none", output.name())))
+                Err(self
+                    .refused("outputs that nodes compute", format!("an output '{}' of none", output.name())))
             }
         }
     }
@@ -202,7 +209,8 @@ impl Model {
 
     /// The version of the standard operators.
     pub fn opset(&self) -> i64 {
-        let standard = self.proto.opset_import.iter().find(|set| is_standard(set.domain.as_deref().unwrap_or("")));
+        let standard =
+            self.proto.opset_import.iter().find(|set| is_standard(set.domain.as_deref().unwrap_or("")));
         // Files of the first version of the format say none.
         standard.map_or(1, |set| set.version.unwrap_or(1))
     }
@@ -210,7 +218,8 @@ impl Model {
     /// The program that wrote it, with its version.
     pub fn producer(&self) -> String {
         let parts = [&self.proto.producer_name, &self.proto.producer_version];
-        let parts: Vec<&str> = parts.into_iter().flatten().map(String::as_str).filter(|p| !p.is_empty()).collect();
+        let parts: Vec<&str> =
+            parts.into_iter().flatten().map(String::as_str).filter(|p| !p.is_empty()).collect();
         parts.join(" ")
     }
 
@@ -239,7 +248,8 @@ impl Model {
     }
 
     pub(super) fn function(&self, node: &NodeProto) -> Option<&FunctionProto> {
-        let same = |a: &Option<String>, b: &Option<String>| a.as_deref().unwrap_or("") == b.as_deref().unwrap_or("");
+        let same =
+            |a: &Option<String>, b: &Option<String>| a.as_deref().unwrap_or("") == b.as_deref().unwrap_or("");
         self.proto.functions.iter().find(|f| same(&f.name, &node.op_type) && same(&f.domain, &node.domain))
     }
 
@@ -277,7 +287,11 @@ impl Model {
 }
 
 /// Takes the values out of the graph, so that they are not kept twice.
-fn initialisers(graph: &mut GraphProto, path: &Path, folder: Option<&Path>) -> Result<BTreeMap<String, Array>> {
+fn initialisers(
+    graph: &mut GraphProto,
+    path: &Path,
+    folder: Option<&Path>,
+) -> Result<BTreeMap<String, Array>> {
     let mut found = BTreeMap::new();
     let mut add = |name: Option<String>, value: Result<Array, Mismatch>| {
         let name = name.unwrap_or_default();
@@ -334,7 +348,8 @@ pub(super) fn order(graph: &GraphProto, outer: &BTreeSet<&str>) -> Result<Vec<us
                 }
                 None if outer.contains(name) => {}
                 None => {
-                    let got = format!("'{name}', which nothing is, for {} '{}'", full_name(node), label(node));
+                    let got =
+                        format!("'{name}', which nothing is, for {} '{}'", full_name(node), label(node));
                     return Err(Mismatch::new("inputs that are there", got));
                 }
             }

@@ -17,7 +17,8 @@ pub(super) fn function(
     scope: &Scope,
     setting: Setting<'_>,
 ) -> Result<Vec<Value>> {
-    let refused = |expected: &str, got: String| Error::op("", &model::label(call), Mismatch::new(expected, got));
+    let refused =
+        |expected: &str, got: String| Error::op("", &model::label(call), Mismatch::new(expected, got));
     let mut inner = Scope::new();
     for (name, given) in function.input.iter().zip(&call.input) {
         if let Some(value) = scope.get(given) {
@@ -26,18 +27,24 @@ pub(super) fn function(
     }
     // What the call says, referring to the attributes of a function around it, and what the function says for the rest.
     let said = call.attribute.iter().map(|attribute| {
-        let outer = setting.attributes.iter().find(|outer| !attribute.ref_attr_name().is_empty() && outer.name() == attribute.ref_attr_name());
+        let outer = setting
+            .attributes
+            .iter()
+            .find(|outer| !attribute.ref_attr_name().is_empty() && outer.name() == attribute.ref_attr_name());
         let named = |outer: &AttributeProto| AttributeProto { name: attribute.name.clone(), ..outer.clone() };
         outer.map_or_else(|| attribute.clone(), named)
     });
     let mut attributes: Vec<AttributeProto> = said.collect();
-    let missing = |usual: &&AttributeProto| call.attribute.iter().all(|attribute| attribute.name() != usual.name());
+    let missing =
+        |usual: &&AttributeProto| call.attribute.iter().all(|attribute| attribute.name() != usual.name());
     attributes.extend(function.attribute_proto.iter().filter(missing).cloned());
-    let standard = function.opset_import.iter().find(|set| model::is_standard(set.domain.as_deref().unwrap_or("")));
+    let standard =
+        function.opset_import.iter().find(|set| model::is_standard(set.domain.as_deref().unwrap_or("")));
     let opset = standard.and_then(|set| set.version).unwrap_or(setting.opset);
     let graph = crate::onnx::proto::GraphProto { node: function.node.clone(), ..Default::default() };
     let order = {
-        let outer = inner.keys().map(String::as_str).chain(function.input.iter().map(String::as_str)).collect();
+        let outer =
+            inner.keys().map(String::as_str).chain(function.input.iter().map(String::as_str)).collect();
         model::order(&graph, &outer).map_err(|Mismatch { expected, got }| refused(&expected, got))?
     };
     // Inputs that the call leaves out are no inputs of the nodes either.
@@ -65,10 +72,15 @@ pub(super) fn repeat(node: &Node<'_>) -> Result<Vec<Value>> {
     let body = node.graph_attribute("body")?;
     let most = if node.has(0) { node.known_number(0)? as i64 } else { i64::MAX };
     let mut goes_on = if node.has(1) { node.known_number(1)? != 0.0 } else { true };
-    let mut carried = (2..node.inputs.len()).map(|input| node.value(input).cloned()).collect::<Result<Vec<_>>>()?;
+    let mut carried =
+        (2..node.inputs.len()).map(|input| node.value(input).cloned()).collect::<Result<Vec<_>>>()?;
     let count = carried.len();
     let fits = body.input.len() == count + 2 && body.output.len() > count;
-    node.check(fits, format!("a body of {} inputs", count + 2), format!("{} inputs, {} outputs", body.input.len(), body.output.len()))?;
+    node.check(
+        fits,
+        format!("a body of {} inputs", count + 2),
+        format!("{} inputs, {} outputs", body.input.len(), body.output.len()),
+    )?;
     let mut rows: Vec<Vec<Value>> = vec![Vec::new(); body.output.len() - 1 - count];
     let mut turn = 0;
     while goes_on && turn < most {
@@ -81,7 +93,12 @@ pub(super) fn repeat(node: &Node<'_>) -> Result<Vec<Value>> {
         let mut found = node.importer.inner(body, &mut scope, node.setting)?.into_iter();
         goes_on = match found.next() {
             Some(Value::Known(array)) => array.numbers().first().is_some_and(|&v| v != 0.0),
-            _ => return Err(node.fail("a condition that is known when the model is read", "one that depends on what a run is given")),
+            _ => {
+                return Err(node.fail(
+                    "a condition that is known when the model is read",
+                    "one that depends on what a run is given",
+                ));
+            }
         };
         carried = found.by_ref().take(count).collect();
         found.zip(&mut rows).for_each(|(row, rows)| rows.push(row));
@@ -101,7 +118,9 @@ fn stacked(node: &Node<'_>, rows: &[Value]) -> Result<Value> {
             return Ok(Value::Known(Array::of_ints(first.element, shape, ints.concat())));
         }
     }
-    let Some(first) = rows.first() else { return Err(node.fail("at least one turn of a loop that collects", "none")) };
+    let Some(first) = rows.first() else {
+        return Err(node.fail("at least one turn of a loop that collects", "none"));
+    };
     let tensors = rows.iter().map(|row| node.as_tensor(row)).collect::<Result<Vec<_>>>()?;
     Ok(Value::Run(Tensor::stack(&tensors, 0)?, first.element()))
 }

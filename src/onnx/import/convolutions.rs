@@ -39,15 +39,29 @@ impl Spatial {
         };
         let (stride, dilation) = (list("strides", 1)?, list("dilations", 1)?);
         let positive = [&kernel, &stride, &dilation].iter().all(|numbers| !numbers.contains(&0));
-        node.check(positive, "kernels, strides and dilations above 0", format!("{kernel:?} {stride:?} {dilation:?}"))?;
-        let mut found =
-            Self { kernel, stride, dilation, before: vec![0; rank], after: vec![0; rank], ceil: node.flag("ceil_mode", false)? };
+        node.check(
+            positive,
+            "kernels, strides and dilations above 0",
+            format!("{kernel:?} {stride:?} {dilation:?}"),
+        )?;
+        let mut found = Self {
+            kernel,
+            stride,
+            dilation,
+            before: vec![0; rank],
+            after: vec![0; rank],
+            ceil: node.flag("ceil_mode", false)?,
+        };
         let word = node.text("auto_pad", "NOTSET")?;
         match word.as_str() {
             "VALID" => {}
             "NOTSET" => {
                 let pads = node.ints("pads")?.unwrap_or_else(|| vec![0; 2 * rank]);
-                node.check(pads.len() == 2 * rank, format!("{} numbers as pads", 2 * rank), format!("{pads:?}"))?;
+                node.check(
+                    pads.len() == 2 * rank,
+                    format!("{} numbers as pads", 2 * rank),
+                    format!("{pads:?}"),
+                )?;
                 let pads = node.sizes("pads", &pads)?;
                 (found.before, found.after) = (pads[..rank].to_vec(), pads[rank..].to_vec());
             }
@@ -150,7 +164,11 @@ pub(super) fn conv(node: &Node<'_>) -> Result<Vec<Value>> {
     let bias = node.optional_weight(2)?;
     let (shape, of) = (x.shape(), weight.shape());
     let spatial = Spatial::new(node, &shape[2..], Some(&of[2..]))?;
-    node.check(spatial.kernel == of[2..], format!("a kernel_shape of {:?}", &of[2..]), format!("{:?}", spatial.kernel))?;
+    node.check(
+        spatial.kernel == of[2..],
+        format!("a kernel_shape of {:?}", &of[2..]),
+        format!("{:?}", spatial.kernel),
+    )?;
     if shape.len() < 5 {
         let y = as_images(&x)?.conv2d(&as_images(&weight)?, bias.as_ref(), spatial.conv2d(groups))?;
         return node.gives(as_before(y, shape.len())?);
@@ -231,7 +249,11 @@ pub(super) fn conv_transpose(node: &Node<'_>) -> Result<Vec<Value>> {
     let bias = node.optional_weight(2)?;
     let (shape, of) = (x.shape(), weight.shape());
     let spatial = Spatial::new(node, &shape[2..], Some(&of[2..]))?;
-    node.check(spatial.kernel == of[2..], format!("a kernel_shape of {:?}", &of[2..]), format!("{:?}", spatial.kernel))?;
+    node.check(
+        spatial.kernel == of[2..],
+        format!("a kernel_shape of {:?}", &of[2..]),
+        format!("{:?}", spatial.kernel),
+    )?;
     let spreads = spread(node, &spatial, &shape[2..])?;
     // What no tap reaches is added, and what is too much cut off, at the end.
     let options = ConvTranspose2d::default()
@@ -246,7 +268,12 @@ pub(super) fn conv_transpose(node: &Node<'_>) -> Result<Vec<Value>> {
     for (d, Spread { before, after, extra }) in spreads.into_iter().enumerate() {
         let size = y.shape()[2 + d];
         let left = (size + extra).checked_sub(before + after).filter(|&left| left > 0);
-        let left = left.ok_or_else(|| node.fail("at least one element of the output", format!("pads of {before} and {after} off {size}")))?;
+        let left = left.ok_or_else(|| {
+            node.fail(
+                "at least one element of the output",
+                format!("pads of {before} and {after} off {size}"),
+            )
+        })?;
         let place = |at: usize| Some(at + before).filter(|&at| at < size);
         let rows = SparseRows::gather(size, (0..left).map(place)).map_err(node.refuse())?;
         y = y.axis_map(2 + d, &rows)?;

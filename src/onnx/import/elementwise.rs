@@ -72,7 +72,13 @@ fn with_attributes(node: &Node<'_>, x: &Tensor) -> Result<Tensor> {
             let usual = (alpha - 1.673_263_2).abs() < 1e-6 && (gamma - 1.050_701).abs() < 1e-6;
             if usual { x.selu() } else { x.elu(alpha)?.scale(gamma) }
         }
-        "Gelu" => if node.text("approximate", "none")? == "tanh" { x.gelu_tanh() } else { x.gelu() },
+        "Gelu" => {
+            if node.text("approximate", "none")? == "tanh" {
+                x.gelu_tanh()
+            } else {
+                x.gelu()
+            }
+        }
         "HardSigmoid" => {
             let (alpha, beta) = (number("alpha", 0.2)?, number("beta", 0.5)?);
             x.scale(alpha)?.add_scalar(beta)?.clamp(0.0, 1.0)
@@ -143,7 +149,8 @@ pub(super) fn operands(node: &Node<'_>) -> Result<(Tensor, Tensor)> {
     let axis = node.axis(0, rank)?;
     let fits = axis + shape.len() <= rank;
     node.check(fits, format!("a tensor of at most {} dimensions", rank - axis), shape.to_string())?;
-    let sizes: Vec<usize> = shape.iter().copied().chain(std::iter::repeat_n(1, rank - axis - shape.len())).collect();
+    let sizes: Vec<usize> =
+        shape.iter().copied().chain(std::iter::repeat_n(1, rank - axis - shape.len())).collect();
     Ok((a, b.reshape(sizes)?))
 }
 
@@ -211,8 +218,11 @@ pub(super) fn comparison(node: &Node<'_>) -> Built {
 
 /// Of any number of tensors.
 pub(super) fn variadic(node: &Node<'_>) -> Built {
-    let tensors = node.inputs.iter().flatten().map(|value| node.as_tensor(value)).collect::<Result<Vec<_>>>()?;
-    let Some((first, rest)) = tensors.split_first() else { return Err(node.fail("at least one tensor", "none")) };
+    let tensors =
+        node.inputs.iter().flatten().map(|value| node.as_tensor(value)).collect::<Result<Vec<_>>>()?;
+    let Some((first, rest)) = tensors.split_first() else {
+        return Err(node.fail("at least one tensor", "none"));
+    };
     let joined = rest.iter().try_fold(first.clone(), |all, one| match node.op() {
         "Max" => all.maximum(one),
         "Min" => all.minimum(one),
@@ -230,11 +240,9 @@ pub(super) fn choose(node: &Node<'_>) -> Built {
 
 pub(super) fn dropout(node: &Node<'_>) -> Built {
     let x = node.tensor(0)?;
-    let given = if node.has(1) { Some(node.known_number(1)? as f32) } else { node.float("ratio")? };
-    let asked = if node.has(2) { node.known_number(2)? != 0.0 } else { false };
-    let old = node.opset() < 7 && !node.flag("is_test", false)?;
-    let ratio = given.unwrap_or(0.5);
-    let drops = node.graph.is_training() || asked || old && node.graph.is_training();
+    let ratio = if node.has(1) { node.known_number(1)? as f32 } else { node.float_or("ratio", 0.5)? };
+    // What a file says of its own mode is not asked: a graph that is not for training drops nothing.
+    let drops = node.graph.is_training();
     let y = if drops && ratio > 0.0 { x.dropout(ratio, seed(node))? } else { x.clone() };
     let mut found = node.gives(y.clone())?;
     if node.wants(1) {

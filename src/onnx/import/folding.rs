@@ -40,9 +40,13 @@ fn aside(node: &Node<'_>, operator: &Operator) -> Result<Option<Vec<Value>>> {
     graph.set_training(node.graph.is_training());
     let alone = Node { graph: &graph, ..node.clone() };
     let found = (operator.build)(&alone)?;
-    let runs: Vec<_> = found.iter().filter_map(|value| if let Value::Run(t, _) = value { Some(t.id()) } else { None }).collect();
+    let runs: Vec<_> = found
+        .iter()
+        .filter_map(|value| if let Value::Run(t, _) = value { Some(t.id()) } else { None })
+        .collect();
     let large = graph.with(|data| {
-        data.values.iter().any(|value| value.ty.shape.elements() > MOST) || data.nodes.iter().any(|n| n.op.leaf_name().is_some())
+        data.values.iter().any(|value| value.ty.shape.elements() > MOST)
+            || data.nodes.iter().any(|n| n.op.leaf_name().is_some())
     });
     if large {
         return Ok(None);

@@ -44,7 +44,9 @@ pub(super) fn gather(node: &Node<'_>) -> Result<Vec<Value>> {
                 _ => x.index_select(axis, &places)?,
             }
         }
-        Value::Run(..) => x.index_select_by(axis, &indices(node, 1, shape[axis])?.reshape([of.iter().product::<usize>()])?)?,
+        Value::Run(..) => {
+            x.index_select_by(axis, &indices(node, 1, shape[axis])?.reshape([of.iter().product::<usize>()])?)?
+        }
     };
     node.gives(rows.reshape([&shape[..axis], &of, &shape[axis + 1..]].concat())?)
 }
@@ -69,7 +71,9 @@ fn tuples(node: &Node<'_>, input: usize, sizes: &[usize], batches: usize) -> Res
         let place = |row: usize| {
             let tuple = numbers.get(row * width..(row + 1) * width).unwrap_or_default();
             let one = |(j, &index): (usize, &i64)| {
-                let within = node.axis_of(index, sizes[j]).map_err(|_| node.fail(format!("indices within {sizes:?}"), format!("{tuple:?}")));
+                let within = node
+                    .axis_of(index, sizes[j])
+                    .map_err(|_| node.fail(format!("indices within {sizes:?}"), format!("{tuple:?}")));
                 within.map(|at| at * strides[j])
             };
             Ok(batch(row) + tuple.iter().enumerate().map(one).sum::<Result<usize>>()?)
@@ -77,9 +81,15 @@ fn tuples(node: &Node<'_>, input: usize, sizes: &[usize], batches: usize) -> Res
         let places = (0..count).map(place).collect::<Result<Vec<_>>>()?;
         return known(node, &[count], places);
     }
-    node.check(whole.saturating_mul(batches) <= EXACT, format!("at most {EXACT} places"), format!("{sizes:?}"))?;
+    node.check(
+        whole.saturating_mul(batches) <= EXACT,
+        format!("at most {EXACT} places"),
+        format!("{sizes:?}"),
+    )?;
     let all = node.tensor(input)?.reshape([count, width])?;
-    let mut sum = node.graph.constant(HostTensor::from_f32([count], (0..count).map(|row| batch(row) as f32).collect())?)?;
+    let mut sum = node
+        .graph
+        .constant(HostTensor::from_f32([count], (0..count).map(|row| batch(row) as f32).collect())?)?;
     for (j, (&size, &stride)) in sizes.iter().zip(&strides).enumerate() {
         let one = from_end(&all.narrow(1, j, 1)?.reshape([count])?, size)?;
         sum = sum.add(&one.scale(stride as f32)?)?;
@@ -113,7 +123,13 @@ fn joined(kind: &str, old: &Tensor, new: &Tensor) -> Result<Tensor> {
 }
 
 /// `x (P, R)` with the rows `updates (M, R)` at `places (M)`.
-fn placed(node: &Node<'_>, x: &Tensor, places: &Tensor, updates: &Tensor, given: Option<&[usize]>) -> Result<Tensor> {
+fn placed(
+    node: &Node<'_>,
+    x: &Tensor,
+    places: &Tensor,
+    updates: &Tensor,
+    given: Option<&[usize]>,
+) -> Result<Tensor> {
     let kind = node.text("reduction", "none")?;
     let wide = |places: &Tensor, rows: &Tensor| {
         let shape = rows.shape();
@@ -123,7 +139,9 @@ fn placed(node: &Node<'_>, x: &Tensor, places: &Tensor, updates: &Tensor, given:
         "none" => x.scatter(0, &wide(places, updates)?, updates),
         "add" => x.scatter_add(0, &wide(places, updates)?, updates),
         "mul" | "max" | "min" => {
-            let given = given.ok_or_else(|| node.fail("indices that are known when the model is read", format!("reduction {kind}")))?;
+            let given = given.ok_or_else(|| {
+                node.fail("indices that are known when the model is read", format!("reduction {kind}"))
+            })?;
             // In rounds in each of which every place occurs once.
             let mut seen = std::collections::HashMap::new();
             let mut rounds: Vec<Vec<usize>> = Vec::new();
@@ -148,7 +166,9 @@ fn placed(node: &Node<'_>, x: &Tensor, places: &Tensor, updates: &Tensor, given:
 /// Places that are known, of a constant.
 fn given(node: &Node<'_>, places: &Tensor) -> Option<Vec<usize>> {
     node.graph.with(|data| match &data.producer(places.id()).op {
-        crate::ops::Op::Table(table) => table.values.as_u32().ok().map(|v| v.iter().map(|&at| at as usize).collect()),
+        crate::ops::Op::Table(table) => {
+            table.values.as_u32().ok().map(|v| v.iter().map(|&at| at as usize).collect())
+        }
         _ => None,
     })
 }
@@ -160,9 +180,14 @@ pub(super) fn scatter_nd(node: &Node<'_>) -> Result<Vec<Value>> {
     node.check(width <= shape.len(), format!("indices for {shape}"), format!("{of:?}"))?;
     let rest = &shape[width..];
     let expected = [&of[..of.len() - 1], rest].concat();
-    node.check(updates.shape()[..] == expected[..], format!("updates {expected:?}"), updates.shape().to_string())?;
+    node.check(
+        updates.shape()[..] == expected[..],
+        format!("updates {expected:?}"),
+        updates.shape().to_string(),
+    )?;
     let places = tuples(node, 1, &shape[..width], 1)?;
-    let (rows, count, inner) = (shape[..width].iter().product::<usize>(), places.shape()[0], rest.iter().product::<usize>());
+    let (rows, count, inner) =
+        (shape[..width].iter().product::<usize>(), places.shape()[0], rest.iter().product::<usize>());
     let updates = updates.reshape([count, inner])?;
     let y = placed(node, &x.reshape([rows, inner])?, &places, &updates, given(node, &places).as_deref())?;
     node.gives(y.reshape(shape)?)
@@ -172,8 +197,14 @@ pub(super) fn scatter_elements(node: &Node<'_>) -> Result<Vec<Value>> {
     let (x, updates) = (node.tensor(0)?, node.tensor(2)?);
     let (shape, of) = (x.shape(), node.shape(1)?);
     let axis = node.axis(0, shape.len())?;
-    let fits = of.len() == shape.len() && updates.shape()[..] == of[..] && (0..of.len()).all(|d| d == axis || of[d] <= shape[d]);
-    node.check(fits, format!("indices and updates of one shape within {shape}"), format!("{of:?} and {}", updates.shape()))?;
+    let fits = of.len() == shape.len()
+        && updates.shape()[..] == of[..]
+        && (0..of.len()).all(|d| d == axis || of[d] <= shape[d]);
+    node.check(
+        fits,
+        format!("indices and updates of one shape within {shape}"),
+        format!("{of:?} and {}", updates.shape()),
+    )?;
     let strides = shape.strides();
     let count: usize = of.iter().product();
     // The place of each update, were its index 0.
@@ -218,11 +249,11 @@ pub(super) fn reverse_sequence(node: &Node<'_>) -> Result<Vec<Value>> {
     let shape = x.shape();
     let batch = node.axis_of(node.int_or("batch_axis", 1)?, shape.len())?;
     let time = node.axis_of(node.int_or("time_axis", 0)?, shape.len())?;
-    let line = |axis: usize| (0..shape.len()).map(|d| if d == axis { shape[d] } else { 1 }).collect::<Vec<_>>();
+    let line =
+        |axis: usize| (0..shape.len()).map(|d| if d == axis { shape[d] } else { 1 }).collect::<Vec<_>>();
     let steps = node.graph.arange(0.0, shape[time] as f64, 1.0)?.reshape(line(time))?;
     let lengths = lengths.reshape(line(batch))?;
     let back = lengths.sub(&steps)?.add_scalar(-1.0)?;
     let at = steps.lt(&lengths)?.select(&back, &steps)?;
     node.gives(x.gather(time, &at.broadcast_to(shape)?.cast(DType::U32)?)?)
 }
-

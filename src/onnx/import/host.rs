@@ -46,6 +46,7 @@ pub(super) fn evaluate(node: &Node<'_>) -> Result<Option<Vec<Value>>> {
         "Concat" => concat(node, &arrays)?.map_or(Ok(None), one),
         "Cast" => cast(node, first)?.map_or(Ok(None), one),
         "Where" => choose(&arrays).map_or(Ok(None), one),
+        _ if first.is_empty() => empty(node, first),
         op => {
             let found = match arrays[..] {
                 [Some(a)] => unary(op, a),
@@ -58,9 +59,37 @@ pub(super) fn evaluate(node: &Node<'_>) -> Result<Option<Vec<Value>>> {
     }
 }
 
+/// Of a tensor without elements: what a reduction begins with, or nothing again.
+fn empty(node: &Node<'_>, first: &Array) -> Result<Option<Vec<Value>>> {
+    let rank = first.shape.len();
+    let alone = node.inputs.iter().flatten().count() == 1;
+    let begins = match node.op() {
+        "ReduceSum" | "ReduceL1" | "ReduceL2" | "ReduceSumSquare" => 0.0,
+        "ReduceProd" => 1.0,
+        "ReduceMax" | "ReduceLogSum" | "ReduceLogSumExp" => f32::NEG_INFINITY,
+        "ReduceMin" => f32::INFINITY,
+        "ReduceMean" => f32::NAN,
+        _ if alone || node.op() == "Trilu" => return Ok(Some(vec![Value::Known(first.clone())])),
+        _ => return Ok(None),
+    };
+    let axes = node.axes(1)?.filter(|axes| !axes.is_empty());
+    let dims = axes.map_or_else(|| Ok((0..rank).collect()), |axes| node.axes_of(&axes, rank))?;
+    let keep = node.flag("keepdims", true)?;
+    let size = |d: usize| if dims.contains(&d) { keep.then_some(1) } else { Some(first.shape[d]) };
+    let shape: Vec<usize> = (0..rank).filter_map(size).collect();
+    let count = shape.iter().fold(1usize, |n, &d| n.saturating_mul(d));
+    if count > MOST || !first.element.is_float() {
+        return Ok(None);
+    }
+    let found = Array::of_floats(first.element, shape, vec![begins; count]).map_err(node.refuse())?;
+    Ok(Some(vec![Value::Known(found)]))
+}
+
 fn unary(op: &str, a: &Array) -> Option<Array> {
     let values = a.as_ints()?;
-    let map = |f: fn(i64) -> i64| Some(Array::of_ints(a.element, a.shape.clone(), values.iter().map(|&v| f(v)).collect()));
+    let map = |f: fn(i64) -> i64| {
+        Some(Array::of_ints(a.element, a.shape.clone(), values.iter().map(|&v| f(v)).collect()))
+    };
     match op {
         "Neg" => map(i64::wrapping_neg),
         "Abs" => map(i64::wrapping_abs),
@@ -106,7 +135,8 @@ fn comparison(op: &str) -> Option<fn(i64, i64) -> bool> {
 
 /// The places in each of some shapes of what they broadcast to.
 fn broadcast(shapes: &[&[usize]]) -> Option<(Shape, Vec<Vec<usize>>)> {
-    let whole = shapes.iter().try_fold(Shape::default(), |all, &one| all.broadcast(&Shape::from(one))).ok()?;
+    let whole =
+        shapes.iter().try_fold(Shape::default(), |all, &one| all.broadcast(&Shape::from(one))).ok()?;
     if whole.elements() > MOST {
         return None;
     }
@@ -140,7 +170,9 @@ fn choose(arrays: &[Option<&Array>]) -> Option<Array> {
 
 fn concat(node: &Node<'_>, arrays: &[Option<&Array>]) -> Result<Option<Array>> {
     let Some(arrays) = arrays.iter().copied().collect::<Option<Vec<_>>>() else { return Ok(None) };
-    let Some(ints) = arrays.iter().map(|array| array.as_ints()).collect::<Option<Vec<_>>>() else { return Ok(None) };
+    let Some(ints) = arrays.iter().map(|array| array.as_ints()).collect::<Option<Vec<_>>>() else {
+        return Ok(None);
+    };
     let Some(first) = arrays.first() else { return Ok(None) };
     let axis = node.axis(1, first.shape.len())?;
     let alike = |array: &&Array| {
@@ -170,11 +202,18 @@ fn cast(node: &Node<'_>, a: &Array) -> Result<Option<Array>> {
     let Some((least, most)) = to.range() else {
         let Data::Floats(values) = &a.data else { return Ok(None) };
         let kept = to == ElementType::Float || to == ElementType::Double;
-        let same = || Array { element: to, shape: a.shape.clone(), data: Data::Floats(values.clone()), parameter: None };
+        let same = || Array {
+            element: to,
+            shape: a.shape.clone(),
+            data: Data::Floats(values.clone()),
+            parameter: None,
+        };
         return Ok(kept.then(same));
     };
     let width = most - least + 1;
-    let wrapped = |v: i128| if to == ElementType::Bool { (v != 0).into() } else { ((v - least).rem_euclid(width) + least) as i64 };
+    let wrapped = |v: i128| {
+        if to == ElementType::Bool { (v != 0).into() } else { ((v - least).rem_euclid(width) + least) as i64 }
+    };
     let values = match &a.data {
         Data::Ints(values) => values.iter().map(|&v| wrapped(v.into())).collect(),
         Data::Floats(values) => {

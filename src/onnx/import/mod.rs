@@ -38,6 +38,7 @@ pub struct ImportOptions {
     shapes: BTreeMap<String, Vec<usize>>,
     values: BTreeMap<String, Array>,
     prefix: String,
+    training: bool,
 }
 
 impl ImportOptions {
@@ -64,6 +65,13 @@ impl ImportOptions {
     #[must_use]
     pub fn value(mut self, input: &str, value: Array) -> Self {
         self.values.insert(input.to_owned(), value);
+        self
+    }
+
+    /// Sets whether a graph of its own behaves as in training: batch norm by the batch, dropout drops; false.
+    #[must_use]
+    pub fn training(mut self, training: bool) -> Self {
+        self.training = training;
         self
     }
 
@@ -184,13 +192,15 @@ struct Setting<'a> {
 }
 
 impl Model {
-    /// Builds the model as a graph of its own.
+    /// Builds the model as a graph of its own, as in evaluation unless the options say that it is to be trained.
     ///
     /// # Errors
     /// When a dimension of an input is not known, an operator is not read, or a node does not accept what it is given: the node
     /// is named.
     pub fn import(&self, options: &ImportOptions) -> Result<Imported> {
-        self.import_into(&Graph::new(), options)
+        let graph = Graph::new();
+        graph.set_training(options.training);
+        self.import_into(&graph, options)
     }
 
     /// Builds the model into a graph; whether it behaves as in training is the graph's (see [`Graph::set_training`]).
@@ -226,7 +236,8 @@ impl Model {
     /// As [`Model::import`], and when there is another number of tensors or they contradict the file's shapes.
     pub fn forward(&self, graph: &Graph, inputs: &[&Tensor], options: &ImportOptions) -> Result<Vec<Port>> {
         let declared: Vec<Declared> = self.inputs();
-        let open: Vec<&Declared> = declared.iter().filter(|d| !options.values.contains_key(&d.name)).collect();
+        let open: Vec<&Declared> =
+            declared.iter().filter(|d| !options.values.contains_key(&d.name)).collect();
         if open.len() != inputs.len() {
             let names: Vec<&str> = open.iter().map(|input| input.name.as_str()).collect();
             let got = format!("{} tensors", inputs.len());
@@ -262,7 +273,11 @@ impl Model {
         let sizes: Option<Vec<usize>> = input.dims.as_ref().and_then(|dims| dims.iter().map(open).collect());
         let numeric = input.element.is_some_and(ElementType::is_numeric);
         if !numeric {
-            return Err(Error::file(&self.path, format!("a tensor of numbers as input '{}'", input.name), input.to_string()));
+            return Err(Error::file(
+                &self.path,
+                format!("a tensor of numbers as input '{}'", input.name),
+                input.to_string(),
+            ));
         }
         sizes.map(Shape::from).ok_or_else(|| {
             let expected = format!("the shape of input '{}'", input.name);
@@ -280,7 +295,8 @@ impl Model {
             nodes: 0.into(),
             depth: 0.into(),
         };
-        let mut scope: Scope = self.initialisers.iter().map(|(k, v)| (k.clone(), Value::Known(v.clone()))).collect();
+        let mut scope: Scope =
+            self.initialisers.iter().map(|(k, v)| (k.clone(), Value::Known(v.clone()))).collect();
         for Port { name, element, value } in inputs {
             let value = match value {
                 PortValue::Tensor(tensor) => Value::Run(tensor.clone(), *element),
@@ -296,7 +312,9 @@ impl Model {
             let element = value.element();
             let value = match value {
                 Value::Run(tensor, _) => PortValue::Tensor(tensor.clone()),
-                Value::Known(array) if array.parameter.is_some() => PortValue::Tensor(importer.tensor(value)?),
+                Value::Known(array) if array.parameter.is_some() => {
+                    PortValue::Tensor(importer.tensor(value)?)
+                }
                 Value::Known(array) => PortValue::Known(array.clone()),
             };
             Ok(Port { name: declared.name, element, value })
@@ -307,7 +325,13 @@ impl Model {
 
 impl Importer<'_> {
     /// Adds nodes in this order.
-    fn nodes(&self, nodes: &[NodeProto], order: &[usize], scope: &mut Scope, setting: Setting<'_>) -> Result<()> {
+    fn nodes(
+        &self,
+        nodes: &[NodeProto],
+        order: &[usize],
+        scope: &mut Scope,
+        setting: Setting<'_>,
+    ) -> Result<()> {
         for &at in order {
             self.nodes.set(self.nodes.get() + 1);
             let node = &nodes[at];
@@ -327,7 +351,8 @@ impl Importer<'_> {
         }
         if let Some(function) = self.model.function(proto) {
             self.depth.set(self.depth.get() + 1);
-            let found = self.graph.scoped(&label, || control::function(self, function, proto, scope, setting));
+            let found =
+                self.graph.scoped(&label, || control::function(self, function, proto, scope, setting));
             self.depth.set(self.depth.get() - 1);
             return found;
         }
@@ -341,7 +366,11 @@ impl Importer<'_> {
         let inputs = proto.input.iter().map(|name| match name.as_str() {
             "" => Ok(None),
             name => scope.get(name).cloned().map(Some).ok_or_else(|| {
-                Error::op("", &label, Mismatch::new("inputs that are there", format!("'{name}', which nothing is")))
+                Error::op(
+                    "",
+                    &label,
+                    Mismatch::new("inputs that are there", format!("'{name}', which nothing is")),
+                )
             }),
         });
         let inputs = inputs.collect::<Result<Vec<_>>>()?;
@@ -369,7 +398,11 @@ impl Importer<'_> {
     /// A parameter under its name.
     fn parameter(&self, graph: &Graph, name: &str, array: &Array) -> Result<Tensor> {
         let super::array::Data::Floats(values) = &array.data else {
-            return Err(Error::op("", name, Mismatch::new("a parameter of floats", array.element.to_string())));
+            return Err(Error::op(
+                "",
+                name,
+                Mismatch::new("a parameter of floats", array.element.to_string()),
+            ));
         };
         let name = format!("{}{name}", self.options.prefix);
         let init = crate::ops::Init::Values(crate::ops::Given::shared(values.clone()));
@@ -387,7 +420,8 @@ impl Importer<'_> {
     fn inner(&self, graph: &GraphProto, scope: &mut Scope, setting: Setting<'_>) -> Result<Vec<Value>> {
         self.depth.set(self.depth.get() + 1);
         for proto in &graph.initializer {
-            let value = Array::read(proto, self.model.folder.as_deref()).map_err(|m| Error::op("", proto.name(), m))?;
+            let value = Array::read(proto, self.model.folder.as_deref())
+                .map_err(|m| Error::op("", proto.name(), m))?;
             scope.insert(proto.name.clone().unwrap_or_default(), Value::Known(value));
         }
         let order = {
@@ -408,7 +442,9 @@ impl Importer<'_> {
 fn constant(graph: &Graph, host: HostTensor) -> Result<Tensor> {
     let values = host.as_f32()?;
     match values.first() {
-        Some(&first) if values.iter().all(|v| v.to_bits() == first.to_bits()) => graph.full(host.shape().clone(), first),
+        Some(&first) if values.iter().all(|v| v.to_bits() == first.to_bits()) => {
+            graph.full(host.shape().clone(), first)
+        }
         _ => graph.constant(host),
     }
 }

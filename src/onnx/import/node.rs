@@ -42,7 +42,12 @@ impl Node<'_> {
         Error::op("", self.label, Mismatch::new(expected, got))
     }
 
-    pub(super) fn check(&self, holds: bool, expected: impl Into<String>, got: impl Into<String>) -> Result<()> {
+    pub(super) fn check(
+        &self,
+        holds: bool,
+        expected: impl Into<String>,
+        got: impl Into<String>,
+    ) -> Result<()> {
         if holds { Ok(()) } else { Err(self.fail(expected, got)) }
     }
 
@@ -229,7 +234,8 @@ impl Node<'_> {
 
     pub(super) fn tensor_attribute(&self, name: &str) -> Result<Option<Array>> {
         let Some(attribute) = self.attribute(name) else { return Ok(None) };
-        let proto = attribute.t.as_ref().ok_or_else(|| self.fail(format!("a tensor as attribute {name}"), "none"))?;
+        let proto =
+            attribute.t.as_ref().ok_or_else(|| self.fail(format!("a tensor as attribute {name}"), "none"))?;
         Array::read(proto, self.importer.model.folder.as_deref()).map(Some).map_err(self.refuse())
     }
 

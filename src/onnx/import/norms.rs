@@ -35,7 +35,13 @@ pub(super) fn batch(node: &Node<'_>) -> Result<Vec<Value>> {
 }
 
 /// With the statistics of the batch, whatever the graph is for, and the running ones as outputs.
-fn by_itself(node: &Node<'_>, x: &Tensor, [weight, bias]: [&Tensor; 2], eps: f32, momentum: f32) -> Result<Vec<Value>> {
+fn by_itself(
+    node: &Node<'_>,
+    x: &Tensor,
+    [weight, bias]: [&Tensor; 2],
+    eps: f32,
+    momentum: f32,
+) -> Result<Vec<Value>> {
     let dims: Vec<usize> = (0..x.shape().len()).filter(|&d| d != 1).collect();
     let mut found = node.gives(x.batch_norm(Some(weight), Some(bias), eps)?)?;
     let (mean, var) = (x.mean(&dims, false)?, x.var(&dims, 0, false)?);
@@ -59,7 +65,9 @@ pub(super) fn group(node: &Node<'_>) -> Result<Vec<Value>> {
     let channels = node.shape_of(0, 2)?[1];
     if node.opset() < 21 && weight.shape()[..] == [groups] && groups != channels {
         // The first version has a weight a group.
-        let each = |t: &Tensor| t.reshape([groups, 1])?.broadcast_to([groups, channels / groups.max(1)])?.reshape([channels]);
+        let each = |t: &Tensor| {
+            t.reshape([groups, 1])?.broadcast_to([groups, channels / groups.max(1)])?.reshape([channels])
+        };
         return node.gives(x.group_norm(groups, Some(&each(&weight)?), Some(&each(&bias)?), eps)?);
     }
     node.gives(x.group_norm(groups, Some(&weight), Some(&bias), eps)?)
@@ -101,7 +109,8 @@ pub(super) fn layer(node: &Node<'_>) -> Result<Vec<Value>> {
 
 pub(super) fn lrn(node: &Node<'_>) -> Result<Vec<Value>> {
     let size = node.size("size", node.int_or("size", 1)?)?;
-    let (alpha, beta, k) = (node.float_or("alpha", 1e-4)?, node.float_or("beta", 0.75)?, node.float_or("bias", 1.0)?);
+    let (alpha, beta, k) =
+        (node.float_or("alpha", 1e-4)?, node.float_or("beta", 0.75)?, node.float_or("bias", 1.0)?);
     let x = node.tensor(0)?;
     if !size.is_multiple_of(2) {
         return node.gives(x.local_response_norm(size, alpha, beta, k)?);

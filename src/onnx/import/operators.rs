@@ -2,8 +2,8 @@
 
 use super::node::Node;
 use super::{
-    Value, control, convolutions, elementwise, gather, images, losses, norms, pools, products, recurrent, reduce,
-    resize, select, shapes, windows,
+    Value, control, convolutions, elementwise, gather, images, losses, norms, pools, products, recurrent,
+    reduce, resize, select, shapes, windows,
 };
 use crate::error::Result;
 
@@ -27,7 +27,7 @@ macro_rules! operators {
 }
 
 const fn is_control(name: &str) -> bool {
-    matches!(name.as_bytes(), b"Constant" | b"If" | b"Loop" | b"Scan" | b"Identity" | b"Cast")
+    matches!(name.as_bytes(), b"Constant" | b"If" | b"Loop")
 }
 
 operators! {
@@ -125,13 +125,20 @@ pub(in crate::onnx) fn why(name: &str) -> &'static str {
     const RANDOM: &str = "one of random numbers";
     const TEXTS: &str = "one of texts";
     match name {
-        "QuantizeLinear" | "DequantizeLinear" | "DynamicQuantizeLinear" | "ConvInteger" | "MatMulInteger"
-        | "QLinearConv" | "QLinearMatMul" => QUANTISED,
+        "QuantizeLinear"
+        | "DequantizeLinear"
+        | "DynamicQuantizeLinear"
+        | "ConvInteger"
+        | "MatMulInteger"
+        | "QLinearConv"
+        | "QLinearMatMul" => QUANTISED,
         _ if name.starts_with("Sequence") || name.starts_with("Optional") => SEQUENCES,
         "ConcatFromSequence" | "SplitToSequence" => SEQUENCES,
         "Scan" => CONTROL,
-        "Bernoulli" | "Multinomial" | "RandomNormal" | "RandomNormalLike" | "RandomUniform" | "RandomUniformLike" => RANDOM,
-        "StringNormalizer" | "TfIdfVectorizer" | "StringConcat" | "StringSplit" | "RegexFullMatch" | "LabelEncoder" => TEXTS,
+        "Bernoulli" | "Multinomial" | "RandomNormal" | "RandomNormalLike" | "RandomUniform"
+        | "RandomUniformLike" => RANDOM,
+        "StringNormalizer" | "TfIdfVectorizer" | "StringConcat" | "StringSplit" | "RegexFullMatch"
+        | "LabelEncoder" => TEXTS,
         _ => "another",
     }
 }

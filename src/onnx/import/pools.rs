@@ -6,7 +6,7 @@ use super::node::Node;
 use crate::error::Result;
 use crate::graph::Tensor;
 use crate::onnx::element::ElementType;
-use crate::ops::{AvgPool2d, LPPool2d, MaxPool2d, MaxUnpool2d, SparseRows};
+use crate::ops::{AvgPool2d, LPPool2d, MaxPool2d, MaxUnpool2d, Pad, SparseRows};
 use crate::shape::{Pair, Window};
 
 fn input(node: &Node<'_>) -> Result<(Tensor, Spatial)> {
@@ -25,8 +25,19 @@ fn is_usual(spatial: &Spatial) -> bool {
 }
 
 pub(super) fn max(node: &Node<'_>) -> Result<Vec<Value>> {
-    let (x, spatial) = input(node)?;
-    node.check(is_usual(&spatial), "pads of at most half the window", format!("{:?} and {:?}", spatial.before, spatial.after))?;
+    let (mut x, mut spatial) = input(node)?;
+    if !is_usual(&spatial) {
+        // More than the op of images pads by itself: by what never wins.
+        node.check(
+            !node.wants(1),
+            "pads of at most half the window beside indices",
+            format!("{:?}", spatial.before),
+        )?;
+        let along = spatial.before.iter().zip(&spatial.after).rev();
+        let pairs: Vec<i64> = along.flat_map(|(&before, &after)| [before as i64, after as i64]).collect();
+        x = x.pad(&pairs, Pad::Constant(f32::NEG_INFINITY))?;
+        (spatial.before, spatial.after) = (vec![0; spatial.before.len()], vec![0; spatial.after.len()]);
+    }
     let shape = x.shape();
     let pool = MaxPool2d::new(Spatial::pair(&spatial.kernel, 1))
         .stride(Spatial::pair(&spatial.stride, 1))
@@ -51,7 +62,8 @@ pub(super) fn max(node: &Node<'_>) -> Result<Vec<Value>> {
 fn along_depth(x: &Tensor, spatial: &Spatial) -> Result<Tensor> {
     let shape = x.shape();
     let of = |numbers: &[usize], fill: usize| Pair { h: numbers[0], w: fill };
-    let padding = crate::shape::Padding { top: spatial.before[0], bottom: spatial.after[0], ..Default::default() };
+    let padding =
+        crate::shape::Padding { top: spatial.before[0], bottom: spatial.after[0], ..Default::default() };
     let pool = MaxPool2d::new(of(&spatial.kernel, 1))
         .stride(of(&spatial.stride, 1))
         .dilation(of(&spatial.dilation, 1))
@@ -82,7 +94,8 @@ fn windows(node: &Node<'_>, window: Window, weight: impl Fn(usize, usize) -> f64
         let begin = t * window.stride;
         let end = window.before + window.input + window.after;
         // Taps within the padded input, and those of them that are elements.
-        let taps: Vec<usize> = (0..window.kernel).map(|k| begin + k * window.dilation).filter(|&at| at < end).collect();
+        let taps: Vec<usize> =
+            (0..window.kernel).map(|k| begin + k * window.dilation).filter(|&at| at < end).collect();
         let inside = |&at: &usize| at.checked_sub(window.before).filter(|&at| at < window.input);
         let places: Vec<usize> = taps.iter().filter_map(inside).collect();
         let weight = weight(taps.len(), places.len());
@@ -105,19 +118,23 @@ pub(super) fn average(node: &Node<'_>) -> Result<Vec<Value>> {
         return node.gives(as_before(as_images(&x)?.avg_pool2d(pool)?, shape.len())?);
     }
     let weight = |taps: usize, inside: usize| 1.0 / if pads_count { taps } else { inside.max(1) } as f64;
-    let along = |x: Tensor, d: usize| x.axis_map(2 + d, &windows(node, spatial.window(d, shape[2 + d]), weight)?);
+    let along =
+        |x: Tensor, d: usize| x.axis_map(2 + d, &windows(node, spatial.window(d, shape[2 + d]), weight)?);
     node.gives((0..shape.len() - 2).try_fold(x, along)?)
 }
 
 pub(super) fn lp(node: &Node<'_>) -> Result<Vec<Value>> {
     let (x, spatial) = input(node)?;
     let (shape, p) = (x.shape(), node.int_or("p", 2)? as f32);
-    let flat = spatial.dilation.iter().all(|&d| d == 1) && spatial.before.iter().chain(&spatial.after).all(|&p| p == 0);
+    let flat = spatial.dilation.iter().all(|&d| d == 1)
+        && spatial.before.iter().chain(&spatial.after).all(|&p| p == 0);
     if shape.len() < 5 && flat && !spatial.ceil {
-        let pool = LPPool2d::new(p, Spatial::pair(&spatial.kernel, 1)).stride(Spatial::pair(&spatial.stride, 1));
+        let pool =
+            LPPool2d::new(p, Spatial::pair(&spatial.kernel, 1)).stride(Spatial::pair(&spatial.stride, 1));
         return node.gives(as_before(as_images(&x.abs()?)?.lp_pool2d(pool)?, shape.len())?);
     }
-    let along = |x: Tensor, d: usize| x.axis_map(2 + d, &windows(node, spatial.window(d, shape[2 + d]), |_, _| 1.0)?);
+    let along =
+        |x: Tensor, d: usize| x.axis_map(2 + d, &windows(node, spatial.window(d, shape[2 + d]), |_, _| 1.0)?);
     let sums = (0..shape.len() - 2).try_fold(x.abs()?.pow_scalar(p)?, along)?;
     node.gives(sums.pow_scalar(1.0 / p)?)
 }
@@ -138,13 +155,19 @@ pub(super) fn unpool(node: &Node<'_>) -> Result<Vec<Value>> {
     let shape = x.shape();
     node.check(shape.len() < 5, "images or lines", format!("{shape}"))?;
     let pair = |numbers: &[usize], fill| Spatial::pair(numbers, fill);
-    let pool = MaxUnpool2d::new(pair(&spatial.kernel, 1)).stride(pair(&spatial.stride, 1)).padding(pair(&spatial.before, 0));
+    let pool = MaxUnpool2d::new(pair(&spatial.kernel, 1))
+        .stride(pair(&spatial.stride, 1))
+        .padding(pair(&spatial.before, 0));
     let usual = |d: usize| {
         let wide = (shape[2 + d] - 1) * spatial.stride[d] + spatial.kernel[d];
         wide.saturating_sub(spatial.before[d] + spatial.after[d])
     };
     let sizes: Vec<usize> = (0..shape.len() - 2).map(usual).collect();
-    let asked = if node.has(2) { node.sizes("output_shape", &node.known_ints(2)?)? } else { shape[..2].iter().copied().chain(sizes.clone()).collect() };
+    let asked = if node.has(2) {
+        node.sizes("output_shape", &node.known_ints(2)?)?
+    } else {
+        shape[..2].iter().copied().chain(sizes.clone()).collect()
+    };
     node.check(asked.len() == shape.len(), format!("{} sizes", shape.len()), format!("{asked:?}"))?;
     // Indices are those within the tensor that was pooled, of the usual sizes.
     let plane: usize = sizes.iter().product();
@@ -155,7 +178,8 @@ pub(super) fn unpool(node: &Node<'_>) -> Result<Vec<Value>> {
     let indices = as_images(&within)?.cast(crate::DType::U32)?;
     let mut y = as_before(as_images(&x)?.max_unpool2d(&indices, pool, Some(wide))?, shape.len())?;
     for (d, (&size, &asked)) in sizes.iter().zip(&asked[2..]).enumerate() {
-        let rows = SparseRows::gather(size, (0..asked).map(|at| Some(at).filter(|&at| at < size))).map_err(node.refuse())?;
+        let rows = SparseRows::gather(size, (0..asked).map(|at| Some(at).filter(|&at| at < size)))
+            .map_err(node.refuse())?;
         y = y.axis_map(2 + d, &rows)?;
     }
     node.gives(y)

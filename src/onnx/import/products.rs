@@ -20,7 +20,9 @@ pub(super) fn product(node: &Node<'_>, a: &Tensor, b: &Tensor) -> Result<Tensor>
     let (of_a, of_b) = (wide_a.shape(), wide_b.shape());
     let y = if of_b.len() == 2 {
         // All rows are one matrix.
-        let (lead, [.., k]) = (&of_a[..of_a.len() - 1], &of_a[..]) else { return Err(node.fail("a matrix", of_a.to_string())) };
+        let (lead, [.., k]) = (&of_a[..of_a.len() - 1], &of_a[..]) else {
+            return Err(node.fail("a matrix", of_a.to_string()));
+        };
         let rows = wide_a.reshape([lead.iter().product(), *k])?.matmul(&wide_b)?;
         rows.reshape([lead, &of_b[1..]].concat())?
     } else {
@@ -68,7 +70,11 @@ pub(super) fn gemm(node: &Node<'_>) -> Result<Vec<Value>> {
         let scaled = if beta == 1.0 { c } else { c.scale(beta)? };
         let shape = y.shape();
         y = y.add(&scaled)?;
-        node.check(y.shape() == shape, format!("a C that broadcasts to {shape}"), scaled.shape().to_string())?;
+        node.check(
+            y.shape() == shape,
+            format!("a C that broadcasts to {shape}"),
+            scaled.shape().to_string(),
+        )?;
     }
     node.gives(y)
 }
@@ -85,9 +91,15 @@ pub(super) fn einsum(node: &Node<'_>) -> Result<Vec<Value>> {
     let (mut x, mut labels) = (tensors[0].clone(), terms[0].clone());
     for at in 1..tensors.len() {
         let later: String = terms[at + 1..].concat() + &output;
-        let mut kept: String = labels.chars().chain(terms[at].chars()).filter(|&c| later.contains(c)).collect();
+        let mut kept: String =
+            labels.chars().chain(terms[at].chars()).filter(|&c| later.contains(c)).collect();
         let mut seen = String::new();
-        kept.retain(|c| !seen.contains(c) && { seen.push(c); true });
+        kept.retain(|c| {
+            !seen.contains(c) && {
+                seen.push(c);
+                true
+            }
+        });
         let kept = if at + 1 == tensors.len() { output.clone() } else { kept };
         x = Tensor::einsum(&format!("{labels},{}->{kept}", terms[at]), &[&x, &tensors[at]])?;
         labels = kept;

@@ -23,7 +23,8 @@ impl Function {
     }
 
     fn apply(&self, node: &Node<'_>, x: &Tensor) -> Result<Tensor> {
-        let (alpha, beta) = (|usual: f32| self.alpha.unwrap_or(usual), |usual: f32| self.beta.unwrap_or(usual));
+        let (alpha, beta) =
+            (|usual: f32| self.alpha.unwrap_or(usual), |usual: f32| self.beta.unwrap_or(usual));
         match self.name.to_lowercase().as_str() {
             "relu" => x.relu(),
             "tanh" => x.tanh(),
@@ -88,7 +89,10 @@ fn functions(node: &Node<'_>, directions: usize, usual: &[&str]) -> Result<Vec<V
     };
     let expected = || format!("{} activations", usual.len() * directions);
     node.check(names.len() == usual.len() * directions, expected(), format!("{names:?}"))?;
-    let (alphas, betas) = (node.floats("activation_alpha")?.unwrap_or_default(), node.floats("activation_beta")?.unwrap_or_default());
+    let (alphas, betas) = (
+        node.floats("activation_alpha")?.unwrap_or_default(),
+        node.floats("activation_beta")?.unwrap_or_default(),
+    );
     let function = |(at, name): (usize, &String)| Function {
         name: name.clone(),
         alpha: alphas.get(at).copied(),
@@ -114,12 +118,21 @@ fn of(x: &Tensor, direction: usize) -> Result<Tensor> {
     x.narrow(0, direction, 1)?.squeeze(0)
 }
 
-fn weights(node: &Node<'_>, kind: RecurrentKind, [steps, hidden]: [usize; 2], direction: usize) -> Result<Weights> {
+fn weights(
+    node: &Node<'_>,
+    kind: RecurrentKind,
+    [steps, hidden]: [usize; 2],
+    direction: usize,
+) -> Result<Weights> {
     let rows = kind.gates() * hidden;
     let take = |input: usize, shape: &[usize]| -> Result<Tensor> {
         let tensor = node.weight(input)?;
         let found = tensor.shape();
-        node.check(found.len() == shape.len() + 1 && found[1..] == *shape, format!("input {input} of (directions, {shape:?})"), found.to_string())?;
+        node.check(
+            found.len() == shape.len() + 1 && found[1..] == *shape,
+            format!("input {input} of (directions, {shape:?})"),
+            found.to_string(),
+        )?;
         of(&tensor, direction)
     };
     let bias = if node.has(3) {
@@ -133,7 +146,11 @@ fn weights(node: &Node<'_>, kind: RecurrentKind, [steps, hidden]: [usize; 2], di
         input: ordered(&take(1, &[rows, steps])?, kind, hidden)?,
         hidden: ordered(&take(2, &[rows, hidden])?, kind, hidden)?,
         bias,
-        peepholes: if kind == RecurrentKind::Lstm && node.has(7) { Some(take(7, &[3 * hidden])?) } else { None },
+        peepholes: if kind == RecurrentKind::Lstm && node.has(7) {
+            Some(take(7, &[3 * hidden])?)
+        } else {
+            None
+        },
     })
 }
 
@@ -142,7 +159,9 @@ fn layers(node: &Node<'_>, kind: RecurrentKind, usual: &[&str]) -> Result<Vec<Va
     let x = node.tensor(0)?;
     node.check(x.shape().len() == 3, "input (T, B, I)", x.shape().to_string())?;
     let x = if batch_first { x.transpose(0, 1)? } else { x };
-    let [steps, batch, width] = x.shape()[..] else { return Err(node.fail("input (T, B, I)", x.shape().to_string())) };
+    let [steps, batch, width] = x.shape()[..] else {
+        return Err(node.fail("input (T, B, I)", x.shape().to_string()));
+    };
     let of_hidden = node.shape_of(2, 3)?[2];
     let hidden = node.size("hidden_size", node.int_or("hidden_size", of_hidden as i64)?)?;
     let directions: &[bool] = match node.text("direction", "forward")?.to_lowercase().as_str() {
@@ -151,7 +170,11 @@ fn layers(node: &Node<'_>, kind: RecurrentKind, usual: &[&str]) -> Result<Vec<Va
         "bidirectional" => &[false, true],
         other => return Err(node.fail("direction forward, reverse or bidirectional", other)),
     };
-    node.check(node.shape_of(1, 3)?[0] == directions.len(), format!("weights of {} directions", directions.len()), format!("{:?}", node.shape(1)?))?;
+    node.check(
+        node.shape_of(1, 3)?[0] == directions.len(),
+        format!("weights of {} directions", directions.len()),
+        format!("{:?}", node.shape(1)?),
+    )?;
     let mask = if node.has(4) { Some(node.tensor(4)?.cast(DType::U32)?.sequence_mask(steps)?) } else { None };
     let functions = functions(node, directions.len(), usual)?;
     let (mut outputs, mut states) = (Vec::new(), vec![Vec::new(); kind.states()]);
@@ -171,7 +194,8 @@ fn layers(node: &Node<'_>, kind: RecurrentKind, usual: &[&str]) -> Result<Vec<Va
             Some(given) => of(&if batch_first { given.transpose(0, 1)? } else { given }, direction),
         });
         let first = first.collect::<Result<Vec<_>>>()?;
-        let found = layer.run(&x, &weights(node, kind, [width, hidden], direction)?, &first, mask.as_ref())?;
+        let found =
+            layer.run(&x, &weights(node, kind, [width, hidden], direction)?, &first, mask.as_ref())?;
         outputs.push(found.output);
         found.states.into_iter().zip(&mut states).for_each(|(state, all)| all.push(state));
     }
@@ -225,7 +249,8 @@ impl Layer<'_> {
         let kept = weights.bias.as_ref().map(|(_, hidden)| hidden).filter(|_| own);
         let gates = x.linear(&weights.input, added.as_ref())?;
         let op = Recurrent { kind, reverse: self.reverse, bias: kept.is_some(), masked: mask.is_some() };
-        let inputs: Vec<&Tensor> = [&gates, &weights.hidden].into_iter().chain(first).chain(kept).chain(mask).collect();
+        let inputs: Vec<&Tensor> =
+            [&gates, &weights.hidden].into_iter().chain(first).chain(kept).chain(mask).collect();
         let found = x.graph().apply(op, &inputs)?;
         let shape = found[0].shape();
         let end = if self.reverse { 0 } else { shape[0] - 1 };
@@ -239,7 +264,13 @@ impl Layer<'_> {
         Ok(Found { output, states })
     }
 
-    fn step_by_step(&self, x: &Tensor, weights: &Weights, first: &[Tensor], mask: Option<&Tensor>) -> Result<Found> {
+    fn step_by_step(
+        &self,
+        x: &Tensor,
+        weights: &Weights,
+        first: &[Tensor],
+        mask: Option<&Tensor>,
+    ) -> Result<Found> {
         let gates = x.linear(&weights.input, weights.bias.as_ref().map(|(input, _)| input))?;
         let steps = x.shape()[0];
         let mut states = first.to_vec();
@@ -266,7 +297,8 @@ impl Layer<'_> {
 
     fn act(&self, function: usize, x: &Tensor) -> Result<Tensor> {
         let clipped = self.clip.map(|clip| x.clamp(-clip, clip)).transpose()?;
-        let function = self.functions.get(function).ok_or_else(|| self.node.fail("an activation a gate", "fewer"))?;
+        let function =
+            self.functions.get(function).ok_or_else(|| self.node.fail("an activation a gate", "fewer"))?;
         function.apply(self.node, clipped.as_ref().unwrap_or(x))
     }
 
@@ -294,7 +326,8 @@ impl Layer<'_> {
                 };
                 let new = forget.mul(c)?.add(&enter.mul(&self.act(1, &gate(&all, 2)?)?)?)?;
                 let open = self.act(0, &peep(gate(&all, 3)?, 1, &new)?)?;
-                let unclipped = self.functions.get(2).ok_or_else(|| self.node.fail("three activations", "fewer"))?;
+                let unclipped =
+                    self.functions.get(2).ok_or_else(|| self.node.fail("three activations", "fewer"))?;
                 Ok(vec![open.mul(&unclipped.apply(self.node, &new)?)?, new])
             }
         }
@@ -302,7 +335,9 @@ impl Layer<'_> {
 
     fn gated(&self, gates: &Tensor, weights: &Weights, h: &Tensor) -> Result<Vec<Tensor>> {
         let bias = weights.bias.as_ref().map(|(_, hidden)| hidden);
-        let run = |x: &Tensor, dim: usize, at: usize, count: usize| x.narrow(dim, at * self.hidden, count * self.hidden);
+        let run = |x: &Tensor, dim: usize, at: usize, count: usize| {
+            x.narrow(dim, at * self.hidden, count * self.hidden)
+        };
         let part = |at: usize, count: usize, of: &Tensor| {
             let bias = bias.map(|bias| run(bias, 0, at, count)).transpose()?;
             of.linear(&run(&weights.hidden, 0, at, count)?, bias.as_ref())

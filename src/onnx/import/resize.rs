@@ -65,7 +65,11 @@ fn rules(node: &Node<'_>) -> Result<Rules> {
     let old = node.op() == "Upsample" || node.opset() < 11;
     let mode = node.text("mode", "nearest")?;
     let mode = if mode == "bilinear" { "linear".to_owned() } else { mode };
-    node.check(matches!(mode.as_str(), "nearest" | "linear" | "cubic"), "mode nearest, linear or cubic", mode.clone())?;
+    node.check(
+        matches!(mode.as_str(), "nearest" | "linear" | "cubic"),
+        "mode nearest, linear or cubic",
+        mode.clone(),
+    )?;
     let (coordinates, nearest) = match old {
         true => ("asymmetric".to_owned(), "floor".to_owned()),
         false => {
@@ -75,12 +79,25 @@ fn rules(node: &Node<'_>) -> Result<Rules> {
     };
     let known = matches!(
         coordinates.as_str(),
-        "half_pixel" | "half_pixel_symmetric" | "pytorch_half_pixel" | "align_corners" | "asymmetric" | "tf_half_pixel_for_nn" | "tf_crop_and_resize"
+        "half_pixel"
+            | "half_pixel_symmetric"
+            | "pytorch_half_pixel"
+            | "align_corners"
+            | "asymmetric"
+            | "tf_half_pixel_for_nn"
+            | "tf_crop_and_resize"
     );
     node.check(known, "a coordinate_transformation_mode of the specification", coordinates.clone())?;
     let cubic_a = node.float_or("cubic_coeff_a", -0.75)?.into();
     let exclude_outside = node.flag("exclude_outside", false)?;
-    Ok(Rules { mode, coordinates, nearest, cubic_a, exclude_outside, antialias: node.flag("antialias", false)? })
+    Ok(Rules {
+        mode,
+        coordinates,
+        nearest,
+        cubic_a,
+        exclude_outside,
+        antialias: node.flag("antialias", false)?,
+    })
 }
 
 /// The factors or sizes that were asked for, of the axes that were named.
@@ -108,8 +125,10 @@ fn axes(node: &Node<'_>, shape: &[usize]) -> Result<Vec<Axis>> {
     node.check(count == named.len(), format!("{} scales or sizes", named.len()), count.to_string())?;
     let region = if node.has(1) && node.opset() >= 11 { node.known_numbers(1)? } else { Vec::new() };
     let policy = node.text("keep_aspect_ratio_policy", "stretch")?;
-    let mut axes: Vec<Axis> =
-        shape.iter().map(|&size| Axis { input: size, output: size, scale: 1.0, region: [0.0, 1.0] }).collect();
+    let mut axes: Vec<Axis> = shape
+        .iter()
+        .map(|&size| Axis { input: size, output: size, scale: 1.0, region: [0.0, 1.0] })
+        .collect();
     let ratio = |i: usize, size: i64| size as f64 / shape[named[i]] as f64;
     let ratios: Vec<f64> = sizes.iter().flatten().enumerate().map(|(i, &size)| ratio(i, size)).collect();
     let common = match policy.as_str() {
@@ -175,11 +194,16 @@ impl Rules {
         let x = axis.place(&self.coordinates, t);
         // The left neighbour lies before `x`, never at it.
         let left = x.ceil() - 1.0;
-        let (first, mut weights) = self.weights(x - left, if self.antialias { axis.scale.min(1.0) } else { 1.0 });
+        let (first, mut weights) =
+            self.weights(x - left, if self.antialias { axis.scale.min(1.0) } else { 1.0 });
         let at = |i: usize| left as i64 + first + i as i64;
         let last = axis.input as i64 - 1;
         if self.exclude_outside {
-            weights.iter_mut().enumerate().filter(|(i, _)| !(0..=last).contains(&at(*i))).for_each(|(_, w)| *w = 0.0);
+            weights
+                .iter_mut()
+                .enumerate()
+                .filter(|(i, _)| !(0..=last).contains(&at(*i)))
+                .for_each(|(_, w)| *w = 0.0);
         }
         let sum: f64 = if self.exclude_outside || self.antialias { weights.iter().sum() } else { 1.0 };
         let mut row: Vec<(usize, f64)> = Vec::new();

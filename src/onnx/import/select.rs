@@ -55,6 +55,13 @@ pub(super) fn compress(node: &Node<'_>) -> Result<Vec<Value>> {
         None => (x.reshape([x.shape().elements()])?, 0),
     };
     let size = x.shape()[axis];
-    let kept = node.known_numbers(1)?.iter().take(size).enumerate().filter(|(_, v)| **v != 0.0).map(|(i, _)| i).collect::<Vec<_>>();
+    let kept = node
+        .known_numbers(1)?
+        .iter()
+        .take(size)
+        .enumerate()
+        .filter(|(_, v)| **v != 0.0)
+        .map(|(i, _)| i)
+        .collect::<Vec<_>>();
     node.gives(x.index_select(axis, &kept)?)
 }

@@ -85,7 +85,13 @@ pub(super) fn movement(node: &Node<'_>, first: &Array) -> Result<Option<(Vec<usi
 /// Indices that are known, counted from the front.
 pub(super) fn indices(node: &Node<'_>, input: usize, size: usize) -> Result<Vec<usize>> {
     let numbers = node.known_ints(input)?;
-    numbers.iter().map(|&index| node.axis_of(index, size).map_err(|_| node.fail(format!("indices within {size}"), index.to_string()))).collect()
+    numbers
+        .iter()
+        .map(|&index| {
+            node.axis_of(index, size)
+                .map_err(|_| node.fail(format!("indices within {size}"), index.to_string()))
+        })
+        .collect()
 }
 
 /// What Slice keeps of a dimension.
@@ -128,7 +134,11 @@ fn slices(node: &Node<'_>, shape: &[usize]) -> Result<Vec<(usize, Cut)>> {
     let axes = axes.unwrap_or_else(|| (0..starts.len() as i64).collect());
     let steps = steps.unwrap_or_else(|| vec![1; starts.len()]);
     let agree = starts.len() == ends.len() && starts.len() == axes.len() && starts.len() == steps.len();
-    node.check(agree, "as many starts as ends, axes and steps", format!("{} starts, {} ends", starts.len(), ends.len()))?;
+    node.check(
+        agree,
+        "as many starts as ends, axes and steps",
+        format!("{} starts, {} ends", starts.len(), ends.len()),
+    )?;
     node.check(!steps.contains(&0), "steps other than 0", "0")?;
     node.axes_of(&axes, shape.len())?;
     (0..starts.len())
@@ -199,7 +209,9 @@ fn reshape_target(node: &Node<'_>, shape: &[usize]) -> Result<Vec<usize>> {
             }
             0 if !zero_is_zero => {
                 let copied = shape.get(at).copied();
-                copied.ok_or_else(|| node.fail("a dimension to copy for 0", format!("{asked:?} of {shape:?}")))?
+                copied.ok_or_else(|| {
+                    node.fail("a dimension to copy for 0", format!("{asked:?} of {shape:?}"))
+                })?
             }
             size => node.size("sizes", size)?,
         });
@@ -272,14 +284,19 @@ pub(super) fn split(node: &Node<'_>) -> Built {
         }
     };
     let sum = parts.iter().fold(0usize, |sum, &part| sum.saturating_add(part));
-    node.check(sum == size && parts.len() >= outputs, format!("parts of {size} in all"), format!("{parts:?}"))?;
+    node.check(
+        sum == size && parts.len() >= outputs,
+        format!("parts of {size} in all"),
+        format!("{parts:?}"),
+    )?;
     let (element, mut at) = (node.element(0)?, 0);
     let x = node.value(0)?;
     let mut found = Vec::new();
     for &part in &parts {
         found.push(match x {
             Value::Known(array) if array.parameter.is_none() => {
-                let all = |d: usize| if d == axis { (at..at + part).collect() } else { (0..shape[d]).collect() };
+                let all =
+                    |d: usize| if d == axis { (at..at + part).collect() } else { (0..shape[d]).collect() };
                 let (sizes, places) = chosen(&shape, &(0..shape.len()).map(all).collect::<Vec<_>>());
                 let taken = array.taken(sizes, &places);
                 Value::Known(taken.ok_or_else(|| node.fail("elements that are there", "others"))?)
@@ -398,7 +415,6 @@ pub(super) fn cast(node: &Node<'_>) -> Built {
     let x = node.tensor(0)?;
     let y = match (from, to) {
         (_, ElementType::Bool) if from != ElementType::Bool => x.ne(0.0)?,
-        (_, ElementType::Float16) => x.half()?.float()?,
         (from, to) if from.is_float() && to.is_integer() => x.trunc()?,
         _ => x,
     };
@@ -410,7 +426,11 @@ pub(super) fn range(node: &Node<'_>) -> Built {
     let (start, limit, step) = (node.known_number(0)?, node.known_number(1)?, node.known_number(2)?);
     let count = ((limit - start) / step).ceil();
     let most = MOST as f64;
-    node.check(step != 0.0 && count <= most, format!("at most {MOST} numbers"), format!("{start} to {limit} by {step}"))?;
+    node.check(
+        step != 0.0 && count <= most,
+        format!("at most {MOST} numbers"),
+        format!("{start} to {limit} by {step}"),
+    )?;
     let values = (0..count.max(0.0) as usize).map(|i| start + i as f64 * step);
     let array = match element.is_integer() {
         true => {
@@ -426,7 +446,9 @@ pub(super) fn range(node: &Node<'_>) -> Built {
 }
 
 pub(super) fn eye_like(node: &Node<'_>) -> Built {
-    let [rows, columns] = node.shape(0)?[..] else { return Err(node.fail("a matrix", format!("{:?}", node.shape(0)?))) };
+    let [rows, columns] = node.shape(0)?[..] else {
+        return Err(node.fail("a matrix", format!("{:?}", node.shape(0)?)));
+    };
     let element = node.int("dtype")?.map_or(node.element(0)?, |code| ElementType::of(code as i32));
     let k = node.int_or("k", 0)?;
     node.check(rows.saturating_mul(columns) <= MOST, "a smaller matrix", format!("{rows}x{columns}"))?;
@@ -435,7 +457,8 @@ pub(super) fn eye_like(node: &Node<'_>) -> Built {
     let shape = vec![rows, columns];
     node.gives_known(match element.range() {
         Some(_) => Array::of_ints(element, shape, values.iter().map(|&v| v as i64).collect()),
-        None => Array::of_floats(element, shape, values.iter().map(|&v| v as f32).collect()).map_err(node.refuse())?,
+        None => Array::of_floats(element, shape, values.iter().map(|&v| v as f32).collect())
+            .map_err(node.refuse())?,
     })
 }
 
@@ -443,7 +466,8 @@ pub(super) fn eye_like(node: &Node<'_>) -> Built {
 pub(super) fn non_zero(node: &Node<'_>) -> Built {
     let array = node.known(0)?;
     let shape = if array.shape().is_empty() { vec![1] } else { array.shape().to_vec() };
-    let found: Vec<usize> = array.numbers().iter().enumerate().filter(|(_, v)| **v != 0.0).map(|(i, _)| i).collect();
+    let found: Vec<usize> =
+        array.numbers().iter().enumerate().filter(|(_, v)| **v != 0.0).map(|(i, _)| i).collect();
     let strides = Shape::from(shape.clone()).strides();
     let along = |d: usize| found.iter().map(|&at| (at / strides[d] % shape[d]) as i64).collect::<Vec<_>>();
     let values: Vec<i64> = (0..shape.len()).flat_map(along).collect();
@@ -460,6 +484,9 @@ pub(super) fn blocks(node: &Node<'_>) -> Built {
     if node.op() == "SpaceToDepth" {
         let fits = h.is_multiple_of(block) && w.is_multiple_of(block);
         node.check(fits, format!("height and width in blocks of {block}"), format!("{shape:?}"))?;
+        if node.text("mode", "DCR")? == "CRD" {
+            return node.gives(x.pixel_unshuffle(block)?);
+        }
         let cut = x.reshape([n, c, h / block, block, w / block, block])?.permute(&[0, 3, 5, 1, 2, 4])?;
         return node.gives(cut.reshape([n, c * block * block, h / block, w / block])?);
     }
