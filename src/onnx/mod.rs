@@ -10,12 +10,14 @@ mod element;
 mod external;
 mod import;
 mod model;
+mod network;
 pub(crate) mod proto;
 
 pub use array::Array;
 pub use element::ElementType;
 pub use import::{ImportOptions, Imported, Port, PortValue};
 pub use model::{Declared, Dimension, Model, NEWEST_OPSET, Unsupported};
+pub use network::{Head, Network};
 
 /// The operators that are read, in the order of the alphabet.
 pub fn operators() -> Vec<&'static str> {

@@ -12,6 +12,7 @@ mod eval;
 mod explain;
 mod forecast;
 mod image;
+mod import;
 mod inspect;
 mod log;
 mod networks;
@@ -67,6 +68,8 @@ enum Command {
     Forecast(forecast::ForecastArgs),
     /// Measure which kernel variants are fastest on an adapter, for later runs.
     Tune(tune::TuneArgs),
+    /// Print what an ONNX file holds, build it and print what comes out.
+    Import(import::ImportArgs),
     /// Print what a weight file or a checkpoint holds.
     Inspect(inspect::InspectArgs),
     /// Print the layers of a network: shapes, parameters, FLOPs, memory.
@@ -105,6 +108,7 @@ fn main() -> ExitCode {
         Command::Write(args) => text::write(&args),
         Command::Forecast(args) => forecast::run(&args),
         Command::Tune(args) => tune::run(&args),
+        Command::Import(args) => import::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Summary(args) => summary::run(&args),
         Command::Explain(args) => explain::run(&args),

@@ -40,7 +40,7 @@ pub fn run(args: &PredictArgs) -> anyhow::Result<()> {
     let on = on.unwrap_or_else(TrainedOn::digits);
     let mut asked = Vec::new();
     for path in &args.files {
-        asked.extend(read(path, model, &on)?);
+        asked.extend(read(path, &model, &on)?);
     }
     let shape = [&[asked.len()][..], &on.shape].concat();
     let values = asked.iter().flat_map(|one| one.values.iter().copied()).collect();
@@ -67,7 +67,7 @@ pub fn run(args: &PredictArgs) -> anyhow::Result<()> {
 }
 
 /// What a file asks about: one thing, or each sequence of it.
-fn read(path: &Path, model: Named, on: &TrainedOn) -> anyhow::Result<Vec<Asked>> {
+fn read(path: &Path, model: &Named, on: &TrainedOn) -> anyhow::Result<Vec<Asked>> {
     let one = |values: Vec<f32>| vec![Asked { name: path.display().to_string(), values }];
     match model.reads() {
         Reads::Images => {

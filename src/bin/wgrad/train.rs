@@ -25,13 +25,13 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
 }
 
 fn train(args: &TrainArgs) -> anyhow::Result<()> {
-    let model = networks::find(&args.model)?;
-    let batch_size = args.batch_size(model);
+    let model = networks::find(&args.model, args.head)?;
+    let batch_size = args.batch_size(&model);
     args.optimizer.build(model.lr())?;
     output::check_all([("--profile", &args.profile)])?;
     let folder = match &args.keep.resume {
         Some(path) => RunFolder::reopen(path)?,
-        None => RunFolder::claim(args.out.as_deref(), model.name())?,
+        None => RunFolder::claim(args.out.as_deref(), model.stem())?,
     };
     let sets = args.data.load(model.reads(), None, None)?.held_back(args.ways.validation, args.seed)?;
     let sets = sets.varied(args.classes.augment.as_deref(), args.classes.mixup)?;
@@ -69,7 +69,7 @@ fn train(args: &TrainArgs) -> anyhow::Result<()> {
         build: &build,
     };
     let monitor = Monitor { metric: "accuracy".into(), maximize: true };
-    let settings = args.settings(model, &sets, &device.describe())?;
+    let settings = args.settings(&model, &sets, &device.describe())?;
     let (mut run, mut trainer) = Run::begin(plan, &sets, monitor, folder, (&device, &settings))?;
     if !run.train(&mut trainer, &device)? {
         return Ok(());

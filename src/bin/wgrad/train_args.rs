@@ -2,21 +2,23 @@
 
 use crate::data::{DataArgs, Sets};
 use crate::device::DeviceArgs;
-use crate::networks::{self, Named};
+use crate::networks::{self, Head, Named};
 use crate::optimizer::OptimizerArgs;
 use crate::resume::{KeepArgs, Words};
 use crate::trained;
 use crate::ways::{ClassArgs, WaysArgs};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
 /// `wgrad train`.
 #[derive(Debug, Args)]
 pub struct TrainArgs {
-    /// The network.
-    #[arg(long, default_value = "simple-cnn", value_parser = clap::builder::PossibleValuesParser::new(networks::names()))]
+    #[arg(long, default_value = "simple-cnn", value_name = "NAME|FILE", help = networks::help())]
     pub model: String,
+    /// Of an ONNX file, what becomes of its last layer.
+    #[arg(long, value_enum, default_value = "auto")]
+    pub head: Head,
     /// Passes over the training images.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     pub epochs: u32,
@@ -52,14 +54,21 @@ pub struct TrainArgs {
 
 impl TrainArgs {
     /// Examples of a step.
-    pub fn batch_size(&self, model: Named) -> usize {
+    pub fn batch_size(&self, model: &Named) -> usize {
         self.batch_size.unwrap_or(model.batch_size())
     }
 
     /// What was asked for, as a command line that asks for it again, wherever it is run.
     fn words(&self) -> anyhow::Result<Vec<String>> {
         let mut words = Words::default();
-        words.add("model", Some(&self.model));
+        // A file is found from everywhere.
+        let file = std::path::Path::new(&self.model);
+        let place = if file.is_file() { file.canonicalize().ok() } else { None };
+        words.add(
+            "model",
+            Some(place.map_or_else(|| self.model.clone(), |place| place.display().to_string())),
+        );
+        words.add("head", self.head.to_possible_value().map(|value| value.get_name().to_owned()));
         words.add("epochs", Some(self.epochs));
         words.add("batch-size", self.batch_size);
         words.add("seed", Some(self.seed));
@@ -78,7 +87,7 @@ impl TrainArgs {
     ///
     /// # Errors
     /// As [`TrainArgs::words`].
-    pub fn settings(&self, model: Named, sets: &Sets, device: &str) -> anyhow::Result<Value> {
+    pub fn settings(&self, model: &Named, sets: &Sets, device: &str) -> anyhow::Result<Value> {
         let mut training = json!({
             "epochs": self.epochs, "batch_size": self.batch_size(model), "seed": self.seed, "data": sets.about,
             "device": device, "words": self.words()?, "data_words": self.data.words()?,

@@ -2,7 +2,7 @@
 
 use crate::data::{DataArgs, Sets};
 use crate::device::{DeviceArgs, name};
-use crate::networks::{self, Named};
+use crate::networks::{self, Head, Named};
 use crate::run::{RUNS, SETTINGS, newest, read};
 use anyhow::{Context, bail};
 use clap::Args;
@@ -16,7 +16,7 @@ use wgrad::train::{Classification, Network};
 /// What a run notes about itself: of what shape its examples were, in which classes, and what images were normalised by where
 /// that is no writing.
 pub fn settings(
-    model: Named,
+    model: &Named,
     shape: &[usize],
     names: &[String],
     normalised_by: Option<&Statistics>,
@@ -27,6 +27,9 @@ pub fn settings(
         "names": names, "training": training,
     });
     settings[model.field()] = json!(shape);
+    if let Some(head) = model.head() {
+        settings["head"] = json!(head.name());
+    }
     if let Some(Statistics { mean, std }) = normalised_by {
         settings["normalised_by"] = json!({ "mean": mean, "std": std });
     }
@@ -134,7 +137,11 @@ impl TrainedArgs {
     /// Finds the network and its weight file.
     pub fn find(&self) -> anyhow::Result<Trained> {
         if let (Some(model), Some(weights), None) = (&self.model, &self.weights, &self.run) {
-            return Ok(Trained { model: networks::find(model)?, on: None, weights: weights.clone() });
+            return Ok(Trained {
+                model: networks::find(model, Head::Auto)?,
+                on: None,
+                weights: weights.clone(),
+            });
         }
         let Some(folder) = self.run.clone().or_else(newest) else {
             bail!("no run with weights under {RUNS}/: run `wgrad train` first, or name one with --run DIR");
@@ -143,16 +150,16 @@ impl TrainedArgs {
         let Some(name) = settings["model"].as_str() else {
             bail!("{}: expected the name of a model, got none", folder.join(SETTINGS).display());
         };
-        let model = networks::find(self.model.as_deref().unwrap_or(name))?;
+        let model = networks::find(self.model.as_deref().unwrap_or(name), Head::noted(&settings["head"]))?;
         let of_file = || format!("{}: expected the sizes of its examples", folder.join(SETTINGS).display());
-        let mut on = trained_on(&settings, model).with_context(of_file)?;
+        let mut on = trained_on(&settings, &model).with_context(of_file)?;
         on.data = DataArgs::noted(&settings["training"]["data_words"]).with_context(of_file)?;
         Ok(Trained { model, on: Some(on), weights: self.weights.clone().unwrap_or(weights) })
     }
 }
 
 /// Shape and classes of the examples of a run. Runs of before they were noted had MNIST's.
-fn trained_on(settings: &Value, model: Named) -> Option<TrainedOn> {
+fn trained_on(settings: &Value, model: &Named) -> Option<TrainedOn> {
     let shape = &settings[model.field()];
     if shape.is_null() {
         return Some(TrainedOn::digits());

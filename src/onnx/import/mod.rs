@@ -39,6 +39,7 @@ pub struct ImportOptions {
     values: BTreeMap<String, Array>,
     prefix: String,
     training: bool,
+    outputs: Option<Vec<String>>,
 }
 
 impl ImportOptions {
@@ -72,6 +73,14 @@ impl ImportOptions {
     #[must_use]
     pub fn training(mut self, training: bool) -> Self {
         self.training = training;
+        self
+    }
+
+    /// Sets what is given in place of the file's outputs: values of these names, wherever they are computed. Nothing else is
+    /// built.
+    #[must_use]
+    pub fn outputs(mut self, names: &[&str]) -> Self {
+        self.outputs = Some(names.iter().map(|&name| name.to_owned()).collect());
         self
     }
 
@@ -305,9 +314,22 @@ impl Model {
             scope.insert(name.clone(), value);
         }
         let setting = Setting { opset: self.opset(), attributes: &[] };
-        importer.nodes(&self.graph.node, &self.order, &mut scope, setting)?;
+        let wanted = match &options.outputs {
+            None => self.outputs(),
+            Some(names) => {
+                names.iter().map(|name| Declared { name: name.clone(), element: None, dims: None }).collect()
+            }
+        };
+        let order = self.needed(&wanted);
+        importer.nodes(&self.graph.node, &order, &mut scope, setting)?;
         let output = |declared: Declared| {
-            let missing = || Error::file(&self.path, "outputs that nodes compute", declared.name.clone());
+            let missing = || {
+                Error::file(
+                    &self.path,
+                    "outputs that nodes compute",
+                    format!("'{}', which nothing is", declared.name),
+                )
+            };
             let value = scope.get(&declared.name).ok_or_else(missing)?;
             let element = value.element();
             let value = match value {
@@ -319,7 +341,22 @@ impl Model {
             };
             Ok(Port { name: declared.name, element, value })
         };
-        self.outputs().into_iter().map(output).collect()
+        wanted.into_iter().map(output).collect()
+    }
+
+    /// The nodes that these values need, in order.
+    fn needed(&self, wanted: &[Declared]) -> Vec<usize> {
+        let mut names: HashSet<&str> = wanted.iter().map(|one| one.name.as_str()).collect();
+        let mut order: Vec<usize> = Vec::new();
+        for &at in self.order.iter().rev() {
+            let node = &self.graph.node[at];
+            if node.output.iter().any(|name| names.contains(name.as_str())) {
+                names.extend(model::reads(node));
+                order.push(at);
+            }
+        }
+        order.reverse();
+        order
     }
 }
 

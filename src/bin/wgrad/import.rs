@@ -1,0 +1,128 @@
+//! `wgrad import`: what an ONNX file holds, and whether it can be built.
+
+use anyhow::{Context, bail};
+use clap::Args;
+use std::path::PathBuf;
+use wgrad::onnx::{ImportOptions, Imported, Model, Port};
+use wgrad::ops::{Op, Role};
+
+/// Sizes that a file leaves open.
+#[derive(Debug, Clone, Args)]
+pub struct ShapeArgs {
+    /// The size of a named dimension, such as N=16, or the shape of an input, such as image=1x3x224x224; more than once for
+    /// several.
+    #[arg(long = "shape", value_name = "NAME=SIZE")]
+    shapes: Vec<String>,
+}
+
+impl ShapeArgs {
+    /// How a model is built with these sizes.
+    ///
+    /// # Errors
+    /// When one is no size, or neither an input nor a dimension of the model has the name.
+    pub fn options(&self, model: &Model) -> anyhow::Result<ImportOptions> {
+        let inputs: Vec<String> = model.inputs().into_iter().map(|input| input.name).collect();
+        let mut options = ImportOptions::new();
+        for text in &self.shapes {
+            let bad = || format!("--shape {text}: expected NAME=SIZE such as N=16 or image=1x3x224x224");
+            let (name, sizes) = text.rsplit_once('=').with_context(bad)?;
+            let sizes: Result<Vec<usize>, _> = sizes.split('x').map(str::parse).collect();
+            let sizes = sizes.ok().with_context(bad)?;
+            options = match sizes[..] {
+                _ if inputs.iter().any(|input| input == name) => options.shape(name, &sizes),
+                [size] => options.dim(name, size),
+                _ => bail!("--shape {text}: expected one of the inputs {}, got {name}", inputs.join(", ")),
+            };
+        }
+        Ok(options)
+    }
+}
+
+/// `wgrad import`.
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// An ONNX file.
+    file: PathBuf,
+    #[command(flatten)]
+    shapes: ShapeArgs,
+    /// Every parameter, not only how many there are.
+    #[arg(long)]
+    parameters: bool,
+    /// Built as for training: batch norm by the batch, dropout drops.
+    #[arg(long)]
+    training: bool,
+}
+
+/// Prints what the file holds, builds it and prints what comes out.
+pub fn run(args: &ImportArgs) -> anyhow::Result<()> {
+    let model = Model::read(&args.file)?;
+    let bytes = std::fs::metadata(&args.file).map_or(0, |file| file.len());
+    let producer = Some(model.producer())
+        .filter(|p| !p.is_empty())
+        .map_or(String::new(), |p| format!(", written by {p}"));
+    println!(
+        "file       {}: {:.1} MB, operators of version {}{producer}",
+        args.file.display(),
+        bytes as f64 / 1e6,
+        model.opset()
+    );
+    model.inputs().iter().for_each(|input| println!("input      {input}"));
+    model.outputs().iter().for_each(|output| println!("output     {output}"));
+    let mut operators: Vec<(String, usize)> = model.operators().into_iter().collect();
+    operators.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
+    let total: usize = operators.iter().map(|(_, count)| count).sum();
+    let list: Vec<String> = operators.iter().map(|(name, count)| format!("{name} {count}")).collect();
+    println!("operators  {total} nodes: {}", list.join(", "));
+    let unsupported = model.unsupported();
+    for node in &unsupported {
+        println!("not read   {} '{}'", node.operator, node.node);
+    }
+    if !unsupported.is_empty() {
+        bail!(
+            "{}: expected operators that are read, got {} nodes of others",
+            args.file.display(),
+            unsupported.len()
+        );
+    }
+    let options = args.shapes.options(&model)?.training(args.training);
+    let imported = model.import(&options).context("building it (see --shape)")?;
+    built(&imported, args.parameters);
+    Ok(())
+}
+
+fn shape(port: &Port) -> String {
+    format!("{} {:?}", port.name, port.shape())
+}
+
+fn list(ports: &[Port]) -> String {
+    ports.iter().map(shape).collect::<Vec<_>>().join(", ")
+}
+
+fn built(imported: &Imported, each: bool) {
+    println!("built      {} -> {}", list(&imported.inputs), list(&imported.outputs));
+    let computed = imported.graph.with(|data| data.nodes.iter().filter(|node| !is_leaf(&node.op)).count());
+    for (role, what) in [(Role::Parameter, "parameters"), (Role::Buffer, "buffers")] {
+        let tensors = states(imported, role);
+        let count: usize = tensors.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
+        println!("{what:10} {count} in {} tensors", tensors.len());
+        if each {
+            tensors.iter().for_each(|(name, shape)| println!("           {name} {shape:?}"));
+        }
+    }
+    println!("graph      {computed} nodes");
+}
+
+/// Whether it reads nothing.
+fn is_leaf(op: &Op) -> bool {
+    matches!(op, Op::Input(_) | Op::State(_) | Op::Constant(_) | Op::Table(_))
+}
+
+/// What is kept of a model, by name.
+fn states(imported: &Imported, role: Role) -> Vec<(String, Vec<usize>)> {
+    let state = |op: &Op| match op {
+        Op::State(state) if state.role == role => Some((state.name.clone(), state.ty.shape.to_vec())),
+        // Of another role, or none.
+        _ => None,
+    };
+    imported.graph.with(|data| data.nodes.iter().filter_map(|node| state(&node.op)).collect())
+}
