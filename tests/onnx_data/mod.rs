@@ -106,6 +106,16 @@ pub fn judge(folder: &Path, device: &Device) -> Verdict {
         Ok(model) => model,
         Err(error) => return Verdict::Refused(error.to_string()),
     };
+    if let Some(node) = model.unsupported().first() {
+        return Verdict::Refused(format!("{} is not read", node.operator));
+    }
+    let declared = model.inputs().into_iter().chain(model.outputs());
+    if let Some(other) = declared.into_iter().find(|port| !port.element.is_some_and(ElementType::is_numeric))
+    {
+        let kind =
+            other.element.map_or("a sequence or an optional value".to_owned(), |element| element.to_string());
+        return Verdict::Refused(format!("{kind} is not read"));
+    }
     let mut sets: Vec<_> = fs::read_dir(folder)
         .expect("a folder")
         .flatten()

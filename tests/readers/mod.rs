@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 use wgrad::data::{self, AudioOptions, CifarLabels, Statistics, Table, TableOptions, TableTask};
 use wgrad::nn::{Linear, Module};
+use wgrad::onnx::{ImportOptions, Model};
 use wgrad::{Checkpoint, Device, Graph, Parameters};
 
 /// A reader, by name, and files that it reads without an error.
@@ -18,7 +19,7 @@ pub struct Reader {
 }
 
 /// All readers.
-pub const READERS: [Reader; 11] = [
+pub const READERS: [Reader; 12] = [
     Reader { name: "idx", read: idx, seeds: idx_seeds },
     Reader { name: "cifar", read: cifar, seeds: cifar_seeds },
     Reader { name: "image", read: image, seeds: image_seeds },
@@ -33,8 +34,24 @@ pub const READERS: [Reader; 11] = [
     Reader { name: "weights", read: weights, seeds: weights_seeds },
     Reader { name: "checkpoint", read: checkpoint, seeds: checkpoint_seeds },
     Reader { name: "case_line", read: case_line, seeds: case_seeds },
+    Reader { name: "onnx", read: onnx, seeds: onnx_seeds },
     Reader { name: "options", read: options, seeds: options_seeds },
 ];
+
+/// Read, and built in both ways.
+fn onnx(bytes: &[u8], _folder: &Path) -> bool {
+    let built = |training: bool| {
+        let options = ImportOptions::new().dim("N", 2).training(training);
+        Model::from_bytes(bytes.to_vec())?.import(&options)
+    };
+    built(true).is_ok() | built(false).is_ok()
+}
+
+fn onnx_seeds() -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/onnx");
+    let model = |name: &str| fs::read(folder.join(name).join("model.onnx")).expect("a fixture");
+    ["cnn", "control", "function", "gru", "lstm", "shapes"].map(model).to_vec()
+}
 
 fn texts(all: &[&str]) -> Vec<Vec<u8>> {
     all.iter().map(|text| text.as_bytes().to_vec()).collect()

@@ -1,13 +1,16 @@
 //! Functions, and branches and loops whose course is known.
 
 use super::node::Node;
-use super::{Importer, MOST_NODES, Scope, Setting, Value};
+use super::{Importer, Scope, Setting, Value};
 use crate::error::{Error, Mismatch, Result};
 use crate::graph::Tensor;
 use crate::onnx::array::Array;
 use crate::onnx::element::ElementType;
 use crate::onnx::model;
 use crate::onnx::proto::{AttributeProto, FunctionProto, NodeProto};
+
+/// Turns of a loop that are built one after the other.
+const MOST_TURNS: i64 = 1 << 16;
 
 /// The nodes of a function in the place of one that calls it.
 pub(super) fn function(
@@ -84,7 +87,7 @@ pub(super) fn repeat(node: &Node<'_>) -> Result<Vec<Value>> {
     let mut rows: Vec<Vec<Value>> = vec![Vec::new(); body.output.len() - 1 - count];
     let mut turn = 0;
     while goes_on && turn < most {
-        node.check(turn < MOST_NODES as i64, "a loop that ends", format!("{turn} turns"))?;
+        node.check(turn < MOST_TURNS, format!("at most {MOST_TURNS} turns"), "more")?;
         let mut scope = node.scope.clone();
         let number = Array::of_ints(ElementType::Int64, vec![], vec![turn]);
         let on = Array::of_ints(ElementType::Bool, vec![], vec![1]);

@@ -187,6 +187,7 @@ fn volumes(
 ) -> Result<Tensor> {
     let window = spatial.window(0, x.shape()[2]);
     let depth = window.output("depth").map_err(node.refuse())?;
+    node.fits("slices", depth)?;
     let mut sum: Option<Tensor> = None;
     for tap in 0..window.kernel {
         let place = |at: usize| {
@@ -222,13 +223,14 @@ fn spread(node: &Node<'_>, spatial: &Spatial, input: &[usize]) -> Result<Vec<Spr
     let extra = node.ints("output_padding")?.unwrap_or_else(|| vec![0; rank]);
     node.check(extra.len() == rank, format!("{rank} numbers as output_padding"), format!("{extra:?}"))?;
     let extra = node.sizes("output_padding", &extra)?;
-    let whole = |d: usize| (input[d] - 1) * spatial.stride[d] + spatial.extent(d) + extra[d];
+    let reach = |d: usize| (input[d] - 1).saturating_mul(spatial.stride[d]).saturating_add(spatial.extent(d));
+    let whole = |d: usize| reach(d).saturating_add(extra[d]);
     let word = node.text("auto_pad", "NOTSET")?;
     let wanted: Option<Vec<usize>> = match node.ints("output_shape")? {
         // Some files give batch and channels as well.
         Some(sizes) if sizes.len() >= rank => Some(node.sizes("output_shape", &sizes[sizes.len() - rank..])?),
         Some(sizes) => return Err(node.fail(format!("{rank} numbers as output_shape"), format!("{sizes:?}"))),
-        None if same(&word) => Some((0..rank).map(|d| input[d] * spatial.stride[d]).collect()),
+        None if same(&word) => Some((0..rank).map(|d| input[d].saturating_mul(spatial.stride[d])).collect()),
         None => None,
     };
     let along = |d: usize| match &wanted {
@@ -238,7 +240,7 @@ fn spread(node: &Node<'_>, spatial: &Spatial, input: &[usize]) -> Result<Vec<Spr
             let missing = wanted[d].saturating_sub(whole(d));
             let (less, more) = (all / 2, all - all / 2);
             let (before, after) = if word == "SAME_UPPER" { (less, more) } else { (more, less) };
-            Spread { before, after, extra: extra[d] + missing }
+            Spread { before, after, extra: extra[d].saturating_add(missing) }
         }
     };
     Ok((0..rank).map(along).collect())
@@ -267,14 +269,16 @@ pub(super) fn conv_transpose(node: &Node<'_>) -> Result<Vec<Value>> {
     };
     for (d, Spread { before, after, extra }) in spreads.into_iter().enumerate() {
         let size = y.shape()[2 + d];
-        let left = (size + extra).checked_sub(before + after).filter(|&left| left > 0);
+        let left =
+            size.saturating_add(extra).checked_sub(before.saturating_add(after)).filter(|&left| left > 0);
         let left = left.ok_or_else(|| {
             node.fail(
                 "at least one element of the output",
                 format!("pads of {before} and {after} off {size}"),
             )
         })?;
-        let place = |at: usize| Some(at + before).filter(|&at| at < size);
+        node.fits("elements along an axis", left)?;
+        let place = |at: usize| Some(at.saturating_add(before)).filter(|&at| at < size);
         let rows = SparseRows::gather(size, (0..left).map(place)).map_err(node.refuse())?;
         y = y.axis_map(2 + d, &rows)?;
     }
@@ -296,7 +300,8 @@ fn spread_volumes(
     let depth = x.shape()[2];
     let slices = depth_in_batch(x)?;
     let (stride, dilation) = (spatial.stride[0], spatial.dilation[0]);
-    let whole = (depth - 1) * stride + spatial.extent(0);
+    let whole = (depth - 1).saturating_mul(stride).saturating_add(spatial.extent(0));
+    node.fits("slices", whole)?;
     let part = |tap: usize| {
         let spread = slices.conv_transpose2d(&at_depth(weight, tap)?, None, options)?;
         let place = |at: usize| {

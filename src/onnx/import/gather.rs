@@ -66,6 +66,7 @@ fn tuples(node: &Node<'_>, input: usize, sizes: &[usize], batches: usize) -> Res
     let whole: usize = sizes.iter().product();
     let strides = Shape::from(sizes).strides();
     let batch = |row: usize| row / (count / batches.max(1)).max(1) * whole;
+    node.fits("indices", count)?;
     if let Value::Known(_) = node.value(input)? {
         let numbers = node.known_ints(input)?;
         let place = |row: usize| {
@@ -207,6 +208,7 @@ pub(super) fn scatter_elements(node: &Node<'_>) -> Result<Vec<Value>> {
     )?;
     let strides = shape.strides();
     let count: usize = of.iter().product();
+    node.fits("updates", count)?;
     // The place of each update, were its index 0.
     let base: Vec<usize> = (0..count)
         .map(|at| {
@@ -232,6 +234,7 @@ pub(super) fn scatter_elements(node: &Node<'_>) -> Result<Vec<Value>> {
 pub(super) fn one_hot(node: &Node<'_>) -> Result<Vec<Value>> {
     let indices = node.tensor(0)?;
     let depth = node.size("depth", node.known_number(1)? as i64)?;
+    node.fits("classes", depth)?;
     let rank = indices.shape().len() + 1;
     let axis = node.axis(-1, rank)?;
     let mut along = vec![1; rank];
@@ -249,6 +252,7 @@ pub(super) fn reverse_sequence(node: &Node<'_>) -> Result<Vec<Value>> {
     let shape = x.shape();
     let batch = node.axis_of(node.int_or("batch_axis", 1)?, shape.len())?;
     let time = node.axis_of(node.int_or("time_axis", 0)?, shape.len())?;
+    node.fits("steps", shape[time])?;
     let line =
         |axis: usize| (0..shape.len()).map(|d| if d == axis { shape[d] } else { 1 }).collect::<Vec<_>>();
     let steps = node.graph.arange(0.0, shape[time] as f64, 1.0)?.reshape(line(time))?;

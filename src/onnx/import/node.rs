@@ -292,6 +292,13 @@ impl Node<'_> {
         Ok(vec![Value::Known(array)])
     }
 
+    /// Refuses what would take more room on the host than a file can ask for.
+    pub(super) fn fits(&self, what: &str, count: usize) -> Result<()> {
+        /// Numbers of a table that is made for a node.
+        const MOST: usize = 1 << 24;
+        self.check(count <= MOST, format!("at most {MOST} {what}"), count.to_string())
+    }
+
     /// A size that a file gives as a signed number.
     pub(super) fn size(&self, what: &str, number: i64) -> Result<usize> {
         usize::try_from(number).map_err(|_| self.fail(format!("{what} of 0 or more"), number.to_string()))

@@ -78,6 +78,7 @@ fn along_depth(x: &Tensor, spatial: &Spatial) -> Result<Tensor> {
 fn places(node: &Node<'_>, indices: &Tensor, shape: &[usize]) -> Result<Tensor> {
     let (planes, width) = (shape[0] * shape[1], shape[shape.len() - 1]);
     let plane: usize = shape[2..].iter().product();
+    node.fits("planes", planes)?;
     let mut within = indices.float()?;
     if node.int_or("storage_order", 0)? == 1 && shape.len() == 4 {
         let (row, column) = (within.div_floor(width as f32)?, within.remainder(width as f32)?);
@@ -90,6 +91,7 @@ fn places(node: &Node<'_>, indices: &Tensor, shape: &[usize]) -> Result<Tensor> 
 /// The means or sums of windows along a dimension, by what each window counts.
 fn windows(node: &Node<'_>, window: Window, weight: impl Fn(usize, usize) -> f64) -> Result<SparseRows> {
     let outputs = window.output("axis").map_err(node.refuse())?;
+    node.fits("windows", outputs.saturating_mul(window.kernel))?;
     let row = |t: usize| {
         let begin = t * window.stride;
         let end = window.before + window.input + window.after;
@@ -159,8 +161,8 @@ pub(super) fn unpool(node: &Node<'_>) -> Result<Vec<Value>> {
         .stride(pair(&spatial.stride, 1))
         .padding(pair(&spatial.before, 0));
     let usual = |d: usize| {
-        let wide = (shape[2 + d] - 1) * spatial.stride[d] + spatial.kernel[d];
-        wide.saturating_sub(spatial.before[d] + spatial.after[d])
+        let wide = (shape[2 + d] - 1).saturating_mul(spatial.stride[d]).saturating_add(spatial.kernel[d]);
+        wide.saturating_sub(spatial.before[d].saturating_add(spatial.after[d]))
     };
     let sizes: Vec<usize> = (0..shape.len() - 2).map(usual).collect();
     let asked = if node.has(2) {
@@ -170,7 +172,8 @@ pub(super) fn unpool(node: &Node<'_>) -> Result<Vec<Value>> {
     };
     node.check(asked.len() == shape.len(), format!("{} sizes", shape.len()), format!("{asked:?}"))?;
     // Indices are those within the tensor that was pooled, of the usual sizes.
-    let plane: usize = sizes.iter().product();
+    let plane = sizes.iter().fold(1usize, |n, &size| n.saturating_mul(size));
+    node.fits("places", shape[0].saturating_mul(shape[1]).saturating_mul(plane))?;
     let planes = node.graph.arange(0.0, (shape[0] * shape[1] * plane) as f64, plane as f64)?;
     let ones = vec![1; shape.len() - 2];
     let within = node.tensor(1)?.sub(&planes.reshape([&shape[..2], &ones].concat())?)?;

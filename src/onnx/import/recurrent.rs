@@ -52,7 +52,7 @@ struct Layer<'a> {
     clip: Option<f32>,
     /// The GRU's reset gate acts on the product; true for the others.
     reset_after: bool,
-    /// The LSTM's input gate is what the forget gate leaves.
+    /// The LSTM's forget gate is what the input gate leaves.
     coupled: bool,
 }
 
@@ -271,8 +271,15 @@ impl Layer<'_> {
         first: &[Tensor],
         mask: Option<&Tensor>,
     ) -> Result<Found> {
+        /// Steps that are built one by one.
+        const MOST: usize = 1 << 16;
         let gates = x.linear(&weights.input, weights.bias.as_ref().map(|(input, _)| input))?;
         let steps = x.shape()[0];
+        self.node.check(
+            steps <= MOST,
+            format!("at most {MOST} steps of a cell of this kind"),
+            steps.to_string(),
+        )?;
         let mut states = first.to_vec();
         let mut outputs = Vec::with_capacity(steps);
         let order: Vec<usize> = if self.reverse { (0..steps).rev().collect() } else { (0..steps).collect() };
@@ -319,10 +326,10 @@ impl Layer<'_> {
                     None => Ok(x),
                     Some(all) => x.add(&c.mul(&all.narrow(0, at * self.hidden, self.hidden)?)?),
                 };
-                let forget = self.act(0, &peep(gate(&all, 1)?, 2, c)?)?;
-                let enter = match self.coupled {
-                    true => forget.rsub(1.0)?,
-                    false => self.act(0, &peep(gate(&all, 0)?, 0, c)?)?,
+                let enter = self.act(0, &peep(gate(&all, 0)?, 0, c)?)?;
+                let forget = match self.coupled {
+                    true => enter.rsub(1.0)?,
+                    false => self.act(0, &peep(gate(&all, 1)?, 2, c)?)?,
                 };
                 let new = forget.mul(c)?.add(&enter.mul(&self.act(1, &gate(&all, 2)?)?)?)?;
                 let open = self.act(0, &peep(gate(&all, 3)?, 1, &new)?)?;

@@ -43,7 +43,8 @@ pub(super) fn pad(node: &Node<'_>) -> Result<Vec<Value>> {
 
 pub(super) fn trilu(node: &Node<'_>) -> Result<Vec<Value>> {
     let x = node.tensor(0)?;
-    node.shape_of(0, 2)?;
+    let shape = node.shape_of(0, 2)?;
+    node.fits("elements of a triangle", shape[shape.len() - 2].saturating_mul(shape[shape.len() - 1]))?;
     let k = if node.has(1) { node.known_number(1)? as i64 } else { 0 };
     node.gives(if node.flag("upper", true)? { x.triu(k)? } else { x.tril(k)? })
 }

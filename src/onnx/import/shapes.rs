@@ -57,7 +57,7 @@ pub(super) fn movement(node: &Node<'_>, first: &Array) -> Result<Option<(Vec<usi
             let all = |size: usize| Cut { first: 0, step: 1, count: size };
             let mut cuts: Vec<Cut> = shape.iter().map(|&size| all(size)).collect();
             slices(node, shape)?.into_iter().for_each(|(axis, cut)| cuts[axis] = cut);
-            Some(chosen(shape, &cuts.iter().map(Cut::places).collect::<Vec<_>>()))
+            Some(chosen(shape, &cuts.into_iter().map(|cut| cut.places().collect()).collect::<Vec<_>>()))
         }
         "Gather" => {
             let axis = node.axis(0, shape.len())?;
@@ -103,8 +103,8 @@ pub(super) struct Cut {
 }
 
 impl Cut {
-    fn places(&self) -> Vec<usize> {
-        (0..self.count as i64).map(|i| (self.first as i64 + i * self.step) as usize).collect()
+    fn places(self) -> impl Iterator<Item = usize> {
+        (0..self.count as i64).map(move |i| self.first.wrapping_add_signed((i * self.step) as isize))
     }
 
     fn of(start: i64, end: i64, step: i64, size: usize) -> Self {
@@ -254,7 +254,7 @@ fn kept(node: &Node<'_>, x: &Tensor, axis: usize, cut: Cut) -> Result<Tensor> {
         Cut { step: 1, count, .. } if count == size => Ok(x.clone()),
         Cut { first, step: 1, count } => x.narrow(axis, first, count),
         _ => {
-            let rows = SparseRows::gather(size, cut.places().into_iter().map(Some)).map_err(node.refuse())?;
+            let rows = SparseRows::gather(size, cut.places().map(Some)).map_err(node.refuse())?;
             x.axis_map(axis, &rows)
         }
     }
