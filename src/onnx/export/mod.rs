@@ -1,0 +1,33 @@
+//! A graph as an ONNX model: its forward pass in evaluation form.
+//!
+//! States lie in the file under their names, which are PyTorch's keys, with the values that they have; inputs and outputs have
+//! the names that they are given, nodes those of their layers. What ONNX has an operator for becomes that operator: a
+//! convolution with its bias, a norm with its statistics, a recurrent layer with the product of its inputs. All else is
+//! composed of smaller operators; what cannot be is refused by name, with its layer.
+//!
+//! In evaluation form dropout gives its input and a norm that keeps running statistics goes by them, whatever the graph was
+//! built for.
+
+mod batch;
+mod context;
+mod convolutions;
+mod element;
+mod expression;
+mod forms;
+mod functions;
+mod lines;
+mod losses;
+mod maps;
+mod model;
+mod nodes;
+mod norms;
+mod places;
+mod pools;
+mod products;
+mod recurrent;
+mod reductions;
+mod shapes;
+mod writer;
+
+pub use model::{ExportOptions, Exported, Network, Port, export, export_any_batch};
+pub use nodes::not_exported;
