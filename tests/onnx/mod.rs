@@ -1,8 +1,9 @@
 //! Networks in files beside what the reference makes of them: what exports, imports and ONNX Runtime are held to.
 
+pub mod layers;
 pub mod networks;
+pub mod ops;
 
-use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
@@ -17,6 +18,8 @@ pub struct Sample {
     pub model: Exported,
     pub inputs: Vec<(String, HostTensor)>,
     pub outputs: Vec<(String, HostTensor)>,
+    /// What its states hold.
+    pub parameters: Parameters,
 }
 
 /// Numbers that an input is filled with.
@@ -56,7 +59,7 @@ pub fn sample(
     let found = outputs.iter().map(|(name, tensor)| Ok(((*name).to_owned(), program.read(tensor)?)));
     let outputs = found.collect::<Result<_>>()?;
     let names = inputs.iter().map(|input| input.name().unwrap_or_default());
-    Ok(Sample { name: name.to_owned(), model, inputs: names.zip(given).collect(), outputs })
+    Ok(Sample { name: name.to_owned(), model, inputs: names.zip(given).collect(), outputs, parameters })
 }
 
 /// Running statistics as after a training.
@@ -114,10 +117,4 @@ pub fn check_with_python(what: &str, samples: &[Sample]) {
     }
     println!("{out}");
     assert!(output.status.success(), "{what}:\n{out}{err}");
-}
-
-/// Samples by name.
-#[allow(dead_code, reason = "for tests that look at one of them")]
-pub fn by_name(samples: Vec<Sample>) -> HashMap<String, Sample> {
-    samples.into_iter().map(|sample| (sample.name.clone(), sample)).collect()
 }

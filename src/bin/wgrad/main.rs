@@ -10,6 +10,7 @@ mod data;
 mod device;
 mod eval;
 mod explain;
+mod export;
 mod forecast;
 mod image;
 mod inspect;
@@ -65,6 +66,8 @@ enum Command {
     Write(text::WriteArgs),
     /// Learn a time series and forecast its end.
     Forecast(forecast::ForecastArgs),
+    /// Write a trained network as an ONNX model.
+    Export(export::ExportArgs),
     /// Measure which kernel variants are fastest on an adapter, for later runs.
     Tune(tune::TuneArgs),
     /// Print what a weight file or a checkpoint holds.
@@ -104,6 +107,7 @@ fn main() -> ExitCode {
         Command::Text(args) => text::run(&args),
         Command::Write(args) => text::write(&args),
         Command::Forecast(args) => forecast::run(&args),
+        Command::Export(args) => export::run(&args),
         Command::Tune(args) => tune::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Summary(args) => summary::run(&args),

@@ -6,6 +6,7 @@ use super::writer::{Name, float, int, ints, word};
 use crate::DType;
 use crate::error::Result;
 use crate::graph::Node;
+use crate::onnx::proto::AttributeProto;
 use crate::ops::{AvgPool1d, AxisMap, Interpolate, InterpolateMode, Pad, SparseRows, running_sums};
 
 /// Elements of a matrix in a file, at most.
@@ -52,31 +53,27 @@ impl Exporter<'_> {
                 let attributes = vec![ints("kernel_shape", along(kernel)), ints("strides", along(stride))];
                 self.to.node("AveragePool", &[&x], attributes)
             }
-            Known::Between { mode, places } => {
-                let factor = op.matrix.outputs() as f32 / op.matrix.inputs() as f32;
-                // What the factor is not exact for is said in sizes.
-                let exact = (factor * op.matrix.inputs() as f32).floor() as usize == op.matrix.outputs();
-                if exact {
-                    self.resized(&x, rank, dim, factor, [mode, places])
-                } else {
-                    self.product(node, &x, op)?
-                }
-            }
+            Known::Between { mode, places } => self.between(node, &x, op, [mode, places]),
             Known::Any => self.product(node, &x, op)?,
         })
+    }
+
+    /// Another size along a dimension: by a factor where it is whole, or by the sizes.
+    fn between(&mut self, node: &Node, x: &str, op: &AxisMap, [mode, places]: [&str; 2]) -> Name {
+        let (rank, sizes) = (self.shape(node.inputs[0]).len(), self.sizes.of(node.outputs[0]).to_vec());
+        let (inputs, outputs) = (op.matrix.inputs(), op.matrix.outputs());
+        if outputs.is_multiple_of(inputs) {
+            return self.resized(x, rank, op.dim, (outputs / inputs) as f32, [mode, places]);
+        }
+        let sizes = self.shape_of(&sizes);
+        self.to.node("Resize", &[x, "", "", &sizes], resizing(mode, places))
     }
 
     /// Another size along a dimension, by a factor.
     fn resized(&mut self, x: &str, rank: usize, dim: usize, factor: f32, [mode, places]: [&str; 2]) -> Name {
         let factors: Vec<f32> = (0..rank).map(|d| if d == dim { factor } else { 1.0 }).collect();
         let scales = self.to.numbers(DType::F32, &[rank], &factors);
-        let mut attributes = vec![word("mode", mode), word("coordinate_transformation_mode", places)];
-        match mode {
-            "nearest" => attributes.push(word("nearest_mode", "floor")),
-            "cubic" => attributes.push(float("cubic_coeff_a", -0.75)),
-            _ => {}
-        }
-        self.to.node("Resize", &[x, "", &scales], attributes)
+        self.to.node("Resize", &[x, "", &scales], resizing(mode, places))
     }
 
     fn padded(&mut self, node: &Node, x: &str, mode: &str, fill: f32, sides: [i64; 2]) -> Result<Name> {
@@ -138,6 +135,17 @@ impl Exporter<'_> {
         let target = self.shape_of(&sizes);
         Ok(self.to.node("Reshape", &[&mapped, &target], vec![]))
     }
+}
+
+fn resizing(mode: &str, places: &str) -> Vec<AttributeProto> {
+    let mut attributes = vec![word("mode", mode), word("coordinate_transformation_mode", places)];
+    match mode {
+        "nearest" => attributes.push(word("nearest_mode", "floor")),
+        "cubic" => attributes.push(float("cubic_coeff_a", -0.75)),
+        // Others have no more.
+        _ => {}
+    }
+    attributes
 }
 
 /// What the matrix of a map does.

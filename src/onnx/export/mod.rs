@@ -27,6 +27,8 @@ mod products;
 mod recurrent;
 mod reductions;
 mod shapes;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub use model::{ExportOptions, Exported, Network, Port, export, export_any_batch};

@@ -327,22 +327,3 @@ fn value_info(exporter: &Exporter<'_>, name: &str, value: ValueId) -> ValueInfoP
     let tensor = TensorTypeProto { elem_type, shape: Some(shape) };
     ValueInfoProto { name: Some(name.to_owned()), r#type: Some(TypeProto { tensor_type: Some(tensor) }) }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::HostTensor;
-
-    #[test]
-    fn what_is_refused_is_named() {
-        let graph = Graph::new();
-        let x = graph.input("x", [2, 3]).unwrap();
-        let none = |_: &str| -> Result<HostTensor> { Err(Error::argument("state", "none", "one")) };
-        let of = |name: &str, opset: i64| {
-            let network = Network { graph: &graph, outputs: &[(name, &x)] };
-            export(network, &none, &ExportOptions::default().opset(opset)).unwrap_err().to_string()
-        };
-        assert!(of("x", 17).contains("'x'"), "{}", of("x", 17));
-        assert!(of("y", 12).contains("13 to 24"), "{}", of("y", 12));
-    }
-}

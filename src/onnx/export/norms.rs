@@ -1,7 +1,7 @@
 //! Normalisations: ONNX has operators for those of batches, layers and instances; since opset 21 for those of groups, since 23
 //! for those by the mean square. Others are composed.
 
-use super::context::Exporter;
+use super::context::{Exporter, refused};
 use super::element::{FLOAT, FLOAT16};
 use super::writer::{Name, float, int};
 use crate::DType;
@@ -241,6 +241,9 @@ impl Exporter<'_> {
 
     /// Statistics by themselves: mean, `rstd` and variance, or `rstd` alone.
     pub(super) fn norm_statistics(&mut self, node: &Node, op: &NormStatistics) -> Result<()> {
+        if node.outputs.iter().skip(3).any(|&running| self.wants(running)) {
+            return Err(refused(node, "the statistics of its input", "running ones: a part of training"));
+        }
         let form = NormForm {
             norm: op.norm,
             eps: op.eps,
