@@ -7,6 +7,11 @@
 //!
 //! In evaluation form dropout gives its input and a norm that keeps running statistics goes by them, whatever the graph was
 //! built for.
+//!
+//! What is computed is the same, its last bits need not be: a function that ONNX lacks is several operators there, each of
+//! which rounds, as are group norms before opset 21; a map along a dimension that no operator is of is the product with
+//! its matrix; and a recurrent layer's product is part of the layer. Sequences are of one step at least, and indices within their
+//! range: what runtimes do beyond is their own affair.
 
 mod batch;
 mod context;

@@ -168,7 +168,13 @@ pub fn export_any_batch(
     states: States<'_>,
     options: &ExportOptions,
 ) -> Result<Exported> {
-    let ((data, outputs), (other, _)) = (read(network)?, read(other)?);
+    let ((data, outputs), (other, others)) = (read(network)?, read(other)?);
+    if outputs != others {
+        let words = |outputs: &[(Name, ValueId)]| {
+            outputs.iter().map(|(name, value)| format!("{name} %{value}")).collect::<Vec<_>>().join(", ")
+        };
+        return Err(Error::argument("batch", format!("the outputs {}", words(&outputs)), words(&others)));
+    }
     let sizes = Sizes::compared(&data, &other, batch)?;
     write(&data, Some(&other), sizes, &outputs, states, options)
 }
