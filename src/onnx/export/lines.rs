@@ -49,6 +49,7 @@ pub(super) fn line(data: &GraphData, node: &Node) -> Option<LineForm> {
             let bias = bias_of_channels(data, *inputs.get(1)?, image[1]).filter(|_| spread)?;
             (product, Some(bias))
         }
+        // Any other is the op itself, or none of these.
         node => (of, node.inputs.get(2).copied()),
     };
     let inner = &data.nodes[id];
