@@ -4,9 +4,13 @@
 //! [`Model::import`] or, over tensors of a graph that there is, by [`Model::forward`]. What comes out is an ordinary graph: it can be
 //! trained, planned, measured and held to the reference. Its initialisers are parameters under their names and begin with the
 //! file's values, so a program compiled over it has them.
+//!
+//! The other way, [`export()`] writes what outputs of a graph compute, in evaluation form, and [`export_any_batch`] for any number of
+//! examples.
 
 mod array;
 mod element;
+mod export;
 mod external;
 mod import;
 mod model;
@@ -15,6 +19,9 @@ pub(crate) mod proto;
 
 pub use array::Array;
 pub use element::ElementType;
+pub use export::{
+    ExportGraph, ExportOptions, Exported, ExportedPort, export, export_any_batch, not_exported,
+};
 pub use import::{ImportOptions, Imported, Port, PortValue};
 pub use model::{Declared, Dimension, Model, NEWEST_OPSET, Unsupported};
 pub use network::{Head, Network};

@@ -19,7 +19,7 @@ use wgrad::data::{Series, SeriesWindows, seasonal_series};
 use wgrad::train::{ForecastModel, Monitor, Trainer, forecasts};
 
 /// The name under which run folders and `run.json` know this network.
-const MODEL: &str = "forecast";
+pub const MODEL: &str = "forecast";
 /// Values of the generated series: four years of days.
 const DAYS: usize = 1461;
 

@@ -10,6 +10,7 @@ mod data;
 mod device;
 mod eval;
 mod explain;
+mod export;
 mod forecast;
 mod image;
 mod import;
@@ -66,6 +67,8 @@ enum Command {
     Write(text::WriteArgs),
     /// Learn a time series and forecast its end.
     Forecast(forecast::ForecastArgs),
+    /// Write a trained network as an ONNX model.
+    Export(export::ExportArgs),
     /// Measure which kernel variants are fastest on an adapter, for later runs.
     Tune(tune::TuneArgs),
     /// Print what an ONNX file holds, build it and print what comes out.
@@ -107,6 +110,7 @@ fn main() -> ExitCode {
         Command::Text(args) => text::run(&args),
         Command::Write(args) => text::write(&args),
         Command::Forecast(args) => forecast::run(&args),
+        Command::Export(args) => export::run(&args),
         Command::Tune(args) => tune::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Inspect(args) => inspect::run(&args),

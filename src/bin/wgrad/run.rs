@@ -347,6 +347,15 @@ pub fn read(folder: &Path) -> anyhow::Result<(Value, PathBuf)> {
     Ok((settings, folder.join(WEIGHTS)))
 }
 
+/// A number that a run notes.
+///
+/// # Errors
+/// When it notes none.
+pub fn number(settings: &Value, key: &str, run: &Path) -> anyhow::Result<usize> {
+    let found = settings[key].as_u64().and_then(|n| usize::try_from(n).ok());
+    found.with_context(|| format!("{}: expected a number {key}, got {}", run.display(), settings[key]))
+}
+
 /// The newest run that has weights: one that is under way may have none yet.
 pub fn newest() -> Option<PathBuf> {
     let trained = |(_, path): &(u64, PathBuf)| path.join(WEIGHTS).is_file();

@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{Write, stdout};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 use wgrad::data::{SAMPLE_TEXT, Vocabulary, read_text, split_text};
 use wgrad::optim::Adam;
@@ -19,7 +19,7 @@ use wgrad::train::{Checkpoints, Sampling, TextCell, TextModel, TextOptions, Text
 use wgrad::{Checkpoint, Parameters, Pending};
 
 /// The name under which run folders and `run.json` know this network.
-const MODEL: &str = "text";
+pub const MODEL: &str = "text";
 /// Steps of training, where none are said.
 const STEPS: u32 = 1000;
 /// The same for the built-in text: after more, the network knows it by heart and the validation loss rises.
@@ -451,24 +451,24 @@ pub struct WriteArgs {
 /// Writes a text with a trained model.
 pub fn write(args: &WriteArgs) -> anyhow::Result<()> {
     let (settings, weights) = run::read(&args.run)?;
-    if settings["model"] != MODEL {
-        anyhow::bail!(
-            "{}: expected a run of `wgrad text`, got one of {}",
-            args.run.display(),
-            settings["model"]
-        );
-    }
-    let number = |key: &str| -> anyhow::Result<usize> {
-        let found = settings[key].as_u64().and_then(|n| usize::try_from(n).ok());
-        found.with_context(|| {
-            format!("{}: expected a number {key}, got {}", args.run.display(), settings[key])
-        })
-    };
-    let vocabulary = Vocabulary::of(settings["vocabulary"].as_str().unwrap_or_default())
-        .with_context(|| format!("{}: the vocabulary", args.run.display()))?;
+    let (model, vocabulary) = noted(&settings, &args.run)?;
     // Runs of before it was noted have none.
     let usual = settings["prompt"].as_str().unwrap_or_default();
     let prompt = args.sampling.check(&vocabulary, usual)?;
+    let parameters = Parameters::new(&args.device.open()?, 0);
+    let mut writer = TextWriter::new(&parameters, &model, &vocabulary)?;
+    parameters.load(&weights)?;
+    aloud(&mut writer, &prompt, &args.sampling).map(|_| ())
+}
+
+/// The model of a run, and the characters that it knows.
+pub fn noted(settings: &Value, run: &Path) -> anyhow::Result<(TextModel, Vocabulary)> {
+    if settings["model"] != MODEL {
+        anyhow::bail!("{}: expected a run of `wgrad text`, got one of {}", run.display(), settings["model"]);
+    }
+    let number = |key: &str| run::number(settings, key, run);
+    let vocabulary = Vocabulary::of(settings["vocabulary"].as_str().unwrap_or_default())
+        .with_context(|| format!("{}: the vocabulary", run.display()))?;
     let model = TextModel {
         cell: if settings["cell"] == "gru" { TextCell::Gru } else { TextCell::Lstm },
         vocabulary: vocabulary.len(),
@@ -477,8 +477,5 @@ pub fn write(args: &WriteArgs) -> anyhow::Result<()> {
         num_layers: number("layers")?,
         dropout: 0.0,
     };
-    let parameters = Parameters::new(&args.device.open()?, 0);
-    let mut writer = TextWriter::new(&parameters, &model, &vocabulary)?;
-    parameters.load(&weights)?;
-    aloud(&mut writer, &prompt, &args.sampling).map(|_| ())
+    Ok((model, vocabulary))
 }
