@@ -5,6 +5,7 @@ mod bench;
 mod canvas;
 mod claims;
 mod compare;
+mod convert;
 mod csv;
 mod data;
 mod device;
@@ -69,6 +70,8 @@ enum Command {
     Tune(tune::TuneArgs),
     /// Print what a weight file or a checkpoint holds.
     Inspect(inspect::InspectArgs),
+    /// Write the tensors of a PyTorch or NumPy file as safetensors or .npz.
+    Convert(convert::ConvertArgs),
     /// Print the layers of a network: shapes, parameters, FLOPs, memory.
     Summary(summary::SummaryArgs),
     /// Print what a training step of a network does: kernels, fusion, memory.
@@ -106,6 +109,7 @@ fn main() -> ExitCode {
         Command::Forecast(args) => forecast::run(&args),
         Command::Tune(args) => tune::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Convert(args) => convert::run(&args),
         Command::Summary(args) => summary::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Parity(args) => parity::run(&args),
