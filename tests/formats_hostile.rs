@@ -136,7 +136,8 @@ fn lengths_and_copies_cost_what_the_file_has() {
     refused(&list.raw(&b"h\0h\x01\x85R0".repeat(10_000)).end(), &["copies the same again and again"]);
     // Instructions without an end, and more objects than any file of tensors has.
     refused(&[&[0x80, 2][..], &vec![b'N'; 17 << 20]].concat(), &["instructions"]);
-    refused(&[&[0x80, 2][..], &vec![b']'; 5 << 20]].concat(), &["objects in a pickle"]);
+    refused(&[&[0x80, 2][..], &vec![b']'; 3 << 20]].concat(), &["objects in a pickle"]);
+    refused(&[&[0x80, 2, b'N'][..], &vec![0x94; 5 << 20]].concat(), &["values to keep"]);
 }
 
 #[test]

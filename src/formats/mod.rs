@@ -39,8 +39,9 @@
 //!
 //! # Memory
 //!
-//! A file may become 64 MiB and 32 times its own size, no more: archives that unpack to far more, views that repeat one element
-//! a billion times and sizes that no file could hold are refused before memory is allocated. A file is read whole.
+//! A file is read whole. What is unpacked of it may be 64 MiB and 32 times its own size, and its tensors as much again: archives
+//! that unpack to far more, views that repeat one element a billion times and sizes that no file could hold are refused before
+//! memory is allocated. A pickle may have 2^24 instructions and make 2^21 objects; no depth of nesting is one of calls.
 //!
 //! # What is not read
 //!
@@ -54,6 +55,7 @@ mod file;
 mod layout;
 mod npy;
 mod prefix;
+mod recognise;
 mod safetensors;
 mod tensors;
 

@@ -38,6 +38,7 @@ pub fn run(args: &ConvertArgs) -> anyhow::Result<()> {
         println!("  {remark}");
     }
     let tensors = Tensors::of(&file)?;
+    drop(file); // as large as what is written
     let elements: usize = tensors.iter().map(|(_, tensor)| tensor.shape().elements()).sum();
     output::keep(&args.to, |path| save(&tensors, path))?;
     println!("wrote {} tensors, {elements} elements, to {}", tensors.len(), args.to.display());

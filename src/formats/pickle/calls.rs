@@ -159,7 +159,7 @@ fn tensor<'a>(
     };
     copies.spend(sizes.len().saturating_add(strides.len()) / 2)?;
     let layout = Layout::view(sizes, strides, offset)?;
-    arena.add(Object::Tensor(Tensor { element, layout, source: Source::Storage(at) }))
+    arena.add(Object::Tensor(Box::new(Tensor { element, layout, source: Source::Storage(at) })))
 }
 
 /// Text as bytes: Latin-1 has a byte for each of its letters.
@@ -221,7 +221,7 @@ fn array<'a>(
     copies.spend(shape.len())?;
     Mismatch::check(shape.len() <= MAX_RANK, format!("at most {MAX_RANK} sizes"), shape.len().to_string())?;
     let layout = if columns { Layout::columns(shape) } else { Layout::rows(shape) };
-    Ok(Object::Tensor(Tensor { element: *element, layout, source: Source::Bytes(at, *big_endian) }))
+    Ok(Object::Tensor(Box::new(Tensor { element: *element, layout, source: Source::Bytes(at, *big_endian) })))
 }
 
 /// Gives `target` its `state`, as a pickle does after making it.
@@ -269,5 +269,5 @@ pub(super) fn persistent(arena: &mut Arena<'_>, copies: &mut Copies, id: Value) 
         None => None,
     };
     let storage = Storage { element: *element, key: key.to_owned(), elements: elements as u64, view };
-    arena.add(Object::Storage(storage))
+    arena.add(Object::Storage(Box::new(storage)))
 }

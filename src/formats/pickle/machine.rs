@@ -11,6 +11,9 @@ use std::collections::HashMap;
 /// The most instructions of a pickle.
 const MOST: usize = 1 << 24;
 
+/// The most values that are kept to be used again.
+const MOST_KEPT: usize = 1 << 22;
+
 /// The longest part of a name, in bytes.
 const LONGEST_NAME: usize = 500;
 
@@ -157,6 +160,9 @@ impl<'a> Machine<'a> {
             _ => self.memo.len(),
         };
         let value = self.top()?;
+        if self.memo.len() >= MOST_KEPT && !self.memo.contains_key(&key) {
+            return Err(Mismatch::new(format!("at most {MOST_KEPT} values to keep"), "more"));
+        }
         self.memo.insert(key, value);
         Ok(())
     }

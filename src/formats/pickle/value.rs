@@ -58,8 +58,8 @@ pub(in crate::formats) enum Object<'a> {
     Dict(Vec<(Value, Value)>),
     /// One of the names that are allowed.
     Name(Name),
-    Storage(Storage),
-    Tensor(Tensor),
+    Storage(Box<Storage>),
+    Tensor(Box<Tensor>),
     /// A type of elements, with its byte order.
     Element(Element, bool),
     /// A NumPy array before it has got its contents.
@@ -69,7 +69,7 @@ pub(in crate::formats) enum Object<'a> {
 }
 
 /// The most objects of a pickle.
-const MOST: usize = 1 << 22;
+const MOST: usize = 1 << 21;
 
 /// The most bytes that are looked at as a text.
 const LONGEST: usize = 4096;
@@ -112,7 +112,7 @@ impl<'a> Arena<'a> {
     /// All storages that it names.
     pub(in crate::formats) fn storages(&self) -> impl Iterator<Item = &Storage> {
         self.objects.iter().filter_map(|object| match object {
-            Object::Storage(storage) => Some(storage),
+            Object::Storage(storage) => Some(storage.as_ref()),
             _ => None,
         })
     }
