@@ -18,6 +18,7 @@ mod dtype;
 mod error;
 pub mod exec;
 mod files;
+pub mod formats;
 pub mod functions;
 pub mod graph;
 pub mod kernels;

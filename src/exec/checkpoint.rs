@@ -8,6 +8,7 @@ use super::readback::Pending;
 use super::weights;
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
+use crate::formats;
 use crate::ops::Role;
 use crate::tensor::HostTensor;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -118,12 +119,12 @@ impl Checkpoint {
         }
         let bad = |e: String| Error::file(path, "tensors that can be written", e);
         let bytes: Vec<(&str, &HostTensor, Cow<'_, [u8]>)> =
-            self.states().map(|(name, _, value)| (name, value, weights::stored(value))).collect();
+            self.states().map(|(name, _, value)| (name, value, formats::stored(value))).collect();
         let views: Vec<(&str, TensorView<'_>)> = bytes
             .iter()
             .map(|(name, value, bytes)| {
                 let ty = value.ty();
-                let view = TensorView::new(weights::dtype(ty.dtype), ty.shape.to_vec(), bytes);
+                let view = TensorView::new(formats::dtype(ty.dtype), ty.shape.to_vec(), bytes);
                 view.map(|view| (*name, view))
             })
             .collect::<Result<_, _>>()
@@ -178,7 +179,7 @@ impl Checkpoint {
         for (name, view) in views {
             let role = roles.get(&name).and_then(|word| role(word));
             let role = role.ok_or_else(|| bad(format!("a tensor {name} without a role")))?;
-            let value = weights::host(&view).map_err(|got| bad(format!("{name}: {got}")))?;
+            let value = formats::host(&view).map_err(|m| bad(format!("{name}: {}", m.got)))?;
             tensors.insert(name, (role, value));
         }
         Ok(Self { notes: metadata.into_iter().collect(), tensors })

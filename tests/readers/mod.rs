@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::Path;
 use wgrad::data::{self, AudioOptions, CifarLabels, Statistics, Table, TableOptions, TableTask};
+use wgrad::formats::{ReadOptions, TensorFile, Tensors};
 use wgrad::nn::{Linear, Module};
 use wgrad::onnx::{ImportOptions, Model};
 use wgrad::{Checkpoint, Device, Graph, Parameters};
@@ -19,7 +20,7 @@ pub struct Reader {
 }
 
 /// All readers.
-pub const READERS: [Reader; 12] = [
+pub const READERS: [Reader; 15] = [
     Reader { name: "idx", read: idx, seeds: idx_seeds },
     Reader { name: "cifar", read: cifar, seeds: cifar_seeds },
     Reader { name: "image", read: image, seeds: image_seeds },
@@ -32,6 +33,9 @@ pub const READERS: [Reader; 12] = [
     },
     Reader { name: "text", read: text, seeds: || texts(&["To be, or not\r\nto be: ä€"]) },
     Reader { name: "weights", read: weights, seeds: weights_seeds },
+    Reader { name: "pickle", read: tensors, seeds: pickle_seeds },
+    Reader { name: "npy", read: tensors, seeds: npy_seeds },
+    Reader { name: "npz", read: tensors, seeds: npz_seeds },
     Reader { name: "checkpoint", read: checkpoint, seeds: checkpoint_seeds },
     Reader { name: "case_line", read: case_line, seeds: case_seeds },
     Reader { name: "onnx", read: onnx, seeds: onnx_seeds },
@@ -166,6 +170,33 @@ fn weights_seeds() -> Vec<Vec<u8>> {
     let path = folder.path().join("w");
     two_weights().save(&path).expect("a file");
     vec![fs::read(path).expect("a file")]
+}
+
+/// Files of PyTorch's and NumPy's are told apart by their bytes.
+fn tensors(bytes: &[u8], _: &Path) -> bool {
+    let file = TensorFile::of(Path::new("a.pt"), bytes.to_vec(), &ReadOptions::default());
+    file.and_then(|file| Tensors::of(&file)).is_ok()
+}
+
+/// In archives a checksum would keep changes from the pickle.
+fn pickle_seeds() -> Vec<Vec<u8>> {
+    let legacy = include_bytes!("../fixtures/files/legacy.pt").to_vec();
+    vec![legacy, include_bytes!("../fixtures/files/checkpoint_legacy.pt").to_vec()]
+}
+
+fn npy_seeds() -> Vec<Vec<u8>> {
+    vec![
+        include_bytes!("../fixtures/files/version2.npy").to_vec(),
+        include_bytes!("../fixtures/files/version3.npy").to_vec(),
+    ]
+}
+
+fn npz_seeds() -> Vec<Vec<u8>> {
+    vec![
+        include_bytes!("../fixtures/files/arrays.npz").to_vec(),
+        include_bytes!("../fixtures/files/packed.npz").to_vec(),
+        include_bytes!("../fixtures/files/zip.pt").to_vec(),
+    ]
 }
 
 fn checkpoint(bytes: &[u8], folder: &Path) -> bool {

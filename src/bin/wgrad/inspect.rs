@@ -1,11 +1,10 @@
 //! `wgrad inspect`: what a weight file or a checkpoint holds.
 
-use anyhow::Context;
 use clap::Args;
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use wgrad::Checkpoint;
+use wgrad::formats::{Format, ReadOptions, TensorFile};
+use wgrad::{Checkpoint, HostTensor};
 
 /// Letters of a note that are shown.
 const SHOWN: usize = 70;
@@ -13,8 +12,11 @@ const SHOWN: usize = 70;
 /// `wgrad inspect`.
 #[derive(Debug, Args)]
 pub struct InspectArgs {
-    /// A safetensors file: weights, or a checkpoint of a run, whose checksum is looked at.
+    /// A safetensors, PyTorch or NumPy file: weights, or a checkpoint of a run, whose checksum is looked at.
     file: PathBuf,
+    /// The key of the tensors in a training checkpoint of PyTorch's; several with dots between them.
+    #[arg(long)]
+    key: Option<String>,
     /// Only tensors whose names contain this.
     #[arg(long, value_name = "TEXT", default_value = "")]
     filter: String,
@@ -42,36 +44,36 @@ impl Spread {
     }
 }
 
-/// The numbers of a tensor, where it has floats.
-fn numbers(view: &TensorView<'_>) -> Option<Vec<f64>> {
-    let words = view.data();
-    Some(match view.dtype() {
-        Dtype::F64 => words.as_chunks::<8>().0.iter().map(|b| f64::from_le_bytes(*b)).collect(),
-        Dtype::F32 => words.as_chunks::<4>().0.iter().map(|b| f64::from(f32::from_le_bytes(*b))).collect(),
-        Dtype::F16 => {
-            words.as_chunks::<2>().0.iter().map(|b| half::f16::from_le_bytes(*b).to_f64()).collect()
-        }
-        Dtype::BF16 => {
-            words.as_chunks::<2>().0.iter().map(|b| half::bf16::from_le_bytes(*b).to_f64()).collect()
-        }
-        _ => return None,
-    })
-}
-
 fn short(text: &str) -> String {
     let line: String = text.lines().next().unwrap_or_default().chars().take(SHOWN).collect();
     if line == text { line } else { format!("{line} .. ({} bytes)", text.len()) }
 }
 
+/// Means and the like of a tensor of floats; why it cannot be read; blank for whole numbers.
+fn cells(type_name: &str, value: wgrad::Result<HostTensor>) -> (String, usize) {
+    let value = match value {
+        Ok(value) => value,
+        Err(wgrad::Error::File { got, .. }) => return (format!("not read: {got}"), 0),
+        Err(other) => return (format!("not read: {other}"), 0),
+    };
+    let Some(values) = value.as_f32().ok().filter(|values| !values.is_empty()) else {
+        return (String::new(), 0);
+    };
+    let s = Spread::of(&values.iter().map(|&v| f64::from(v)).collect::<Vec<_>>());
+    let bad = if s.not_finite > 0 { format!("  {} not finite", s.not_finite) } else { String::new() };
+    let narrowed = if type_name == "F64" { "  as f32" } else { "" };
+    let cells =
+        format!("{:>11.4e} {:>11.4e} {:>11.4e} {:>11.4e}{bad}{narrowed}", s.mean, s.std, s.least, s.most);
+    (cells, s.not_finite)
+}
+
 /// Prints notes and tensors.
 pub fn run(args: &InspectArgs) -> anyhow::Result<()> {
     let path = args.file.display();
-    let bytes = std::fs::read(&args.file).with_context(|| path.to_string())?;
-    let broken =
-        || format!("{path}: expected a safetensors file, got {} bytes that are not one", bytes.len());
-    let file = SafeTensors::deserialize(&bytes).with_context(broken)?;
-    let (_, header) = SafeTensors::read_metadata(&bytes).with_context(broken)?;
-    let notes: BTreeMap<String, String> = header.metadata().clone().unwrap_or_default().into_iter().collect();
+    // Every name as the file has it.
+    let options = ReadOptions { key: args.key.clone(), strip_prefix: Some(String::new()) };
+    let file = TensorFile::open(&args.file, &options)?;
+    let notes = file.metadata();
     let roles: BTreeMap<String, String> = match notes.contains_key("wgrad.checkpoint") {
         true => {
             let checkpoint = Checkpoint::read(&args.file)?;
@@ -79,33 +81,33 @@ pub fn run(args: &InspectArgs) -> anyhow::Result<()> {
         }
         false => BTreeMap::new(),
     };
-    let kind = if roles.is_empty() { "weights" } else { "a checkpoint, its checksum right" };
-    println!("{path}: {kind}, {} bytes", bytes.len());
+    let kind = match file.format() {
+        Format::Safetensors if roles.is_empty() => "weights".to_owned(),
+        Format::Safetensors => "a checkpoint, its checksum right".to_owned(),
+        other => other.to_string(),
+    };
+    println!("{path}: {kind}, {} bytes", file.bytes());
     for (key, value) in notes.iter().filter(|(key, _)| *key != "wgrad.roles") {
         println!("  {key} = {}", short(value));
     }
-    let mut views: Vec<(String, TensorView<'_>)> = file.tensors();
-    views.retain(|(name, _)| name.contains(&args.filter));
-    views.sort_by(|a, b| a.0.cmp(&b.0));
-    let width = views.iter().map(|(name, _)| name.len()).max().unwrap_or(0).max("tensor".len());
+    for remark in file.remarks() {
+        println!("  {remark}");
+    }
+    let shown: Vec<_> = file.tensors().filter(|(name, ..)| name.contains(&args.filter)).collect();
+    let width = shown.iter().map(|(name, ..)| name.len()).max().unwrap_or(0).max("tensor".len());
     println!(
         "{:width$} {:10} {:5} {:20} {:>11} {:>11} {:>11} {:>11}",
         "tensor", "role", "type", "shape", "mean", "std", "min", "max"
     );
-    let (mut elements, mut not_finite) = (0, 0);
-    for (name, view) in &views {
-        let spread = numbers(view).map(|values| Spread::of(&values));
-        elements += view.shape().iter().product::<usize>();
-        not_finite += spread.as_ref().map_or(0, |spread| spread.not_finite);
-        let cells = spread.map_or(String::new(), |s| {
-            let bad = if s.not_finite > 0 { format!("  {} not finite", s.not_finite) } else { String::new() };
-            format!("{:>11.4e} {:>11.4e} {:>11.4e} {:>11.4e}{bad}", s.mean, s.std, s.least, s.most)
-        });
-        let role = roles.get(name).map_or("", String::as_str);
-        let shape = format!("{:?}", view.shape());
-        println!("{name:width$} {role:10} {:5} {shape:20} {cells}", view.dtype().to_string());
+    let (mut elements, mut not_finite) = (0usize, 0);
+    for (name, type_name, shape) in &shown {
+        let (cells, bad) = cells(type_name, file.read(name));
+        elements = elements.saturating_add(shape.iter().fold(1, |n: usize, &size| n.saturating_mul(size)));
+        not_finite += bad;
+        let role = roles.get(*name).map_or("", String::as_str);
+        println!("{name:width$} {role:10} {type_name:5} {:20} {cells}", format!("{shape:?}"));
     }
-    println!("{} tensors, {elements} elements, {not_finite} not finite", views.len());
+    println!("{} tensors, {elements} elements, {not_finite} not finite", shown.len());
     Ok(())
 }
 

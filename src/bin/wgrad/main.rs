@@ -5,6 +5,7 @@ mod bench;
 mod canvas;
 mod claims;
 mod compare;
+mod convert;
 mod csv;
 mod data;
 mod device;
@@ -26,6 +27,7 @@ mod predict;
 mod report;
 mod resume;
 mod run;
+mod run_onnx;
 mod signals;
 mod summary;
 mod text;
@@ -71,10 +73,14 @@ enum Command {
     Export(export::ExportArgs),
     /// Measure which kernel variants are fastest on an adapter, for later runs.
     Tune(tune::TuneArgs),
+    /// Run a network of an ONNX file on arrays and images.
+    Run(run_onnx::RunArgs),
     /// Print what an ONNX file holds, build it and print what comes out.
     Import(import::ImportArgs),
     /// Print what a weight file or a checkpoint holds.
     Inspect(inspect::InspectArgs),
+    /// Write the tensors of a PyTorch or NumPy file as safetensors or .npz.
+    Convert(convert::ConvertArgs),
     /// Print the layers of a network: shapes, parameters, FLOPs, memory.
     Summary(summary::SummaryArgs),
     /// Print what a training step of a network does: kernels, fusion, memory.
@@ -112,8 +118,10 @@ fn main() -> ExitCode {
         Command::Forecast(args) => forecast::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Tune(args) => tune::run(&args),
+        Command::Run(args) => run_onnx::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Convert(args) => convert::run(&args),
         Command::Summary(args) => summary::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Parity(args) => parity::run(&args),

@@ -51,7 +51,7 @@ pub struct WaysArgs {
     /// Parameters that stay as they are: a pattern of their names such as 'features.*'; more than once for several.
     #[arg(long, value_name = "PATTERN")]
     freeze: Vec<String>,
-    /// Begin with the weights of this file, a run's or a checkpoint.
+    /// Begin with the weights of this file: a run's, a checkpoint, or one of PyTorch's or NumPy's.
     #[arg(long, value_name = "FILE")]
     init: Option<PathBuf>,
     /// Of those weights these alone, such as 'features.*'; more than once for several.
