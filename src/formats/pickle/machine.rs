@@ -12,7 +12,7 @@ use std::collections::HashMap;
 const MOST: usize = 1 << 24;
 
 /// The most values that are kept to be used again.
-const MOST_KEPT: usize = 1 << 22;
+const MOST_KEPT: usize = 1 << 21;
 
 /// The longest part of a name, in bytes.
 const LONGEST_NAME: usize = 500;
