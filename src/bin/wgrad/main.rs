@@ -14,6 +14,7 @@ mod forecast;
 mod image;
 mod inspect;
 mod log;
+mod models;
 mod networks;
 mod optimizer;
 mod output;
