@@ -28,7 +28,7 @@ use std::fmt;
 /// let x = graph.input("x", [2, 3])?;
 /// let y = x.mul(&x)?.softmax(1)?;
 /// let values = HostTensor::from_f32([2, 3], vec![0.5, -1.0, 2.0, 0.25, 3.0, -0.125])?;
-/// let network = Network::new(&graph, &[&y], &[(x, values)])?;
+/// let network = Network::new(&graph, &[("y", &y)], &[(x, values)])?;
 /// assert_eq!(network.sites().len(), 2);
 /// let Ok(adapter) = Adapter::open(None, None) else { return Ok(()) }; // no GPU here
 /// network.hold(&[&adapter], Effort::quick(), u64::MAX, &mut |_site, _adapter, found| {
@@ -40,7 +40,7 @@ use std::fmt;
 #[derive(Debug)]
 pub struct Network {
     pub(super) graph: Graph,
-    pub(super) outputs: Vec<Tensor>,
+    pub(super) outputs: Vec<(String, Tensor)>,
     /// Of inputs and of states.
     pub(super) values: HashMap<String, Array>,
 }
@@ -79,12 +79,12 @@ impl fmt::Display for Site {
 }
 
 impl Network {
-    /// `outputs` of a graph whose inputs have these values, and whose states have their first ones, of seed 0.
+    /// The outputs, by name, of a graph whose inputs have these values, and whose states have their first ones, of seed 0.
     ///
     /// # Errors
     /// When a value has another type than its input, or an output is of another graph.
-    pub fn new(graph: &Graph, outputs: &[&Tensor], inputs: &[(Tensor, HostTensor)]) -> Result<Self> {
-        graph.owns("network", outputs)?;
+    pub fn new(graph: &Graph, outputs: &[(&str, &Tensor)], inputs: &[(Tensor, HostTensor)]) -> Result<Self> {
+        graph.owns("network", &outputs.iter().map(|(_, output)| *output).collect::<Vec<_>>())?;
         let states = graph.with(|data| {
             let first = |node: &Node| match &node.op {
                 Op::State(ops::State { name, ty, init, .. }) => {
@@ -95,7 +95,7 @@ impl Network {
             };
             data.nodes.iter().filter_map(first).collect()
         });
-        let outputs = outputs.iter().map(|&output| output.clone()).collect();
+        let outputs = outputs.iter().map(|&(name, output)| (name.to_owned(), output.clone())).collect();
         let network = Self { graph: graph.clone(), outputs, values: states };
         inputs.iter().try_fold(network, |network, (tensor, value)| {
             network.value(&tensor.name().unwrap_or_default(), value)
@@ -121,7 +121,7 @@ impl Network {
     }
 
     pub(super) fn ids(&self) -> Vec<ValueId> {
-        self.outputs.iter().map(Tensor::id).collect()
+        self.outputs.iter().map(|(_, output)| output.id()).collect()
     }
 
     /// The nodes that are tried, in the order in which they are computed: those that read something and that the outputs or

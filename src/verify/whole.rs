@@ -69,7 +69,7 @@ pub(super) fn whole(network: &Network, adapter: &Adapter) -> Result<Whole> {
     let mut compared = Vec::new();
     for (number, (expected, got)) in exact.iter().zip(&got).enumerate() {
         let name = match number.checked_sub(outputs.len()) {
-            None => network.outputs[number].name().unwrap_or_else(|| format!("output {number}")),
+            None => network.outputs[number].0.clone(),
             Some(state) => names[state].clone(),
         };
         let moved =
@@ -85,7 +85,7 @@ pub(super) fn whole(network: &Network, adapter: &Adapter) -> Result<Whole> {
 /// The outputs of one run, and the states of these names after it.
 fn on_device(network: &Network, adapter: &Adapter, names: &[String]) -> Result<Vec<HostTensor>> {
     let parameters = Parameters::new(adapter.device(), 0);
-    let outputs: Vec<_> = network.outputs.iter().collect();
+    let outputs: Vec<_> = network.outputs.iter().map(|(_, output)| output).collect();
     let mut program = parameters.compile(&network.graph, &outputs)?;
     let leaves: Vec<(ValueId, String, bool)> = network.graph.with(|data| {
         let needed = data.reachable(&network.ids());
@@ -107,7 +107,7 @@ fn on_device(network: &Network, adapter: &Adapter, names: &[String]) -> Result<V
     }
     let given: Vec<_> = inputs.iter().map(|(tensor, value)| (tensor, value)).collect();
     program.run(&given)?;
-    let read = network.outputs.iter().map(|output| program.read(output));
+    let read = network.outputs.iter().map(|(_, output)| program.read(output));
     read.chain(names.iter().map(|name| parameters.get(name))).collect()
 }
 

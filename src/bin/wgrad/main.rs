@@ -15,6 +15,7 @@ mod image;
 mod inspect;
 mod log;
 mod models;
+mod network;
 mod networks;
 mod optimizer;
 mod output;
