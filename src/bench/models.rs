@@ -72,52 +72,62 @@ pub struct Forward {
 pub struct Built {
     /// The graph.
     pub graph: Graph,
-    /// The loss, or the first output of a forward pass.
-    pub result: Tensor,
-    /// What the forward pass gives, by name.
-    pub outputs: Vec<(String, Tensor)>,
+    /// What a run gives, by name: the loss alone, or what the forward pass gives.
+    pub results: Vec<(String, Tensor)>,
     /// What a run is given: random examples and labels.
     pub data: Vec<(Tensor, HostTensor)>,
 }
 
-/// Builds what runs of a network; a step ends in SGD with momentum. Its loss is the cross-entropy with random labels where the
-/// first output is `(N, C)`, else the mean of the squares of all outputs.
+/// Builds what runs of a network; a step ends in SGD with momentum, of the loss of [`build_loss`].
 ///
 /// # Errors
 /// When the network does not take a batch of this size, or cannot be trained.
 pub fn build(model: &dyn Trainable, pass: Pass, batch: usize) -> Result<Built> {
-    let Forward { graph, outputs, mut data } = model.forward(pass, batch)?;
-    let none = || Error::op(model.name(), "", Mismatch::new("an output that a run computes", "none"));
-    let first = outputs.first().map(|(_, tensor)| tensor.clone()).ok_or_else(none)?;
-    let result = match pass {
-        Pass::Forward => first,
-        Pass::Step => {
-            let loss = loss(&graph, &outputs, &first, &mut data)?;
-            Sgd::new(0.01).momentum(0.9).minimize(&loss)?;
-            loss
+    match pass {
+        Pass::Forward => {
+            let Forward { graph, outputs, data } = model.forward(pass, batch)?;
+            Ok(Built { graph, results: outputs, data })
         }
-    };
-    Ok(Built { graph, result, outputs, data })
+        Pass::Step => {
+            let (forward, loss) = build_loss(model, batch)?;
+            Sgd::new(0.01).momentum(0.9).minimize(&loss)?;
+            let Forward { graph, mut data, .. } = forward;
+            // What only other outputs read is not given.
+            let needed = graph.with(|data| data.reachable(&[loss.id()]));
+            data.retain(|(tensor, _)| graph.with(|data| needed[data.values[tensor.id()].node]));
+            Ok(Built { graph, results: vec![("loss".to_owned(), loss)], data })
+        }
+    }
 }
 
-fn loss(
-    graph: &Graph,
-    outputs: &[(String, Tensor)],
-    first: &Tensor,
-    data: &mut Vec<(Tensor, HostTensor)>,
-) -> Result<Tensor> {
-    if let [rows, classes] = first.shape()[..]
-        && classes > 1
-    {
-        let label = graph.input_u32("label", [rows])?;
-        let mut rng = Rng::named(5, "label");
-        let labels = (0..rows).map(|_| rng.below(classes) as u32).collect();
-        data.push((label.clone(), HostTensor::from_u32([rows], labels)?));
-        return first.cross_entropy(&label, CrossEntropy::default(), Reduction::Mean);
+/// Builds a network and its loss for training: the cross-entropy with random labels where the first output is `(N, C)`, else
+/// the mean of the squares of all outputs.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_loss(model: &dyn Trainable, batch: usize) -> Result<(Forward, Tensor)> {
+    let mut forward = model.forward(Pass::Step, batch)?;
+    let loss = forward.loss(model.name())?;
+    Ok((forward, loss))
+}
+
+impl Forward {
+    fn loss(&mut self, model: &str) -> Result<Tensor> {
+        let none = || Error::op(model, "", Mismatch::new("an output to train", "none that a run computes"));
+        let first = self.outputs.first().map(|(_, tensor)| tensor.clone()).ok_or_else(none)?;
+        if let [rows, classes] = first.shape()[..]
+            && classes > 1
+        {
+            let label = self.graph.input_u32("label", [rows])?;
+            let mut rng = Rng::named(5, "label");
+            let labels = (0..rows).map(|_| rng.below(classes) as u32).collect();
+            self.data.push((label.clone(), HostTensor::from_u32([rows], labels)?));
+            return first.cross_entropy(&label, CrossEntropy::default(), Reduction::Mean);
+        }
+        let square = |output: &Tensor| output.mul(output)?.mean((), false);
+        let mut others = self.outputs.iter().skip(1);
+        others.try_fold(square(&first)?, |sum, (_, output)| sum.add(&square(output)?))
     }
-    let square = |output: &Tensor| output.mul(output)?.mean((), false);
-    let others = outputs.iter().skip(1);
-    others.into_iter().try_fold(square(first)?, |sum, (_, output)| sum.add(&square(output)?))
 }
 
 /// A model and the images it takes; all have 10 classes.

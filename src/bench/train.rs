@@ -1,12 +1,14 @@
 //! Whole training steps and forward passes of named models.
 
 use super::measure::{Policy, Watch, measure};
-pub use super::models::{Built, Forward, MODELS, Pass, TrainModel, Trainable, ZOO, all, build, model, named};
+pub use super::models::{
+    Built, Forward, MODELS, Pass, TrainModel, Trainable, ZOO, all, build, build_loss, model, named,
+};
 use super::report::{Footprint, Row, Status};
 use super::statistics::Summary;
 use crate::error::{Error, Mismatch, Result};
 use crate::exec::{Counters, Device, Executable, Parameters, Profile, Stopwatch};
-use crate::graph::{Graph, Tensor};
+use crate::graph::{Graph, Tensor, ValueId};
 use crate::ops::Role;
 use crate::plan::{Plan, Step};
 use crate::tensor::HostTensor;
@@ -20,7 +22,8 @@ pub struct ModelRun {
     /// The program.
     pub program: Executable,
     graph: Graph,
-    result: Tensor,
+    /// What it computes, by name: the loss, or what the forward pass gives.
+    results: Vec<(String, Tensor)>,
     data: Vec<(Tensor, HostTensor)>,
 }
 
@@ -30,15 +33,16 @@ impl ModelRun {
     /// # Errors
     /// When the device cannot hold it.
     pub fn new(device: &Device, model: &dyn Trainable, pass: Pass, batch: usize) -> Result<Self> {
-        let Built { graph, result, data, .. } = build(model, pass, batch)?;
+        let Built { graph, results, data } = build(model, pass, batch)?;
         let parameters = Parameters::new(device, 1);
-        let program = parameters.compile(&graph, &[&result])?;
-        Ok(Self { parameters, program, graph, result, data })
+        let program =
+            parameters.compile(&graph, &results.iter().map(|(_, result)| result).collect::<Vec<_>>())?;
+        Ok(Self { parameters, program, graph, results, data })
     }
 
-    /// The graph, and its result.
-    pub fn graph(&self) -> (&Graph, &Tensor) {
-        (&self.graph, &self.result)
+    /// The graph, and what is computed.
+    pub fn graph(&self) -> (&Graph, Vec<ValueId>) {
+        (&self.graph, self.results.iter().map(|(_, result)| result.id()).collect())
     }
 
     /// Uploads the batch, runs. Does not wait.
@@ -59,12 +63,15 @@ impl ModelRun {
         self.program.run_profiled(&inputs)
     }
 
-    /// The loss or the logits of the last run; waits for it.
+    /// The loss or the first output of the last run; waits for it.
     ///
     /// # Errors
     /// When the device failed.
     pub fn result(&self) -> Result<Vec<f32>> {
-        Ok(self.program.read(&self.result)?.as_f32()?.to_vec())
+        match self.results.first() {
+            Some((_, result)) => Ok(self.program.read(result)?.as_f32()?.to_vec()),
+            None => Ok(Vec::new()),
+        }
     }
 
     /// What one run asks of the device, its result read back.
@@ -80,8 +87,9 @@ impl ModelRun {
 
     /// Operations of a run without those of taps in the padding.
     fn valid_flops(&self) -> u64 {
-        self.graph.with(|data| {
-            let needed = data.reachable(&[self.result.id()]);
+        let (graph, results) = self.graph();
+        graph.with(|data| {
+            let needed = data.reachable(&results);
             let ops = data.nodes.iter().zip(needed).filter(|(_, needed)| *needed);
             ops.map(|(node, _)| {
                 let types = |ids: &[usize]| ids.iter().map(|&v| data.ty(v)).collect::<Vec<_>>();
@@ -115,10 +123,13 @@ fn check(device: &Device, model: &dyn Trainable, pass: Pass, batch: usize) -> Re
         let (expected, got) = (format!("at most {bound:e}"), format!("{:e}", error / size));
         Err(Error::op(model.name(), &format!("relative error of {what}"), Mismatch::new(expected, got)))
     };
-    let what = if pass == Pass::Step { "loss" } else { "logits" };
-    compare(what, 1e-5, &got.result()?, &expected.result()?)?;
+    for ((name, a), (_, b)) in got.results.iter().zip(&expected.results) {
+        let (a, b) = (got.program.read(a)?, expected.program.read(b)?);
+        compare(name, 1e-5, a.as_f32()?, b.as_f32()?)?;
+    }
     if pass == Pass::Forward {
-        return Ok(format!("logits of {batch} examples within 1e-5"));
+        let names: Vec<&str> = got.results.iter().map(|(name, _)| name.as_str()).collect();
+        return Ok(format!("{} of {batch} examples within 1e-5", names.join(", ")));
     }
     for name in expected.parameters.names(Role::Parameter) {
         let (a, b) = (got.parameters.get(&name)?, expected.parameters.get(&name)?);

@@ -78,7 +78,7 @@ fn fraction(got: f64, expected: f64, bound: f64) -> f64 {
 }
 
 /// The error of each element as a fraction of its bound.
-pub(super) fn fractions(got: &[f64], expected: &Estimate) -> Vec<f64> {
+fn fractions(got: &[f64], expected: &Estimate) -> Vec<f64> {
     let pairs = got.iter().zip(&expected.array.data).enumerate();
     pairs.map(|(i, (g, w))| fraction(*g, *w, expected.error_at(i))).collect()
 }
@@ -108,7 +108,7 @@ pub fn judge(got: &HostTensor, expected: &Estimate) -> Judgement {
 }
 
 /// The coordinates of an element.
-pub(super) fn place(index: usize, shape: &Shape) -> Vec<usize> {
+fn place(index: usize, shape: &Shape) -> Vec<usize> {
     shape.iter().zip(shape.strides()).map(|(size, stride)| index / stride % size).collect()
 }
 

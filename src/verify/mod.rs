@@ -61,7 +61,7 @@ pub use function::{FunctionReport, check_function, derivatives};
 pub use judge::{Heat, Judgement, Worst, judge};
 pub use kernel::{UserKernel, run_kernel};
 pub use line::Line;
-pub use network::{Network, Site};
+pub use network::{Network, See, Site};
 pub(crate) use oracle::first_value;
 pub use oracle::{TileOf, estimate, estimate_tiled};
 pub use shrink::shrink;

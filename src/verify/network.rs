@@ -6,7 +6,6 @@ use super::estimates::Estimate;
 use super::line::Line;
 use super::oracle::first_value;
 use super::trial::{Adapter, Effort, Outcome, Verdict, held};
-use super::whole::{Whole, whole};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, GraphData, Node, NodeId, Tensor, ValueId};
@@ -143,18 +142,13 @@ impl Network {
     ///
     /// # Errors
     /// When a value is missing, or the reference refuses a node.
-    pub fn hold(
-        &self,
-        adapters: &[&Adapter],
-        effort: Effort,
-        most_flops: u64,
-        see: &mut dyn FnMut(&Site, usize, std::result::Result<Outcome, String>),
-    ) -> Result<()> {
+    pub fn hold(&self, adapters: &[&Adapter], effort: Effort, most_flops: u64, see: See<'_>) -> Result<()> {
         let data = self.graph.with(Clone::clone);
-        self.walk(data, &self.ids(), &mut |_| true, adapters, effort, most_flops, see)
+        let round = Round::new(adapters, effort, most_flops);
+        self.walk(data, &self.ids(), &|_| true, round, see)
     }
 
-    /// As [`Network::hold`], but only these nodes have their turn, and only what they need is computed.
+    /// As [`Network::hold`], but only these nodes have their turn, however large, and only what they need is computed.
     ///
     /// # Errors
     /// As [`Network::hold`].
@@ -163,28 +157,25 @@ impl Network {
         nodes: &[NodeId],
         adapters: &[&Adapter],
         effort: Effort,
-        see: &mut dyn FnMut(&Site, usize, std::result::Result<Outcome, String>),
+        see: See<'_>,
     ) -> Result<()> {
         let mut data = self.graph.with(Clone::clone);
         data.updates.clear();
         let found = nodes.iter().filter_map(|&node| data.nodes.get(node));
         let wanted: Vec<ValueId> = found.flat_map(|node| node.outputs.clone()).collect();
-        self.walk(data, &wanted, &mut |node| nodes.contains(&node), adapters, effort, u64::MAX, see)
+        let round = Round::new(adapters, effort, u64::MAX);
+        self.walk(data, &wanted, &|node| nodes.contains(&node), round, see)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "what the two ways to call it have in common")]
     fn walk(
         &self,
         data: GraphData,
         outputs: &[ValueId],
-        wanted: &mut dyn FnMut(NodeId) -> bool,
-        adapters: &[&Adapter],
-        effort: Effort,
-        most_flops: u64,
-        see: &mut dyn FnMut(&Site, usize, std::result::Result<Outcome, String>),
+        wanted: &dyn Fn(NodeId) -> bool,
+        mut round: Round<'_>,
+        see: See<'_>,
     ) -> Result<()> {
         let interpreter = Interpreter::new(data, outputs, Precision::F32);
-        let mut lost: Vec<Option<String>> = vec![None; adapters.len()];
         let mut refused = None;
         let mut watch = |node: &Node, read: &[&Array], _: &[Array]| {
             let id = node.outputs.first().map_or(0, |&value| interpreter.graph().values[value].node);
@@ -192,26 +183,18 @@ impl Network {
                 return;
             }
             let site = site(interpreter.graph(), id, node);
-            let tried = attempt(node, read, &site, adapters, (effort, most_flops), &mut lost);
-            match tried {
+            match round.node(node, read, &site) {
                 Ok(found) => found.into_iter().enumerate().for_each(|(number, one)| see(&site, number, one)),
                 Err(error) => refused = Some(error),
             }
         };
-        let mut states = self.values.clone();
-        interpreter.run_watched(&self.values, &mut states, &mut watch)?;
+        interpreter.run_watched(&self.values, &mut self.values.clone(), &mut watch)?;
         refused.map_or(Ok(()), Err)
     }
-
-    /// Runs the program that the adapter makes of the whole graph, its kernels merged, and compares its outputs and the new
-    /// values of the states with the reference.
-    ///
-    /// # Errors
-    /// When the device fails.
-    pub fn whole(&self, adapter: &Adapter) -> Result<Whole> {
-        whole(self, adapter)
-    }
 }
+
+/// Is told a node, an adapter's place, and what came of the node there, or how the device failed.
+pub type See<'a> = &'a mut dyn FnMut(&Site, usize, std::result::Result<Outcome, String>);
 
 fn site(data: &GraphData, node: NodeId, of: &Node) -> Site {
     let types = |ids: &[ValueId]| ids.iter().map(|&v| data.ty(v).clone()).collect::<Vec<_>>();
@@ -221,34 +204,47 @@ fn site(data: &GraphData, node: NodeId, of: &Node) -> Site {
     Site { node, op, attributes, label, inputs, outputs, flops }
 }
 
-/// A node on each adapter.
-fn attempt(
-    node: &Node,
-    read: &[&Array],
-    site: &Site,
-    adapters: &[&Adapter],
-    (effort, most_flops): (Effort, u64),
-    lost: &mut [Option<String>],
-) -> Result<Vec<std::result::Result<Outcome, String>>> {
-    if site.flops > most_flops {
-        let giga = |flops: u64| flops as f64 / 1e9;
-        let reason = format!("{:.1} GFLOP, more than {:.1}", giga(site.flops), giga(most_flops));
-        let skipped = Outcome { verdict: Verdict::Skipped(reason), ..Outcome::new(&[]) };
-        return Ok(vec![Ok(skipped); adapters.len()]);
+/// The adapters, and how nodes are tried on them.
+struct Round<'a> {
+    adapters: &'a [&'a Adapter],
+    effort: Effort,
+    most_flops: u64,
+    /// Why each adapter is asked no more.
+    lost: Vec<Option<String>>,
+}
+
+impl<'a> Round<'a> {
+    fn new(adapters: &'a [&'a Adapter], effort: Effort, most_flops: u64) -> Self {
+        Self { adapters, effort, most_flops, lost: vec![None; adapters.len()] }
     }
-    let case = Case::of_node(node, read)?;
-    let expected: Vec<Estimate> = case.expected()?;
-    let on = |(adapter, lost): (&&Adapter, &mut Option<String>)| {
-        if let Some(reason) = lost {
-            let verdict = Verdict::Skipped(reason.clone());
-            return Ok(Outcome { verdict, ..Outcome::new(&expected) });
+
+    /// A node on each adapter.
+    fn node(
+        &mut self,
+        node: &Node,
+        read: &[&Array],
+        site: &Site,
+    ) -> Result<Vec<std::result::Result<Outcome, String>>> {
+        let skipped = |reason: String| Ok(Outcome { verdict: Verdict::Skipped(reason), ..Outcome::new(&[]) });
+        if site.flops > self.most_flops {
+            let giga = |flops: u64| flops as f64 / 1e9;
+            let reason = format!("{:.1} GFLOP, more than {:.1}", giga(site.flops), giga(self.most_flops));
+            return Ok(vec![skipped(reason); self.adapters.len()]);
         }
-        held(&case, &expected, adapter, effort, None).map_err(|error| {
-            *lost = Some(format!("the device failed before: {error}"));
-            error.to_string()
-        })
-    };
-    Ok(adapters.iter().zip(lost).map(on).collect())
+        let case = Case::of_node(node, read)?;
+        let expected: Vec<Estimate> = case.expected()?;
+        let effort = self.effort;
+        let on = |(adapter, lost): (&&Adapter, &mut Option<String>)| {
+            if let Some(reason) = lost {
+                return skipped(reason.clone());
+            }
+            held(&case, &expected, adapter, effort, None).map_err(|error| {
+                *lost = Some(format!("the device failed before: {error}"));
+                error.to_string()
+            })
+        };
+        Ok(self.adapters.iter().zip(&mut self.lost).map(on).collect())
+    }
 }
 
 impl Case {

@@ -53,8 +53,8 @@ pub fn run(args: &ExplainArgs) -> anyhow::Result<()> {
     let alive = plan.alive();
     plan.steps.iter().enumerate().for_each(|(number, step)| line(number, step, plan));
     kernels(plan);
-    let (graph, result) = step.graph();
-    let apart = graph.with(|data| plan_unfused(data, &[result.id()], &device.limits()))?;
+    let (graph, results) = step.graph();
+    let apart = graph.with(|data| plan_unfused(data, &results, &device.limits()))?;
     fusion(plan, &apart);
     memory(plan, &alive);
     if let Some(path) = &args.svg {

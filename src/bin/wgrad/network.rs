@@ -7,9 +7,10 @@ use anyhow::{Context, bail};
 use clap::Args;
 use std::time::Instant;
 use wgrad::Tensor;
-use wgrad::bench::train::{Built, Pass, Trainable, build};
+use wgrad::bench::train::{Built, Forward, Pass, Trainable, build, build_loss};
 use wgrad::graph::NodeId;
-use wgrad::verify::{Adapter, Compared, Network, Outcome, Site};
+use wgrad::optim::{Optimizer, Sgd};
+use wgrad::verify::{Adapter, Compared, Network, Outcome, Site, Verdict};
 
 /// Options of a whole network.
 #[derive(Debug, Args)]
@@ -74,7 +75,7 @@ pub fn run(args: &ParityArgs, open: impl FnOnce() -> anyhow::Result<Vec<Opened>>
     saved?;
     match report.failures() {
         0 => Ok(()),
-        failed => bail!("{failed} of {} nodes failed", report.rows.len()),
+        failed => bail!("{failed} of {} nodes and outputs failed", report.rows.len()),
     }
 }
 
@@ -82,24 +83,24 @@ pub fn run(args: &ParityArgs, open: impl FnOnce() -> anyhow::Result<Vec<Opened>>
 fn subject(options: &NetworkArgs, model: &dyn Trainable) -> anyhow::Result<Subject> {
     let usual = model.fixed_batch().unwrap_or(model.batch().min(FEW));
     let batch = options.batch_size.map_or(usual, |size| size as usize);
-    let (pass, built) = match options.forward {
-        true => (Pass::Forward, build(model, Pass::Forward, batch)?),
-        false => match build(model, Pass::Step, batch) {
-            Ok(built) => (Pass::Step, built),
-            Err(error) => {
-                let built = build(model, Pass::Forward, batch)?;
-                eprintln!("the forward pass alone, for there is no training step: {error}");
-                (Pass::Forward, built)
-            }
-        },
-    };
-    let Built { graph, result, outputs, data } = built;
-    let mut named: Vec<(&str, &Tensor)> =
-        outputs.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
-    if pass == Pass::Step {
-        named.push(("loss", &result));
+    if !options.forward {
+        match step(model, batch) {
+            Ok(network) => return Ok(Subject { network, pass: Pass::Step, batch }),
+            Err(error) => eprintln!("the forward pass alone, for there is no training step: {error}"),
+        }
     }
-    Ok(Subject { network: Network::new(&graph, &named, &data)?, pass, batch })
+    let Built { graph, results, data } = build(model, Pass::Forward, batch)?;
+    let named: Vec<(&str, &Tensor)> = results.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+    Ok(Subject { network: Network::new(&graph, &named, &data)?, pass: Pass::Forward, batch })
+}
+
+/// A training step with SGD, its loss behind what the forward pass gives.
+fn step(model: &dyn Trainable, batch: usize) -> wgrad::Result<Network> {
+    let (forward, loss) = build_loss(model, batch)?;
+    Sgd::new(0.01).momentum(0.9).minimize(&loss)?;
+    let Forward { graph, outputs, data } = forward;
+    let outputs = outputs.iter().map(|(name, tensor)| (name.as_str(), tensor));
+    Network::new(&graph, &outputs.chain([("loss", &loss)]).collect::<Vec<_>>(), &data)
 }
 
 /// The nodes that are asked for, by number or label; `None` where none is.
@@ -197,10 +198,13 @@ fn ends(args: &ParityArgs, network: &Network, adapters: &[Opened], most: u64, re
                     report.rows.push(Row::end(number, output));
                     report.notes.push(format!("[{number}] {}", end(output)));
                 }
-                let worst = whole.states.iter().max_by(|a, b| a.relative.total_cmp(&b.relative));
+                let worst = whole.states.iter().max_by(|a, b| a.times().total_cmp(&b.times()));
                 report.notes.extend(worst.map(|worst| {
                     let count = whole.states.len();
-                    format!("[{number}] {count} new states; the furthest off is {}", off(worst))
+                    format!(
+                        "[{number}] {count} new states; the furthest off, beside what rounding does, is {}",
+                        off(worst)
+                    )
                 }));
             }
             Err(error) => report.rows.push(Row::broken(number, &error.to_string())),
@@ -212,19 +216,20 @@ fn ends(args: &ParityArgs, network: &Network, adapters: &[Opened], most: u64, re
 fn off(compared: &Compared) -> String {
     let Compared { name, ty, relative, rounding, .. } = compared;
     format!(
-        "{name} {}: off by {relative:.1e} of its norm, where rounding each value once is {rounding:.1e}",
+        "{name} {}: off by {relative:.1e} of its norm; rounding each value once is {rounding:.1e}",
         ty.shape
     )
 }
 
 /// A result and what its bound says.
 fn end(compared: &Compared) -> String {
-    let bound = match compared.fraction {
-        Some(fraction) => format!("the worst error is {fraction:.2} of its bound"),
-        None if compared.bound.is_finite() => {
+    let bound = match &compared.outcome.verdict {
+        Verdict::Pass => format!("the worst error is {:.1e} of its bound", compared.outcome.fraction),
+        Verdict::Fail(_) | Verdict::Mistrusted(_) => "see below".to_owned(),
+        Verdict::Skipped(_) if compared.bound.is_finite() => {
             format!("no verdict: bounds add up to {:.1e} of the values", compared.bound)
         }
-        None => "no verdict: there is no bound".to_owned(),
+        Verdict::Skipped(_) => "no verdict: there is no bound".to_owned(),
     };
     format!("{}; {bound}", off(compared))
 }

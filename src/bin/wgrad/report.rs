@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use wgrad::verify::{Compared, Failure, Line, Outcome, Site, Verdict, Worst};
+use wgrad::verify::{Compared, Failure, Line, Outcome, Site, Verdict};
 
 /// One case on one adapter.
 pub struct Row {
@@ -40,13 +40,9 @@ impl Row {
 
     /// An output of a network from end to end.
     pub fn end(adapter: usize, output: &Compared) -> Self {
-        let (verdict, reason) = match (&output.worst, output.fraction) {
-            (Some(worst), _) => ("fail", at(worst)),
-            (None, Some(_)) => ("pass", String::new()),
-            (None, None) => ("skipped", "its bound is too large to judge by".to_owned()),
-        };
+        let (verdict, reason) = words(&output.outcome.verdict);
         let line = format!("output {} from end to end", output.name);
-        Self { line, ..Self::whole(adapter, verdict, reason) }
+        Self { line, outcome: Some(output.outcome.clone()), ..Self::whole(adapter, verdict, reason) }
     }
 
     /// A network that an adapter cannot run.
@@ -139,13 +135,10 @@ fn describe(failure: &Failure) -> String {
     let output = if failure.output.is_empty() { String::new() } else { format!(" {}:", failure.output) };
     let mut text = format!("{}:{output} {}", failure.variant, failure.what);
     if let Some(worst) = failure.judgement.as_ref().and_then(|j| j.worst.as_ref()) {
-        text += &format!("; {}", at(worst));
+        let (index, got, expected, bound) = (&worst.index, worst.got, worst.expected, worst.bound);
+        text += &format!("; worst at {index:?}: got {got:e}, expected {expected:e}, allowed {bound:.2e}");
     }
     text
-}
-
-fn at(Worst { index, got, expected, bound }: &Worst) -> String {
-    format!("worst at {index:?}: got {got:e}, expected {expected:e}, allowed {bound:.2e}")
 }
 
 /// A verdict and why.
@@ -207,7 +200,7 @@ impl Report {
 
     /// No node of this network yet.
     pub fn of_nodes(adapters: Vec<String>, model: &str) -> Self {
-        Self { of: "nodes", model: model.to_owned(), ..Self::new(adapters) }
+        Self { of: "nodes and outputs", model: model.to_owned(), ..Self::new(adapters) }
     }
 
     /// Cases that failed.
