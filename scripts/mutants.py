@@ -89,6 +89,7 @@ FOUND = {
     "checkpoints": "training that goes on",
     "schedules": "PyTorch's rates",
     "tasks": "what training measures",
+    "onnx_parity": "whole models",
     "layers": "layers beside their parts",
 }
 

@@ -2,7 +2,7 @@
 //! that adds work is seen in review. No number depends on the machine.
 
 use wgrad::Device;
-use wgrad::bench::train::{MODELS, ModelRun, Pass, all};
+use wgrad::bench::train::{Built, MODELS, ModelRun, Pass, all, build};
 use wgrad::exec::Counters;
 use wgrad::graph::GraphData;
 use wgrad::kernels::Limits;
@@ -16,8 +16,8 @@ fn table() -> String {
     let mut text =
         "model,batch,dispatches,copies,passes,submits,uploaded,read_back,pipelines,allocated\n".to_owned();
     for model in all() {
-        let (graph, loss, _) = model.graph(Pass::Step, model.batch).expect("a graph");
-        let of = |limits: &Limits| graph.with(|data| plan(data, &[loss.id()], limits));
+        let Built { graph, results, .. } = build(model, Pass::Step, model.batch).expect("a graph");
+        let of = |limits: &Limits| graph.with(|data| plan(data, &[results[0].1.id()], limits));
         // The first linear layer of a VGG is larger than what every device holds in a buffer.
         let large = Limits { max_binding_bytes: 1 << 30, max_buffer_bytes: 1 << 30, ..Limits::default() };
         let limits = if model.name.starts_with("vgg1") { large } else { Limits::default() };
@@ -106,10 +106,10 @@ fn fused_training_moves_fewer_bytes_and_takes_no_more_memory() {
     for model in &MODELS {
         let step =
             ModelRun::new(&Device::cpu(), model, Pass::Step, model.batch).expect("a model that compiles");
-        let (graph, loss) = step.graph();
+        let (graph, results) = step.graph();
         for limits in [Limits::default(), best.limits()] {
             let of = |plan: fn(&GraphData, &[usize], &Limits) -> wgrad::Result<Plan>| {
-                graph.with(|data| plan(data, &[loss.id()], &limits)).expect(model.name)
+                graph.with(|data| plan(data, &results, &limits)).expect(model.name)
             };
             let (fused, apart) = (of(plan), of(plan_unfused));
             assert!(fused.fused > 0 && apart.fused == 0, "{}: {} fused", model.name, fused.fused);

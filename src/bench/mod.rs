@@ -17,7 +17,10 @@ mod catalog;
 pub mod check;
 mod compare;
 pub mod measure;
+mod models;
 pub mod odd;
+#[cfg(feature = "onnx")]
+mod onnx;
 mod operands;
 pub mod peaks;
 pub mod plan;
@@ -33,6 +36,8 @@ pub mod tune;
 pub use case::{Case, Prepared};
 pub use catalog::{OpEntry, Pass, catalog, op};
 pub use compare::{Compared, Comparison, Rules, SetMean, Verdict, compare};
+#[cfg(feature = "onnx")]
+pub use onnx::OnnxModel;
 pub use report::{Environment, Footprint, Report, Roofs, Row, SCHEMA, Status, Timing, VERSION, load, save};
 pub use shapes::{Dims, Line, parse_table};
 pub use statistics::{Summary, interval_of_pairs, interval_of_ratio};

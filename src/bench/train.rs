@@ -1,212 +1,19 @@
 //! Whole training steps and forward passes of named models.
 
 use super::measure::{Policy, Watch, measure};
+pub use super::models::{
+    Built, Forward, MODELS, Pass, TrainModel, Trainable, ZOO, all, build, build_loss, model, named,
+};
 use super::report::{Footprint, Row, Status};
 use super::statistics::Summary;
 use crate::error::{Error, Mismatch, Result};
 use crate::exec::{Counters, Device, Executable, Parameters, Profile, Stopwatch};
-use crate::graph::{Graph, Tensor};
-use crate::nn::{
-    self, Activation, AvgPool2d, Conv2d, Flatten, Linear, MaxPool2d, Module, Residual, Sequential,
-};
-use crate::ops::{CrossEntropy, Elementwise, Reduction, Role};
-use crate::optim::{Optimizer, Sgd};
+use crate::graph::{Graph, Tensor, ValueId};
+use crate::ops::Role;
 use crate::plan::{Plan, Step};
-use crate::random::Rng;
 use crate::tensor::HostTensor;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
-
-/// A model and the images it takes; all have 10 classes.
-pub struct TrainModel {
-    /// Its name.
-    pub name: &'static str,
-    /// One line about it.
-    pub about: &'static str,
-    /// Channels, height and width of an image.
-    pub image: [usize; 3],
-    /// Images of a batch, if nothing else is asked for.
-    pub batch: usize,
-    build: fn(&nn::Images) -> Result<Sequential>,
-}
-
-/// A graph, its result and the inputs of a run.
-type Built = (Graph, Tensor, Vec<(Tensor, HostTensor)>);
-
-impl TrainModel {
-    /// What of the model runs, as a graph: its result, and random images and labels.
-    ///
-    /// # Errors
-    /// When the model does not take a batch of this size.
-    pub fn graph(&self, pass: Pass, batch: usize) -> Result<Built> {
-        let graph = Graph::new();
-        let [c, h, w] = self.image;
-        let image = graph.input("image", [batch, c, h, w])?;
-        let images = nn::Images { shape: self.image, ..nn::Images::MNIST };
-        let logits = (self.build)(&images)?.forward(&image)?;
-        let mut rng = Rng::new(5);
-        let pixels = (0..batch * c * h * w).map(|_| rng.range(0.1, 1.0) as f32).collect();
-        let mut data = vec![(image.clone(), HostTensor::from_f32(image.shape(), pixels)?)];
-        let result = match pass {
-            Pass::Forward => logits,
-            Pass::Step => {
-                let label = graph.input_u32("label", [batch])?;
-                let labels = (0..batch).map(|_| rng.below(10) as u32).collect();
-                let loss = logits.cross_entropy(&label, CrossEntropy::default(), Reduction::Mean)?;
-                data.push((label, HostTensor::from_u32([batch], labels)?));
-                Sgd::new(0.01).momentum(0.9).minimize(&loss)?;
-                loss
-            }
-        };
-        Ok((graph, result, data))
-    }
-}
-
-/// A model of [`nn::MODELS`], for its images.
-const fn digits(model: &nn::Model) -> TrainModel {
-    TrainModel {
-        name: model.name,
-        about: model.about,
-        image: nn::Images::MNIST.shape,
-        batch: model.batch_size,
-        build: model.build,
-    }
-}
-
-/// Small models.
-pub static MODELS: [TrainModel; 8] = [
-    digits(&nn::MODELS[2]),
-    digits(&nn::MODELS[0]),
-    digits(&nn::MODELS[1]),
-    TrainModel {
-        name: "vgg-like",
-        about: "3x3 convolutions 3-32-32, 32-64-64, 64-128-128 with max pools, linear 2048-128-10",
-        image: [3, 32, 32],
-        batch: 16,
-        build: |_| Ok(vgg_like()),
-    },
-    TrainModel {
-        name: "resnet-like-without-batch-norm",
-        about: "3x3 stem, three stages of two residual blocks (16, 32, 64 channels), global average pool, linear",
-        image: [3, 32, 32],
-        batch: 16,
-        build: |_| Ok(resnet_like()),
-    },
-    TrainModel {
-        name: "bottlenecks-without-batch-norm",
-        about: "3x3 stem, max pool, two stages of two bottleneck blocks (1x1, 3x3, 1x1; 256 and 512 channels), global average pool, linear",
-        image: [3, 32, 32],
-        batch: 16,
-        build: |_| Ok(bottlenecks()),
-    },
-    digits(&nn::MODELS[3]),
-    digits(&nn::MODELS[4]),
-];
-
-/// A network of [`nn::MODELS`], for small pictures.
-const fn pictures(model: &nn::Model) -> TrainModel {
-    TrainModel { name: model.name, about: model.about, image: [3, 64, 64], batch: 8, build: model.build }
-}
-
-/// torchvision's networks, which take their time: measured where they are asked for.
-pub static ZOO: [TrainModel; 8] = [
-    pictures(&nn::MODELS[5]),
-    pictures(&nn::MODELS[6]),
-    pictures(&nn::MODELS[7]),
-    pictures(&nn::MODELS[8]),
-    pictures(&nn::MODELS[9]),
-    pictures(&nn::MODELS[10]),
-    pictures(&nn::MODELS[11]),
-    pictures(&nn::MODELS[12]),
-];
-
-/// The models that are measured by default, and those that are not.
-pub fn all() -> impl Iterator<Item = &'static TrainModel> {
-    MODELS.iter().chain(&ZOO)
-}
-
-/// The model called `name`.
-///
-/// # Errors
-/// Lists those there are.
-pub fn model(name: &str) -> Result<&'static TrainModel> {
-    let known = || all().map(|m| m.name).collect::<Vec<_>>().join(", ");
-    all().find(|m| m.name == name).ok_or_else(|| Error::argument("model", known(), name))
-}
-
-fn vgg_like() -> Sequential {
-    let relu = || Activation(Elementwise::relu());
-    let mut layers = Sequential::new();
-    for (from, to) in [(3, 32), (32, 64), (64, 128)] {
-        layers = layers.add(Conv2d::new(from, to, 3).padding(1)).add(relu());
-        layers = layers.add(Conv2d::new(to, to, 3).padding(1)).add(relu()).add(MaxPool2d::new(2));
-    }
-    layers.add(Flatten).add(Linear::new(2048, 128)).add(relu()).add(Linear::new(128, 10))
-}
-
-/// `relu(shortcut(x) + body(x))`, the shortcut a convolution of 1x1 where the shape changes; without batch norm.
-fn residual(body: Sequential, from: usize, to: usize, stride: usize) -> Residual {
-    let block = Residual::new(body).activation(Elementwise::relu());
-    if from == to && stride == 1 {
-        return block;
-    }
-    block.shortcut("shortcut", Conv2d::new(from, to, 1).stride(stride).bias(false))
-}
-
-/// A block of two convolutions of 3x3.
-fn basic(from: usize, to: usize, stride: usize) -> Residual {
-    let body = Sequential::new()
-        .add(Conv2d::new(from, to, 3).padding(1).stride(stride))
-        .add(Activation(Elementwise::relu()))
-        .add(Conv2d::new(to, to, 3).padding(1));
-    residual(body, from, to, stride)
-}
-
-/// A block of a convolution of 3x3 between two of 1x1, with a quarter of the channels.
-fn bottleneck(from: usize, to: usize, stride: usize) -> Residual {
-    let relu = || Activation(Elementwise::relu());
-    let body = Sequential::new().add(Conv2d::new(from, to / 4, 1)).add(relu());
-    let body = body.add(Conv2d::new(to / 4, to / 4, 3).padding(1).stride(stride)).add(relu());
-    residual(body.add(Conv2d::new(to / 4, to, 1)), from, to, stride)
-}
-
-fn resnet_like() -> Sequential {
-    let mut layers =
-        Sequential::new().add(Conv2d::new(3, 16, 3).padding(1)).add(Activation(Elementwise::relu()));
-    for (from, to, stride) in [(16, 16, 1), (16, 32, 2), (32, 64, 2)] {
-        layers = layers.add(basic(from, to, stride)).add(basic(to, to, 1));
-    }
-    layers.add(AvgPool2d::new(8)).add(Flatten).add(Linear::new(64, 10))
-}
-
-fn bottlenecks() -> Sequential {
-    let mut layers =
-        Sequential::new().add(Conv2d::new(3, 64, 3).padding(1)).add(Activation(Elementwise::relu()));
-    layers = layers.add(MaxPool2d::new(2));
-    for (from, to, stride) in [(64, 256, 1), (256, 512, 2)] {
-        layers = layers.add(bottleneck(from, to, stride)).add(bottleneck(to, to, 1));
-    }
-    layers.add(AvgPool2d::new(8)).add(Flatten).add(Linear::new(512, 10))
-}
-
-/// What of a model runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pass {
-    /// A training step: forward, backward and SGD with momentum. Its result is the loss.
-    Step,
-    /// The forward pass alone. Its results are the logits.
-    Forward,
-}
-
-impl Pass {
-    /// As in result files.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Step => "step",
-            Self::Forward => "fwd",
-        }
-    }
-}
 
 /// A model's step or forward pass, compiled for a device.
 pub struct ModelRun {
@@ -215,7 +22,8 @@ pub struct ModelRun {
     /// The program.
     pub program: Executable,
     graph: Graph,
-    result: Tensor,
+    /// What it computes, by name: the loss, or what the forward pass gives.
+    results: Vec<(String, Tensor)>,
     data: Vec<(Tensor, HostTensor)>,
 }
 
@@ -224,16 +32,17 @@ impl ModelRun {
     ///
     /// # Errors
     /// When the device cannot hold it.
-    pub fn new(device: &Device, model: &TrainModel, pass: Pass, batch: usize) -> Result<Self> {
-        let (graph, result, data) = model.graph(pass, batch)?;
+    pub fn new(device: &Device, model: &dyn Trainable, pass: Pass, batch: usize) -> Result<Self> {
+        let Built { graph, results, data } = build(model, pass, batch)?;
         let parameters = Parameters::new(device, 1);
-        let program = parameters.compile(&graph, &[&result])?;
-        Ok(Self { parameters, program, graph, result, data })
+        let program =
+            parameters.compile(&graph, &results.iter().map(|(_, result)| result).collect::<Vec<_>>())?;
+        Ok(Self { parameters, program, graph, results, data })
     }
 
-    /// The graph, and its result.
-    pub fn graph(&self) -> (&Graph, &Tensor) {
-        (&self.graph, &self.result)
+    /// The graph, and what is computed.
+    pub fn graph(&self) -> (&Graph, Vec<ValueId>) {
+        (&self.graph, self.results.iter().map(|(_, result)| result.id()).collect())
     }
 
     /// Uploads the batch, runs. Does not wait.
@@ -254,12 +63,15 @@ impl ModelRun {
         self.program.run_profiled(&inputs)
     }
 
-    /// The loss or the logits of the last run; waits for it.
+    /// The loss or the first output of the last run; waits for it.
     ///
     /// # Errors
     /// When the device failed.
     pub fn result(&self) -> Result<Vec<f32>> {
-        Ok(self.program.read(&self.result)?.as_f32()?.to_vec())
+        match self.results.first() {
+            Some((_, result)) => Ok(self.program.read(result)?.as_f32()?.to_vec()),
+            None => Ok(Vec::new()),
+        }
     }
 
     /// What one run asks of the device, its result read back.
@@ -275,8 +87,9 @@ impl ModelRun {
 
     /// Operations of a run without those of taps in the padding.
     fn valid_flops(&self) -> u64 {
-        self.graph.with(|data| {
-            let needed = data.reachable(&[self.result.id()]);
+        let (graph, results) = self.graph();
+        graph.with(|data| {
+            let needed = data.reachable(&results);
             let ops = data.nodes.iter().zip(needed).filter(|(_, needed)| *needed);
             ops.map(|(node, _)| {
                 let types = |ids: &[usize]| ids.iter().map(|&v| data.ty(v)).collect::<Vec<_>>();
@@ -287,13 +100,14 @@ impl ModelRun {
     }
 }
 
-/// Images of the run that is checked: the reference takes its time.
+/// Examples of the run that is checked, at most: the reference takes its time.
 const CHECKED: usize = 2;
 
 /// Compares the result of one run, and all weights after it, with the CPU reference.
-fn check(device: &Device, model: &TrainModel, pass: Pass) -> Result<String> {
+fn check(device: &Device, model: &dyn Trainable, pass: Pass, batch: usize) -> Result<String> {
+    let batch = model.fixed_batch().unwrap_or(CHECKED.min(batch));
     let on = |device: &Device| -> Result<ModelRun> {
-        let mut run = ModelRun::new(device, model, pass, CHECKED)?;
+        let mut run = ModelRun::new(device, model, pass, batch)?;
         run.run()?;
         Ok(run)
     };
@@ -307,24 +121,27 @@ fn check(device: &Device, model: &TrainModel, pass: Pass) -> Result<String> {
             return Ok(());
         }
         let (expected, got) = (format!("at most {bound:e}"), format!("{:e}", error / size));
-        Err(Error::op(model.name, &format!("relative error of {what}"), Mismatch::new(expected, got)))
+        Err(Error::op(model.name(), &format!("relative error of {what}"), Mismatch::new(expected, got)))
     };
-    let what = if pass == Pass::Step { "loss" } else { "logits" };
-    compare(what, 1e-5, &got.result()?, &expected.result()?)?;
+    for ((name, a), (_, b)) in got.results.iter().zip(&expected.results) {
+        let (a, b) = (got.program.read(a)?, expected.program.read(b)?);
+        compare(name, 1e-5, a.as_f32()?, b.as_f32()?)?;
+    }
     if pass == Pass::Forward {
-        return Ok(format!("logits of {CHECKED} images within 1e-5"));
+        let names: Vec<&str> = got.results.iter().map(|(name, _)| name.as_str()).collect();
+        return Ok(format!("{} of {batch} examples within 1e-5", names.join(", ")));
     }
     for name in expected.parameters.names(Role::Parameter) {
         let (a, b) = (got.parameters.get(&name)?, expected.parameters.get(&name)?);
         compare(&name, 1e-4, a.as_f32()?, b.as_f32()?)?;
     }
-    Ok(format!("loss within 1e-5 and weights within 1e-4 after a step of {CHECKED} images"))
+    Ok(format!("loss within 1e-5 and weights within 1e-4 after a step of {batch} examples"))
 }
 
 /// What a row is of.
 pub struct Subject<'a> {
     /// The model.
-    pub model: &'a TrainModel,
+    pub model: &'a dyn Trainable,
     /// What of it runs.
     pub pass: Pass,
     /// Images of a batch.
@@ -344,7 +161,7 @@ pub fn row(
     stop: &AtomicBool,
 ) -> Result<Row> {
     let &Subject { model, pass, batch } = subject;
-    let checked = check(device, model, pass)?;
+    let checked = check(device, model, pass, batch)?;
     let mut step = ModelRun::new(device, model, pass, batch)?;
     step.run()?;
     let counted = step.count()?;
@@ -354,14 +171,13 @@ pub fn row(
     let plan = step.program.plan();
     let nominal =
         plan.map_or(0, |p| p.steps.iter().map(|s| if let Step::Dispatch(d) = s { d.flops } else { 0 }).sum());
-    let [c, h, w] = model.image;
     Ok(Row {
         set: "train".into(),
-        layer: model.name.into(),
+        layer: model.name().into(),
         count: 1,
         op: String::new(),
         pass: pass.name().into(),
-        shape: format!("n{batch}c{c}h{h}w{w}"),
+        shape: model.shape(batch),
         case: String::new(),
         requested: String::new(),
         variant: if pass == Pass::Step { "SGD with momentum".into() } else { String::new() },

@@ -51,6 +51,8 @@ pub struct Case {
     fill: Fill,
     /// Of all inputs but indices.
     pub(super) dtype: DType,
+    /// Whether its inputs hold what flows through a network, which is neither drawn nor independent.
+    pub(super) flows: bool,
 }
 
 impl Case {
@@ -64,7 +66,23 @@ impl Case {
             seed: fields.seed()?,
             fill: fields.data()?,
             dtype: fields.dtype()?,
+            flows: false,
         })
+    }
+
+    /// Nothing yet, of values that flow through a network.
+    pub(super) fn of_flow(line: &Line) -> Self {
+        Self {
+            line: line.clone(),
+            graph: Graph::new(),
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            kink: Kink::None,
+            seed: 0,
+            fill: Fill::Real(1.0),
+            dtype: DType::F32,
+            flows: true,
+        }
     }
 
     /// The data the line asks for.

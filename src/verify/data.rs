@@ -1,5 +1,6 @@
 //! The data of a case's inputs: made when it is asked for, from the seed and the tensor's name alone.
 
+use crate::dtype::DType;
 use crate::error::Result;
 use crate::graph::Tensor;
 use crate::random::Rng;
@@ -66,7 +67,7 @@ const EDGES: [f32; 14] = [
 pub(super) const DENORMALS: [f32; 7] = [1e-40, -1e-40, 1.0, 1.4e-45, -1.4e-45, -2.0, f32::MIN_POSITIVE];
 
 /// The values of an input.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) enum Values {
     /// What a fill gives.
     Fill(Fill),
@@ -88,11 +89,17 @@ pub(super) enum Values {
     Rarely(usize),
     /// Lengths of sequences: from this many steps down to 1, in turn.
     Lengths(usize),
+    /// These, which flow into a node of a network.
+    Given(HostTensor),
 }
 
 impl Values {
-    pub(super) fn is_index(self) -> bool {
-        matches!(self, Values::Lengths(_) | Values::Fill(Fill::Indices(_)))
+    pub(super) fn is_index(&self) -> bool {
+        match self {
+            Values::Lengths(_) | Values::Fill(Fill::Indices(_)) => true,
+            Values::Given(values) => values.ty().dtype == DType::U32,
+            _ => false,
+        }
     }
 }
 
@@ -134,6 +141,7 @@ impl Input {
             HostTensor::from_u32(shape.clone(), (0..count).map(value).collect())
         };
         match self.values {
+            Values::Given(ref values) => Ok(values.clone()),
             Values::Fill(Fill::Indices(below)) => {
                 let mut rng = rng(&name);
                 u32s(&mut |_| rng.below(below as usize) as u32)

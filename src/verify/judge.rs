@@ -77,16 +77,17 @@ fn fraction(got: f64, expected: f64, bound: f64) -> f64 {
     }
 }
 
+/// The error of each element as a fraction of its bound.
+fn fractions(got: &[f64], expected: &Estimate) -> Vec<f64> {
+    let pairs = got.iter().zip(&expected.array.data).enumerate();
+    pairs.map(|(i, (g, w))| fraction(*g, *w, expected.error_at(i))).collect()
+}
+
 /// Holds a result to its estimate.
 pub fn judge(got: &HostTensor, expected: &Estimate) -> Judgement {
     let got = values(got);
     let wanted = &expected.array.data;
-    let fractions: Vec<f64> = got
-        .iter()
-        .zip(wanted)
-        .enumerate()
-        .map(|(i, (g, w))| fraction(*g, *w, expected.error_at(i)))
-        .collect();
+    let fractions = fractions(&got, expected);
     let violations = fractions.iter().filter(|f| **f > 1.0).count();
     let worst = (0..got.len()).max_by(|&a, &b| fractions[a].total_cmp(&fractions[b])).unwrap_or(0);
     let shape = &expected.array.ty.shape;

@@ -17,6 +17,9 @@
 //! A kernel of your own is held to a CPU function of your own in the same way: see [`run_kernel`]; an element-wise function
 //! of your own by [`check_function`]; an op of your own, gradient and all, by [`check_custom`].
 //!
+//! The nodes of a whole [`Network`] are held to the reference on the values that really flow through it: a kernel that is right
+//! for what the table has may be wrong for what a model has.
+//!
 //! A [`Case`] is one line of text, and that line brings it back: `wgrad parity --case '...'`.
 
 mod bound;
@@ -40,12 +43,14 @@ mod judge;
 mod kernel;
 mod line;
 mod memory;
+mod network;
 mod oracle;
 mod plans;
 mod rounding;
 mod shrink;
 mod trial;
 mod turns;
+mod whole;
 
 pub use case::{Case, Kink};
 pub use cases::{ops, random, refused_convolutions, stems, table};
@@ -56,8 +61,10 @@ pub use function::{FunctionReport, check_function, derivatives};
 pub use judge::{Heat, Judgement, Worst, judge};
 pub use kernel::{UserKernel, run_kernel};
 pub use line::Line;
+pub use network::{Network, See, Site};
 pub(crate) use oracle::first_value;
 pub use oracle::{TileOf, estimate, estimate_tiled};
 pub use shrink::shrink;
 pub use trial::{Adapter, Effort, Failure, Outcome, Verdict, run, run_variant};
 pub use turns::{Turns, loops, turns};
+pub use whole::{Compared, Whole};

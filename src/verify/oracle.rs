@@ -17,7 +17,8 @@ use std::collections::HashMap;
 /// Of which size Winograd's tiles are, where an op of these inputs and outputs is computed so.
 pub type TileOf<'a> = &'a dyn Fn(&Op, &[&TensorType], &[&TensorType]) -> Option<usize>;
 
-/// Evaluates a graph with the errors its kernels may make, where no convolution is computed after Winograd.
+/// Evaluates a graph with the errors its kernels may make, where no convolution is computed after Winograd. A state that is
+/// not among the inputs has its first value, of seed 0.
 ///
 /// # Errors
 /// When an input is missing or an op refuses what it is given.
@@ -54,7 +55,8 @@ pub fn estimate_tiled(
                 vec![Estimate::exact(inputs.get(name).cloned().ok_or_else(|| missing(name))?)]
             }
             Op::State(ops::State { name, ty, init, .. }) => {
-                vec![Estimate::exact(first_value(name, ty, init))]
+                let given = inputs.get(name).cloned();
+                vec![Estimate::exact(given.unwrap_or_else(|| first_value(name, ty, init)))]
             }
             // All that reads something has an oracle, or a bound is missing and does not compile.
             op => {
@@ -113,6 +115,9 @@ fn evaluate(op: &Op, inputs: &[&Estimate], tile: TileOf<'_>) -> Result<Vec<Estim
 fn flushed(estimate: &mut Estimate) {
     let least = f64::from(f32::MIN_POSITIVE);
     let tiny = |v: f64| if v != 0.0 && v.abs() < 2.0 * least { least } else { 0.0 };
+    if estimate.error.is_none() && estimate.array.data.iter().all(|&v| tiny(v) == 0.0) {
+        return;
+    }
     let values = estimate.array.data.iter().enumerate();
     let errors: Vec<f64> = values.map(|(i, &v)| estimate.error_at(i).max(tiny(v))).collect();
     estimate.error = Some(errors);
@@ -153,8 +158,12 @@ impl Case {
         let inputs: HashMap<String, Array> = self.data()?.iter().map(value).collect();
         let outputs: Vec<ValueId> = self.outputs.iter().map(|(_, t)| t.id()).collect();
         let mut estimates = estimate_tiled(&self.graph.with(Clone::clone), &outputs, &inputs, tile)?;
-        if [Fill::Denormals, Fill::Edges].contains(&self.fill()) {
+        if self.flows || [Fill::Denormals, Fill::Edges].contains(&self.fill()) {
             estimates.iter_mut().for_each(flushed);
+        }
+        if self.flows {
+            // What may be said of the errors of independent terms does not hold for the values of a network.
+            estimates.iter_mut().for_each(|estimate| estimate.terms = None);
         }
         Ok(estimates)
     }

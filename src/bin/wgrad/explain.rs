@@ -1,21 +1,24 @@
 //! `wgrad explain`: what a training step or a forward pass of a network does on a device, before anything runs.
 
 use crate::device::DeviceArgs;
+use crate::models::{self, SizeArgs};
 use crate::output;
 use crate::plot;
 use anyhow::Context;
 use clap::Args;
 use std::path::PathBuf;
-use wgrad::bench::train::{ModelRun, Pass, all, model};
+use wgrad::bench::train::{ModelRun, Pass};
 use wgrad::plan::{Dispatch, Plan, Step, plan_unfused};
 
 /// `wgrad explain`.
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
-    /// The network: see `wgrad bench train --list`.
-    #[arg(value_parser = clap::builder::PossibleValuesParser::new(all().map(|m| m.name)))]
+    /// The network: one of `wgrad bench train --list`, or an ONNX file.
+    #[arg(value_name = "NAME|FILE.onnx")]
     model: String,
-    /// Images of a batch [default: the network's own].
+    #[command(flatten)]
+    sizes: SizeArgs,
+    /// Examples of a batch [default: the network's own].
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     batch_size: Option<u32>,
     /// The forward pass alone.
@@ -31,26 +34,27 @@ pub struct ExplainArgs {
 /// Prints the plan.
 pub fn run(args: &ExplainArgs) -> anyhow::Result<()> {
     output::check_all([("--svg", &args.svg)])?;
-    let model = model(&args.model)?;
-    let batch = args.batch_size.map_or(model.batch, |b| b as usize);
+    let found = models::find(&args.model, &args.sizes)?;
+    let model = found.model();
+    let batch = args.batch_size.map_or(model.batch(), |b| b as usize);
     let (pass, does) = match args.forward {
-        true => (Pass::Forward, format!("the forward pass of {batch} images")),
-        false => (Pass::Step, format!("a training step of {batch} images with SGD")),
+        true => (Pass::Forward, format!("the forward pass of {batch} examples")),
+        false => (Pass::Step, format!("a training step of {batch} examples with SGD")),
     };
     let device = args.device.open()?;
     let step = ModelRun::new(&device, model, pass, batch)?;
     let plan = step.program.plan().context("the device has no plan")?;
     let limits = if device.is_cpu() { ", planned for the guaranteed limits" } else { "" };
     println!("device   {}{limits}", device.describe());
-    println!("model    {}: {}; {does}", model.name, model.about);
+    println!("model    {}: {}; {does}", model.name(), model.about());
     println!(
         "\n step                 op kernel                      grid     MB   MFLOP  layer: variant and why"
     );
     let alive = plan.alive();
     plan.steps.iter().enumerate().for_each(|(number, step)| line(number, step, plan));
     kernels(plan);
-    let (graph, result) = step.graph();
-    let apart = graph.with(|data| plan_unfused(data, &[result.id()], &device.limits()))?;
+    let (graph, results) = step.graph();
+    let apart = graph.with(|data| plan_unfused(data, &results, &device.limits()))?;
     fusion(plan, &apart);
     memory(plan, &alive);
     if let Some(path) = &args.svg {

@@ -17,6 +17,8 @@ mod image;
 mod import;
 mod inspect;
 mod log;
+mod models;
+mod network;
 mod networks;
 mod optimizer;
 mod output;

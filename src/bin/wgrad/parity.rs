@@ -1,6 +1,7 @@
 //! `wgrad parity`: where an adapter and the definition disagree.
 
 use crate::device::DeviceArgs;
+use crate::network::{self, NetworkArgs};
 use crate::output;
 use crate::report::{Report, Row};
 use anyhow::{Context, bail};
@@ -16,7 +17,7 @@ use wgrad::random::Rng;
 use wgrad::verify::{self, Adapter, Case, Effort, Line, Outcome, Verdict};
 
 /// Holds every kernel of an adapter to the CPU reference: exact integers bit for bit, real numbers within a
-/// bound for each element. Exit code 1 if anything differs.
+/// bound for each element. With --model, the nodes of a network. Exit code 1 if anything differs.
 #[derive(Debug, Args)]
 pub struct ParityArgs {
     /// Only these ops, such as conv2d or relu; all where none is named.
@@ -42,9 +43,11 @@ pub struct ParityArgs {
     /// Cases at a time, each on a device of its own [default: as many as there are cores, on a GPU at most 4].
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
+    #[command(flatten)]
+    pub network: NetworkArgs,
     /// Print the cases and run none.
     #[arg(long)]
-    list: bool,
+    pub list: bool,
     /// Write the results as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -61,10 +64,14 @@ const REOPEN_AFTER: usize = 500;
 const JOBS_OF_A_GPU: usize = 4;
 
 /// How often what is known so far is written, so that an interrupted run keeps it.
-const SAVE_EVERY: Duration = Duration::from_secs(5);
+pub const SAVE_EVERY: Duration = Duration::from_secs(5);
 
 /// Runs the cases.
 pub fn run(args: &ParityArgs) -> anyhow::Result<()> {
+    if args.network.model.is_some() {
+        output::check_all([("--json", &args.json), ("--html", &args.html)])?;
+        return network::run(args, || open(args));
+    }
     let lines = lines(args)?;
     if args.list {
         lines.iter().for_each(|line| println!("{line}"));
@@ -73,9 +80,7 @@ pub fn run(args: &ParityArgs) -> anyhow::Result<()> {
     output::check_all([("--json", &args.json), ("--html", &args.html)])?;
     let adapters = open(args)?;
     let mut report = Report::new(adapters.iter().map(|a| a.name.clone()).collect());
-    let bar = ProgressBar::new((lines.len() * adapters.len()) as u64);
-    let style = "{elapsed_precise} [{bar:30}] {pos}/{len} {msg}";
-    bar.set_style(ProgressStyle::with_template(style).context("the progress bar")?.progress_chars("=> "));
+    let bar = bar(lines.len() * adapters.len())?;
     let mut session = Session { args, report: &mut report, bar: &bar, saved: Instant::now() };
     for (number, adapter) in adapters.iter().enumerate() {
         session.adapter(number, adapter, &lines)?;
@@ -88,6 +93,20 @@ pub fn run(args: &ParityArgs) -> anyhow::Result<()> {
     match report.failures() {
         0 => Ok(()),
         failed => bail!("{failed} of {} cases failed", report.rows.len()),
+    }
+}
+
+/// How far a run of so many cases is.
+pub fn bar(count: usize) -> anyhow::Result<ProgressBar> {
+    let style = "{elapsed_precise} [{bar:30}] {pos}/{len} {msg}";
+    let style = ProgressStyle::with_template(style).context("the progress bar")?.progress_chars("=> ");
+    Ok(ProgressBar::new(count as u64).with_style(style))
+}
+
+impl ParityArgs {
+    /// How thoroughly each case is tried.
+    pub fn effort(&self) -> Effort {
+        if self.quick { Effort::quick() } else { Effort::full() }
     }
 }
 
@@ -125,11 +144,11 @@ fn lines(args: &ParityArgs) -> anyhow::Result<Vec<Line>> {
 }
 
 /// An adapter, or why it cannot be used.
-struct Opened {
-    name: String,
+pub struct Opened {
+    pub name: String,
     /// What `--device` takes.
-    selector: String,
-    adapter: Result<Adapter, String>,
+    pub selector: String,
+    pub adapter: Result<Adapter, String>,
     open: Box<dyn Fn() -> wgrad::Result<Adapter> + Sync>,
 }
 
@@ -261,7 +280,7 @@ impl Queue<'_> {
 
     /// The outcome of a case; of a random one that fails, of the smallest that still does.
     fn case(&self, adapter: &Adapter, line: &Line) -> wgrad::Result<(Line, Outcome)> {
-        let effort = if self.args.quick { Effort::quick() } else { Effort::full() };
+        let effort = self.args.effort();
         let outcome = verify::run(&Case::build(line)?, adapter, effort)?;
         if self.args.random.is_none() || !matches!(outcome.verdict, Verdict::Fail(_)) {
             return Ok((line.clone(), outcome));
@@ -276,7 +295,7 @@ impl Queue<'_> {
 }
 
 /// Writes what is known, as the options say, each of the files by `write`.
-fn save(
+pub fn save(
     args: &ParityArgs,
     report: &Report,
     write: fn(&Path, &[u8]) -> anyhow::Result<()>,
@@ -288,7 +307,7 @@ fn save(
 }
 
 /// Tells of a failure and goes on: the end will try again.
-fn in_passing(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+pub fn in_passing(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     if let Err(error) = wgrad::write_atomically(path, bytes) {
         eprintln!("{error}; tried again later");
     }

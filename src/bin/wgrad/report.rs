@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use wgrad::verify::{Failure, Line, Outcome, Verdict};
+use wgrad::verify::{Compared, Failure, Line, Outcome, Site, Verdict};
 
 /// One case on one adapter.
 pub struct Row {
@@ -16,19 +16,48 @@ pub struct Row {
     /// The command that runs it again.
     rerun: String,
     outcome: Option<Outcome>,
+    /// Of a network's node, its number and label.
+    node: Option<(usize, String)>,
 }
 
 impl Row {
     /// A case that ran.
     pub fn new(adapter: usize, line: &Line, outcome: Outcome, selector: &str) -> Self {
-        let (verdict, reason) = match &outcome.verdict {
-            Verdict::Pass => ("pass", String::new()),
-            Verdict::Fail(failure) => ("fail", describe(failure)),
-            Verdict::Skipped(reason) => ("skipped", reason.clone()),
-            Verdict::Mistrusted(reason) => ("mistrusted", reason.clone()),
-        };
+        let (verdict, reason) = words(&outcome.verdict);
         let outcome = Some(outcome);
         Self { outcome, ..Self::bare(adapter, line, verdict, reason, selector) }
+    }
+
+    /// A node of a network, or how the device failed in it.
+    pub fn node(adapter: usize, site: &Site, found: Result<Outcome, String>, rerun: String) -> Self {
+        let (verdict, reason) = match &found {
+            Ok(outcome) => words(&outcome.verdict),
+            Err(reason) => ("fail", reason.clone()),
+        };
+        let (op, line, node) = (site.op.to_owned(), site.to_string(), Some((site.node, site.label.clone())));
+        Self { adapter, op, line, verdict, reason, rerun, outcome: found.ok(), node }
+    }
+
+    /// An output of a network from end to end.
+    pub fn end(adapter: usize, output: &Compared) -> Self {
+        let (verdict, reason) = words(&output.outcome.verdict);
+        let line = format!("output {} from end to end", output.name);
+        Self { line, outcome: Some(output.outcome.clone()), ..Self::whole(adapter, verdict, reason) }
+    }
+
+    /// A network that an adapter cannot run.
+    pub fn broken(adapter: usize, reason: &str) -> Self {
+        Self::whole(adapter, "fail", reason.to_owned())
+    }
+
+    /// An adapter that does not open.
+    pub fn adapter(adapter: usize, reason: &str) -> Self {
+        Self::whole(adapter, "skipped", reason.to_owned())
+    }
+
+    fn whole(adapter: usize, verdict: &'static str, reason: String) -> Self {
+        let (op, line) = ("the whole network".to_owned(), "the whole network".to_owned());
+        Self { adapter, op, line, verdict, reason, rerun: String::new(), outcome: None, node: None }
     }
 
     /// A case that did not run.
@@ -43,13 +72,26 @@ impl Row {
 
     fn bare(adapter: usize, line: &Line, verdict: &'static str, reason: String, selector: &str) -> Self {
         let rerun = format!("wgrad parity --device {selector} --case '{line}'");
-        Self { adapter, op: line.op.clone(), line: line.to_string(), verdict, reason, rerun, outcome: None }
+        Self {
+            adapter,
+            op: line.op.clone(),
+            line: line.to_string(),
+            verdict,
+            reason,
+            rerun,
+            outcome: None,
+            node: None,
+        }
     }
 
     fn to_json(&self) -> Value {
         let mut value = json!({
             "op": self.op, "case": self.line, "adapter": self.adapter, "verdict": self.verdict,
         });
+        if let Some((number, label)) = &self.node {
+            value["node"] = json!(number);
+            value["label"] = json!(label);
+        }
         if let Some(outcome) = &self.outcome {
             value["worst"] = number(outcome.fraction);
             value["outputs_exact"] = json!(outcome.exact);
@@ -99,6 +141,16 @@ fn describe(failure: &Failure) -> String {
     text
 }
 
+/// A verdict and why.
+fn words(verdict: &Verdict) -> (&'static str, String) {
+    match verdict {
+        Verdict::Pass => ("pass", String::new()),
+        Verdict::Fail(failure) => ("fail", describe(failure)),
+        Verdict::Skipped(reason) => ("skipped", reason.clone()),
+        Verdict::Mistrusted(reason) => ("mistrusted", reason.clone()),
+    }
+}
+
 /// All cases on all adapters, as far as the run has come.
 pub struct Report {
     adapters: Vec<String>,
@@ -106,6 +158,12 @@ pub struct Report {
     pub rows: Vec<Row>,
     /// Whether the run came to its end.
     pub complete: bool,
+    /// What is said besides, a line each.
+    pub notes: Vec<String>,
+    /// What the rows are: `cases`, or the `nodes` of a network.
+    of: &'static str,
+    /// The network, empty where there is none.
+    model: String,
 }
 
 /// The cases of one op on one adapter.
@@ -136,7 +194,13 @@ impl Cell {
 impl Report {
     /// No case yet.
     pub fn new(adapters: Vec<String>) -> Self {
-        Self { adapters, rows: Vec::new(), complete: false }
+        let (rows, notes, model) = (Vec::new(), Vec::new(), String::new());
+        Self { adapters, rows, complete: false, notes, of: "cases", model }
+    }
+
+    /// No node of this network yet.
+    pub fn of_nodes(adapters: Vec<String>, model: &str) -> Self {
+        Self { of: "nodes and outputs", model: model.to_owned(), ..Self::new(adapters) }
     }
 
     /// Cases that failed.
@@ -167,7 +231,7 @@ impl Report {
         for (number, name) in self.adapters.iter().enumerate() {
             println!("[{number}] {name}");
         }
-        println!("\ncases, and in brackets the worst error as a fraction of its bound");
+        println!("\n{}, and in brackets the worst error as a fraction of its bound", self.of);
         let cells = self.cells();
         let width = cells.values().flatten().map(|c| c.text().len()).max().unwrap_or(0) + 2;
         let names = cells.keys().map(|op| op.len()).max().unwrap_or(0) + 2;
@@ -179,20 +243,36 @@ impl Report {
         }
         let count = |wanted: &str| self.rows.iter().filter(|r| r.verdict == wanted).count();
         println!(
-            "\n{} cases: {} passed, {} failed, {} skipped, {} mistrusted",
+            "\n{} {}: {} passed, {} failed, {} skipped, {} mistrusted",
             self.rows.len(),
+            self.of,
             count("pass"),
             count("fail"),
             count("skipped"),
             count("mistrusted")
         );
+        let passed = self.rows.iter().filter(|row| row.verdict == "pass" && row.node.is_some());
+        let fraction = |row: &&Row| row.outcome.as_ref().map_or(0.0, |outcome| outcome.fraction);
+        if let Some(row) = passed.max_by(|a, b| fraction(a).total_cmp(&fraction(b))) {
+            println!("the nearest to its bound, {:.2} of it: {}", fraction(&row), row.line);
+        }
+        self.notes.iter().for_each(|note| println!("{note}"));
         self.print_reasons();
     }
 
     /// Failures one by one; skipped and mistrusted ones by reason.
     fn print_reasons(&self) {
         for row in self.rows.iter().filter(|r| r.verdict == "fail") {
-            println!("\nFAIL on {}\n  {}\n  rerun: {}", self.adapters[row.adapter], row.reason, row.rerun);
+            // A case is in the command that runs it again.
+            let what = if row.node.is_some() || row.rerun.is_empty() {
+                format!("{}: ", row.line)
+            } else {
+                String::new()
+            };
+            println!("\nFAIL on {}\n  {what}{}", self.adapters[row.adapter], row.reason);
+            if !row.rerun.is_empty() {
+                println!("  rerun: {}", row.rerun);
+            }
         }
         let mut reasons: BTreeMap<(&str, usize, &str), (usize, &str)> = BTreeMap::new();
         for row in self.rows.iter().filter(|r| ["skipped", "mistrusted"].contains(&r.verdict)) {
@@ -219,6 +299,9 @@ impl Report {
             "version": env!("CARGO_PKG_VERSION"),
             "complete": self.complete,
             "adapters": self.adapters,
+            "of": self.of,
+            "model": self.model,
+            "notes": self.notes,
             "matrix": matrix.collect::<Vec<_>>(),
             "cases": self.rows.iter().map(Row::to_json).collect::<Vec<_>>(),
         })

@@ -2,6 +2,7 @@
 
 use crate::bench::{sets, stop_on_ctrl_c};
 use crate::device::DeviceArgs;
+use crate::models::{self, SizeArgs};
 use crate::output;
 use anyhow::Context;
 use clap::Args;
@@ -14,17 +15,20 @@ use wgrad::Device;
 use wgrad::bench::Case;
 use wgrad::bench::measure::Policy;
 use wgrad::bench::sentinel::Sentinel;
-use wgrad::bench::train::{ModelRun, Pass, all, model};
+use wgrad::bench::train::{ModelRun, Pass};
 use wgrad::bench::tune::{Outcome, Task, TuningFile, default_path};
 use wgrad::exec::Stopwatch;
 
 /// `wgrad tune`.
 #[derive(Debug, Args)]
 pub struct TuneArgs {
-    /// Networks whose training step is tuned, SimpleCNN if nothing is named: see `wgrad bench train --list`.
-    #[arg(value_parser = clap::builder::PossibleValuesParser::new(all().map(|m| m.name)))]
+    /// Networks whose training step is tuned, by the names of `wgrad bench train --list` or as ONNX files; SimpleCNN if there
+    /// are none.
+    #[arg(value_name = "NAME|FILE.onnx")]
     model: Vec<String>,
-    /// Images of a batch [default: each network's own].
+    #[command(flatten)]
+    sizes: SizeArgs,
+    /// Examples of a batch [default: each network's own].
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     batch_size: Option<u32>,
     /// A set of shapes by name, or a .csv file: see `wgrad bench ops --list`; several are allowed.
@@ -111,11 +115,12 @@ fn tasks(args: &TuneArgs, device: &Device) -> anyhow::Result<Vec<Task>> {
     let usual = ["simple-cnn".to_owned()];
     let models = if args.model.is_empty() && args.set.is_empty() { &usual[..] } else { &args.model[..] };
     for name in models {
-        let model = model(name)?;
-        let batch = args.batch_size.map_or(model.batch, |b| b as usize);
+        let found = models::find(name, &args.sizes)?;
+        let model = found.model();
+        let batch = args.batch_size.map_or(model.batch(), |b| b as usize);
         let step = ModelRun::new(device, model, Pass::Step, batch)?;
-        let (graph, loss) = step.graph();
-        tasks.extend(graph.with(|data| Task::of_graph(data, &[loss.id()], &limits)));
+        let (graph, results) = step.graph();
+        tasks.extend(graph.with(|data| Task::of_graph(data, &results, &limits)));
     }
     for set in &args.set {
         for line in sets::lines(set)? {

@@ -243,7 +243,7 @@ fn of_elements(op: &str, case: &mut Case, fields: &Fields<'_>) -> Result<Tensor>
     let (shape, reduction) = (fields.shape("input")?, reduction(fields)?);
     let probable = Values::Within(0.3, 0.7);
     let input = match op {
-        "binary_cross_entropy" => case.input_of("input", &shape, probable)?,
+        "binary_cross_entropy" => case.input_of("input", &shape, probable.clone())?,
         _ => case.input("input", &shape)?,
     };
     let target = match op {

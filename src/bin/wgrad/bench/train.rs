@@ -3,11 +3,12 @@
 use super::session::{MeasureArgs, Session};
 use super::table;
 use super::turns::Watcher;
+use crate::models::{self, Found, SizeArgs};
 use clap::Args;
 use indicatif::ProgressBar;
 use wgrad::bench::peaks;
 use wgrad::bench::sentinel::mark_rows;
-use wgrad::bench::train::{self, MODELS, Pass, Subject, TrainModel};
+use wgrad::bench::train::{self, MODELS, Pass, Subject, Trainable};
 use wgrad::bench::{Row, Status};
 
 /// `wgrad bench train`.
@@ -15,10 +16,12 @@ use wgrad::bench::{Row, Status};
 pub struct TrainArgs {
     #[command(flatten)]
     measure: MeasureArgs,
-    /// Only these models; all small ones if none is named.
-    #[arg(long)]
+    /// Only these models, by name or as ONNX files; all small ones if none is named.
+    #[arg(long, value_name = "NAME|FILE.onnx")]
     model: Vec<String>,
-    /// Images of a batch; each model's own if not given.
+    #[command(flatten)]
+    sizes: SizeArgs,
+    /// Examples of a batch; each model's own if not given.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     batch_size: Option<u32>,
     /// The forward pass alone.
@@ -35,10 +38,13 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
         train::all().for_each(|m| println!("{:32} {}", m.name, m.about));
         return Ok(());
     }
-    let models: Vec<&TrainModel> = match args.model.is_empty() {
-        true => MODELS.iter().collect(),
-        false => args.model.iter().map(|name| train::model(name)).collect::<wgrad::Result<_>>()?,
+    let found: Vec<Found> = match args.model.is_empty() {
+        true => MODELS.iter().map(|model| Found::Named(model)).collect(),
+        false => {
+            args.model.iter().map(|name| models::find(name, &args.sizes)).collect::<anyhow::Result<_>>()?
+        }
     };
+    let models: Vec<&dyn Trainable> = found.iter().map(Found::model).collect();
     let pass = if args.forward { Pass::Forward } else { Pass::Step };
     let session = Session::open(&args.measure)?;
     let (stopwatch, stop) = (&session.stopwatch, session.stop());
@@ -48,18 +54,18 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
     let bar = ProgressBar::new(models.len() as u64).with_style(super::ops::style());
     table::train_header();
     let (mut rows, mut levels) = (Vec::new(), Vec::new());
-    for model in &models {
+    for &model in &models {
         if session.stopped() {
             break;
         }
-        bar.set_message(model.name);
-        watcher.next(model.name.to_owned());
-        let batch = args.batch_size.map_or(model.batch, |b| b as usize);
+        bar.set_message(model.name().to_owned());
+        watcher.next(model.name().to_owned());
+        let batch = args.batch_size.map_or(model.batch(), |b| b as usize);
         let subject = Subject { model, pass, batch };
         let row = train::row(&session.device, &subject, stopwatch, &mut watcher, &session.policy, stop);
         let row = row.unwrap_or_else(|error| Row {
             set: "train".into(),
-            layer: model.name.into(),
+            layer: model.name().into(),
             pass: pass.name().into(),
             status: Status::Failed(error.to_string()),
             ..Row::default()
