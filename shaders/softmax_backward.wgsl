@@ -1,4 +1,9 @@
-// softmax_backward: grad_input = {{ "g - exp(y) sum(g)" if log else "y (g - sum(g y))" }} along a row, y the output, g the error
+// softmax_backward: grad_input = {{ "g - exp(y) sum(g)" if log else "y ((g - c) - sum((g - c) y)), c = sum(g y)," }} along a row, y the output, g the error
+//
+{% if not log %}
+// Without c, y (g - sum(g y)), nothing is left where one y is nearly 1: g - sum(g y) is the difference of two numbers that agree in
+// all digits. The differences from c are small there, and so are their roundings.
+{% endif %}
 //
 // {{ "A workgroup of " ~ lanes if lanes > 1 else "An invocation" }} computes one row of length L, as in softmax.
 //
@@ -23,12 +28,20 @@ fn softmax_backward(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_
     part += grad_output[at]{{ "" if log else " * output[at]" }};
   }
   let total = join_sum(own, part);
+{% if not log %}
+  var rest = 0.0;
+  for (var l = own; l < LENGTH; l += LANES) {
+    let at = base + l * INNER;
+    rest += (grad_output[at] - total) * output[at];
+  }
+  let left = join_sum(own, rest);
+{% endif %}
   for (var l = own; l < LENGTH; l += LANES) {
     let at = base + l * INNER;
 {% if log %}
     grad_input[at] = grad_output[at] - exp_bounded(output[at]) * total;
 {% else %}
-    grad_input[at] = output[at] * (grad_output[at] - total);
+    grad_input[at] = output[at] * ((grad_output[at] - total) - left);
 {% endif %}
   }
 }

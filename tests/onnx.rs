@@ -97,8 +97,12 @@ fn adapter() -> Option<Device> {
 #[test]
 fn models_of_every_kind() {
     let place = root().join("tests/fixtures/onnx");
-    let folders: Vec<PathBuf> =
-        std::fs::read_dir(place).expect("fixtures").flatten().map(|e| e.path()).filter(|p| p.is_dir()).collect();
+    let folders: Vec<PathBuf> = std::fs::read_dir(place)
+        .expect("fixtures")
+        .flatten()
+        .map(|e| e.path())
+        .filter(|p| p.is_dir())
+        .collect();
     assert!(folders.len() >= 7);
     for device in [Some(Device::cpu()), adapter()].into_iter().flatten() {
         for folder in &folders {

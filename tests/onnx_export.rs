@@ -96,7 +96,9 @@ fn every_op_and_function_is_exported_or_refused_for_a_reason() {
         samples.extend(tried.samples);
     }
     assert!(unexpected.is_empty(), "{}", unexpected.join("\n"));
-    check_with_importer("ops and functions", &samples, |_| CLOSE);
+    // What is stored as f16 there is computed in f32 here.
+    let near = |name: &str| if name.contains("f16") { Near::Share(2e-3) } else { CLOSE };
+    check_with_importer("ops and functions", &samples, near);
     check_with_python("ops and functions", &samples);
 }
 

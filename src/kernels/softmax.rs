@@ -136,7 +136,7 @@ fn forward(options: &Softmax, inputs: &[&TensorType], limits: &Limits) -> Result
 }
 
 fn backward(options: &Softmax, inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Refusal> {
-    build("softmax_backward", 2, options, inputs, limits)
+    build("softmax_backward", if options.log { 2 } else { 3 }, options, inputs, limits)
 }
 
 /// A kernel that goes through each row so many times.

@@ -60,7 +60,8 @@ fn forward(s: &Softmax, inputs: &[&Array]) -> Result<Vec<f64>, Mismatch> {
     })
 }
 
-/// softmax: `y (g - sum(g y))`; log_softmax: `g - exp(y) sum(g)`.
+/// softmax: `y ((g - c) - sum((g - c) y))` with `c = sum(g y)`, which is `y (g - c)` where the `y` add up to 1, and keeps its digits
+/// where rounded ones do not; log_softmax: `g - exp(y) sum(g)`.
 fn backward(s: &Softmax, inputs: &[&Array]) -> Result<Vec<f64>, Mismatch> {
     rows(s.dim, inputs, |x| {
         let (g, y) = (&x[0], &x[1]);
@@ -70,7 +71,8 @@ fn backward(s: &Softmax, inputs: &[&Array]) -> Result<Vec<f64>, Mismatch> {
             pairs.map(|(g, y)| g - y.exp() * total).collect()
         } else {
             let total: f64 = pairs.clone().map(|(g, y)| g * y).sum();
-            pairs.map(|(g, y)| y * (g - total)).collect()
+            let left: f64 = pairs.clone().map(|(g, y)| (g - total) * y).sum();
+            pairs.map(|(g, y)| y * ((g - total) - left)).collect()
         }
     })
 }

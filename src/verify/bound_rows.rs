@@ -39,26 +39,39 @@ fn row_sums(array: &Array, dim: usize, term: impl Fn(usize) -> f64) -> Result<Ve
     Ok((0..array.data.len()).map(|i| sums[row(i)]).collect())
 }
 
-/// softmax: `y (g - sum(g y))`; log_softmax: `g - exp(y) sum(g)`.
+/// softmax: `y ((g - c) - sum((g - c) y))` with `c = sum(g y)`; log_softmax: `g - exp(y) sum(g)`.
 pub(super) fn softmax_backward(s: &Softmax, inputs: &[&Estimate], output: &Array) -> Result<Errors> {
     let (g, y) = (inputs[0], inputs[1]);
     let length = output.ty.shape[s.dim] as f64;
     let growth = U * (8.0 + 4.0 * length.sqrt());
-    let value = |i: usize| if s.log { 1.0 } else { y.array.data[i].abs() };
-    let slack = |i: usize| if s.log { 0.0 } else { y.error_at(i) };
-    let magnitude = row_sums(output, s.dim, |i| (g.array.data[i].abs() + g.error_at(i)) * value(i))?;
-    let passed_on = row_sums(output, s.dim, |i| g.error_at(i) * value(i) + g.array.data[i].abs() * slack(i))?;
-    let signed = row_sums(output, s.dim, |i| g.array.data[i])?;
-    Ok(each(output, |i, v| {
-        let (y, e) = (y.array.data[i], y.error_at(i));
-        let sum = growth * magnitude[i] + passed_on[i];
-        if s.log {
-            let p = y.exp();
+    if s.log {
+        let magnitude = row_sums(output, s.dim, |i| g.array.data[i].abs() + g.error_at(i))?;
+        let passed_on = row_sums(output, s.dim, |i| g.error_at(i))?;
+        let signed = row_sums(output, s.dim, |i| g.array.data[i])?;
+        return Ok(each(output, |i, v| {
+            let (y, e) = (y.array.data[i], y.error_at(i));
+            let sum = growth * magnitude[i] + passed_on[i];
             let relative = (6.0 + 2.0 * y.abs()) * U + e;
-            return g.error_at(i) + p * (sum + relative * signed[i].abs()) + 2.0 * ulp(v) + CLAMPED;
-        }
-        let inside = g.array.data[i].abs() + magnitude[i];
-        y.abs() * (sum + g.error_at(i) + 4.0 * U * inside) + e * inside + 2.0 * ulp(v) + CLAMPED
+            g.error_at(i) + y.exp() * (sum + relative * signed[i].abs()) + 2.0 * ulp(v) + CLAMPED
+        }));
+    }
+    let value = |i: usize| y.array.data[i].abs();
+    let centre = row_sums(output, s.dim, |i| g.array.data[i] * y.array.data[i])?;
+    let magnitude = row_sums(output, s.dim, |i| (g.array.data[i].abs() + g.error_at(i)) * value(i))?;
+    let passed_on =
+        row_sums(output, s.dim, |i| g.error_at(i) * value(i) + g.array.data[i].abs() * y.error_at(i))?;
+    let off_centre = |i: usize| growth * magnitude[i] + passed_on[i];
+    // What an error of the centre leaves is its product with what the outputs lack of 1.
+    let sum = row_sums(output, s.dim, |i| y.array.data[i])?;
+    let slack = row_sums(output, s.dim, |i| y.error_at(i))?;
+    let distance = |i: usize| (g.array.data[i] - centre[i]).abs() + g.error_at(i) + off_centre(i);
+    let spread = row_sums(output, s.dim, |i| distance(i) * (value(i) + y.error_at(i)))?;
+    let rest = row_sums(output, s.dim, |i| g.error_at(i) * value(i) + distance(i) * y.error_at(i))?;
+    Ok(each(output, |i, v| {
+        let inside = distance(i) + spread[i];
+        let lacking = (1.0 - sum[i]).abs() + slack[i];
+        let total = growth * spread[i] + rest[i] + off_centre(i) * lacking + g.error_at(i);
+        value(i) * (total + 4.0 * U * inside) + y.error_at(i) * inside + 2.0 * ulp(v) + CLAMPED
     }))
 }
 

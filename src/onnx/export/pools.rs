@@ -13,10 +13,11 @@ const MOST_WINDOWS: usize = 256;
 
 /// Whether rounding up gives a window more.
 fn rounds_up(windows: &[Window; 2], sizes: [usize; 2]) -> bool {
-    let down = |window: &Window| {
-        (window.input + window.before + window.after).saturating_sub(window.extent()) / window.stride + 1
-    };
-    windows.iter().zip(sizes).any(|(window, size)| size != down(window))
+    let padded = |window: &Window| window.input + window.before + window.after;
+    // One that is wider than the image is there by rounding up alone.
+    let down =
+        |window: &Window| padded(window).checked_sub(window.extent()).map(|room| room / window.stride + 1);
+    windows.iter().zip(sizes).any(|(window, size)| Some(size) != down(window))
 }
 
 impl Exporter<'_> {

@@ -189,8 +189,10 @@ struct Importer<'a> {
     /// Whether arrays of `Constant` nodes are parameters as initialisers are: in files that have no others.
     constants_train: bool,
     nodes: std::cell::Cell<usize>,
-    /// Names of labels so far, each with how often it was there.
+    /// How deep in functions and branches.
     depth: std::cell::Cell<usize>,
+    /// Names that nodes read or that are given.
+    read: HashSet<&'a str>,
 }
 
 /// The version of operators and the attributes that nodes refer to.
@@ -303,6 +305,7 @@ impl Model {
             constants_train: !has_floats,
             nodes: 0.into(),
             depth: 0.into(),
+            read: self.read_names(options),
         };
         let mut scope: Scope =
             self.initialisers.iter().map(|(k, v)| (k.clone(), Value::Known(v.clone()))).collect();
@@ -342,6 +345,13 @@ impl Model {
             Ok(Port { name: declared.name, element, value })
         };
         wanted.into_iter().map(output).collect()
+    }
+
+    /// What nodes read, and what is given.
+    fn read_names<'a>(&'a self, options: &'a ImportOptions) -> HashSet<&'a str> {
+        let nodes = self.graph.node.iter().flat_map(model::reads);
+        let asked = options.outputs.iter().flatten().map(String::as_str);
+        nodes.chain(asked).chain(self.graph.output.iter().map(|output| output.name())).collect()
     }
 
     /// The nodes that these values need, in order.

@@ -33,9 +33,11 @@ impl Node<'_> {
         self.proto.output.len()
     }
 
-    /// Whether an output has a name.
+    /// Whether somebody reads an output.
     pub(super) fn wants(&self, output: usize) -> bool {
-        self.proto.output.get(output).is_some_and(|name| !name.is_empty())
+        let named = self.proto.output.get(output).filter(|name| !name.is_empty());
+        // Names within functions and branches are not looked at.
+        named.is_some_and(|name| self.importer.depth.get() > 0 || self.importer.read.contains(name.as_str()))
     }
 
     pub(super) fn fail(&self, expected: impl Into<String>, got: impl Into<String>) -> Error {

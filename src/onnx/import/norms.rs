@@ -14,8 +14,8 @@ pub(super) fn batch(node: &Node<'_>) -> Result<Vec<Value>> {
     let eps = node.float_or("epsilon", 1e-5)?;
     let (weight, bias) = (node.weight(1)?, node.weight(2)?);
     let momentum = node.float_or("momentum", 0.9)?;
-    let asked = node.flag("training_mode", false)?;
-    if asked && !node.graph.is_training() || asked && node.wants(1) {
+    // Who reads the new statistics wants those of the batch; else the graph says what it is for.
+    if node.flag("training_mode", false)? && node.wants(1) {
         return by_itself(node, &x, [&weight, &bias], eps, momentum);
     }
     let (mean, var) = (node.buffer(3)?, node.buffer(4)?);
