@@ -60,7 +60,20 @@ impl FromStr for BatchSize {
 /// What a network gives, by name, for so many examples.
 type Build<'a> = &'a dyn Fn(&Graph, usize) -> anyhow::Result<Vec<(&'static str, Tensor)>>;
 
+/// Writes the network of a run for any number of examples, with the usual version of operators.
+///
+/// # Errors
+/// As [`run`].
+pub fn export_run(run: &Path, to: &Path) -> anyhow::Result<()> {
+    let usual = ExportOptions::default();
+    let (run, to) = (run.to_owned(), to.to_owned());
+    self::run(&ExportArgs { run, to, opset: usual.opset, batch_size: BatchSize::Dynamic, steps: 1 })
+}
+
 /// Writes the file, and says what is in it.
+///
+/// # Errors
+/// When there is no such run, or its network has no counterpart in ONNX.
 pub fn run(args: &ExportArgs) -> anyhow::Result<()> {
     output::check("--to", &args.to)?;
     let (settings, weights) = run::read(&args.run)?;

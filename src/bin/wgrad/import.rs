@@ -3,7 +3,7 @@
 use anyhow::{Context, bail};
 use clap::Args;
 use std::path::PathBuf;
-use wgrad::onnx::{ImportOptions, Imported, Model, Port};
+use wgrad::onnx::{Dimension, ImportOptions, Imported, Model, Port};
 use wgrad::ops::{Op, Role};
 
 /// Sizes that a file leaves open.
@@ -85,9 +85,43 @@ pub fn run(args: &ImportArgs) -> anyhow::Result<()> {
         );
     }
     let options = args.shapes.options(&model)?.training(args.training);
+    let (options, open) = ones(&model, &args.shapes, options);
+    if !open.is_empty() {
+        println!("with       {} (--shape says otherwise)", open.join(", "));
+    }
     let imported = model.import(&options).context("building it (see --shape)")?;
     built(&imported, args.parameters);
     Ok(())
+}
+
+/// Named dimensions that nothing is said of are 1, as is a first one without a name; which, in words.
+fn ones(model: &Model, shapes: &ShapeArgs, mut options: ImportOptions) -> (ImportOptions, Vec<String>) {
+    let said =
+        |name: &str| shapes.shapes.iter().any(|text| text.rsplit_once('=').is_some_and(|(n, _)| n == name));
+    let mut open = Vec::new();
+    for input in model.inputs().into_iter().filter(|input| !said(&input.name)) {
+        let dims = input.dims.unwrap_or_default();
+        for dim in &dims {
+            if let Dimension::Named(name) = dim
+                && !said(name)
+                && !open.contains(&format!("{name}=1"))
+            {
+                options = options.dim(name, 1);
+                open.push(format!("{name}=1"));
+            }
+        }
+        let rest: Option<Vec<usize>> = dims.iter().skip(1).map(fixed).collect();
+        if let (Some(Dimension::Unknown), Some(rest)) = (dims.first(), rest) {
+            let shape = [&[1], &rest[..]].concat();
+            options = options.shape(&input.name, &shape);
+            open.push(format!("{} of {shape:?}", input.name));
+        }
+    }
+    (options, open)
+}
+
+fn fixed(dim: &Dimension) -> Option<usize> {
+    if let Dimension::Fixed(size) = dim { Some(*size) } else { None }
 }
 
 fn shape(port: &Port) -> String {

@@ -12,6 +12,7 @@ mod device;
 mod eval;
 mod explain;
 mod export;
+mod finetune;
 mod forecast;
 mod image;
 mod import;
@@ -75,6 +76,8 @@ enum Command {
     Export(export::ExportArgs),
     /// Measure which kernel variants are fastest on an adapter, for later runs.
     Tune(tune::TuneArgs),
+    /// Train a network of an ONNX file on classes of your own, and write it as ONNX and safetensors.
+    Finetune(finetune::FinetuneArgs),
     /// Run a network of an ONNX file on arrays and images.
     Run(run_onnx::RunArgs),
     /// Print what an ONNX file holds, build it and print what comes out.
@@ -120,6 +123,7 @@ fn main() -> ExitCode {
         Command::Forecast(args) => forecast::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Tune(args) => tune::run(&args),
+        Command::Finetune(args) => finetune::run(&args),
         Command::Run(args) => run_onnx::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Inspect(args) => inspect::run(&args),

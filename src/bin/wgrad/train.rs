@@ -7,7 +7,8 @@ use crate::resume::resumed;
 use crate::run::RunFolder;
 use crate::train_args::TrainArgs;
 use crate::training::{Plan, Run};
-use std::path::Path;
+use anyhow::bail;
+use std::path::{Path, PathBuf};
 use wgrad::Device;
 use wgrad::bench::trace::Trace;
 use wgrad::train::{Monitor, Trainer};
@@ -18,13 +19,17 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
         Some(folder) => {
             let mut noted: TrainArgs = resumed("train", folder)?;
             noted.keep.resume = Some(folder.clone());
-            train(&noted)
+            run_of(&noted, None).map(drop)
         }
-        None => train(args),
+        None => run_of(args, None).map(drop),
     }
 }
 
-fn train(args: &TrainArgs) -> anyhow::Result<()> {
+/// Trains on data of so many classes, if that is said: the run's folder.
+///
+/// # Errors
+/// When an option is out of range, the data has another number of classes, or the training fails.
+pub fn run_of(args: &TrainArgs, wanted: Option<usize>) -> anyhow::Result<PathBuf> {
     let model = networks::find(&args.model, args.head)?;
     let batch_size = args.batch_size(&model);
     args.optimizer.build(model.lr())?;
@@ -44,6 +49,9 @@ fn train(args: &TrainArgs) -> anyhow::Result<()> {
     println!("device   {}", device.describe());
     println!("data     {}", sets.about);
     let (shape, classes) = (model.shape(sets.train.as_ref())?, sets.train.classes().len());
+    if let Some(wanted) = wanted.filter(|&wanted| wanted != classes) {
+        bail!("--classes: expected {classes}, as many as the data has, got {wanted}");
+    }
     let build = |device: &Device| -> anyhow::Result<Trainer> {
         let task = args.classes.classification(model.build(&shape, classes)?);
         let (optimizer, options) =
@@ -72,7 +80,7 @@ fn train(args: &TrainArgs) -> anyhow::Result<()> {
     let settings = args.settings(&model, &sets, &device.describe())?;
     let (mut run, mut trainer) = Run::begin(plan, &sets, monitor, folder, (&device, &settings))?;
     if !run.train(&mut trainer, &device)? {
-        return Ok(());
+        return Ok(run.folder.path().to_owned());
     }
     let (test, mut files) = run.judged(&mut trainer)?;
     if let Some(confusion) = test.confusion() {
@@ -81,7 +89,7 @@ fn train(args: &TrainArgs) -> anyhow::Result<()> {
     }
     let finished = run.folder.finish(&files, trainer.parameters());
     args.profile.as_deref().map_or(Ok(()), |path| write_profile(&trainer, path))?;
-    finished
+    finished.map(|()| run.folder.path().to_owned())
 }
 
 /// The steps of a profile: the first ones warm the device up.

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use std::path::PathBuf;
 
 /// `wgrad train`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct TrainArgs {
     #[arg(long, default_value = "simple-cnn", value_name = "NAME|FILE", help = networks::help())]
     pub model: String,

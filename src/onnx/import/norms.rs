@@ -19,19 +19,22 @@ pub(super) fn batch(node: &Node<'_>) -> Result<Vec<Value>> {
         return by_itself(node, &x, [&weight, &bias], eps, momentum);
     }
     let (mean, var) = (node.buffer(3)?, node.buffer(4)?);
-    let kept = mean.name().zip(var.name());
-    if let (true, Some((name, _)), true) = (node.graph.is_training(), kept, node.is_kept()) {
-        let count = format!("{}.num_batches_tracked", name.trim_end_matches(".running_mean"));
-        let batches = node.graph.state(&count, TensorType::u32([]), Init::Zeros, Role::Buffer)?;
-        // Shared by nodes of one layer, of which the first keeps count.
-        if node.graph.update_of(&mean).is_none() {
-            let running = RunningStatistics { mean: &mean, var: &var, num_batches_tracked: &batches };
-            let y = x.batch_norm_tracked(running, Some(1.0 - momentum), Some(&weight), Some(&bias), eps)?;
-            return node.gives(y);
-        }
+    let given = |x: &Tensor| x.batch_norm_given(&mean, &var, Some(&weight), Some(&bias), eps);
+    let Some((name, _)) = mean.name().zip(var.name()).filter(|_| node.is_kept()) else {
+        return node.gives(given(&x)?);
+    };
+    // In evaluation, too: a model keeps the same states whatever it is built for.
+    let count = format!("{}.num_batches_tracked", name.trim_end_matches(".running_mean"));
+    let batches = node.graph.state(&count, TensorType::u32([]), Init::Zeros, Role::Buffer)?;
+    if !node.graph.is_training() {
+        return node.gives(given(&x)?);
+    }
+    // Nodes of one layer share its statistics, of which the first keeps track.
+    if node.graph.update_of(&mean).is_some() {
         return node.gives(x.batch_norm(Some(&weight), Some(&bias), eps)?);
     }
-    node.gives(x.batch_norm_given(&mean, &var, Some(&weight), Some(&bias), eps)?)
+    let running = RunningStatistics { mean: &mean, var: &var, num_batches_tracked: &batches };
+    node.gives(x.batch_norm_tracked(running, Some(1.0 - momentum), Some(&weight), Some(&bias), eps)?)
 }
 
 /// With the statistics of the batch, whatever the graph is for, and the running ones as outputs.
