@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::exec::Parameters;
 use crate::graph::{GraphData, Node, Tensor, ValueId};
 use crate::kernels;
-use crate::ops::{Cast, Op};
+use crate::ops::{Cast, Op, Role, State};
 use crate::reference::{Array, Interpreter, Precision};
 use crate::tensor::{HostTensor, TensorType};
 
@@ -19,8 +19,8 @@ use crate::tensor::{HostTensor, TensorType};
 pub struct Whole {
     /// The outputs, in their order.
     pub outputs: Vec<Compared>,
-    /// The new values of the states, on which there is no verdict: where two inputs of a max-pool are nearly equal, or one of
-    /// relu is nearly 0, a gradient may rightly take either way.
+    /// The new values of the states. There is a verdict on running statistics alone: where two inputs of a max-pool are nearly
+    /// equal, or one of relu is nearly 0, a gradient may rightly take either way.
     pub states: Vec<Compared>,
 }
 
@@ -83,7 +83,12 @@ fn whole(network: &Network, adapter: &Adapter) -> Result<Whole> {
         kernels::winograd_tile(op, inputs, outputs, &limits)
     };
     let exact = estimate_tiled(&data, &all, &network.values, &tile)?;
-    let jumps: Vec<bool> = outputs.iter().map(|&output| jumps(&data, output)).collect();
+    let is_statistic = |&(state, _): &(ValueId, ValueId)| {
+        matches!(data.producer(state).op, Op::State(State { role: Role::Buffer, .. }))
+    };
+    let judged = outputs.iter().map(|_| true).chain(data.updates.iter().map(is_statistic));
+    let jumps: Vec<Option<bool>> =
+        all.iter().zip(judged).map(|(&value, judged)| judged.then(|| jumps(&data, value))).collect();
     let interpreter = Interpreter::new(data, &all, Precision::F32);
     let rounded = interpreter.run(&network.values, &mut network.values.clone())?;
     let got = on_device(network, adapter, &states)?;
@@ -93,7 +98,7 @@ fn whole(network: &Network, adapter: &Adapter) -> Result<Whole> {
         let expected = &exact[number];
         let moved =
             rounded.get(&all[number]).map_or(f64::INFINITY, |array| relative(&array.data, &expected.array));
-        compared.push(compare(name, expected, &got[number], moved, jumps.get(number).copied()));
+        compared.push(compare(name, expected, &got[number], moved, jumps[number]));
     }
     let states = compared.split_off(outputs.len());
     Ok(Whole { outputs: compared, states })
@@ -176,7 +181,7 @@ fn compare(
     let outcome = Outcome::new(std::slice::from_ref(expected));
     let mut compared = Compared { name, ty: expected.array.ty.clone(), relative, rounding, bound, outcome };
     let Some(jumps) = jumps else {
-        compared.outcome.verdict = Verdict::Skipped("a state".into());
+        compared.outcome.verdict = Verdict::Skipped("what gradients make of a state has no verdict".into());
         return compared;
     };
     let fails = |compared: &Compared, what: String, judgement| {

@@ -198,6 +198,8 @@ fn ends(args: &ParityArgs, network: &Network, adapters: &[Opened], most: u64, re
                     report.rows.push(Row::end(number, output));
                     report.notes.push(format!("[{number}] {}", end(output)));
                 }
+                let judged = |state: &&Compared| !matches!(state.outcome.verdict, Verdict::Skipped(_));
+                report.rows.extend(whole.states.iter().filter(judged).map(|state| Row::end(number, state)));
                 let worst = whole.states.iter().max_by(|a, b| a.times().total_cmp(&b.times()));
                 report.notes.extend(worst.map(|worst| {
                     let count = whole.states.len();

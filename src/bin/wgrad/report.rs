@@ -41,7 +41,7 @@ impl Row {
     /// An output of a network from end to end.
     pub fn end(adapter: usize, output: &Compared) -> Self {
         let (verdict, reason) = words(&output.outcome.verdict);
-        let line = format!("output {} from end to end", output.name);
+        let line = format!("{} from end to end", output.name);
         Self { line, outcome: Some(output.outcome.clone()), ..Self::whole(adapter, verdict, reason) }
     }
 
