@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Puts ONNX's own tests under target/onnx-tests: Debian's libonnx-testdata (onnx 1.12) and, where Python's onnx can be had, the
-# node tests of its newest version. Where neither can be had the tests that read them say so and do nothing.
+# node tests of its newest version; and there a Python with ONNX Runtime, which looks at what is exported. What cannot be had is
+# said, and the tests that want it say so and do nothing.
 set -u
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 root=target/onnx-tests
@@ -14,7 +15,7 @@ fi
 if [ ! -d "$root/newest" ]; then
   python=${WGRAD_PYTHON:-}
   if [ -z "$python" ]; then
-    python3 -m venv "$root/venv" >/dev/null 2>&1 && "$root/venv/bin/pip" install -q onnx >/dev/null 2>&1
+    python3 -m venv "$root/venv" >/dev/null 2>&1 && "$root/venv/bin/pip" install -q onnx onnxruntime >/dev/null 2>&1
     python="$root/venv/bin/python"
   fi
   "$python" scripts/onnx_cases.py "$root/newest.part" && mv "$root/newest.part" "$root/newest" \

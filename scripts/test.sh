@@ -6,6 +6,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 ./scripts/driver.sh
 # Mesa looks for a display's socket there and complains where there is no such folder.
 export XDG_RUNTIME_DIR="${XDG_RUNTIME_DIR:-/tmp}"
+./scripts/onnx_tests.sh
+[ -x target/onnx-tests/venv/bin/python ] && export WGRAD_PYTHON="${WGRAD_PYTHON:-$PWD/target/onnx-tests/venv/bin/python}"
 cargo fmt --all --check
 cargo clippy --all-targets --features cli -- -D warnings
 RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --features cli

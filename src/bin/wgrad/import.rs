@@ -148,7 +148,7 @@ fn built(imported: &Imported, each: bool) {
 
 /// Whether it reads nothing.
 fn is_leaf(op: &Op) -> bool {
-    matches!(op, Op::Input(_) | Op::State(_) | Op::Constant(_) | Op::Table(_))
+    op.leaf_name().is_some() || matches!(op.name(), "constant" | "table")
 }
 
 /// What is kept of a model, by name.

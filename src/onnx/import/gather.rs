@@ -170,6 +170,7 @@ fn given(node: &Node<'_>, places: &Tensor) -> Option<Vec<usize>> {
         crate::ops::Op::Table(table) => {
             table.values.as_u32().ok().map(|v| v.iter().map(|&at| at as usize).collect())
         }
+        // What any other op gives is not known yet.
         _ => None,
     })
 }

@@ -220,6 +220,7 @@ impl Layer<'_> {
             RecurrentKind::Gru if are(&["Sigmoid", "Tanh"]) => RecurrentKind::Gru,
             RecurrentKind::RnnTanh if are(&["Tanh"]) => RecurrentKind::RnnTanh,
             RecurrentKind::RnnTanh if are(&["Relu"]) => RecurrentKind::RnnRelu,
+            // Other activations have no op through time.
             _ => return None,
         };
         plain.then_some(kind)
