@@ -48,10 +48,13 @@ fn as_declared(array: Array, element: Option<ElementType>) -> Array {
     Array::floats(HostTensor::from_f32(array.shape(), values).expect("values of the shape"))
 }
 
+/// Whether an input, by its number, is known before the model is built.
+type Known<'a> = &'a dyn Fn(usize, &Array) -> bool;
+
 /// Inputs are given at each run where that can be; those that the model needs to know are known.
 fn import(model: &Model, inputs: &[Array]) -> wgrad::Result<Imported> {
     let names: Vec<String> = model.inputs().into_iter().map(|input| input.name).collect();
-    let given = |known: &dyn Fn(usize, &Array) -> bool| {
+    let given = |known: Known<'_>| {
         names.iter().zip(inputs).enumerate().fold(ImportOptions::new(), |options, (i, (name, array))| {
             if known(i, array) || array.is_empty() {
                 options.value(name, array.clone())
@@ -60,7 +63,7 @@ fn import(model: &Model, inputs: &[Array]) -> wgrad::Result<Imported> {
             }
         })
     };
-    let attempts: [&dyn Fn(usize, &Array) -> bool; 6] = [
+    let attempts: [Known<'_>; 6] = [
         &|_, _| false,
         &|i, array| i > 0 && !array.element().is_float(),
         &|i, _| i > 0,

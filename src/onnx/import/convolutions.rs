@@ -77,10 +77,10 @@ impl Spatial {
 
     /// Pads so that the output is the input over the stride; the odd one goes to the end, or to the start.
     fn keep(&mut self, input: &[usize], upper: bool) {
-        for d in 0..input.len() {
-            let output = input[d].div_ceil(self.stride[d]).max(1);
+        for (d, &size) in input.iter().enumerate() {
+            let output = size.div_ceil(self.stride[d]).max(1);
             let reach = (output - 1).saturating_mul(self.stride[d]).saturating_add(self.extent(d));
-            let all = reach.saturating_sub(input[d]);
+            let all = reach.saturating_sub(size);
             let (less, more) = (all / 2, all - all / 2);
             (self.before[d], self.after[d]) = if upper { (less, more) } else { (more, less) };
         }

@@ -100,8 +100,11 @@ fn rules(node: &Node<'_>) -> Result<Rules> {
     })
 }
 
+/// Factors, or sizes.
+type Asked = (Option<Vec<f64>>, Option<Vec<i64>>);
+
 /// The factors or sizes that were asked for, of the axes that were named.
-fn asked(node: &Node<'_>) -> Result<(Option<Vec<f64>>, Option<Vec<i64>>)> {
+fn asked(node: &Node<'_>) -> Result<Asked> {
     let full = |input: usize| node.has(input) && node.shape(input).is_ok_and(|shape| !shape.contains(&0));
     if node.op() == "Upsample" && node.opset() < 9 {
         let scales = node.floats("scales")?.ok_or_else(|| node.fail("an attribute scales", "none"))?;
