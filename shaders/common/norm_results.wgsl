@@ -8,9 +8,11 @@
 {% if running %}
 @group(0) @binding({{ first_result + 3 }}) var<storage, read_write> running_mean: array<f32>;
 @group(0) @binding({{ first_result + 4 }}) var<storage, read_write> running_var: array<f32>;
-@group(0) @binding({{ first_result + 5 }}) var<storage, read_write> new_batches: array<u32>;
 {% if momentum is none %}
-@group(0) @binding({{ first_result + 6 }}) var<storage, read> batches: array<u32>;
+@group(0) @binding({{ first_result + 5 }}) var<storage, read> batches: array<u32>;
+{% endif %}
+{% if counts %}
+@group(0) @binding({{ first_result + (6 if momentum is none else 5) }}) var<storage, read_write> new_batches: array<u32>;
 {% endif %}
 {% endif %}
 {% else %}

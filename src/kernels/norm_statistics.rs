@@ -58,12 +58,19 @@ impl Results<'_> {
         if let Some(running) = self.op.running {
             let dimensions = lies[0].0.strides.len();
             let scalar = |operand| Lies::of(operand, vec![0; dimensions], 1);
-            lies.push((scalar(Operand::Output(5)), Access::Write));
             if running.momentum.is_none() {
                 lies.push((scalar(Operand::Input(3)), Access::Read));
             }
+            // The last one: see `bound`.
+            lies.push((scalar(Operand::Output(5)), Access::Write));
         }
         lies
+    }
+
+    /// Those that a launch binds which begins with this number of a group: only the first counts the batch.
+    fn bound<'l>(&self, lies: &'l [(Lies, Access)], done: bool, first_m: usize) -> &'l [(Lies, Access)] {
+        let counts = !done || self.op.running.is_none() || first_m == 0;
+        if counts { lies } else { &lies[..lies.len() - 1] }
     }
 
     fn values(&self, done: bool, first_m: usize) -> Value {
@@ -93,7 +100,8 @@ impl Results<'_> {
         let tensors: Vec<Lies> = lies.iter().map(|(lies, _)| lies.clone()).collect();
         let name = if self.numbered { "norm_statistics_columns" } else { "norm_statistics" };
         let one = |part: Part| {
-            let (bindings, first) = bind(&lies, &part, limits);
+            let lies = self.bound(&lies, done, part.ranges[2].start);
+            let (bindings, first) = bind(lies, &part, limits);
             let values = context! {
                 first_kept => first[1],
                 first_part => first[1] / NUMBERS,
@@ -113,7 +121,8 @@ impl Results<'_> {
         lies.extend(self.lies(|operand| join.result(operand)));
         let tensors: Vec<Lies> = lies.iter().map(|(lies, _)| lies.clone()).collect();
         let one = |part: Part| {
-            let (bindings, first) = bind(&lies, &part, limits);
+            let lies = self.bound(&lies, true, part.ranges[0].start);
+            let (bindings, first) = bind(lies, &part, limits);
             let values = context! {
                 first_kept => first[1],
                 ..context! {

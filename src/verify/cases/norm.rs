@@ -66,6 +66,10 @@ pub(super) fn lines() -> Vec<String> {
         lines.push(format!("norm_statistics input={shape} over=batch momentum={momentum} data=offset:1e4"));
         lines.push(format!("norm_statistics input={shape} over=batch eps=0.25 data=real:2"));
     }
+    // So long that some launches count the batch and others do not.
+    for momentum in ["0.1", "cumulative"] {
+        lines.push(format!("norm_statistics input=1x8x24x96 over=batch momentum={momentum} data=real:2"));
+    }
     for options in ["weight", "bias", "weight given", "bias given eps=0.01", "weight bias eps=0.1"] {
         lines.push(format!("batch_norm input=3x4x5x4 {options} data=real:2"));
     }
