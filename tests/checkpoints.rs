@@ -341,3 +341,48 @@ fn the_last_few_and_the_best_are_kept_and_a_broken_one_gives_way() -> wgrad::Res
     assert!(error.contains("file/below"), "{error}");
     Ok(())
 }
+
+#[test]
+fn what_is_not_finite_is_not_kept() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let parameters = Parameters::new(&Device::cpu(), 0);
+    let graph = Graph::new();
+    let x = graph.input("x", [2, 12]).expect("an input");
+    let y = Linear::new(12, 9).forward(&x).expect("a layer");
+    Sgd::new(0.1).momentum(0.9).minimize(&y.sum((), false).expect("a sum")).expect("an update");
+    let _program = parameters.compile(&graph, &[&y]).expect("a program");
+    let mut checkpoints = Checkpoints::new(folder.path(), 3).expect("a place");
+    let keep = |checkpoints: &mut Checkpoints, step| {
+        let pending = parameters.checkpoint(BTreeMap::new()).expect("on its way");
+        checkpoints.write(step, pending, true).and_then(|()| checkpoints.finish())
+    };
+    keep(&mut checkpoints, 1).expect("finite numbers");
+    let good = fs::read(folder.path().join("best.safetensors")).expect("the best one");
+    for role in [Role::Parameter, Role::Optimizer] {
+        for name in parameters.names(role) {
+            let value = parameters.get(&name).expect("a state");
+            let Ok(numbers) = value.as_f32() else { continue };
+            // A learning rate that is not finite is refused before.
+            if name.starts_with("optimizer.lr") || numbers.is_empty() {
+                continue;
+            }
+            for bad in [f32::NAN, f32::INFINITY] {
+                let mut numbers = numbers.to_vec();
+                *numbers.last_mut().expect("a number") = bad;
+                let Ok(()) = parameters
+                    .set(&name, &HostTensor::from_f32(value.shape().clone(), numbers).expect("a tensor"))
+                else {
+                    continue;
+                };
+                let error =
+                    keep(&mut checkpoints, 2).expect_err("a checkpoint that is not finite").to_string();
+                assert!(error.contains(&format!("{bad} in {name}")), "{error}");
+            }
+            parameters.set(&name, &value).expect("as before");
+        }
+    }
+    let (path, _) = Checkpoints::latest(folder.path(), |_| ()).expect("the first one");
+    assert!(path.ends_with("step-000000001.safetensors"), "{}", path.display());
+    assert_eq!(fs::read(folder.path().join("best.safetensors")).expect("the best one"), good);
+    keep(&mut checkpoints, 2).expect("finite numbers");
+}

@@ -1,7 +1,9 @@
 //! Checkpoints of a run in a folder: the last few and the best, written while the device works.
 
+use super::measures::LOSS;
 use crate::error::{Error, Result};
 use crate::exec::{Checkpoint, PendingCheckpoint};
+use crate::ops::Role;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
@@ -62,10 +64,10 @@ impl Checkpoints {
     }
 
     /// Writes the checkpoint of a step on a thread, as the best one too if it is; first waits for the one before. Those that
-    /// are one too many go when it is on disk.
+    /// are one too many go when it is on disk. One with a weight or a number of the optimizer that is not finite is not written.
     ///
     /// # Errors
-    /// When the one before could not be written.
+    /// When the one before could not be written, or was not finite.
     pub fn write(&mut self, step: u64, pending: PendingCheckpoint, best: bool) -> Result<()> {
         self.finish()?;
         if !self.made {
@@ -75,6 +77,10 @@ impl Checkpoints {
         let (folder, keep) = (self.folder.clone(), self.keep);
         self.writer = Some(thread::spawn(move || {
             let checkpoint = pending.wait()?;
+            if let Some(name) = not_finite(&checkpoint) {
+                // Nothing is to go on from there: the one before stays the newest.
+                return Err(Error::argument(LOSS, "finite numbers in what a checkpoint keeps", name));
+            }
             if best {
                 checkpoint.write(&folder.join(BEST))?;
             }
@@ -119,6 +125,20 @@ impl Checkpoints {
             Error::file(folder, "a folder with a checkpoint step-NUMBER.safetensors", "none")
         }))
     }
+}
+
+/// The first weight, number of the optimizer or sum that is not finite, or NaN among what else is kept with a network: a run
+/// that goes on from there is lost.
+fn not_finite(checkpoint: &Checkpoint) -> Option<String> {
+    let bad = |role: Role, value: f32| match role {
+        Role::Buffer => value.is_nan(),
+        Role::Parameter | Role::Optimizer | Role::Metric => !value.is_finite(),
+    };
+    let found = checkpoint.states().find_map(|(name, role, value)| {
+        let values = value.as_f32().ok()?;
+        values.iter().find(|&&value| bad(role, value)).map(|value| format!("{value} in {name}"))
+    });
+    found
 }
 
 impl Drop for Checkpoints {
