@@ -2,7 +2,7 @@
 
 use super::Value;
 use super::node::Node;
-use super::shapes;
+use super::{constants, shapes};
 use crate::error::Result;
 use crate::onnx::array::{Array, Data};
 use crate::onnx::element::ElementType;
@@ -198,7 +198,7 @@ fn concat(node: &Node<'_>, arrays: &[Option<&Array>]) -> Result<Option<Array>> {
 
 /// To whole numbers and truth values, and between types of floats.
 fn cast(node: &Node<'_>, a: &Array) -> Result<Option<Array>> {
-    let to = shapes::cast_target(node)?;
+    let to = constants::cast_target(node)?;
     let Some((least, most)) = to.range() else {
         let Data::Floats(values) = &a.data else { return Ok(None) };
         let kept = to == ElementType::Float || to == ElementType::Double;

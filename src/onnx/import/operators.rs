@@ -2,8 +2,8 @@
 
 use super::node::Node;
 use super::{
-    Value, control, convolutions, elementwise, gather, images, losses, norms, pools, products, recurrent,
-    reduce, resize, select, shapes, windows,
+    Value, constants, control, convolutions, elementwise, gather, images, losses, norms, pools, products,
+    recurrent, reduce, resize, select, shapes, windows,
 };
 use crate::error::Result;
 
@@ -86,18 +86,18 @@ operators! {
     select::pad: "Pad";
     select::trilu: "Trilu";
     shapes::blocks: "DepthToSpace" "SpaceToDepth";
-    shapes::cast: "Cast" "CastLike";
+    constants::cast: "Cast" "CastLike";
     shapes::concat: "Concat";
-    shapes::constant: "Constant";
-    shapes::constant_of_shape: "ConstantOfShape";
+    constants::constant: "Constant";
+    constants::constant_of_shape: "ConstantOfShape";
     shapes::expand: "Expand";
-    shapes::eye_like: "EyeLike";
-    shapes::identity: "Identity";
-    shapes::non_zero: "NonZero";
-    shapes::range: "Range";
+    constants::eye_like: "EyeLike";
+    constants::identity: "Identity";
+    constants::non_zero: "NonZero";
+    constants::range: "Range";
     shapes::reshape: "Flatten" "Reshape" "Squeeze" "Unsqueeze";
-    shapes::shape: "Shape";
-    shapes::size: "Size";
+    constants::shape: "Shape";
+    constants::size: "Size";
     shapes::slice: "Slice";
     shapes::split: "Split";
     shapes::tile: "Tile";
