@@ -134,11 +134,10 @@ fn not_finite(checkpoint: &Checkpoint) -> Option<String> {
         Role::Buffer => value.is_nan(),
         Role::Parameter | Role::Optimizer | Role::Metric => !value.is_finite(),
     };
-    let found = checkpoint.states().find_map(|(name, role, value)| {
+    checkpoint.states().find_map(|(name, role, value)| {
         let values = value.as_f32().ok()?;
         values.iter().find(|&&value| bad(role, value)).map(|value| format!("{value} in {name}"))
-    });
-    found
+    })
 }
 
 impl Drop for Checkpoints {
