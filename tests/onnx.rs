@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use wgrad::Device;
-use wgrad::onnx::{Model, operators};
+use wgrad::onnx::{ImportOptions, Model, operators};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -219,4 +219,72 @@ fn the_table_is_up_to_date() {
     } else {
         println!("skipped: other tests than docs/onnx.md was written of");
     }
+}
+
+/// The bytes of a fixture with some of them replaced by as many others.
+fn changed(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+    assert_eq!(from.len(), to.len());
+    let mut bytes = bytes.to_vec();
+    let at: Vec<usize> = (0..bytes.len() - from.len()).filter(|&at| bytes[at..].starts_with(from)).collect();
+    assert!(!at.is_empty());
+    at.into_iter().for_each(|at| bytes[at..at + from.len()].copy_from_slice(to));
+    bytes
+}
+
+#[test]
+fn values_beside_a_file_lie_in_its_folder() {
+    let place = tempfile::tempdir().expect("a folder");
+    let folder = place.path().join("model");
+    std::fs::create_dir(&folder).expect("a folder");
+    let fixture = root().join("tests/fixtures/onnx/external");
+    let model = std::fs::read(fixture.join("model.onnx")).expect("a fixture");
+    let weights = std::fs::read(fixture.join("weights.bin")).expect("a fixture");
+    let refused = |bytes: &[u8], part: &str| {
+        std::fs::write(folder.join("model.onnx"), bytes).expect("a file");
+        let error = Model::read(&folder.join("model.onnx")).expect_err(part).to_string();
+        assert!(error.contains(part), "{error}");
+    };
+    refused(&model, "weights.bin: No such file");
+    std::fs::write(folder.join("weights.bin"), &weights[..weights.len() - 1]).expect("a file");
+    refused(&model, "of weights.bin, got a file of");
+    std::fs::write(place.path().join("ghts.bin"), &weights).expect("a file");
+    refused(&changed(&model, b"weights.bin", b"../ghts.bin"), "the model's folder or below it");
+    refused(&changed(&model, b"weights.bin", b"/dev/random"), "the model's folder or below it");
+    #[cfg(unix)]
+    {
+        std::fs::remove_file(folder.join("weights.bin")).expect("removed");
+        std::os::unix::fs::symlink(place.path().join("ghts.bin"), folder.join("weights.bin"))
+            .expect("a link");
+        refused(&model, "weights.bin, a link to");
+        std::fs::remove_file(folder.join("weights.bin")).expect("removed");
+    }
+    std::fs::write(folder.join("weights.bin"), &weights).expect("a file");
+    std::fs::write(folder.join("model.onnx"), &model).expect("a file");
+    Model::read(&folder.join("model.onnx")).expect("all values");
+    assert!(Model::from_bytes(&model).is_err(), "values beside bytes");
+}
+
+#[test]
+fn what_contradicts_itself_is_refused_by_node() {
+    let fixture = |name: &str| {
+        let path = root().join("tests/fixtures/onnx").join(name).join("model.onnx");
+        std::fs::read(path).expect("a fixture")
+    };
+    let refused = |bytes: &[u8], parts: &[&str]| {
+        let built =
+            Model::from_bytes(bytes).and_then(|model| model.import(&ImportOptions::new().dim("N", 2)));
+        let error = built.expect_err("a contradiction").to_string();
+        assert!(parts.iter().all(|part| error.contains(part)), "{error}: {parts:?}");
+    };
+    let cnn = fixture("cnn");
+    // An operator that there is not, at its node.
+    refused(
+        &changed(&cnn, b"Flatten", b"Flatter"),
+        &["ONNX Flatter", "'flatten'", "an operator that is read"],
+    );
+    refused(&changed(&cnn, b"MaxPool", b"QConvII"), &["ONNX QConvII", "'pool'"]);
+    let shapes = fixture("shapes");
+    refused(&changed(&shapes, b"Gather", b"Gothar"), &["Gothar"]);
+    let control = fixture("control");
+    refused(&changed(&control, b"then_branch", b"them_branch"), &["ONNX If", "then_branch"]);
 }

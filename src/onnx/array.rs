@@ -136,6 +136,11 @@ impl Array {
         self.shape.iter().product()
     }
 
+    /// Bytes that it takes in a file.
+    pub(crate) fn bytes(&self) -> u64 {
+        (self.len() as u64).saturating_mul(self.element.size().unwrap_or(0) as u64)
+    }
+
     /// Whether it has no elements.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -1,10 +1,17 @@
 //! Values that lie in a file beside the model.
 
-use super::proto::StringStringEntryProto;
+use super::proto::{StringStringEntryProto, TensorProto};
 use crate::error::Mismatch;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Component, Path};
+
+/// The file in which a tensor's values lie, beside the model.
+pub(super) fn location(tensor: &TensorProto) -> Option<&str> {
+    let outside = tensor.data_location == Some(1);
+    let found = tensor.external_data.iter().find(|entry| outside && entry.key.as_deref() == Some("location"));
+    found.and_then(|entry| entry.value.as_deref())
+}
 
 /// The bytes that `location`, `offset` and `length` say. The file has to lie in the model's folder or below it.
 pub(super) fn read(entries: &[StringStringEntryProto], folder: Option<&Path>) -> Result<Vec<u8>, Mismatch> {

@@ -16,6 +16,7 @@ mod import;
 mod model;
 mod network;
 pub(crate) mod proto;
+mod stream;
 
 pub use array::Array;
 pub use element::ElementType;

@@ -4,13 +4,14 @@ use super::array::Array;
 use super::element::ElementType;
 use super::import::operators;
 use super::proto::{
-    DimensionValue, FunctionProto, GraphProto, ModelProto, NodeProto, TypeProto, ValueInfoProto,
+    DimensionValue, FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto, TypeProto, ValueInfoProto,
 };
+use super::{external, stream};
 use crate::error::{Error, Mismatch, Result};
-use bytes::Bytes;
-use prost::Message;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::fs::File;
+use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 /// The newest version of the standard operators that is read.
@@ -120,10 +121,11 @@ impl Model {
     /// # Errors
     /// When it cannot be read, is no ONNX file, or contradicts itself: see [`Model::from_bytes`].
     pub fn read(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
+        let file = File::open(path).map_err(|e| Error::io(path, e))?;
+        let size = file.metadata().map_err(|e| Error::io(path, e))?.len();
         let folder =
             path.parent().map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
-        Self::parse(bytes, path, folder)
+        Self::parse(BufReader::new(file), size, path, folder)
     }
 
     /// Reads the bytes of a file that has no data outside of it.
@@ -131,19 +133,25 @@ impl Model {
     /// # Errors
     /// When they are no ONNX file, its operators are newer than [`NEWEST_OPSET`], a tensor's values do not fit its type, a
     /// name is there twice or is missing, or nodes depend on each other in a circle.
-    pub fn from_bytes(bytes: Vec<u8>) -> Result<Self> {
-        Self::parse(bytes, Path::new("model"), None)
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        Self::parse(bytes, bytes.len() as u64, Path::new("model"), None)
     }
 
-    fn parse(bytes: Vec<u8>, path: &Path, folder: Option<&Path>) -> Result<Self> {
-        let size = bytes.len();
-        let broken = |e: prost::DecodeError| {
-            Error::file(path, "an ONNX file", format!("{size} bytes that are not one: {e}"))
-        };
-        let mut proto = ModelProto::decode(Bytes::from(bytes)).map_err(broken)?;
+    fn parse(reader: impl Read, size: u64, path: &Path, folder: Option<&Path>) -> Result<Self> {
+        let refused = |Mismatch { expected, got }| Error::file(path, expected, got);
+        let mut values = Initialisers { folder, found: BTreeMap::new(), outside: BTreeMap::new() };
+        let (proto, graph) = stream::read(reader, size, |tensor| {
+            values.add(tensor.name.clone(), |folder| Array::read(&tensor, folder))?;
+            values.count(&tensor)
+        })
+        .map_err(refused)?;
         let missing = || Error::file(path, "an ONNX file with a graph", format!("{size} bytes without one"));
-        let mut graph = proto.graph.take().ok_or_else(missing)?;
-        let initialisers = initialisers(&mut graph, path, folder)?;
+        let mut graph = graph.ok_or_else(missing)?;
+        for sparse in std::mem::take(&mut graph.sparse_initializer) {
+            let name = sparse.values.as_ref().and_then(|values| values.name.clone());
+            values.add(name, |folder| Array::sparse(&sparse, folder)).map_err(refused)?;
+        }
+        let initialisers = values.found;
         let mut model = Self {
             path: path.to_owned(),
             folder: folder.map(Path::to_owned),
@@ -286,31 +294,46 @@ impl Model {
     }
 }
 
-/// Takes the values out of the graph, so that they are not kept twice.
-fn initialisers(
-    graph: &mut GraphProto,
-    path: &Path,
-    folder: Option<&Path>,
-) -> Result<BTreeMap<String, Array>> {
-    let mut found = BTreeMap::new();
-    let mut add = |name: Option<String>, value: Result<Array, Mismatch>| {
+/// The values of a file by name, as they are read.
+struct Initialisers<'a> {
+    folder: Option<&'a Path>,
+    found: BTreeMap<String, Array>,
+    /// Bytes that were read of each file beside the model.
+    outside: BTreeMap<String, u64>,
+}
+
+impl Initialisers<'_> {
+    fn add(
+        &mut self,
+        name: Option<String>,
+        read: impl FnOnce(Option<&Path>) -> Result<Array, Mismatch>,
+    ) -> Result<(), Mismatch> {
         let name = name.unwrap_or_default();
         let of = |Mismatch { expected, got }: Mismatch| {
-            Error::file(path, format!("of initialiser '{name}' {expected}"), got)
+            Mismatch::new(format!("of initialiser '{name}' {expected}"), got)
         };
-        let mut value = value.map_err(of)?;
+        let mut value = read(self.folder).map_err(of)?;
         value.parameter = (value.element.is_float() && value.len() > 1).then(|| name.as_str().into());
-        let twice = || Error::file(path, format!("one initialiser called '{name}'"), "two");
-        if found.insert(name.clone(), value).is_some() { Err(twice()) } else { Ok(()) }
-    };
-    for proto in std::mem::take(&mut graph.initializer) {
-        add(proto.name.clone(), Array::read(&proto, folder))?;
+        let expected = format!("one initialiser called '{name}'");
+        let first = self.found.insert(name, value).is_none();
+        Mismatch::check(first, expected, "two")
     }
-    for proto in std::mem::take(&mut graph.sparse_initializer) {
-        let name = proto.values.as_ref().and_then(|values| values.name.clone());
-        add(name, Array::sparse(&proto, folder))?;
+
+    /// Refuses tensors that are the same bytes of a file beside the model over and over.
+    fn count(&mut self, tensor: &TensorProto) -> Result<(), Mismatch> {
+        /// How often all of a file may be read: weights may be shared.
+        const OFTEN: u64 = 4;
+        let Some(location) = external::location(tensor) else { return Ok(()) };
+        let size = self
+            .folder
+            .and_then(|folder| std::fs::metadata(folder.join(location)).ok())
+            .map_or(0, |m| m.len());
+        let bytes = self.found.get(tensor.name()).map_or(0, |array| array.bytes());
+        let read = self.outside.entry(location.to_owned()).or_default();
+        *read = read.saturating_add(bytes);
+        let expected = || format!("at most {OFTEN} times the bytes of {location} in all tensors together");
+        Mismatch::check(*read <= OFTEN.saturating_mul(size), expected(), format!("{read} of {size} bytes"))
     }
-    Ok(found)
 }
 
 /// The names that a node reads: those of its inputs, and those from outside that its branches read.
@@ -373,5 +396,121 @@ pub(super) fn order(graph: &GraphProto, outer: &BTreeSet<&str>) -> Result<Vec<us
             let got = format!("a circle through {} '{}'", full_name(node), label(node));
             Err(Mismatch::new("nodes that do not depend on themselves", got))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::onnx::ImportOptions;
+    use crate::onnx::proto::{OperatorSetIdProto, TensorShapeProto, TensorTypeProto};
+    use prost::Message;
+
+    fn node(op: &str, inputs: &[&str], outputs: &[&str]) -> NodeProto {
+        let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+        NodeProto {
+            input: names(inputs),
+            output: names(outputs),
+            name: Some(format!("the {op}")),
+            op_type: Some(op.to_owned()),
+            ..Default::default()
+        }
+    }
+
+    fn info(name: &str, dims: &[i64]) -> ValueInfoProto {
+        let dim =
+            |&size: &i64| super::super::proto::DimensionProto { value: Some(DimensionValue::DimValue(size)) };
+        let shape = TensorShapeProto { dim: dims.iter().map(dim).collect() };
+        let tensor = TensorTypeProto { elem_type: Some(1), shape: Some(shape) };
+        ValueInfoProto { name: Some(name.to_owned()), r#type: Some(TypeProto { tensor_type: Some(tensor) }) }
+    }
+
+    fn values(name: &str, dims: &[i64], count: usize) -> TensorProto {
+        TensorProto {
+            dims: dims.to_vec(),
+            data_type: Some(1),
+            float_data: vec![1.0; count],
+            name: Some(name.to_owned()),
+            ..Default::default()
+        }
+    }
+
+    fn model(nodes: Vec<NodeProto>, initialisers: Vec<TensorProto>, opset: i64) -> ModelProto {
+        let graph = GraphProto {
+            node: nodes,
+            initializer: initialisers,
+            input: vec![info("x", &[2, 3])],
+            output: vec![info("y", &[])],
+            ..Default::default()
+        };
+        ModelProto {
+            opset_import: vec![OperatorSetIdProto { domain: None, version: Some(opset) }],
+            graph: Some(graph),
+            ..Default::default()
+        }
+    }
+
+    fn refused(model: &ModelProto, parts: &[&str]) {
+        let built = Model::from_bytes(&model.encode_to_vec()).and_then(|m| m.import(&ImportOptions::new()));
+        let error = built.map(|_| ()).expect_err(parts[0]).to_string();
+        assert!(parts.iter().all(|part| error.contains(part)), "{error}: {parts:?}");
+    }
+
+    #[test]
+    fn what_contradicts_itself_is_refused() {
+        let relu = || node("Relu", &["x"], &["y"]);
+        assert!(Model::from_bytes(&model(vec![relu()], vec![], 17).encode_to_vec()).is_ok());
+        refused(&model(vec![relu()], vec![], NEWEST_OPSET + 1), &["version 1 to 28", "version 29"]);
+        let circle =
+            vec![node("Add", &["x", "b"], &["a"]), node("Neg", &["a"], &["b"]), node("Relu", &["b"], &["y"])];
+        refused(&model(circle, vec![], 17), &["do not depend on themselves", "the Add"]);
+        refused(
+            &model(vec![relu(), node("Neg", &["x"], &["y"])], vec![], 17),
+            &["one value called 'y'", "the Neg"],
+        );
+        refused(&model(vec![node("Add", &["x", "none"], &["y"])], vec![], 17), &["'none'", "Add 'the Add'"]);
+        refused(&model(vec![node("Neg", &["x"], &["z"])], vec![], 17), &["an output 'y'"]);
+        refused(
+            &model(vec![relu()], vec![values("w", &[2, 2], 3)], 17),
+            &["'w'", "4 elements of float", "3"],
+        );
+        refused(
+            &model(vec![relu()], vec![values("w", &[1 << 40, 1 << 40], 0)], 17),
+            &["'w'", "can be counted"],
+        );
+        refused(&model(vec![relu()], vec![values("w", &[-1], 0)], 17), &["'w'", "0 and more"]);
+        refused(
+            &model(vec![relu()], vec![values("w", &[1], 1), values("w", &[1], 1)], 17),
+            &["one initialiser called 'w'"],
+        );
+        let add = || vec![node("Add", &["x", "w"], &["y"])];
+        refused(&model(add(), vec![values("w", &[4], 4)], 17), &["ONNX Add", "the Add", "(4)"]);
+        let other = NodeProto { domain: Some("com.example".into()), ..relu() };
+        refused(&model(vec![other], vec![], 17), &["com.example.Relu", "the Relu", "standard domain"]);
+        refused(
+            &model(vec![node("QLinearConv", &["x"], &["y"])], vec![], 17),
+            &["ONNX QLinearConv", "quantised"],
+        );
+        let texts = TensorProto { data_type: Some(8), ..values("w", &[1], 0) };
+        refused(&model(add(), vec![texts], 17), &["'w'", "string"]);
+    }
+
+    #[test]
+    fn nodes_in_any_order_are_put_in_one() {
+        let nodes =
+            vec![node("Relu", &["b"], &["y"]), node("Neg", &["a"], &["b"]), node("Abs", &["x"], &["a"])];
+        let model = Model::from_bytes(&model(nodes, vec![], 17).encode_to_vec()).expect("a model");
+        assert_eq!(model.order, [2, 1, 0]);
+        assert_eq!(model.import(&ImportOptions::new()).expect("a graph").outputs[0].shape(), [2, 3]);
+    }
+
+    #[test]
+    fn every_cut_of_a_file_is_refused() {
+        let whole =
+            model(vec![node("Add", &["x", "w"], &["y"])], vec![values("w", &[3], 3)], 17).encode_to_vec();
+        let built = |bytes: &[u8]| Model::from_bytes(bytes).and_then(|m| m.import(&ImportOptions::new()));
+        assert!(built(&whole).is_ok());
+        // All but what was behind the graph, which is another field each.
+        assert!((0..whole.len()).filter(|&end| built(&whole[..end]).is_ok()).count() == 0);
     }
 }

@@ -15,7 +15,7 @@ pub enum Near {
 
 /// The importer's graph; inputs that it has to know are known.
 fn import(sample: &Sample) -> Result<Imported> {
-    let model = Model::from_bytes(sample.model.bytes.clone())?;
+    let model = Model::from_bytes(&sample.model.bytes)?;
     // A case has inputs that its results do not need.
     let names: Vec<String> = model.inputs().into_iter().map(|input| input.name).collect();
     let given = |known: bool| {

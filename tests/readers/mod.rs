@@ -46,7 +46,7 @@ pub const READERS: [Reader; 15] = [
 fn onnx(bytes: &[u8], _folder: &Path) -> bool {
     let built = |training: bool| {
         let options = ImportOptions::new().dim("N", 2).training(training);
-        Model::from_bytes(bytes.to_vec())?.import(&options)
+        Model::from_bytes(bytes)?.import(&options)
     };
     built(true).is_ok() | built(false).is_ok()
 }
