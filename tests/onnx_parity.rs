@@ -13,7 +13,7 @@ use wgrad::{Graph, HostTensor, Mismatch, TensorType};
 
 /// A network of seven nodes in 875 bytes: `tests/fixtures/onnx_tiny.py`.
 fn tiny() -> String {
-    format!("{}/tests/fixtures/onnx/tiny.onnx", env!("CARGO_MANIFEST_DIR"))
+    format!("{}/tests/fixtures/tiny.onnx", env!("CARGO_MANIFEST_DIR"))
 }
 
 /// A file of other people, where it lies beside this repository.
