@@ -149,29 +149,34 @@ fn at_depth(weight: &Tensor, depth: usize) -> Result<Tensor> {
     weight.narrow(2, depth, 1)?.squeeze(2)
 }
 
-fn checked(node: &Node<'_>) -> Result<(Tensor, Tensor, usize)> {
+/// What both kinds of convolution are given.
+struct Given {
+    x: Tensor,
+    weight: Tensor,
+    bias: Option<Tensor>,
+    groups: usize,
+    spatial: Spatial,
+}
+
+fn given(node: &Node<'_>) -> Result<Given> {
     let (x, weight) = (node.tensor(0)?, node.weight(1)?);
     let (shape, of) = (x.shape(), weight.shape());
     let fits = (3..=5).contains(&shape.len()) && of.len() == shape.len();
     let expected = "an input (N, C, ..) of 1 to 3 dimensions behind and a weight of as many";
     node.check(fits, expected, format!("{shape} and {of}"))?;
     let groups = node.size("group", node.int_or("group", 1)?)?;
-    Ok((x, weight, groups))
+    let spatial = Spatial::new(node, &shape[2..], Some(&of[2..]))?;
+    let (expected, got) = (format!("a kernel_shape of {:?}", &of[2..]), format!("{:?}", spatial.kernel));
+    node.check(spatial.kernel == of[2..], expected, got)?;
+    Ok(Given { x, weight, bias: node.optional_weight(2)?, groups, spatial })
 }
 
 pub(super) fn conv(node: &Node<'_>) -> Result<Vec<Value>> {
-    let (x, weight, groups) = checked(node)?;
-    let bias = node.optional_weight(2)?;
-    let (shape, of) = (x.shape(), weight.shape());
-    let spatial = Spatial::new(node, &shape[2..], Some(&of[2..]))?;
-    node.check(
-        spatial.kernel == of[2..],
-        format!("a kernel_shape of {:?}", &of[2..]),
-        format!("{:?}", spatial.kernel),
-    )?;
-    if shape.len() < 5 {
+    let Given { x, weight, bias, groups, spatial } = given(node)?;
+    let rank = x.shape().len();
+    if rank < 5 {
         let y = as_images(&x)?.conv2d(&as_images(&weight)?, bias.as_ref(), spatial.conv2d(groups))?;
-        return node.gives(as_before(y, shape.len())?);
+        return node.gives(as_before(y, rank)?);
     }
     node.gives(volumes(node, &x, &weight, bias, &spatial, groups)?)
 }
@@ -247,46 +252,49 @@ fn spread(node: &Node<'_>, spatial: &Spatial, input: &[usize]) -> Result<Vec<Spr
 }
 
 pub(super) fn conv_transpose(node: &Node<'_>) -> Result<Vec<Value>> {
-    let (x, weight, groups) = checked(node)?;
-    let bias = node.optional_weight(2)?;
-    let (shape, of) = (x.shape(), weight.shape());
-    let spatial = Spatial::new(node, &shape[2..], Some(&of[2..]))?;
-    node.check(
-        spatial.kernel == of[2..],
-        format!("a kernel_shape of {:?}", &of[2..]),
-        format!("{:?}", spatial.kernel),
-    )?;
+    let Given { x, weight, bias, groups, spatial } = given(node)?;
+    let shape = x.shape();
     let spreads = spread(node, &spatial, &shape[2..])?;
-    // What no tap reaches is added, and what is too much cut off, at the end.
     let options = ConvTranspose2d::default()
         .stride(Spatial::pair(&spatial.stride, 1))
         .dilation(Spatial::pair(&spatial.dilation, 1))
         .groups(groups);
-    let mut y = if shape.len() < 5 {
+    let usual = |(d, spread): (usize, &Spread)| spread.extra < spatial.stride[d].max(spatial.dilation[d]);
+    if shape.len() < 5 && spreads.iter().enumerate().all(usual) {
+        let along = |of: fn(&Spread) -> usize| Spatial::pair(&spreads.iter().map(of).collect::<Vec<_>>(), 0);
+        let (before, after) = (along(|s| s.before), along(|s| s.after));
+        let padding = Padding { top: before.h, bottom: after.h, left: before.w, right: after.w };
+        let options = options.padding(padding).output_padding(along(|s| s.extra));
+        let y = as_images(&x)?.conv_transpose2d(&as_images(&weight)?, bias.as_ref(), options)?;
+        return node.gives(as_before(y, shape.len())?);
+    }
+    let whole = if shape.len() < 5 {
         as_before(as_images(&x)?.conv_transpose2d(&as_images(&weight)?, None, options)?, shape.len())?
     } else {
         spread_volumes(node, &x, &weight, &spatial, options)?
     };
-    for (d, Spread { before, after, extra }) in spreads.into_iter().enumerate() {
+    let y = cut(node, whole, spreads)?;
+    node.gives(match bias {
+        None => y,
+        Some(bias) => {
+            let channels = bias.shape().elements();
+            y.add(&bias.reshape([vec![channels], vec![1; shape.len() - 2]].concat())?)?
+        }
+    })
+}
+
+/// What no tap reaches is added, and what is too much cut off, at the ends.
+fn cut(node: &Node<'_>, whole: Tensor, spreads: Vec<Spread>) -> Result<Tensor> {
+    spreads.into_iter().enumerate().try_fold(whole, |y, (d, Spread { before, after, extra })| {
         let size = y.shape()[2 + d];
-        let left =
-            size.saturating_add(extra).checked_sub(before.saturating_add(after)).filter(|&left| left > 0);
-        let left = left.ok_or_else(|| {
-            node.fail(
-                "at least one element of the output",
-                format!("pads of {before} and {after} off {size}"),
-            )
-        })?;
+        let left = size.saturating_add(extra).saturating_sub(before.saturating_add(after));
+        let got = || format!("pads of {before} and {after} off {size}");
+        node.check(left > 0, "at least one element of the output", got())?;
         node.fits("elements along an axis", left)?;
         let place = |at: usize| Some(at.saturating_add(before)).filter(|&at| at < size);
         let rows = SparseRows::gather(size, (0..left).map(place)).map_err(node.refuse())?;
-        y = y.axis_map(2 + d, &rows)?;
-    }
-    if let Some(bias) = bias {
-        let channels = bias.shape().elements();
-        y = y.add(&bias.reshape([vec![channels], vec![1; shape.len() - 2]].concat())?)?;
-    }
-    node.gives(y)
+        y.axis_map(2 + d, &rows)
+    })
 }
 
 /// A transposed convolution of volumes: each slice spreads each slice of the kernel.
