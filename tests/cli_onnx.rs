@@ -44,6 +44,9 @@ fn what_a_file_holds_is_told() {
     refused(place.path(), &["import", &cnn, "--shape", "N"], &["--shape N", "NAME=SIZE"]);
     fs::write(place.path().join("not.onnx"), "words").expect("a file");
     refused(place.path(), &["import", "not.onnx"], &["not.onnx", "an ONNX file"]);
+    // Weights without a network.
+    let weights = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/files/zip.pt");
+    assert!(ran(place.path(), &format!("import {}", weights.display())).contains("a PyTorch file"));
     // Cut anywhere.
     let bytes = fs::read(&cnn).expect("a fixture");
     for end in (0..bytes.len()).step_by(97) {

@@ -1,8 +1,10 @@
 //! `wgrad import`: what an ONNX file holds, and whether it can be built.
 
+use crate::inspect::{self, InspectArgs};
 use anyhow::{Context, bail};
 use clap::Args;
 use std::path::PathBuf;
+use wgrad::formats::{ReadOptions, TensorFile};
 use wgrad::onnx::{Dimension, ImportOptions, Imported, Model, Port};
 use wgrad::ops::{Op, Role};
 
@@ -41,7 +43,7 @@ impl ShapeArgs {
 /// `wgrad import`.
 #[derive(Debug, Args)]
 pub struct ImportArgs {
-    /// An ONNX file.
+    /// An ONNX file; weights of PyTorch, NumPy or safetensors are shown as `inspect` shows them.
     file: PathBuf,
     #[command(flatten)]
     shapes: ShapeArgs,
@@ -55,7 +57,13 @@ pub struct ImportArgs {
 
 /// Prints what the file holds, builds it and prints what comes out.
 pub fn run(args: &ImportArgs) -> anyhow::Result<()> {
-    let model = Model::read(&args.file)?;
+    let model = match Model::read(&args.file) {
+        // Weights without a network.
+        Err(_) if TensorFile::open(&args.file, &ReadOptions::default()).is_ok() => {
+            return inspect::run(&InspectArgs::of(&args.file));
+        }
+        model => model?,
+    };
     let bytes = std::fs::metadata(&args.file).map_or(0, |file| file.len());
     let producer = Some(model.producer())
         .filter(|p| !p.is_empty())

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use wgrad::formats::{Format, ReadOptions, TensorFile};
 use wgrad::{Checkpoint, HostTensor};
 
@@ -20,6 +20,13 @@ pub struct InspectArgs {
     /// Only tensors whose names contain this.
     #[arg(long, value_name = "TEXT", default_value = "")]
     filter: String,
+}
+
+impl InspectArgs {
+    /// All of a file.
+    pub fn of(file: &Path) -> Self {
+        Self { file: file.to_owned(), key: None, filter: String::new() }
+    }
 }
 
 /// Numbers of a tensor of floats: mean, standard deviation, least and largest of the finite ones, and how many are not.
