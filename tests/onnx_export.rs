@@ -96,8 +96,8 @@ fn every_op_and_function_is_exported_or_refused_for_a_reason() {
         samples.extend(tried.samples);
     }
     assert!(unexpected.is_empty(), "{}", unexpected.join("\n"));
-    // What is stored as f16 there is computed in f32 here.
-    let near = |name: &str| if name.contains("f16") { Near::Share(2e-3) } else { CLOSE };
+    // What is stored as f16 there, of 11 bits and fewer near 0, is computed in f32 here.
+    let near = |name: &str| if name.contains("f16") { Near::Share(1e-2) } else { CLOSE };
     check_with_importer("ops and functions", &samples, near);
     check_with_python("ops and functions", &samples);
 }
