@@ -9,6 +9,7 @@ use crate::kernels::{self, Limits};
 use crate::ops::Op;
 use crate::plan::{Plan, plan};
 use crate::tensor::TensorType;
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 /// Kernels of a variant's plan beyond which it is left out: compiling them says nothing that shorter cases do not.
@@ -24,6 +25,12 @@ type Tiled = (Vec<Option<usize>>, Rc<[Estimate]>);
 fn as_large(variant: &Limits, own: &Limits) -> bool {
     let sizes = |l: &Limits| (l.max_binding_bytes, l.max_workgroups, l.max_turns);
     sizes(variant) == sizes(own) && !matches!(variant.variant, Some(kernels::Variant::Winograd { .. }))
+}
+
+/// The lanes among which kernels that work on rows deal each of them, by kernel.
+fn lanes(plan: &Plan) -> BTreeSet<(&'static str, &str)> {
+    let lines = plan.kernels.iter().flat_map(|kernel| kernel.wgsl.lines().map(|line| (kernel.name, line)));
+    lines.filter(|(_, line)| line.starts_with("const LANES = ")).collect()
 }
 
 impl Trial<'_> {
@@ -57,12 +64,14 @@ impl Trial<'_> {
                     let joins = |name: &str| JOINS.contains(&name);
                     let splits = |plan: &Plan| plan.kernels.iter().any(|k| joins(k.name));
                     let split_sum = splits(&plan) || plans.first().is_some_and(|first| splits(&first.plan));
+                    // A device that allows few turns has rows dealt to more lanes: their sums are joined otherwise.
+                    let dealt = plans.first().is_none_or(|first| lanes(&first.plan) == lanes(&plan));
                     let expected = self.expected_of(case, &limits, &mut known)?;
                     let as_first = plans.first().is_none_or(|first| match (&first.expected, &expected) {
                         (Some(a), Some(b)) => Rc::ptr_eq(a, b),
                         (a, b) => a.is_none() && b.is_none(),
                     });
-                    let same_bits = plans.is_empty() || (tiled && !split_sum && as_first);
+                    let same_bits = plans.is_empty() || (tiled && !split_sum && dealt && as_first);
                     plans.push(Variant { name, plan, same_bits, expected });
                 }
                 // Only what is too large for a smaller device, or for Winograd's memory, may be left out.
