@@ -25,7 +25,8 @@ fn plain(op: &str, x: &Tensor) -> Option<Result<Tensor>> {
         "Abs" => x.abs(),
         "Neg" => x.neg(),
         "Reciprocal" => x.reciprocal(),
-        "Sign" => x.sign(),
+        // NaN is neither.
+        "Sign" => x.sign().and_then(|sign| x.isnan()?.select(x, &sign)),
         "Floor" => x.floor(),
         "Ceil" => x.ceil(),
         "Round" => x.round(),

@@ -57,8 +57,14 @@ fn by_itself(
 
 pub(super) fn instance(node: &Node<'_>) -> Result<Vec<Value>> {
     let eps = node.float_or("epsilon", 1e-5)?;
-    let y = node.tensor(0)?.instance_norm(Some(&node.weight(1)?), Some(&node.weight(2)?), eps)?;
-    node.gives(y)
+    let (x, weight, bias) = (node.tensor(0)?, node.weight(1)?, node.weight(2)?);
+    let shape = node.shape_of(0, 3)?;
+    if shape[2..].iter().product::<usize>() == 1 {
+        // A single element is its own mean: the bias is left.
+        let sizes = [&[shape[1]], &vec![1; shape.len() - 2][..]].concat();
+        return node.gives(x.sub(&x)?.add(&bias.reshape(sizes)?)?);
+    }
+    node.gives(x.instance_norm(Some(&weight), Some(&bias), eps)?)
 }
 
 pub(super) fn group(node: &Node<'_>) -> Result<Vec<Value>> {

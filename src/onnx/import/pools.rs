@@ -26,6 +26,9 @@ fn is_usual(spatial: &Spatial) -> bool {
 
 pub(super) fn max(node: &Node<'_>) -> Result<Vec<Value>> {
     let (mut x, mut spatial) = input(node)?;
+    let sizes = x.shape();
+    let output = |(d, &size): (usize, &usize)| spatial.window(d, size).output("axis").map_err(node.refuse());
+    let wanted = sizes[2..].iter().enumerate().map(output).collect::<Result<Vec<_>>>()?;
     if !is_usual(&spatial) {
         // More than the op of images pads by itself: by what never wins.
         node.check(
@@ -47,15 +50,23 @@ pub(super) fn max(node: &Node<'_>) -> Result<Vec<Value>> {
     if shape.len() == 5 {
         node.check(!node.wants(1), "indices of images or lines", "those of volumes")?;
         let planes = depth_from_batch(&depth_in_batch(&x)?.max_pool2d(pool)?, shape[2])?;
-        return node.gives(along_depth(&planes, &spatial)?);
+        return node.gives(first_of(&along_depth(&planes, &spatial)?, &wanted)?);
     }
     let (y, indices) = as_images(&x)?.max_pool2d_with_indices(pool)?;
-    let mut found = node.gives(as_before(y, shape.len())?)?;
+    let mut found = node.gives(first_of(&as_before(y, shape.len())?, &wanted)?)?;
     if node.wants(1) {
         let indices = as_before(places(node, &indices, &shape)?, shape.len())?;
         found.push(Value::Run(indices, ElementType::Int64));
     }
     Ok(found)
+}
+
+/// The first windows: those that begin within what was padded behind by hand are none.
+fn first_of(y: &Tensor, wanted: &[usize]) -> Result<Tensor> {
+    wanted.iter().enumerate().try_fold(y.clone(), |y, (d, &count)| match y.shape()[2 + d] > count {
+        true => y.narrow(2 + d, 0, count),
+        false => Ok(y),
+    })
 }
 
 /// Maxima along the depth of `(N, C, D, H, W)`.

@@ -93,12 +93,16 @@ fn functions(node: &Node<'_>, directions: usize, usual: &[&str]) -> Result<Vec<V
         node.floats("activation_alpha")?.unwrap_or_default(),
         node.floats("activation_beta")?.unwrap_or_default(),
     );
-    let function = |(at, name): (usize, &String)| Function {
-        name: name.clone(),
-        alpha: alphas.get(at).copied(),
-        beta: betas.get(at).copied(),
+    // Those that have such a number take the next one each.
+    let (mut alphas, mut betas) = (alphas.into_iter(), betas.into_iter());
+    let function = |name: &String| {
+        let lower = name.to_lowercase();
+        let both = matches!(lower.as_str(), "affine" | "scaledtanh" | "hardsigmoid");
+        let first = both || matches!(lower.as_str(), "leakyrelu" | "thresholdedrelu" | "elu");
+        let alpha = if first { alphas.next() } else { None };
+        Function { name: name.clone(), alpha, beta: if both { betas.next() } else { None } }
     };
-    let all: Vec<Function> = names.iter().enumerate().map(function).collect();
+    let all: Vec<Function> = names.iter().map(function).collect();
     Ok(all.chunks(usual.len()).map(<[Function]>::to_vec).collect())
 }
 

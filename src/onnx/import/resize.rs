@@ -71,6 +71,7 @@ fn rules(node: &Node<'_>) -> Result<Rules> {
         mode.clone(),
     )?;
     let (coordinates, nearest) = match old {
+        true if node.op() == "Resize" => ("asymmetric".to_owned(), "simple".to_owned()),
         true => ("asymmetric".to_owned(), "floor".to_owned()),
         false => {
             let words = node.text("coordinate_transformation_mode", "half_pixel")?;
@@ -161,23 +162,27 @@ fn axes(node: &Node<'_>, shape: &[usize]) -> Result<Vec<Axis>> {
 impl Axis {
     /// Where an output lies among the inputs.
     fn place(&self, coordinates: &str, t: usize) -> f64 {
-        let (x, input, length) = (t as f64, self.input as f64, self.scale * self.input as f64);
+        let (x, input, exact) = (t as f64, self.input as f64, self.scale * self.input as f64);
+        // The output's length; ONNX's own tests of shrinking take the one before it is rounded, PyTorch and runtimes that of
+        // what grows.
+        let length = if self.scale < 1.0 { exact } else { self.output as f64 };
+        let alone = self.output == 1;
         match coordinates {
-            "align_corners" if length == 1.0 => 0.0,
+            "align_corners" if alone => 0.0,
             "align_corners" => x * (input - 1.0) / (length - 1.0),
             "asymmetric" => x / self.scale,
             "tf_half_pixel_for_nn" => (x + 0.5) / self.scale,
             "tf_crop_and_resize" => {
                 let [start, end] = self.region;
-                let along = match length == 1.0 {
+                let along = match alone {
                     true => (end - start) * (input - 1.0) / 2.0,
-                    false => x * (end - start) * (input - 1.0) / (length - 1.0),
+                    false => x * (end - start) * (input - 1.0) / (self.output as f64 - 1.0),
                 };
                 along + start * (input - 1.0)
             }
-            "pytorch_half_pixel" if length == 1.0 => -0.5,
+            "pytorch_half_pixel" if alone => -0.5,
             "half_pixel_symmetric" => {
-                let offset = input / 2.0 * (1.0 - self.output as f64 / length);
+                let offset = input / 2.0 * (1.0 - self.output as f64 / exact);
                 offset + (x + 0.5) / self.scale - 0.5
             }
             // half_pixel, and pytorch_half_pixel of more than one element.
@@ -198,7 +203,7 @@ impl Rules {
         // The left neighbour lies before `x`, never at it.
         let left = x.ceil() - 1.0;
         let (first, mut weights) =
-            self.weights(x - left, if self.antialias { axis.scale.min(1.0) } else { 1.0 });
+            self.weights(x - left, if self.antialias { axis.scale.min(1.0) } else { 1.0 }, axis.scale < 1.0);
         let at = |i: usize| left as i64 + first + i as i64;
         let last = axis.input as i64 - 1;
         if self.exclude_outside {
@@ -223,9 +228,9 @@ impl Rules {
     }
 
     /// The first neighbour, counted from the left one, and the weights from there on. `ratio` is above 0 and at most 1.
-    fn weights(&self, ratio: f64, stretch: f64) -> (i64, Vec<f64>) {
+    fn weights(&self, ratio: f64, stretch: f64, shrinks: bool) -> (i64, Vec<f64>) {
         let (reach, kernel): (f64, &dyn Fn(f64) -> f64) = match self.mode.as_str() {
-            "nearest" => return (0, self.nearest(ratio).to_vec()),
+            "nearest" => return (0, self.nearest(ratio, shrinks).to_vec()),
             "linear" => (1.0, &|d: f64| (1.0 - d.abs()).max(0.0)),
             _ => (2.0, &|d: f64| self.cubic(d.abs())),
         };
@@ -233,11 +238,13 @@ impl Rules {
         (first, (first..2 - first).map(|i| kernel((i as f64 - ratio) * stretch)).collect())
     }
 
-    fn nearest(&self, ratio: f64) -> [f64; 2] {
+    fn nearest(&self, ratio: f64, shrinks: bool) -> [f64; 2] {
         let left = match self.nearest.as_str() {
             "round_prefer_floor" => ratio <= 0.5,
             "round_prefer_ceil" => ratio < 0.5,
             "floor" => ratio < 1.0,
+            // Of version 10: the element before what grows, the one behind what shrinks.
+            "simple" => !shrinks && ratio < 1.0,
             // ceil.
             _ => false,
         };
