@@ -301,3 +301,13 @@ fn the_command_converts_and_inspects() {
     }
     assert!(!at.join("e.npz").exists() && !at.join("wgrad-was-executed").exists());
 }
+
+#[test]
+fn whole_numbers_below_zero_are_read_as_f32() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/files/negative.pt");
+    let file = TensorFile::open(&path, &ReadOptions::default()).expect("a file");
+    assert!(file.read("w").is_err());
+    let read = file.read_f32("w").expect("numbers that f32 holds");
+    assert_eq!(read.as_f32().expect("f32")[1], -1.0, "{read:?}");
+    assert!(file.read_f32("none").is_err());
+}

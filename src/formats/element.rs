@@ -170,6 +170,24 @@ impl Element {
     }
 }
 
+impl Element {
+    /// Whole numbers and truth values as they are; `None` for floats, and for what nothing here computes with.
+    pub(super) fn whole(self, bytes: &[u8], big_endian: bool) -> Option<Vec<i128>> {
+        Some(match self {
+            Bool => bytes.iter().map(|&byte| i128::from(byte != 0)).collect(),
+            U8 => bytes.iter().map(|&byte| byte.into()).collect(),
+            I8 => each(bytes, big_endian, |b| i8::from_le_bytes(b).into()),
+            U16 => each(bytes, big_endian, |b| u16::from_le_bytes(b).into()),
+            I16 => each(bytes, big_endian, |b| i16::from_le_bytes(b).into()),
+            U32 => each(bytes, big_endian, |b| u32::from_le_bytes(b).into()),
+            I32 => each(bytes, big_endian, |b| i32::from_le_bytes(b).into()),
+            U64 => each(bytes, big_endian, |b| u64::from_le_bytes(b).into()),
+            I64 => each(bytes, big_endian, |b| i64::from_le_bytes(b).into()),
+            F16 | BF16 | F32 | F64 | Other(_) => return None,
+        })
+    }
+}
+
 /// Every element of `N` bytes, read by `of` from its little-endian bytes.
 fn each<const N: usize, T>(bytes: &[u8], big_endian: bool, of: impl Fn([u8; N]) -> T) -> Vec<T> {
     let words = bytes.as_chunks::<N>().0.iter().copied();

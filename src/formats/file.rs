@@ -7,6 +7,7 @@ use super::recognise::{parse, recognise};
 use crate::dtype::DType;
 use crate::error::{Error, Mismatch, Result};
 use crate::tensor::HostTensor;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -120,6 +121,27 @@ impl TensorFile {
         self.entries.keys().map(|name| Ok((name.clone(), self.read(name)?))).collect()
     }
 
+    /// A tensor as `f32`, whatever it is in the file: whole numbers, those below 0 among them, as far as `f32` holds them.
+    ///
+    /// # Errors
+    /// As [`TensorFile::read`], and when `f32` does not hold a whole number.
+    pub fn read_f32(&self, name: &str) -> Result<HostTensor> {
+        let whole = self.entries.get(name).map(|entry| (entry, entry.element.whole(&[], false)));
+        let Some((entry, Some(_))) = whole else {
+            return self.read(name).map(|tensor| tensor.cast(DType::F32));
+        };
+        let refused =
+            |Mismatch { expected, got }| Error::file(&self.path, format!("{name} of {expected}"), got);
+        let bytes = self.elements(entry).map_err(refused)?;
+        let held = |value: i128| {
+            let held = value as f32;
+            let expected = "whole numbers that f32 holds, which it does up to 16777216";
+            Mismatch::check(held as i128 == value, expected, value.to_string()).map(|()| held)
+        };
+        let values = entry.element.whole(&bytes, entry.big_endian).unwrap_or_default().into_iter().map(held);
+        HostTensor::from_f32(entry.layout.shape(), values.collect::<Result<_, _>>().map_err(refused)?)
+    }
+
     /// Its tensors by name.
     pub(crate) fn entries(&self) -> &BTreeMap<String, Entry> {
         &self.entries
@@ -127,13 +149,18 @@ impl TensorFile {
 
     /// The tensor of an entry; one of `f16` stays so where that is `wanted`.
     pub(crate) fn value(&self, entry: &Entry, wanted: Option<DType>) -> Result<HostTensor, Mismatch> {
-        Budget::of(self.bytes.len()).spend(entry.cost()?, "a tensor")?;
         entry.element.dtype(wanted)?;
+        let bytes = self.elements(entry)?;
+        entry.element.decode(entry.layout.shape(), &bytes, entry.big_endian, wanted)
+    }
+
+    /// The bytes of an entry's elements in row-major order.
+    fn elements(&self, entry: &Entry) -> Result<Cow<'_, [u8]>, Mismatch> {
+        Budget::of(self.bytes.len()).spend(entry.cost()?, "a tensor")?;
         let storage = match &entry.place {
             Place::File(range) => self.bytes.get(range.clone()),
             Place::Part(part, range) => self.parts.get(*part).and_then(|part| part.get(range.clone())),
         };
-        let bytes = entry.layout.gather(storage.unwrap_or_default(), entry.element.size())?;
-        entry.element.decode(entry.layout.shape(), &bytes, entry.big_endian, wanted)
+        entry.layout.gather(storage.unwrap_or_default(), entry.element.size())
     }
 }

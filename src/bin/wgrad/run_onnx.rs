@@ -8,8 +8,8 @@ use clap::Args;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use wgrad::data::{Statistics, read_image};
-use wgrad::formats::{read_npy, read_npz, write_npy};
-use wgrad::onnx::{Array, Declared, Dimension, ElementType, Model, Port, PortValue};
+use wgrad::formats::{ReadOptions, TensorFile, write_npy};
+use wgrad::onnx::{Array, Declared, Dimension, Model, Port, PortValue};
 use wgrad::{DType, HostTensor, Parameters, Tensor};
 
 /// `wgrad run`.
@@ -47,9 +47,11 @@ pub fn run(args: &RunArgs) -> anyhow::Result<()> {
     }
     let given = given(args, &model)?;
     let mut options = args.shapes.options(&model)?;
+    let inputs = model.inputs();
     for (name, value) in &given {
+        let input = inputs.iter().find(|input| input.name == *name);
         options = match args.known.contains(name) {
-            true => options.value(name, known(value)?),
+            true => options.value(name, known(input, value)?),
             false => options.shape(name, value.shape()),
         };
     }
@@ -81,15 +83,11 @@ pub fn run(args: &RunArgs) -> anyhow::Result<()> {
 }
 
 /// An input that is known.
-fn known(value: &HostTensor) -> anyhow::Result<Array> {
-    match value.as_u32() {
-        Ok(words) => {
-            let words = words.iter().map(|&word| word.into()).collect();
-            Array::ints(ElementType::Int64, value.shape(), words)
-                .map_err(|m| anyhow::anyhow!("{}: {}", m.got, m.expected))
-        }
-        Err(_) => Ok(Array::floats(value.clone())),
-    }
+fn known(input: Option<&Declared>, value: &HostTensor) -> anyhow::Result<Array> {
+    let element = input.and_then(|input| input.element).filter(|element| element.range().is_some());
+    let Some(element) = element else { return Ok(Array::floats(value.clone())) };
+    let words = value.as_f32()?.iter().map(|&number| number as i64).collect();
+    Array::ints(element, value.shape(), words).map_err(|m| anyhow::anyhow!("{}: {}", m.got, m.expected))
 }
 
 /// The sizes of an input as far as the file and --shape say.
@@ -132,11 +130,14 @@ fn value(args: &RunArgs, input: &Declared, file: &str) -> anyhow::Result<HostTen
                 sizes.with_context(|| format!("zeros of an input whose sizes are known, got {input}"))?;
             Ok(HostTensor::zeros(&wgrad::TensorType::f32(sizes)))
         }
-        "npy" => Ok(read_npy(path)?),
+        "npy" => {
+            let file = TensorFile::open(path, &ReadOptions::default())?;
+            let name = file.tensors().next().map(|(name, ..)| name.to_owned()).unwrap_or_default();
+            Ok(file.read_f32(&name)?)
+        }
         "npz" => {
-            let all = read_npz(path)?;
-            let one = all.get(&input.name).cloned();
-            one.with_context(|| format!("{file}: expected an array {}, got none", input.name))
+            let plain = ReadOptions { strip_prefix: Some(String::new()), ..ReadOptions::default() };
+            Ok(TensorFile::open(path, &plain)?.read_f32(&input.name)?)
         }
         _ => image(args, input, path),
     }
