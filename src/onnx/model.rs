@@ -179,6 +179,10 @@ impl Model {
 
     fn check_opset(&self) -> Result<()> {
         let opset = self.opset();
+        // From version 3 of the format on every file says which operators it means.
+        if self.proto.opset_import.is_empty() && self.proto.ir_version.unwrap_or(0) >= 3 {
+            return Err(self.refused("the version of the standard operators", "none: a file that is cut off"));
+        }
         if (1..=NEWEST_OPSET).contains(&opset) {
             return Ok(());
         }
@@ -444,6 +448,7 @@ mod tests {
             ..Default::default()
         };
         ModelProto {
+            ir_version: Some(8),
             opset_import: vec![OperatorSetIdProto { domain: None, version: Some(opset) }],
             graph: Some(graph),
             ..Default::default()
