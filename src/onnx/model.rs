@@ -191,11 +191,11 @@ impl Model {
     }
 
     fn check_names(&self) -> Result<()> {
-        let mut known = self.outer();
-        if known.len() < self.graph.input.iter().filter(|i| !self.initialisers.contains_key(i.name())).count()
-        {
-            return Err(self.refused("inputs of different names", "two of one name"));
+        let mut inputs = BTreeSet::new();
+        if let Some(twice) = self.graph.input.iter().find(|input| !inputs.insert(input.name())) {
+            return Err(self.refused(format!("one input called '{}'", twice.name()), "two"));
         }
+        let mut known = self.outer();
         for node in &self.graph.node {
             for output in node.output.iter().filter(|name| !name.is_empty()) {
                 if !known.insert(output) {

@@ -71,7 +71,8 @@ impl Spatial {
         Ok(found)
     }
 
-    fn extent(&self, d: usize) -> usize {
+    /// Elements from the first tap of the window to its last.
+    pub(super) fn extent(&self, d: usize) -> usize {
         self.dilation[d].saturating_mul(self.kernel[d] - 1).saturating_add(1)
     }
 

@@ -2,7 +2,7 @@
 
 use super::Value;
 use super::node::Node;
-use super::{constants, shapes};
+use super::{constants, operators, shapes};
 use crate::error::Result;
 use crate::onnx::array::{Array, Data};
 use crate::onnx::element::ElementType;
@@ -62,15 +62,15 @@ pub(super) fn evaluate(node: &Node<'_>) -> Result<Option<Vec<Value>>> {
 /// Of a tensor without elements: what a reduction begins with, or nothing again.
 fn empty(node: &Node<'_>, first: &Array) -> Result<Option<Vec<Value>>> {
     let rank = first.shape.len();
-    let alone = node.inputs.iter().flatten().count() == 1;
+    // A function of each element has nothing to do; the shapes of others change.
+    let each = operators::find(node.op()).is_some_and(|operator| operator.group == "elementwise::unary");
     let begins = match node.op() {
         "ReduceSum" | "ReduceL1" | "ReduceL2" | "ReduceSumSquare" => 0.0,
         "ReduceProd" => 1.0,
         "ReduceMax" | "ReduceLogSum" | "ReduceLogSumExp" => f32::NEG_INFINITY,
         "ReduceMin" => f32::INFINITY,
         "ReduceMean" => f32::NAN,
-        "ConstantOfShape" | "EyeLike" | "NonZero" | "Shape" | "Size" => return Ok(None),
-        _ if alone || node.op() == "Trilu" => return Ok(Some(vec![Value::Known(first.clone())])),
+        _ if each || node.op() == "Trilu" => return Ok(Some(vec![Value::Known(first.clone())])),
         _ => return Ok(None),
     };
     let axes = node.axes(1)?.filter(|axes| !axes.is_empty());

@@ -187,10 +187,11 @@ impl Model {
         Ok(Imported { graph: graph.clone(), inputs, outputs })
     }
 
-    /// Builds the model over the tensors of a graph: `f32` for each input, in the order of [`Model::inputs`].
+    /// Builds the model over the tensors of a graph: `f32` for each input, in the order of [`Model::inputs`]. Their shapes count,
+    /// whatever the file says: a network that takes images of other sizes is given them so.
     ///
     /// # Errors
-    /// As [`Model::import`], and when there is another number of tensors or they contradict the file's shapes.
+    /// As [`Model::import`], and when there is another number of tensors.
     pub fn forward(&self, graph: &Graph, inputs: &[&Tensor], options: &ImportOptions) -> Result<Vec<Port>> {
         let declared: Vec<Declared> = self.inputs();
         let open: Vec<&Declared> =

@@ -11,6 +11,8 @@ use crate::error::Result;
 pub(in crate::onnx) struct Operator {
     /// Its name.
     pub(super) name: &'static str,
+    /// The group that it is built alike with: the path of what builds it.
+    pub(super) group: &'static str,
     /// Adds it to a graph.
     pub(super) build: fn(&Node<'_>) -> Result<Vec<Value>>,
     /// It is not computed aside where its inputs are known: it holds other nodes, or names a value.
@@ -21,7 +23,7 @@ pub(in crate::onnx) struct Operator {
 macro_rules! operators {
     ($($build:path: $($name:literal)+;)*) => {
         const OPERATORS: &[Operator] = &[
-            $($(Operator { name: $name, build: $build, control: is_control($name) },)+)*
+            $($(Operator { name: $name, group: stringify!($build), build: $build, control: is_control($name) },)+)*
         ];
     };
 }

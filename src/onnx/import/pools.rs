@@ -17,10 +17,7 @@ fn input(node: &Node<'_>) -> Result<(Tensor, Spatial)> {
 
 /// Whether the padding is no more than half of the window, which the ops of images want.
 fn is_usual(spatial: &Spatial) -> bool {
-    let half = |d: usize| {
-        let extent = spatial.dilation[d] * (spatial.kernel[d] - 1) + 1;
-        2 * spatial.before[d].max(spatial.after[d]) <= extent
-    };
+    let half = |d: usize| spatial.before[d].max(spatial.after[d]).saturating_mul(2) <= spatial.extent(d);
     (0..spatial.kernel.len()).all(half)
 }
 

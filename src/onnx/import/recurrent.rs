@@ -168,6 +168,11 @@ fn layers(node: &Node<'_>, kind: RecurrentKind, usual: &[&str]) -> Result<Vec<Va
     };
     let of_hidden = node.shape_of(2, 3)?[2];
     let hidden = node.size("hidden_size", node.int_or("hidden_size", of_hidden as i64)?)?;
+    node.check(
+        hidden == of_hidden,
+        format!("a hidden_size of {of_hidden}, as the weights have"),
+        hidden.to_string(),
+    )?;
     let directions: &[bool] = match node.text("direction", "forward")?.to_lowercase().as_str() {
         "forward" => &[false],
         "reverse" => &[true],

@@ -277,6 +277,11 @@ pub(super) fn split(node: &Node<'_>) -> Built {
         Some(parts) => node.sizes("parts", &parts)?,
         None => {
             let count = node.size("num_outputs", node.int_or("num_outputs", outputs as i64)?)?.max(1);
+            node.check(
+                count <= outputs.max(1),
+                format!("num_outputs of at most {outputs}"),
+                count.to_string(),
+            )?;
             let each = if node.opset() >= 18 { size.div_ceil(count) } else { size / count };
             let whole = |i: usize| each.min(size.saturating_sub(i * each));
             (0..count).map(whole).collect()
@@ -346,7 +351,7 @@ pub(super) fn blocks(node: &Node<'_>) -> Built {
     if node.text("mode", "DCR")? == "CRD" {
         return node.gives(x.pixel_shuffle(block)?);
     }
-    let square = block * block;
+    let square = block.saturating_mul(block);
     node.check(c.is_multiple_of(square), format!("channels in groups of {square}"), format!("{shape:?}"))?;
     let cut = x.reshape([n, block, block, c / square, h, w])?.permute(&[0, 3, 4, 1, 5, 2])?;
     node.gives(cut.reshape([n, c / square, h * block, w * block])?)
