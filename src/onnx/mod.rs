@@ -17,6 +17,8 @@ mod model;
 mod network;
 pub(crate) mod proto;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 pub use array::Array;
 pub use element::ElementType;
