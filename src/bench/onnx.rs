@@ -6,7 +6,6 @@ use crate::graph::Tensor;
 use crate::onnx::{Declared, Dimension, ElementType, ImportOptions, Model, Port};
 use crate::random::Rng;
 use crate::tensor::HostTensor;
-use std::collections::BTreeMap;
 use std::path::Path;
 
 /// A network in a file. The first dimension of an input, where the file leaves it open and nobody says what it is, is the batch.
@@ -15,10 +14,8 @@ pub struct OnnxModel {
     model: Model,
     name: String,
     about: String,
-    /// Of dimensions by name.
-    dims: BTreeMap<String, usize>,
-    /// Of inputs by name.
-    shapes: BTreeMap<String, Vec<usize>>,
+    /// Sizes of dimensions and inputs.
+    said: ImportOptions,
 }
 
 impl OnnxModel {
@@ -28,42 +25,29 @@ impl OnnxModel {
     /// When it cannot be read, or has no dimension and no input of such a name.
     pub fn read(path: &Path, sizes: &[(String, Vec<usize>)]) -> Result<Self> {
         let model = Model::read(path)?;
-        let inputs = model.inputs();
-        let named: Vec<&str> = inputs.iter().flat_map(open_names).collect();
-        let (mut dims, mut shapes) = (BTreeMap::new(), BTreeMap::new());
-        for (name, size) in sizes {
-            if inputs.iter().any(|input| input.name == *name) {
-                shapes.insert(name.clone(), size.clone());
-            } else if let ([size], true) = (&size[..], named.contains(&name.as_str())) {
-                dims.insert(name.clone(), *size);
-            } else {
-                let known: Vec<String> = inputs.iter().map(Declared::to_string).collect();
-                let expected = format!("a dimension or an input of {}", known.join("; "));
-                return Err(Error::argument("shape", expected, name));
-            }
-        }
+        let said = ImportOptions::sized(&model, sizes)?;
         let nodes: usize = model.operators().values().sum();
         let about =
             format!("{nodes} nodes of {} operators, opset {}", model.operators().len(), model.opset());
         let file = path.file_name().map(|name| name.to_string_lossy().into_owned());
         let name = file.unwrap_or_else(|| path.display().to_string());
-        Ok(Self { model, name, about, dims, shapes })
+        Ok(Self { model, name, about, said })
     }
 
     /// Whether the first dimension of this input is the batch.
     fn is_batched(&self, input: &Declared) -> bool {
         let open = match input.dims.as_ref().and_then(|dims| dims.first()) {
-            Some(Dimension::Named(name)) => !self.dims.contains_key(name),
+            Some(Dimension::Named(name)) => self.said.size_of(name).is_none(),
             Some(Dimension::Unknown) => true,
             Some(Dimension::Fixed(_)) | None => false,
         };
-        open && !self.shapes.contains_key(&input.name)
+        open && self.said.shape_of(&input.name).is_none()
     }
 
     /// The shape of an input, for a batch of so many.
     fn shape_of(&self, input: &Declared, batch: usize) -> Result<Vec<usize>> {
-        if let Some(shape) = self.shapes.get(&input.name) {
-            return Ok(shape.clone());
+        if let Some(shape) = self.said.shape_of(&input.name) {
+            return Ok(shape.to_vec());
         }
         let unknown = || {
             let expected =
@@ -79,20 +63,12 @@ impl OnnxModel {
         };
         let size = |(at, dim): (usize, &Dimension)| match dim {
             Dimension::Fixed(size) => Some(*size),
-            Dimension::Named(name) => self.dims.get(name).copied().or(first(name).then_some(batch)),
+            Dimension::Named(name) => self.said.size_of(name).or(first(name).then_some(batch)),
             Dimension::Unknown => (at == 0).then_some(batch),
         };
         let dims = input.dims.as_ref().ok_or_else(unknown)?;
         dims.iter().enumerate().map(size).collect::<Option<_>>().ok_or_else(unknown)
     }
-}
-
-/// The names of an input's dimensions.
-fn open_names(input: &Declared) -> impl Iterator<Item = &str> {
-    input.dims.iter().flatten().filter_map(|dim| match dim {
-        Dimension::Named(name) => Some(name.as_str()),
-        Dimension::Fixed(_) | Dimension::Unknown => None,
-    })
 }
 
 /// Random numbers of an input: from -1 to 1; 0 and 1 where it takes whole ones, which are valid wherever any index is.

@@ -1,6 +1,7 @@
 //! `wgrad import`: what an ONNX file holds, and whether it can be built.
 
 use crate::inspect::{self, InspectArgs};
+use crate::models::SizeArgs;
 use anyhow::{Context, bail};
 use clap::Args;
 use std::path::PathBuf;
@@ -8,45 +9,13 @@ use wgrad::formats::{ReadOptions, TensorFile};
 use wgrad::onnx::{Dimension, ImportOptions, Imported, Model, Port};
 use wgrad::ops::{Op, Role};
 
-/// Sizes that a file leaves open.
-#[derive(Debug, Clone, Args)]
-pub struct ShapeArgs {
-    /// The size of a named dimension, such as N=16, or the shape of an input, such as image=1x3x224x224; more than once for
-    /// several.
-    #[arg(long = "shape", value_name = "NAME=SIZE")]
-    shapes: Vec<String>,
-}
-
-impl ShapeArgs {
-    /// How a model is built with these sizes.
-    ///
-    /// # Errors
-    /// When one is no size, or neither an input nor a dimension of the model has the name.
-    pub fn options(&self, model: &Model) -> anyhow::Result<ImportOptions> {
-        let inputs: Vec<String> = model.inputs().into_iter().map(|input| input.name).collect();
-        let mut options = ImportOptions::new();
-        for text in &self.shapes {
-            let bad = || format!("--shape {text}: expected NAME=SIZE such as N=16 or image=1x3x224x224");
-            let (name, sizes) = text.rsplit_once('=').with_context(bad)?;
-            let sizes: Result<Vec<usize>, _> = sizes.split('x').map(str::parse).collect();
-            let sizes = sizes.ok().with_context(bad)?;
-            options = match sizes[..] {
-                _ if inputs.iter().any(|input| input == name) => options.shape(name, &sizes),
-                [size] => options.dim(name, size),
-                _ => bail!("--shape {text}: expected one of the inputs {}, got {name}", inputs.join(", ")),
-            };
-        }
-        Ok(options)
-    }
-}
-
 /// `wgrad import`.
 #[derive(Debug, Args)]
 pub struct ImportArgs {
     /// An ONNX file; weights of PyTorch, NumPy or safetensors are shown as `inspect` shows them.
     file: PathBuf,
     #[command(flatten)]
-    shapes: ShapeArgs,
+    sizes: SizeArgs,
     /// Every parameter, not only how many there are.
     #[arg(long)]
     parameters: bool,
@@ -92,8 +61,8 @@ pub fn run(args: &ImportArgs) -> anyhow::Result<()> {
             unsupported.len()
         );
     }
-    let options = args.shapes.options(&model)?.training(args.training);
-    let (options, open) = ones(&model, &args.shapes, options);
+    let options = ImportOptions::sized(&model, &args.sizes.shape)?.training(args.training);
+    let (options, open) = ones(&model, &args.sizes, options);
     if !open.is_empty() {
         println!("with       {} (--shape says otherwise)", open.join(", "));
     }
@@ -103,9 +72,8 @@ pub fn run(args: &ImportArgs) -> anyhow::Result<()> {
 }
 
 /// Named dimensions that nothing is said of are 1, as is a first one without a name; which, in words.
-fn ones(model: &Model, shapes: &ShapeArgs, mut options: ImportOptions) -> (ImportOptions, Vec<String>) {
-    let said =
-        |name: &str| shapes.shapes.iter().any(|text| text.rsplit_once('=').is_some_and(|(n, _)| n == name));
+fn ones(model: &Model, sizes: &SizeArgs, mut options: ImportOptions) -> (ImportOptions, Vec<String>) {
+    let said = |name: &str| sizes.shape.iter().any(|(said, _)| said == name);
     let mut open = Vec::new();
     for input in model.inputs().into_iter().filter(|input| !said(&input.name)) {
         let dims = input.dims.unwrap_or_default();

@@ -63,18 +63,16 @@ impl OnnxFile {
     }
 
     fn build(&self, shape: &[usize], classes: usize) -> anyhow::Result<Sequential> {
-        let kept = match self.head {
-            Head::Replace => false,
-            Head::Keep => true,
-            Head::Auto => self.classes(shape)? == classes,
-        };
         let (model, options) = (self.model.clone(), onnx::ImportOptions::new());
-        if kept {
-            let own = self.classes(shape)?;
-            anyhow::ensure!(own == classes, "a network of {own} classes, got {classes}: --head replace");
-            return Ok(Sequential::new().named("", onnx::Network::logits(model, options)?));
+        let own = if self.head == Head::Replace { None } else { Some(self.classes(shape)?) };
+        if let (Head::Keep, Some(own)) = (self.head, own.filter(|&own| own != classes)) {
+            anyhow::bail!("a network of {own} classes, got {classes}: --head replace");
         }
-        Ok(Sequential::new().named("", onnx::Network::with_head(model, options, classes)?))
+        let network = match own == Some(classes) {
+            true => onnx::Network::logits(model, options)?,
+            false => onnx::Network::with_head(model, options, classes)?,
+        };
+        Ok(Sequential::new().named("", network))
     }
 }
 

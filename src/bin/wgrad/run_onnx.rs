@@ -1,7 +1,7 @@
 //! `wgrad run`: a network of an ONNX file on values of files.
 
 use crate::device::DeviceArgs;
-use crate::import::ShapeArgs;
+use crate::models::SizeArgs;
 use crate::output;
 use anyhow::{Context, bail};
 use clap::Args;
@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use wgrad::data::{Statistics, read_image};
 use wgrad::formats::{ReadOptions, TensorFile, write_npy};
-use wgrad::onnx::{Array, Declared, Dimension, Model, Port, PortValue};
+use wgrad::onnx::{Array, Declared, Dimension, ImportOptions, Model, Port, PortValue};
 use wgrad::{DType, HostTensor, Parameters, Tensor};
 
 /// `wgrad run`.
@@ -34,7 +34,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "NUMBERS", value_delimiter = ',', default_value = "1")]
     std: Vec<f32>,
     #[command(flatten)]
-    shapes: ShapeArgs,
+    sizes: SizeArgs,
     #[command(flatten)]
     device: DeviceArgs,
 }
@@ -46,7 +46,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<()> {
         output::check("--output", path)?;
     }
     let given = given(args, &model)?;
-    let mut options = args.shapes.options(&model)?;
+    let mut options = ImportOptions::sized(&model, &args.sizes.shape)?;
     let inputs = model.inputs();
     for (name, value) in &given {
         let input = inputs.iter().find(|input| input.name == *name);

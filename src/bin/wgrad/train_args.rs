@@ -7,7 +7,7 @@ use crate::optimizer::OptimizerArgs;
 use crate::resume::{KeepArgs, Words};
 use crate::trained;
 use crate::ways::{ClassArgs, WaysArgs};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -59,16 +59,10 @@ impl TrainArgs {
     }
 
     /// What was asked for, as a command line that asks for it again, wherever it is run.
-    fn words(&self) -> anyhow::Result<Vec<String>> {
+    fn words(&self, model: &Named) -> anyhow::Result<Vec<String>> {
         let mut words = Words::default();
-        // A file is found from everywhere.
-        let file = std::path::Path::new(&self.model);
-        let place = if file.is_file() { file.canonicalize().ok() } else { None };
-        words.add(
-            "model",
-            Some(place.map_or_else(|| self.model.clone(), |place| place.display().to_string())),
-        );
-        words.add("head", self.head.to_possible_value().map(|value| value.get_name().to_owned()));
+        words.add("model", Some(model.name()));
+        words.add("head", model.head().map(Head::name));
         words.add("epochs", Some(self.epochs));
         words.add("batch-size", self.batch_size);
         words.add("seed", Some(self.seed));
@@ -90,7 +84,7 @@ impl TrainArgs {
     pub fn settings(&self, model: &Named, sets: &Sets, device: &str) -> anyhow::Result<Value> {
         let mut training = json!({
             "epochs": self.epochs, "batch_size": self.batch_size(model), "seed": self.seed, "data": sets.about,
-            "device": device, "words": self.words()?, "data_words": self.data.words()?,
+            "device": device, "words": self.words(model)?, "data_words": self.data.words()?,
         });
         let own = self.optimizer.settings(model.lr()).into_iter().chain(self.ways.settings());
         let own = own.chain(self.classes.settings());

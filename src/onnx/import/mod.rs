@@ -55,6 +55,40 @@ impl ImportOptions {
         self
     }
 
+    /// What is said of a model by name: of inputs their shapes, of dimensions that the file names a size each.
+    ///
+    /// # Errors
+    /// When the model has no dimension and no input of such a name.
+    pub fn sized(model: &Model, sizes: &[(String, Vec<usize>)]) -> Result<Self> {
+        let inputs = model.inputs();
+        let names = |name: &str| {
+            let is_it = |dim: &Dimension| matches!(dim, Dimension::Named(other) if other == name);
+            inputs.iter().any(|input| input.dims.iter().flatten().any(is_it))
+        };
+        sizes.iter().try_fold(Self::new(), |options, (name, size)| match size[..] {
+            _ if inputs.iter().any(|input| input.name == *name) => Ok(options.shape(name, size)),
+            [size] if names(name) => Ok(options.dim(name, size)),
+            _ => {
+                let known: Vec<String> = inputs.iter().map(Declared::to_string).collect();
+                Err(Error::argument(
+                    "shape",
+                    format!("a dimension or an input of {}", known.join("; ")),
+                    name,
+                ))
+            }
+        })
+    }
+
+    /// What a named dimension is, where it is set.
+    pub fn size_of(&self, name: &str) -> Option<usize> {
+        self.dims.get(name).copied()
+    }
+
+    /// The shape of an input, where it is set.
+    pub fn shape_of(&self, input: &str) -> Option<&[usize]> {
+        self.shapes.get(input).map(Vec::as_slice)
+    }
+
     /// Sets the shape of an input, whatever the file says.
     #[must_use]
     pub fn shape(mut self, input: &str, shape: &[usize]) -> Self {
