@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::random::Rng;
 use crate::tensor::TensorType;
 use image::imageops::FilterType;
+use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageReader};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -53,9 +54,17 @@ pub struct ImageFolder {
 }
 
 /// What a file was found to be.
+#[derive(Debug, Clone, Copy)]
 struct Found {
     size: (usize, usize),
     colour: bool,
+}
+
+impl Found {
+    fn of(image: &DynamicImage) -> Self {
+        let size = (image.height() as usize, image.width() as usize);
+        Self { size, colour: image.color().has_color() }
+    }
 }
 
 impl ImageFolder {
@@ -66,7 +75,7 @@ impl ImageFolder {
     /// When there are no folders, one is empty or has a name that is no UTF-8, or files do not decode and the policy is to
     /// stop; when none of a class decodes.
     pub fn open(folder: &Path, options: ImageOptions) -> Result<Self> {
-        Self::read_folder(folder, options, None, BUDGET)
+        Self::read_folder(folder, options, None, BUDGET, decode)
     }
 
     /// The images of `folder/train/CLASS/`, `folder/val/CLASS/` (or `valid`) and `folder/test/CLASS/`; without a folder `train`
@@ -75,30 +84,56 @@ impl ImageFolder {
     /// # Errors
     /// As [`ImageFolder::open`], and when another part has a class that training has not.
     pub fn parts(folder: &Path, options: ImageOptions) -> Result<Parts<Self>> {
-        let other = |path: &Path, train: &Self| Self::read_folder(path, options, Some(train), BUDGET);
+        let other = |path: &Path, train: &Self| Self::read_folder(path, options, Some(train), BUDGET, decode);
         Parts::open(folder, |path| Self::open(path, options), other)
     }
 
-    fn read_folder(folder: &Path, options: ImageOptions, like: Option<&Self>, budget: usize) -> Result<Self> {
-        let found = folders::find(folder, &EXTENSIONS, like.map(|like| like.files.classes.as_slice()))?;
-        let (files, found) = found.checked(options.on_bad, look)?;
-        let shape = like.map_or_else(|| shape_of(&found, options), |like| Ok(like.shape))?;
-        let kept = files.files.len().saturating_mul(shape.iter().product()) <= budget;
-        let read = folders::each(&files.files, |path| {
-            let own = fitted(decode(path)?, shape);
-            let mut sums = Sums::new(shape[0]);
-            sums.add(&own);
-            Ok((sums, kept.then_some(own)))
-        });
-        let (mut sums, mut pixels) = (Sums::new(shape[0]), Vec::new());
-        for result in read {
-            let (own, image) = result?;
-            sums.merge(&own);
-            pixels.extend(image);
+    /// `decode` is called once for each file, and once more where the files that decode have another commonest size, or other
+    /// channels, than what the heads of all say.
+    fn read_folder(
+        folder: &Path,
+        options: ImageOptions,
+        like: Option<&Self>,
+        budget: usize,
+        decode: impl Fn(&Path) -> Result<DynamicImage> + Sync,
+    ) -> Result<Self> {
+        let all = folders::find(folder, &EXTENSIONS, like.map(|like| like.files.classes.as_slice()))?;
+        let shape = match like {
+            Some(like) => like.shape,
+            None => {
+                // What is wrong with a head is told when the file is decoded.
+                let heads: Vec<Found> = folders::each(&all.files, head).into_iter().flatten().collect();
+                if heads.is_empty() { [1; 3] } else { shape_of(&heads, options)? }
+            }
+        };
+        let read = |all: ClassFiles, shape: [usize; 3]| {
+            let kept = all.files.len().saturating_mul(shape.iter().product()) <= budget;
+            let one = |path: &Path| {
+                let image = decode(path)?;
+                let (found, pixels) = (Found::of(&image), fitted(image, shape));
+                let mut sums = Sums::new(shape[0]);
+                sums.add(&pixels);
+                Ok((found, sums, kept.then_some(pixels)))
+            };
+            all.checked(options.on_bad, one)
+        };
+        let (mut files, mut images) = read(all.clone(), shape)?;
+        let wanted = match like {
+            Some(like) => like.shape,
+            None => {
+                let found: Vec<Found> = images.iter().map(|(found, ..)| *found).collect();
+                shape_of(&found, options)?
+            }
+        };
+        if wanted != shape {
+            (files, images) = read(all, wanted)?;
         }
+        let mut sums = Sums::new(wanted[0]);
+        images.iter().for_each(|(_, own, _)| sums.merge(own));
+        let pixels: Option<Vec<Vec<u8>>> = images.into_iter().map(|(_, _, pixels)| pixels).collect();
         let statistics = sums.statistics();
         let normalised_by = like.map_or_else(|| statistics.clone(), |like| like.normalised_by.clone());
-        Ok(Self { files, pixels: kept.then_some(pixels), shape, statistics, normalised_by })
+        Ok(Self { files, pixels, shape: wanted, statistics, normalised_by })
     }
 
     /// Channels, height and width.
@@ -176,14 +211,24 @@ pub fn read_image(path: &Path, shape: [usize; 3], by: &Statistics) -> Result<Vec
     Ok(values)
 }
 
-/// An image as it is meant to be seen: turned as its EXIF data says.
-fn decode(path: &Path) -> Result<DynamicImage> {
-    let bad =
-        |e: image::ImageError| Error::file(path, "an image in PNG, JPEG, WebP, GIF or BMP", said(path, &e));
+/// What does not decode.
+fn bad(path: &Path, error: &image::ImageError) -> Error {
+    Error::file(path, "an image in PNG, JPEG, WebP, GIF or BMP", said(path, error))
+}
+
+/// What reads a file, and how what it reads is meant to be turned, by its EXIF data.
+fn opened(path: &Path) -> Result<(impl ImageDecoder, Orientation)> {
     let reader = ImageReader::open(path).and_then(ImageReader::with_guessed_format);
-    let mut decoder = reader.map_err(|e| Error::io(path, e))?.into_decoder().map_err(bad)?;
-    let orientation = decoder.orientation().map_err(bad)?;
-    let mut image = DynamicImage::from_decoder(decoder).map_err(bad)?;
+    let reader = reader.map_err(|e| Error::io(path, e))?;
+    let mut decoder = reader.into_decoder().map_err(|e| bad(path, &e))?;
+    let orientation = decoder.orientation().map_err(|e| bad(path, &e))?;
+    Ok((decoder, orientation))
+}
+
+/// An image as it is meant to be seen.
+fn decode(path: &Path) -> Result<DynamicImage> {
+    let (decoder, orientation) = opened(path)?;
+    let mut image = DynamicImage::from_decoder(decoder).map_err(|e| bad(path, &e))?;
     image.apply_orientation(orientation);
     let (height, width) = (image.height(), image.width());
     if height == 0 || width == 0 {
@@ -192,18 +237,22 @@ fn decode(path: &Path) -> Result<DynamicImage> {
     Ok(image)
 }
 
+/// What an image will be, without its pixels.
+fn head(path: &Path) -> Result<Found> {
+    use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
+    let (decoder, orientation) = opened(path)?;
+    let (width, height) = decoder.dimensions();
+    let lies = matches!(orientation, Rotate90 | Rotate90FlipH | Rotate270 | Rotate270FlipH);
+    let (width, height) = if lies { (height, width) } else { (width, height) };
+    Ok(Found { size: (height as usize, width as usize), colour: decoder.color_type().has_color() })
+}
+
 /// Why a file does not decode.
 fn said(path: &Path, error: &image::ImageError) -> String {
     match std::fs::metadata(path).map(|data| data.len()) {
         Ok(0) => "an empty file".to_owned(),
         _ => error.to_string(),
     }
-}
-
-fn look(path: &Path) -> Result<Found> {
-    let image = decode(path)?;
-    let size = (image.height() as usize, image.width() as usize);
-    Ok(Found { size, colour: image.color().has_color() })
 }
 
 /// Channels, height and width: those that are asked for, else the commonest size (of equally common ones the largest), and
@@ -313,10 +362,35 @@ mod tests {
             assert!((value * 255.0 - expected).abs() < 3.0, "image {image}, channel {channel}: {value}");
         }
         // Decoded when they are read they are the same.
-        let unkept = ImageFolder::read_folder(folder.path(), ImageOptions::default(), None, 10).unwrap();
+        let unkept =
+            ImageFolder::read_folder(folder.path(), ImageOptions::default(), None, 10, decode).unwrap();
         assert!(unkept.pixels.is_none());
         let unkept = unkept.normalised(vec![0.0; 3], vec![1.0; 3]).unwrap();
         assert_eq!(batch, Batch::read(&unkept, &[0, 1, 2, 3, 4], 0, 0).unwrap());
+    }
+
+    #[test]
+    fn a_file_is_decoded_once_unless_a_broken_one_settled_the_size() {
+        let folder = kinds();
+        let count = std::sync::atomic::AtomicUsize::new(0);
+        let counted = |path: &Path| {
+            count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            decode(path)
+        };
+        let options = ImageOptions { on_bad: OnBad::Skip, ..Default::default() };
+        let open = || ImageFolder::read_folder(folder.path(), options, None, BUDGET, counted).unwrap();
+        let shape = open().image_shape();
+        assert_eq!((shape, count.swap(0, std::sync::atomic::Ordering::Relaxed)), ([3, 3, 4], 5));
+        // Six files of another size, of which the heads alone can be read.
+        save(folder.path(), "blue/6.png", plain(9, 9, [1, 2, 3]));
+        let whole = std::fs::read(folder.path().join("blue/6.png")).unwrap();
+        for number in 6..12 {
+            let path = folder.path().join(format!("blue/{number}.png"));
+            std::fs::write(path, &whole[..whole.len() - 20]).unwrap();
+        }
+        let again = open();
+        assert_eq!((again.image_shape(), again.len(), again.skipped().len()), (shape, 5, 6));
+        assert_eq!(count.load(std::sync::atomic::Ordering::Relaxed), 22);
     }
 
     #[test]
