@@ -437,9 +437,78 @@ fn steps_that_are_not_finite_are_skipped_or_end_the_run() -> Result<()> {
             assert!(error.contains("loss: expected finite numbers, got "), "{error}");
         }
     }
-    let options = Options { non_finite: NonFinite::Skip, micro_batch: Some(4), ..options(8) };
-    let refused = Trainer::new(&Device::cpu(), touchy(false), Sgd::new(0.1), data.as_ref(), options);
-    assert!(refused.err().expect("refused").to_string().contains("whole batches"));
+    Ok(())
+}
+
+/// Of a batch in parts all is skipped: metrics and running statistics of its other parts, too.
+#[test]
+fn batches_in_parts_are_skipped_as_a_whole() -> Result<()> {
+    let make_data = |odd: f32| {
+        let data = Held::new(80).f32("x", &[1], move |i| if i == 33 { odd } else { noise(i) });
+        data.f32("target", &[1], |i| 2.0 * noise(i)).shared()
+    };
+    // The root's derivative at 7, or a loss of infinity whose gradients are numbers.
+    for (odd, in_loss) in [(7.0, false), (7.0, true)] {
+        let data = make_data(odd);
+        let task = move |batch: &Inputs| {
+            let x = batch.get("x")?;
+            let read = x.graph().scoped("norm", || BatchNorm1d::new(1).forward(x))?;
+            let told = Linear::new(1, 1).forward(&read)?;
+            let far = x.add_scalar(-7.0)?.square()?;
+            let loss = told.sub(batch.get("target")?)?.square()?;
+            let loss = if in_loss {
+                // A constant of the example: minus the logarithm of 0.
+                loss.sub(&far.log()?.scale(0.01)?)?
+            } else {
+                loss.add(&far.mul(&told)?.square()?.sqrt()?.scale(0.01)?)?
+            };
+            let outcome = Outcome::new(batch, loss.mean((), false)?)?;
+            Ok(outcome.metric(Metric::mae(&told, batch.get("target")?)?))
+        };
+        for device in devices()? {
+            let make = |non_finite| {
+                let options = Options {
+                    batch_size: 8,
+                    seed: 4,
+                    non_finite,
+                    micro_batch: Some(3),
+                    average: Some(0.5),
+                    ..Options::default()
+                };
+                Trainer::new(&device, task, Adam::new(0.05), data.as_ref(), options)
+            };
+            let mut trainer = make(NonFinite::Skip)?;
+            // Checkpoints of any step can be kept, the skipped one's too.
+            let place = tempfile::tempdir().expect("a temporary folder");
+            let mut checkpoints = Checkpoints::new(place.path(), 2)?;
+            let (mut before, mut kept) = (None, 0);
+            let learned = trainer.epoch(&data, |trainer, _| {
+                let checkpoint = trainer.checkpoint(BTreeMap::new())?.wait()?;
+                let of =
+                    |name: &str| !["gradient.", "before."].iter().any(|scratch| name.starts_with(scratch));
+                let now: BTreeMap<String, Vec<u8>> = checkpoint
+                    .states()
+                    .filter(|(name, ..)| of(name) && !name.contains("skipped") && !name.contains("tracked"))
+                    .filter(|(_, _, value)| value.as_f32().is_ok())
+                    .map(|(name, _, value)| (name.to_owned(), value.as_bytes().to_vec()))
+                    .collect();
+                assert!(
+                    now.contains_key("norm.running_mean") && now.contains_key("metric.train.mae"),
+                    "{:?}",
+                    now.keys()
+                );
+                kept += usize::from(before.as_ref() == Some(&now));
+                before = Some(now);
+                checkpoints.write(1, trainer.checkpoint(BTreeMap::new())?, false)?;
+                checkpoints.finish()?;
+                Ok(Flow::Continue)
+            })?;
+            assert_eq!((kept, learned.metric("skipped")?), (1, 8.0), "on {}", device.describe());
+            assert!(learned.loss().is_finite() && learned.metric("mae")?.is_finite(), "{learned:?}");
+            let mut stops = make(NonFinite::Stop)?;
+            assert!(stops.epoch(&data, all).and_then(|_| stops.epoch(&data, all)).is_err());
+        }
+    }
     Ok(())
 }
 

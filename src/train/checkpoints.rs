@@ -1,6 +1,7 @@
 //! Checkpoints of a run in a folder: the last few and the best, written while the device works.
 
 use super::measures::LOSS;
+use super::step::is_scratch;
 use crate::error::{Error, Result};
 use crate::exec::{Checkpoint, PendingCheckpoint};
 use crate::ops::Role;
@@ -134,7 +135,7 @@ fn not_finite(checkpoint: &Checkpoint) -> Option<String> {
         Role::Buffer => value.is_nan(),
         Role::Parameter | Role::Optimizer | Role::Metric => !value.is_finite(),
     };
-    checkpoint.states().find_map(|(name, role, value)| {
+    checkpoint.states().filter(|(name, ..)| !is_scratch(name)).find_map(|(name, role, value)| {
         let values = value.as_f32().ok()?;
         values.iter().find(|&&value| bad(role, value)).map(|value| format!("{value} in {name}"))
     })

@@ -11,11 +11,14 @@ use crate::graph::{Graph, Tensor};
 use crate::ops::{Init, Role};
 use crate::optim::{Optimizer, clip_grad_norm, gradients};
 use crate::tensor::TensorType;
+use std::cell::RefCell;
 
 /// The prefix of the states that an epoch adds up in.
 const PASS: &str = "train";
 /// The prefix of gradients that wait for those of the rest of a batch.
 const GRADIENT: &str = "gradient.";
+/// The prefix of what states were before a batch whose parts go to the device one after the other.
+const BEFORE: &str = "before.";
 /// The prefix of averaged parameters.
 pub(super) const AVERAGE: &str = "average.";
 /// How many steps went into the averages.
@@ -96,6 +99,14 @@ impl Step {
             }
         }
         let mut specs = metric::accumulate(&graph, PASS, &outcome.metrics)?;
+        let skips = options.non_finite == NonFinite::Skip;
+        // What each part changes, and a batch that is skipped is not to change: metrics, running statistics.
+        let by_parts = if skips && part != Part::Whole { changed(&graph)? } else { Vec::new() };
+        if part == Part::First {
+            for state in &by_parts {
+                graph.assign(&before(&graph, state)?, state)?;
+            }
+        }
         if part.updates() {
             // Looked at before they are clipped: what is not finite stays so.
             let watched = gradients.clone();
@@ -106,8 +117,13 @@ impl Step {
             if let Some(decay) = options.average {
                 average(&graph, &gradients, decay)?;
             }
-            if options.non_finite == NonFinite::Skip {
-                specs.push(skip(&graph, &loss, &watched, total)?);
+            if skips {
+                // Of the losses of earlier parts their sum alone is left.
+                let sum = specs.first().and_then(|spec| spec.states.first()).map(|(name, _)| name.clone());
+                let sum = by_parts.iter().find(|state| state.name() == sum);
+                let sum = sum.and_then(|sum| graph.update_of(sum));
+                let watched = watched.into_iter().map(|(_, gradient)| gradient).chain([loss]).chain(sum);
+                specs.push(skip(&graph, watched, &by_parts, total)?);
             }
         }
         Ok((graph, inputs, specs))
@@ -176,20 +192,50 @@ fn average(graph: &Graph, gradients: &[(Tensor, Tensor)], decay: f32) -> Result<
     Ok(())
 }
 
-/// Leaves all states of numbers as they are where the loss or a gradient is not finite; counts the examples.
-fn skip(graph: &Graph, loss: &Tensor, gradients: &[(Tensor, Tensor)], rows: usize) -> Result<Spec> {
-    let not_finite = |values: &Tensor| {
-        let bad = values.isnan()?.logical_or(&values.abs()?.gt(&graph.scalar(f32::MAX)?)?)?;
-        bad.sum((), false)
-    };
-    let mut bad = not_finite(loss)?;
-    for (_, gradient) in gradients {
-        bad = bad.add(&not_finite(gradient)?)?;
+/// The states of numbers that a program changes so far, but for gradients that are kept.
+fn changed(graph: &Graph) -> Result<Vec<Tensor>> {
+    let states = RefCell::new(Vec::new());
+    graph.change_updates(|state, new| {
+        let kept = state.name().is_some_and(|name| name.starts_with(GRADIENT));
+        if state.ty().dtype.is_float() && !kept {
+            states.borrow_mut().push(state.clone());
+        }
+        Ok(new.clone())
+    })?;
+    Ok(states.into_inner())
+}
+
+/// What a state was before the batch.
+fn before(graph: &Graph, state: &Tensor) -> Result<Tensor> {
+    let name = format!("{BEFORE}{}", state.name().unwrap_or_default());
+    graph.state(&name, state.ty(), Init::Zeros, Role::Metric)
+}
+
+/// Leaves all states of numbers as they are where something watched is not finite, those that earlier parts of the batch have
+/// changed as they were before it; counts the examples.
+fn skip(
+    graph: &Graph,
+    watched: impl Iterator<Item = Tensor>,
+    by_parts: &[Tensor],
+    rows: usize,
+) -> Result<Spec> {
+    let mut bad = graph.scalar(0.0)?;
+    for values in watched {
+        let not_finite = values.isnan()?.logical_or(&values.abs()?.gt(&graph.scalar(f32::MAX)?)?)?;
+        bad = bad.add(&not_finite.sum((), false)?)?;
     }
     graph.change_updates(|state, new| match new.ty().dtype.is_float() {
+        true if by_parts.iter().any(|other| other.name() == state.name()) => {
+            bad.select(&before(graph, state)?, new)
+        }
         true => bad.select(state, new),
         false => Ok(new.clone()),
     })?;
     let skipped = bad.gt(&graph.scalar(0.0)?)?.scale(rows as f32)?;
     Metric::skipped(&skipped).accumulate(graph, PASS)
+}
+
+/// Whether a state is of use within a batch alone: between two it may hold anything.
+pub(super) fn is_scratch(name: &str) -> bool {
+    name.starts_with(GRADIENT) || name.starts_with(BEFORE)
 }

@@ -27,7 +27,8 @@ pub enum NonFinite {
     #[default]
     Stop,
     /// Its parameters, averages and optimizer states stay as they were, and it counts in no metric but `skipped`; counters of
-    /// steps go on. Costs one more pass over the gradients and the states.
+    /// steps go on. Costs one more pass over the gradients and the states; with a `micro_batch` a copy of the metrics and of
+    /// running statistics, too.
     Skip,
 }
 
@@ -118,6 +119,7 @@ pub struct Trainer {
     rates: Option<Rates>,
     profiled: Range<usize>,
     profiles: Vec<(usize, Profile)>,
+    late: Vec<Look>,
 }
 
 impl Trainer {
@@ -136,10 +138,6 @@ impl Trainer {
         if let Some(0) = options.micro_batch {
             return Err(Error::argument("micro_batch", "at least 1", "0"));
         }
-        if options.micro_batch.is_some() && options.non_finite == NonFinite::Skip {
-            let got = "parts of batches, whose metrics are added up before the last part is known";
-            return Err(Error::argument("non_finite", "whole batches, to skip steps", got));
-        }
         let network = Network::new(&Parameters::new(device, options.seed), task, like)?;
         let mut trainer = Self {
             network,
@@ -154,6 +152,7 @@ impl Trainer {
             rates: None,
             profiled: 0..0,
             profiles: Vec::new(),
+            late: Vec::new(),
         };
         for (_, size) in trainer.parts(trainer.options.batch_size) {
             trainer.program(size)?;
@@ -272,6 +271,11 @@ impl Trainer {
         &self.profiles
     }
 
+    /// The looks of an epoch that was stopped which arrived only then, and of which no [`Progress`] has told.
+    pub fn take_late_looks(&mut self) -> Vec<Look> {
+        std::mem::take(&mut self.late)
+    }
+
     /// The parts in which the device gets a batch: their rows, and the programs for them.
     fn parts(&self, total: usize) -> Vec<(Range<usize>, Size)> {
         let most = self.options.micro_batch.unwrap_or(total).clamp(1, total.max(1));
@@ -363,6 +367,7 @@ impl Trainer {
                 now.recent = look.measures.clone();
             }
             if progress(self, &now)? == Flow::Stop {
+                self.late = looks.collect(true)?;
                 return looks.end(self.parameters(), now.examples);
             }
         }
