@@ -130,6 +130,52 @@ fn fifty_steps_are_twenty_three_and_twenty_seven() -> wgrad::Result<()> {
 }
 
 /// Judged in its midst, an epoch's own totals are what they would have been.
+/// A device may be lost at any moment: between two steps, while a checkpoint is on its way, while sums are read.
+#[test]
+fn a_lost_device_is_told_and_another_goes_on_bit_for_bit() -> wgrad::Result<()> {
+    let (number, data) = (3, data());
+    let mut whole = trainer(&Device::auto()?, number)?;
+    train(&mut whole, &data, 30)?;
+    let expected = states(whole.parameters())?;
+    for at in [1, 7, 8, 9, 23] {
+        let device = Device::auto()?;
+        if device.is_cpu() {
+            println!("SKIPPED: {}", device.notice().unwrap_or("no adapter"));
+            return Ok(());
+        }
+        let mut first = trainer(&device, number)?;
+        let mut kept = first.checkpoint(BTreeMap::new())?.wait()?;
+        assert_eq!(device.lost(), None);
+        let mut until_lost = || -> wgrad::Result<()> {
+            while first.position().2 < 30 {
+                first.epoch(&data, |trainer, _| {
+                    let pending = trainer.checkpoint(BTreeMap::new())?;
+                    if trainer.position().2 == at {
+                        device.lose();
+                        assert!(pending.wait().is_err(), "what was on its way from a lost device");
+                    } else {
+                        kept = pending.wait()?;
+                    }
+                    Ok(Flow::Continue)
+                })?;
+            }
+            Ok(())
+        };
+        let ended = until_lost();
+        let why = device.lost().expect("a device that was lost").to_owned();
+        let error = ended.expect_err("steps on a lost device").to_string();
+        assert!(error.contains("lost") && !why.is_empty(), "{error}");
+        assert!(states(first.parameters()).is_err() && trainer(&device, number).is_err());
+        let another = Device::auto()?;
+        let mut second = trainer(&another, number)?;
+        second.resume(&kept)?;
+        train(&mut second, &data, 30)?;
+        assert!(states(second.parameters())? == expected, "lost at {at}");
+        assert_eq!(another.lost(), None);
+    }
+    Ok(())
+}
+
 #[test]
 fn an_epoch_may_be_judged_in_its_midst() -> wgrad::Result<()> {
     let data = data();

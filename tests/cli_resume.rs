@@ -52,6 +52,15 @@ fn result(run: &Path) -> (Vec<u8>, Vec<String>) {
     (fs::read(run.join("model.safetensors")).expect("weights"), rows.collect())
 }
 
+/// The steps of `steps.csv`.
+fn rows(run: &Path) -> Vec<u64> {
+    let text = fs::read_to_string(run.join("steps.csv")).expect("steps.csv");
+    let step = |row: &str| row.split(',').next().and_then(|step| step.parse().ok()).expect("a step");
+    let steps: Vec<u64> = text.lines().skip(1).map(step).collect();
+    assert!(steps.windows(2).all(|pair| pair[0] != pair[1]), "{steps:?}");
+    steps
+}
+
 /// The step of the newest checkpoint of a run.
 fn newest(run: &Path) -> Option<u64> {
     let names = fs::read_dir(run.join("checkpoints")).into_iter().flatten().flatten();
@@ -158,6 +167,7 @@ fn signals_end_a_run_with_a_checkpoint_and_their_code() {
     assert!(interrupted > 0, "nothing was interrupted");
     run(folder.path(), "train --resume parts");
     assert!(result(&path) == result(&folder.path().join("whole")));
+    assert_eq!(rows(&path), rows(&folder.path().join("whole")), "what was on its way when the signal came");
     let said = run(folder.path(), "train --resume parts");
     assert!(said.contains("nothing to do: 4 epochs are done"), "{said}");
     let said = run(folder.path(), "train --resume parts --epochs 5 --batch-size 20 --device cpu");
@@ -226,6 +236,48 @@ fn a_text_run_goes_on_bit_for_bit() {
     fs::write(at.join("text.txt"), "one and - two,\ntwo one\n".repeat(29)).expect("a new folder");
     let said = run(at, "text --resume parts --steps 130");
     assert!(said.contains("changed  text's checksum"), "{said}");
+}
+
+/// The device is lost for real, between steps and with a checkpoint on its way; once twice at the same step.
+#[test]
+fn a_lost_device_is_opened_again_and_the_run_goes_on_bit_for_bit() {
+    let folder = place();
+    let at = folder.path();
+    let said = run(at, &format!("{OPTIONS} --out whole"));
+    if said.contains("CPU reference") {
+        println!("SKIPPED: no adapter");
+        return;
+    }
+    let said = run(at, &format!("{OPTIONS} --out lost --lose-device-at 7,8,8,19,57"));
+    assert_eq!(said.matches("the device was lost: ").count(), 5, "{said}");
+    assert_eq!(said.matches("opening it again, to go on from lost/checkpoints/step-").count(), 5, "{said}");
+    assert!(result(&at.join("lost")) == result(&at.join("whole")), "{said}");
+    let happened = fs::read_to_string(at.join("lost/events.jsonl")).expect("events.jsonl");
+    let events: Vec<serde_json::Value> =
+        happened.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect();
+    let named = |name: &str| events.iter().filter(|event| event["event"] == name).count();
+    assert_eq!((named("begins"), named("the device was lost"), named("goes on")), (1, 5, 5), "{happened}");
+    assert_eq!(events.last().map(|event| event["event"].clone()), Some("is finished".into()), "{happened}");
+    // Rows of steps that were done twice are there once.
+    let (lost, whole) = (rows(&at.join("lost")), rows(&at.join("whole")));
+    assert!(lost.is_sorted() && lost.iter().all(|row| whole.contains(row)), "{lost:?} of {whole:?}");
+    // What is lost again and again does not go on for ever, and says what is safe.
+    let words = format!("{OPTIONS} --out often --lose-device-at 8,8,8,8,8,8,8,8,8,8,8,8");
+    let parts = ["lost 4 times after often/checkpoints/step-", "is safe: `wgrad train --resume often`"];
+    refused(at, &words.split_whitespace().collect::<Vec<_>>(), &parts);
+    run(at, "train --resume often");
+    assert!(result(&at.join("often")) == result(&at.join("whole")));
+    fs::write(at.join("text.txt"), "one and - two,\nand one\n".repeat(29)).expect("a new folder");
+    let options = "text --data text.txt --batch-size 4 --window 8 --hidden 8 --embedding 4 --dropout 0.2 --steps 60 \
+                   --validate-every 25 --checkpoint-every 7 --prompt=- --length 5 --schedule cosine:t_max=60";
+    run(at, &format!("{options} --out text"));
+    let said = run(at, &format!("{options} --out text-lost --lose-device-at 7,33,50"));
+    assert_eq!(said.matches("the device was lost: ").count(), 3, "{said}");
+    let learned = |run: &str| {
+        let weights = fs::read(at.join(run).join("model.safetensors")).expect("weights");
+        (weights, fs::read(at.join(run).join("sample.txt")).expect("a sample"))
+    };
+    assert!(learned("text-lost") == learned("text"), "{said}");
 }
 
 #[test]

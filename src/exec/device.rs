@@ -152,6 +152,24 @@ impl Device {
         }
     }
 
+    /// Why the device was lost, where it was: a driver that was reset or updated, a card that was pulled, a kernel that a
+    /// watchdog ended. All that was on it is gone and every call fails from then on. A program that is to go on opens another
+    /// device, builds its trainer there and gives it the last [`Checkpoint`](super::Checkpoint). The CPU reference is never lost.
+    pub fn lost(&self) -> Option<&str> {
+        match &self.0 {
+            Kind::Cpu { .. } => None,
+            Kind::Gpu(gpu) => gpu.lost(),
+        }
+    }
+
+    /// Loses the device, and with it that of every clone, so that a program can be tried on what it does then. Nothing is done
+    /// to the CPU reference.
+    pub fn lose(&self) {
+        if let Kind::Gpu(gpu) = &self.0 {
+            gpu.lose();
+        }
+    }
+
     pub(super) fn checks_finite(&self) -> bool {
         self.1 == Finite::Checked
     }

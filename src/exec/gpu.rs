@@ -38,6 +38,8 @@ pub(super) struct Gpu {
     pub(super) checked: bool,
     /// The first failure; after it nothing the device says can be trusted.
     failure: Arc<OnceLock<String>>,
+    /// What the driver said when the device was lost.
+    lost: Arc<OnceLock<String>>,
     pub(super) pipelines: Mutex<HashMap<Kernel, wgpu::ComputePipeline>>,
     /// What the driver made of shaders in earlier processes.
     pub(super) cache: OnceLock<PipelineCache>,
@@ -66,15 +68,17 @@ impl Gpu {
         };
         let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
             .map_err(|e| Error::device(format!("{} to open", identity.name), e.to_string()))?;
-        let failure = Arc::new(OnceLock::new());
-        let (on_error, on_lost) = (failure.clone(), failure.clone());
+        let (failure, lost) = (Arc::new(OnceLock::new()), Arc::new(OnceLock::new()));
+        let (on_error, on_lost, told) = (failure.clone(), failure.clone(), lost.clone());
         // Later failures follow from the first, which alone is kept.
         device.on_uncaptured_error(Arc::new(move |e: wgpu::Error| {
             let _ = on_error.set(e.to_string());
         }));
         device.set_device_lost_callback(move |reason, message| {
+            // One that is dropped is destroyed, too.
             if reason != wgpu::DeviceLostReason::Destroyed {
                 let _ = on_lost.set(format!("the device was lost: {message}"));
+                let _ = told.set(message);
             }
         });
         let (pipelines, readbacks, tally) = (Mutex::default(), Mutex::default(), Tally::default());
@@ -91,6 +95,7 @@ impl Gpu {
             tell,
             checked,
             failure,
+            lost,
             pipelines,
             cache,
             readbacks,
@@ -151,6 +156,21 @@ impl Gpu {
             Some(message) => Err(Error::device(format!("{} to work", self.name()), message.clone())),
             None => Ok(()),
         }
+    }
+
+    /// What the driver said when the device was lost, if it was.
+    pub(super) fn lost(&self) -> Option<&str> {
+        // The driver's word comes when it is asked; whether that fails, the word itself says.
+        let _ = self.device.poll(wgpu::PollType::Poll);
+        self.lost.get().map(String::as_str)
+    }
+
+    /// Ends the device as a driver does that resets it.
+    pub(super) fn lose(&self) {
+        let word = "it was given up on purpose";
+        let _ = self.failure.set(format!("the device was lost: {word}"));
+        let _ = self.lost.set(word.to_owned());
+        self.device.destroy();
     }
 
     /// Waits for a submission, or for all of them.

@@ -19,13 +19,14 @@
 //! Shories, lords, for thee to hear trust, to serve let
 //! ```
 
+use super::rates::Rates;
 use crate::data::{Streams, Vocabulary};
 use crate::error::{Error, Result};
 use crate::exec::{Checkpoint, Executable, Parameters, Pending, PendingCheckpoint};
 use crate::graph::{Graph, Tensor};
 use crate::nn::{Embedding, Gru, Linear, Lstm, Module};
 use crate::ops::{CrossEntropy, Init, Reduction, Role};
-use crate::optim::{Optimizer, clip_grad_norm, gradients};
+use crate::optim::{Optimizer, Schedule, clip_grad_norm, gradients};
 use crate::random::Rng;
 use crate::tensor::{HostTensor, TensorType};
 use std::collections::BTreeMap;
@@ -197,6 +198,7 @@ pub struct TextTrainer {
     train: Streams,
     validation: Streams,
     step: usize,
+    schedule: Option<(Schedule, Rates)>,
 }
 
 impl TextTrainer {
@@ -218,12 +220,22 @@ impl TextTrainer {
         let learn = Purpose::Learn(optimizer, max_norm);
         let learner = Reader::new(parameters, model, [steps, batch_size], learn)?;
         let judge = Reader::new(parameters, model, [steps, validation.batch()], Purpose::Judge)?;
-        Ok(Self { learner, judge, train, validation, step: 0 })
+        Ok(Self { learner, judge, train, validation, step: 0, schedule: None })
     }
 
     /// The program of a training step: its plan and memory.
     pub fn executable(&self) -> &Executable {
         &self.learner.program
+    }
+
+    /// Lets the learning rates follow a schedule, a step of which is a window.
+    ///
+    /// # Errors
+    /// When one of its numbers is out of range, there is no optimizer with a rate, or the device failed.
+    pub fn follow(&mut self, schedule: Schedule) -> Result<()> {
+        schedule.check()?;
+        self.schedule = Some((schedule, Rates::new(&self.learner.parameters)?));
+        Ok(())
     }
 
     /// Learns from the next window; at the end of the text it begins again with a zero state. The loss comes
@@ -237,6 +249,9 @@ impl TextTrainer {
             self.learner.reset()?;
         }
         let (tokens, targets) = self.train.window(window)?;
+        if let Some((schedule, rates)) = &mut self.schedule {
+            rates.follow(schedule, self.step as u64)?;
+        }
         self.step += 1;
         self.learner.run(&tokens, Some(&targets))
     }
@@ -273,6 +288,9 @@ impl TextTrainer {
         }
         let step = step.parse().map_err(|_| Error::argument(STEP, "a number", step))?;
         self.learner.parameters.restore(checkpoint)?;
+        if let Some((_, rates)) = &mut self.schedule {
+            rates.refresh()?;
+        }
         self.step = step;
         Ok(())
     }

@@ -148,7 +148,7 @@ fn train(args: &ForecastArgs) -> anyhow::Result<()> {
         Some(path) => RunFolder::reopen(path)?,
         None => RunFolder::claim(args.out.as_deref(), MODEL)?,
     };
-    let device = args.device.open()?.check_finite(args.check_finite);
+    let mut device = args.device.open()?.check_finite(args.check_finite);
     println!("device   {}", device.describe());
     println!("data     {about}: {} values, the last {test} to forecast", series.values().len());
     let sets = Sets {
@@ -179,6 +179,7 @@ fn train(args: &ForecastArgs) -> anyhow::Result<()> {
         ),
         many: "windows",
         keep: &args.keep,
+        device: &args.device,
         epochs: args.epochs,
         ways: &args.ways,
         seed: args.seed,
@@ -187,11 +188,12 @@ fn train(args: &ForecastArgs) -> anyhow::Result<()> {
     };
     let settings = args.settings(&about, &device.describe())?;
     let (mut run, mut trainer) = Run::begin(plan, &sets, Monitor::default(), folder, (&device, &settings))?;
-    if !run.train(&mut trainer, &device)? {
+    if !run.train(&mut trainer, &mut device)? {
         return Ok(());
     }
-    let (_, mut files) = run.judged(&mut trainer)?;
-    let forecasts = forecasts(trainer.network(), &series)?;
+    let (_, mut files) = run.judged(&mut trainer, &mut device)?;
+    let told = |_: &mut Run<'_>, trainer: &mut Trainer| Ok(forecasts(trainer.network(), &series)?);
+    let forecasts = run.surviving((&mut trainer, &mut device), told)?;
     let (ours, naive) = series.errors(&forecasts, args.season as usize);
     run.folder.picture("forecast", &picture(&series, &forecasts)?)?;
     run.folder.write("errors.csv", &format!("forecast,naive\n{ours:.6},{naive:.6}\n"))?;

@@ -6,7 +6,7 @@ use std::time::Instant;
 use wgrad::Error;
 use wgrad::ops::Role;
 use wgrad::optim::LEARNING_RATE;
-use wgrad::train::{EpochReport, EventWriter, LOSS, Measures, Progress, StepLog, StepRow, Trainer};
+use wgrad::train::{EpochReport, EventWriter, LOSS, Look, Measures, StepLog, StepRow, Trainer};
 
 /// Writes down the steps of a run. Where the disk is full it says so once and writes no more: the run goes on.
 pub struct Log {
@@ -40,12 +40,12 @@ impl Log {
         Ok(Self { steps: Some(steps), events, began: Instant::now(), examples: 0, rate })
     }
 
-    /// The looks that have arrived.
+    /// Looks that have arrived.
     ///
     /// # Errors
     /// When an event cannot be written for another reason than a disk that is full.
-    pub fn steps(&mut self, trainer: &Trainer, now: &Progress) -> wgrad::Result<()> {
-        for look in &now.looks {
+    pub fn steps(&mut self, trainer: &Trainer, looks: &[Look]) -> wgrad::Result<()> {
+        for look in looks {
             self.examples += look.measures.examples;
             let seconds = self.began.elapsed().as_secs_f64();
             let metrics: Vec<(&str, f64)> = others(&look.measures).collect();

@@ -27,6 +27,7 @@ mod page;
 mod parity;
 mod plot;
 mod predict;
+mod recovery;
 mod report;
 mod resume;
 mod run;
@@ -34,12 +35,14 @@ mod run_onnx;
 mod signals;
 mod summary;
 mod text;
+mod text_run;
 mod train;
 mod train_args;
 mod trained;
 mod training;
 mod tune;
 mod ways;
+mod write;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -69,7 +72,7 @@ enum Command {
     /// Learn a text character by character and write one like it.
     Text(text::TextArgs),
     /// Write a text with a network that `wgrad text` trained.
-    Write(text::WriteArgs),
+    Write(write::WriteArgs),
     /// Learn a time series and forecast its end.
     Forecast(forecast::ForecastArgs),
     /// Write a trained network as an ONNX model.
@@ -119,7 +122,7 @@ fn main() -> ExitCode {
         Command::Compare(args) => compare::run(&args),
         Command::Report(args) => page::run(&args),
         Command::Text(args) => text::run(&args),
-        Command::Write(args) => text::write(&args),
+        Command::Write(args) => write::run(&args),
         Command::Forecast(args) => forecast::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Tune(args) => tune::run(&args),

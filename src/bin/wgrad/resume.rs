@@ -22,9 +22,17 @@ pub struct KeepArgs {
     /// takes the place of that.
     #[arg(long, value_name = "RUN", conflicts_with = "out")]
     pub resume: Option<PathBuf>,
+    /// Lose the device after each of these steps, to try what is done then.
+    #[arg(long, hide = true, value_name = "STEP,..", value_delimiter = ',')]
+    lose_device_at: Vec<u32>,
 }
 
 impl KeepArgs {
+    /// Whether the device is to be lost after this step, for the `count`th time.
+    pub fn loses(&self, step: usize, count: usize) -> bool {
+        self.lose_device_at.get(count).is_some_and(|&at| at as usize == step)
+    }
+
     /// Whether a checkpoint is due after this step.
     pub fn due(&self, step: usize) -> bool {
         self.checkpoint_every.is_some_and(|every| step.is_multiple_of(every as usize))

@@ -6,10 +6,11 @@ use crate::claims::{claim_named, claim_next, entries};
 use crate::output;
 use crate::signals::Interrupted;
 use anyhow::{Context, anyhow, bail};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 use wgrad::exec::PendingCheckpoint;
 use wgrad::ops::Role;
 use wgrad::train::{Checkpoints, Trainer};
@@ -21,6 +22,8 @@ const WEIGHTS: &str = "model.safetensors";
 const AVERAGE: &str = "average.safetensors";
 /// A row for every look at the losses.
 pub const METRICS: &str = "metrics.csv";
+/// A line for whatever happens to a run: that it begins, goes on, loses its device, ends.
+const HAPPENED: &str = "events.jsonl";
 /// The folder of event files in that of a run.
 pub const EVENTS: &str = "tensorboard";
 /// The folder of a run's checkpoints.
@@ -95,9 +98,30 @@ impl RunFolder {
     /// # Errors
     /// When the folder cannot be written.
     pub fn go_on(&mut self, settings: &Value, metrics: &str) -> anyhow::Result<()> {
-        (self.settings, self.metrics) = (format!("{settings:#}\n"), metrics.to_owned());
+        self.settings = format!("{settings:#}\n");
         write_atomically(&self.path.join(SETTINGS), self.settings.as_bytes())?;
-        Ok(write_atomically(&self.path.join(METRICS), self.metrics.as_bytes())?)
+        self.go_back(metrics)
+    }
+
+    /// Notes the metrics as they were at an earlier checkpoint.
+    ///
+    /// # Errors
+    /// When they can be written nowhere.
+    pub fn go_back(&mut self, metrics: &str) -> anyhow::Result<()> {
+        self.metrics = metrics.to_owned();
+        let kept = self.kept;
+        self.keep(|folder| write_atomically(&folder.join(METRICS), metrics.as_bytes()))?;
+        self.kept = kept;
+        Ok(())
+    }
+
+    /// Adds to `events.jsonl` what happens to the run at a step. A place that cannot be written ends no run: what is lost with
+    /// it is told on the terminal anyway.
+    pub fn event(&self, what: &str, step: usize, more: &str) {
+        let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let line = json!({"time": time, "event": what, "step": step, "more": more});
+        let file = OpenOptions::new().append(true).create(true).open(self.path.join(HAPPENED));
+        let _ = file.and_then(|mut file| file.write_all(format!("{line}\n").as_bytes()));
     }
 
     /// The checkpoints of the run, of which the last `keep` stay; from now on no other process may go on with it.
@@ -319,7 +343,7 @@ impl Drop for RunFolder {
             return;
         }
         if !self.path.as_os_str().is_empty() {
-            for name in [SETTINGS, METRICS, "steps.jsonl", "steps.csv"] {
+            for name in [SETTINGS, METRICS, HAPPENED, "steps.jsonl", "steps.csv"] {
                 let _ = fs::remove_file(self.path.join(name));
             }
             // Of nothing but the beginning.

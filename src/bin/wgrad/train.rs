@@ -41,7 +41,7 @@ pub fn run_of(args: &TrainArgs, wanted: Option<usize>) -> anyhow::Result<PathBuf
     let sets = args.data.load(model.reads(), None, None)?.held_back(args.ways.validation, args.seed)?;
     let sets = sets.varied(args.classes.augment.as_deref(), args.classes.mixup)?;
     wgrad::data::check_batch_size(sets.train.as_ref(), batch_size)?;
-    let device = args.device.open()?.check_finite(args.check_finite);
+    let mut device = args.device.open()?.check_finite(args.check_finite);
     anyhow::ensure!(
         args.profile.is_none() || !device.is_cpu(),
         "--profile: expected an adapter, got the CPU reference"
@@ -70,6 +70,7 @@ pub fn run_of(args: &TrainArgs, wanted: Option<usize>) -> anyhow::Result<PathBuf
         about: format!("{} for {}: {}", model.name(), model.words(&shape, classes), model.about()),
         many: model.many(),
         keep: &args.keep,
+        device: &args.device,
         epochs: args.epochs,
         ways: &args.ways,
         seed: args.seed,
@@ -79,10 +80,10 @@ pub fn run_of(args: &TrainArgs, wanted: Option<usize>) -> anyhow::Result<PathBuf
     let monitor = Monitor { metric: "accuracy".into(), maximize: true };
     let settings = args.settings(&model, &sets, &device.describe())?;
     let (mut run, mut trainer) = Run::begin(plan, &sets, monitor, folder, (&device, &settings))?;
-    if !run.train(&mut trainer, &device)? {
+    if !run.train(&mut trainer, &mut device)? {
         return Ok(run.folder.path().to_owned());
     }
-    let (test, mut files) = run.judged(&mut trainer)?;
+    let (test, mut files) = run.judged(&mut trainer, &mut device)?;
     if let Some(confusion) = test.confusion() {
         run.folder.picture("confusion", &plot::confusion(confusion, sets.test.classes())?)?;
         files.extend(["confusion.svg", "confusion.png"]);

@@ -1,8 +1,10 @@
 //! A training on its way: its epochs, its checkpoints, what is said of it.
 
 use crate::data::Sets;
+use crate::device::DeviceArgs;
 use crate::log::Log;
 use crate::plot;
+use crate::recovery::{Found, Losses};
 use crate::resume::{DEVICE, KeepArgs, ROWS, tell_change};
 use crate::run::RunFolder;
 use crate::signals::{Interrupted, Signals};
@@ -11,6 +13,7 @@ use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::{Duration, Instant};
 use wgrad::ops::Role;
 use wgrad::train::{Checkpoints, EpochReport, Flow, LOSS, Measures, Monitor, Progress, Trainer, Watch};
@@ -39,6 +42,8 @@ pub struct Plan<'a> {
     pub many: &'static str,
     /// How the run is kept.
     pub keep: &'a KeepArgs,
+    /// Where it runs.
+    pub device: &'a DeviceArgs,
     /// Passes over the examples.
     pub epochs: u32,
     /// How it goes about it.
@@ -65,6 +70,26 @@ pub struct Run<'a> {
     pub reports: Vec<EpochReport>,
     /// Where its steps are written down.
     log: Log,
+    /// How often its device was lost on purpose.
+    given_up: usize,
+}
+
+/// Gives a trainer, what looks at its epochs and the metrics all that a checkpoint holds of them; the epochs that are done.
+fn restore(
+    plan: &Plan<'_>,
+    (trainer, watch): (&mut Trainer, &mut Watch),
+    (path, checkpoint): (&Path, &Checkpoint),
+) -> anyhow::Result<Vec<EpochReport>> {
+    let of_file = || path.display().to_string();
+    trainer.resume(checkpoint).with_context(of_file)?;
+    watch.resume(checkpoint).with_context(of_file)?;
+    let past = reports(checkpoint).with_context(of_file)?;
+    tell_change("device", checkpoint.note(DEVICE)?, &trainer.parameters().device().describe());
+    let batch_size = trainer.options().batch_size.to_string();
+    tell_change("batch size", checkpoint.note(BATCH_SIZE)?, &batch_size);
+    let ((epochs, done, steps), many) = (trainer.position(), plan.many);
+    println!("resumed  {}: {epochs} epochs and {done} {many}, {steps} steps", path.display());
+    Ok(past)
 }
 
 impl<'a> Run<'a> {
@@ -96,34 +121,75 @@ impl<'a> Run<'a> {
                 folder.begin(settings, &head, trainer.parameters())?;
             }
             Some((path, checkpoint)) => {
-                let of_file = || path.display().to_string();
-                trainer.resume(checkpoint).with_context(of_file)?;
-                watch.resume(checkpoint).with_context(of_file)?;
-                past = reports(checkpoint).with_context(of_file)?;
-                tell_change("device", checkpoint.note(DEVICE)?, &device.describe());
-                let batch_size = trainer.options().batch_size.to_string();
-                tell_change("batch size", checkpoint.note(BATCH_SIZE)?, &batch_size);
+                past = restore(&plan, (&mut trainer, &mut watch), (path, checkpoint))?;
                 folder.go_on(settings, checkpoint.note(ROWS)?)?;
-                let ((epochs, done, steps), many) = (trainer.position(), plan.many);
-                println!("resumed  {}: {epochs} epochs and {done} {many}, {steps} steps", path.display());
             }
         }
         println!("run      {}", folder.path().display());
         let log = Log::open(&folder, plan.ways, &trainer)?;
-        Ok((Self { plan, sets, folder, watch, reports: past, log }, trainer))
+        let begins = if resumed.is_some() { "goes on" } else { "begins" };
+        folder.event(begins, trainer.position().2, &device.describe());
+        Ok((Self { plan, sets, folder, watch, reports: past, log, given_up: 0 }, trainer))
     }
 
     /// All epochs that are left; whether there were any. Where one fails, what is safe is said.
     ///
     /// # Errors
     /// When one fails, or a signal ends the run.
-    pub fn train(&mut self, trainer: &mut Trainer, device: &Device) -> anyhow::Result<bool> {
-        let done = self.epochs(trainer);
-        let done = done.map_err(|e| self.folder.safe(self.plan.command, self.diagnosed(e, device)))?;
+    pub fn train(&mut self, trainer: &mut Trainer, device: &mut Device) -> anyhow::Result<bool> {
+        let signals = Signals::watch()?;
+        let done = self.surviving((trainer, device), |run, trainer| run.epochs(trainer, &signals))?;
         if !done {
             println!("nothing to do: {} epochs are done; --epochs asks for more", trainer.position().0);
         }
         Ok(done)
+    }
+
+    /// Does what needs the device, again from the last checkpoint where that was lost. Where it fails for another reason, what is
+    /// safe is said.
+    ///
+    /// # Errors
+    /// When it fails, or no device opens in place of a lost one.
+    pub fn surviving<T>(
+        &mut self,
+        (trainer, device): (&mut Trainer, &mut Device),
+        mut work: impl FnMut(&mut Self, &mut Trainer) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        let mut losses = Losses::default();
+        loop {
+            let error = match work(self, trainer) {
+                Ok(done) => return Ok(done),
+                Err(error) => error,
+            };
+            let step = trainer.position().2;
+            let lost = device.lost().filter(|_| !error.is::<Interrupted>()).map(str::to_owned);
+            let Some(why) = lost else {
+                self.folder.event("ends", step, &format!("{error:#}"));
+                return Err(self.folder.safe(self.plan.command, self.diagnosed(error, device)));
+            };
+            self.folder.event("the device was lost", step, &why);
+            let again = self.recover(&why, (trainer, device), &mut losses);
+            again.map_err(|error| self.folder.safe(self.plan.command, error))?;
+        }
+    }
+
+    /// Goes back to the last checkpoint, on a device that works.
+    fn recover(
+        &mut self,
+        why: &str,
+        (trainer, device): (&mut Trainer, &mut Device),
+        losses: &mut Losses,
+    ) -> anyhow::Result<()> {
+        let Found { device: opened, path, checkpoint } =
+            losses.recover(why, &self.folder.checkpoints(), self.plan.device)?;
+        *device = opened.check_finite(self.plan.checked);
+        *trainer = (self.plan.build)(device)?;
+        self.watch.begin(trainer)?;
+        self.reports = restore(&self.plan, (trainer, &mut self.watch), (&path, &checkpoint))?;
+        self.folder.go_back(checkpoint.note(ROWS)?)?;
+        self.log = Log::open(&self.folder, self.plan.ways, trainer)?;
+        self.folder.event("goes on", trainer.position().2, &device.describe());
+        Ok(())
     }
 
     /// What a checkpoint of this moment notes.
@@ -139,10 +205,9 @@ impl<'a> Run<'a> {
     }
 
     /// All epochs that are left, each kept when it is done; whether there were any.
-    fn epochs(&mut self, trainer: &mut Trainer) -> anyhow::Result<bool> {
+    fn epochs(&mut self, trainer: &mut Trainer, signals: &Signals) -> anyhow::Result<bool> {
         let mut checkpoints = self.folder.keeps(self.plan.keep.keep)?;
-        let signals = Signals::watch()?;
-        if self.plan.keep.resume.is_none() {
+        if trainer.position().2 == 0 {
             // One from the beginning: whenever the run ends, it can go on.
             let pending = trainer.checkpoint(self.notes(trainer))?;
             self.folder.checkpoint(&mut checkpoints, 0, pending, false)?;
@@ -154,16 +219,22 @@ impl<'a> Run<'a> {
             let (keep, sets) = (self.plan.keep, self.sets);
             let mut every = |trainer: &Trainer, now: &Progress| -> wgrad::Result<Flow> {
                 let step = trainer.position().2;
-                self.log.steps(trainer, now)?;
+                self.log.steps(trainer, &now.looks)?;
                 let stop = signals.caught().is_some();
                 if stop || keep.due(step) {
                     let pending = trainer.checkpoint(self.notes(trainer))?;
                     failed = self.folder.checkpoint(&mut checkpoints, step, pending, false).err();
                     self.folder.keep_as_it_is();
                 }
+                if keep.loses(step, self.given_up) {
+                    self.given_up += 1;
+                    trainer.parameters().device().lose();
+                }
                 Ok(if stop || failed.is_some() { Flow::Stop } else { Flow::Continue })
             };
             let report = one_epoch(trainer, sets, (many, epochs, averages), epoch, &mut every)?;
+            let late = trainer.take_late_looks();
+            self.log.steps(trainer, &late)?;
             if let Some(error) = failed {
                 return Err(error);
             }
@@ -201,7 +272,17 @@ impl<'a> Run<'a> {
     ///
     /// # Errors
     /// When the device failed or a file can be written nowhere.
-    pub fn judged(&mut self, trainer: &mut Trainer) -> anyhow::Result<(Measures, Vec<&'static str>)> {
+    pub fn judged(
+        &mut self,
+        trainer: &mut Trainer,
+        device: &mut Device,
+    ) -> anyhow::Result<(Measures, Vec<&'static str>)> {
+        let judged = self.surviving((trainer, device), Self::judged_once)?;
+        self.folder.event("is finished", trainer.position().2, "");
+        Ok(judged)
+    }
+
+    fn judged_once(&mut self, trainer: &mut Trainer) -> anyhow::Result<(Measures, Vec<&'static str>)> {
         self.folder.picture("history", &plot::history(&self.reports, self.sets.judged())?)?;
         let mut files = vec!["history.svg", "history.png"];
         let averages = self.plan.ways.averages();
