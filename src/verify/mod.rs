@@ -46,6 +46,7 @@ mod memory;
 mod network;
 mod oracle;
 mod plans;
+pub mod report;
 mod rounding;
 mod shrink;
 mod trial;

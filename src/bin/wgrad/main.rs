@@ -18,6 +18,7 @@ mod image;
 mod import;
 mod inspect;
 mod log;
+mod merge;
 mod models;
 mod network;
 mod networks;

@@ -2,7 +2,7 @@
 
 use crate::models::{self, SizeArgs};
 use crate::parity::{Opened, ParityArgs, SAVE_EVERY, bar, in_passing, save};
-use crate::report::{Report, Row};
+use crate::{merge, report};
 use anyhow::{Context, bail};
 use clap::Args;
 use std::time::Instant;
@@ -10,6 +10,7 @@ use wgrad::Tensor;
 use wgrad::bench::train::{Built, Forward, Pass, Trainable, build, build_loss};
 use wgrad::graph::NodeId;
 use wgrad::optim::{Optimizer, Sgd};
+use wgrad::verify::report::{Report, Row};
 use wgrad::verify::{Adapter, Compared, Network, Outcome, Site, Verdict};
 
 /// Options of a whole network.
@@ -59,19 +60,21 @@ pub fn run(args: &ParityArgs, open: impl FnOnce() -> anyhow::Result<Vec<Opened>>
         sites.iter().for_each(|site| println!("{site}"));
         return Ok(());
     }
+    let known = merge::known(args)?;
     let adapters = open()?;
     let does = if pass == Pass::Step { "a training step" } else { "the forward pass" };
     println!("model    {}: {}; {does}, {}", model.name(), model.about(), model.shape(batch));
-    let names = adapters.iter().map(|a| a.name.clone()).collect();
-    let mut report = Report::of_nodes(names, options.model.as_deref().unwrap_or_default());
+    let columns = report::columns(&adapters, args.effort());
+    let mut report = Report::of_nodes(columns, options.model.as_deref().unwrap_or_default());
     nodes(args, &network, &adapters, wanted.as_deref(), sites.len(), &mut report)?;
     if wanted.is_none() {
         let most = sites.iter().map(|site| site.flops).max().unwrap_or(0);
         ends(args, &network, &adapters, most, &mut report);
     }
     report.complete = true;
+    known.explain(&mut report);
     let saved = save(args, &report, crate::output::write);
-    report.print();
+    report::print(&report);
     saved?;
     match report.failures() {
         0 => Ok(()),
@@ -134,7 +137,7 @@ fn nodes(
         adapters.iter().enumerate().filter_map(|(n, a)| Some((n, a.adapter.as_ref().ok()?))).collect();
     for (number, adapter) in adapters.iter().enumerate() {
         if let Err(reason) = &adapter.adapter {
-            report.rows.push(Row::adapter(number, reason));
+            report.rows.push(Row::unopened(number, reason));
         }
     }
     let devices: Vec<&Adapter> = working.iter().map(|(_, adapter)| *adapter).collect();
@@ -143,7 +146,7 @@ fn nodes(
         bar.set_message(site.op);
         bar.inc(1);
         let number = working[place].0;
-        report.rows.push(Row::node(number, site, found, rerun(args, &adapters[number], site)));
+        report.rows.push(Row::node(number, site, found, &rerun(args, &adapters[number], site)));
         if saved.elapsed() > SAVE_EVERY {
             unsaved = save(args, report, in_passing);
             saved = Instant::now();

@@ -3,7 +3,7 @@
 use crate::device::DeviceArgs;
 use crate::network::{self, NetworkArgs};
 use crate::output;
-use crate::report::{Report, Row};
+use crate::{merge, report};
 use anyhow::{Context, bail};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -14,6 +14,7 @@ use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 use wgrad::random::Rng;
+use wgrad::verify::report::{Report, Row};
 use wgrad::verify::{self, Adapter, Case, Effort, Line, Outcome, Verdict};
 
 /// Holds every kernel of an adapter to the CPU reference: exact integers bit for bit, real numbers within a
@@ -48,12 +49,19 @@ pub struct ParityArgs {
     /// Print the cases and run none.
     #[arg(long)]
     pub list: bool,
+    /// Run nothing: join the results in these files, of several machines, browsers and backends. Exit code 1 if a failure has
+    /// no known reason.
+    #[arg(long, value_name = "FILE.json", num_args = 1.., conflicts_with_all = ["ops", "case", "random", "list", "all", "model"])]
+    pub merge: Vec<PathBuf>,
+    /// A TOML file of known differences and their reasons, in place of those that come with the program.
+    #[arg(long, value_name = "FILE.toml")]
+    pub known: Option<PathBuf>,
     /// Write the results as JSON.
     #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
+    pub json: Option<PathBuf>,
     /// Write the results as a page that needs nothing else.
     #[arg(long, value_name = "FILE")]
-    html: Option<PathBuf>,
+    pub html: Option<PathBuf>,
 }
 
 /// Cases after which an adapter is opened anew: compiled kernels are kept as long as it is open, and those of a
@@ -68,6 +76,9 @@ pub const SAVE_EVERY: Duration = Duration::from_secs(5);
 
 /// Runs the cases.
 pub fn run(args: &ParityArgs) -> anyhow::Result<()> {
+    if !args.merge.is_empty() {
+        return merge::run(args);
+    }
     if args.network.model.is_some() {
         output::check_all([("--json", &args.json), ("--html", &args.html)])?;
         return network::run(args, || open(args));
@@ -78,8 +89,9 @@ pub fn run(args: &ParityArgs) -> anyhow::Result<()> {
         return Ok(());
     }
     output::check_all([("--json", &args.json), ("--html", &args.html)])?;
+    let known = merge::known(args)?;
     let adapters = open(args)?;
-    let mut report = Report::new(adapters.iter().map(|a| a.name.clone()).collect());
+    let mut report = Report::new(report::columns(&adapters, args.effort()));
     let bar = bar(lines.len() * adapters.len())?;
     let mut session = Session { args, report: &mut report, bar: &bar, saved: Instant::now() };
     for (number, adapter) in adapters.iter().enumerate() {
@@ -87,8 +99,9 @@ pub fn run(args: &ParityArgs) -> anyhow::Result<()> {
     }
     bar.finish_and_clear();
     report.complete = true;
+    known.explain(&mut report);
     let saved = save(args, &report, output::write);
-    report.print();
+    report::print(&report);
     saved?;
     match report.failures() {
         0 => Ok(()),
@@ -300,7 +313,7 @@ pub fn save(
     report: &Report,
     write: fn(&Path, &[u8]) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let json = args.json.as_ref().map(|path| write(path, format!("{:#}\n", report.to_json()).as_bytes()));
+    let json = args.json.as_ref().map(|path| write(path, report.to_json()?.as_bytes()));
     let html = args.html.as_ref().map(|path| write(path, report.to_html()?.as_bytes()));
     // Both are tried: one that cannot be written is no reason to lose the other.
     json.unwrap_or(Ok(())).and(html.unwrap_or(Ok(())))

@@ -1,316 +1,157 @@
-//! What `wgrad parity` found: as a table, as JSON and as a page.
+//! What `wgrad parity` found, as a table on the terminal; and what is said of a run besides: when, where, of what source.
 
-use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use wgrad::verify::{Compared, Failure, Line, Outcome, Site, Verdict};
+use std::time::{SystemTime, UNIX_EPOCH};
+use wgrad::verify::Effort;
+use wgrad::verify::report::{Column, Kind, KnownDifferences, Report, Row};
 
-/// One case on one adapter.
-pub struct Row {
-    adapter: usize,
-    op: String,
-    line: String,
-    /// `pass`, `fail`, `skipped` or `mistrusted`.
-    verdict: &'static str,
-    /// Why, where it did not pass.
-    reason: String,
-    /// The command that runs it again.
-    rerun: String,
-    outcome: Option<Outcome>,
-    /// Of a network's node, its number and label.
-    node: Option<(usize, String)>,
+use crate::parity::Opened;
+
+/// The differences of drivers and compilers that are known, with their reasons.
+pub fn known() -> anyhow::Result<KnownDifferences> {
+    Ok(toml::from_str(include_str!("../../../tests/drivers/known.toml"))?)
 }
 
-impl Row {
-    /// A case that ran.
-    pub fn new(adapter: usize, line: &Line, outcome: Outcome, selector: &str) -> Self {
-        let (verdict, reason) = words(&outcome.verdict);
-        let outcome = Some(outcome);
-        Self { outcome, ..Self::bare(adapter, line, verdict, reason, selector) }
-    }
-
-    /// A node of a network, or how the device failed in it.
-    pub fn node(adapter: usize, site: &Site, found: Result<Outcome, String>, rerun: String) -> Self {
-        let (verdict, reason) = match &found {
-            Ok(outcome) => words(&outcome.verdict),
-            Err(reason) => ("fail", reason.clone()),
+/// The adapters of a run that begins now.
+pub fn columns(adapters: &[Opened], effort: Effort) -> Vec<Column> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    // Scripts that run a checkout know its commit; a program does not.
+    let commit = std::env::var("WGRAD_COMMIT").unwrap_or_default();
+    let column = |opened: &Opened| {
+        let column = match &opened.adapter {
+            Ok(adapter) => Column::of(adapter, effort),
+            Err(_) => Column::named(&opened.name, effort),
         };
-        let (op, line, node) = (site.op.to_owned(), site.to_string(), Some((site.node, site.label.clone())));
-        Self { adapter, op, line, verdict, reason, rerun, outcome: found.ok(), node }
-    }
-
-    /// An output of a network from end to end.
-    pub fn end(adapter: usize, output: &Compared) -> Self {
-        let (verdict, reason) = words(&output.outcome.verdict);
-        let line = format!("{} from end to end", output.name);
-        Self { line, outcome: Some(output.outcome.clone()), ..Self::whole(adapter, verdict, reason) }
-    }
-
-    /// A network that an adapter cannot run.
-    pub fn broken(adapter: usize, reason: &str) -> Self {
-        Self::whole(adapter, "fail", reason.to_owned())
-    }
-
-    /// An adapter that does not open.
-    pub fn adapter(adapter: usize, reason: &str) -> Self {
-        Self::whole(adapter, "skipped", reason.to_owned())
-    }
-
-    fn whole(adapter: usize, verdict: &'static str, reason: String) -> Self {
-        let (op, line) = ("the whole network".to_owned(), "the whole network".to_owned());
-        Self { adapter, op, line, verdict, reason, rerun: String::new(), outcome: None, node: None }
-    }
-
-    /// A case that did not run.
-    pub fn skipped(adapter: usize, line: &Line, reason: &str) -> Self {
-        Self::bare(adapter, line, "skipped", reason.to_owned(), "")
-    }
-
-    /// A case in which the device failed.
-    pub fn failed(adapter: usize, line: &Line, reason: &str, selector: &str) -> Self {
-        Self::bare(adapter, line, "fail", reason.to_owned(), selector)
-    }
-
-    fn bare(adapter: usize, line: &Line, verdict: &'static str, reason: String, selector: &str) -> Self {
-        let rerun = format!("wgrad parity --device {selector} --case '{line}'");
-        Self {
-            adapter,
-            op: line.op.clone(),
-            line: line.to_string(),
-            verdict,
-            reason,
-            rerun,
-            outcome: None,
-            node: None,
-        }
-    }
-
-    fn to_json(&self) -> Value {
-        let mut value = json!({
-            "op": self.op, "case": self.line, "adapter": self.adapter, "verdict": self.verdict,
-        });
-        if let Some((number, label)) = &self.node {
-            value["node"] = json!(number);
-            value["label"] = json!(label);
-        }
-        if let Some(outcome) = &self.outcome {
-            value["worst"] = number(outcome.fraction);
-            value["outputs_exact"] = json!(outcome.exact);
-            value["outputs_bounded"] = json!(outcome.bounded);
-            value["variants"] = json!(outcome.variants);
-            let refused =
-                outcome.refused.iter().map(|(variant, why)| json!({"variant": variant, "reason": why}));
-            value["variants_refused"] = refused.collect();
-        }
-        if self.verdict != "pass" {
-            value["reason"] = json!(self.reason);
-        }
-        if self.verdict == "fail" {
-            value["rerun"] = json!(self.rerun);
-        }
-        if let Some(Outcome { verdict: Verdict::Fail(failure), .. }) = &self.outcome {
-            value["tier"] = json!(failure.tier());
-            value["variant"] = json!(failure.variant);
-            value["output"] = json!(failure.output);
-            if let Some(judgement) = &failure.judgement {
-                value["violations"] = json!(judgement.violations);
-                value["element"] = judgement.worst.as_ref().map_or(Value::Null, |w| {
-                    json!({"index": w.index, "got": number(w.got), "expected": number(w.expected), "bound": number(w.bound)})
-                });
-                value["heat"] = judgement.heat.as_ref().map_or(Value::Null, |h| {
-                    let cells: Vec<Value> = h.cells.iter().map(|&c| number(c)).collect();
-                    json!({"columns": h.columns, "cells": cells})
-                });
-            }
-        }
-        value
-    }
+        let os = system().map_or_else(|| column.os.clone(), |name| format!("{name}, {}", column.os));
+        Column { os, date: rfc3339(now), commit: commit.clone(), ..column }
+    };
+    adapters.iter().map(column).collect()
 }
 
-/// A number JSON has no word for becomes text.
-fn number(value: f64) -> Value {
-    if value.is_finite() { json!(value) } else { json!(value.to_string()) }
+/// The name of a Linux distribution.
+fn system() -> Option<String> {
+    let text = std::fs::read_to_string("/etc/os-release").ok()?;
+    let name = text.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="))?;
+    Some(name.trim_matches('"').to_owned())
 }
 
-fn describe(failure: &Failure) -> String {
-    let output = if failure.output.is_empty() { String::new() } else { format!(" {}:", failure.output) };
-    let mut text = format!("{}:{output} {}", failure.variant, failure.what);
-    if let Some(worst) = failure.judgement.as_ref().and_then(|j| j.worst.as_ref()) {
-        let (index, got, expected, bound) = (&worst.index, worst.got, worst.expected, worst.bound);
-        text += &format!("; worst at {index:?}: got {got:e}, expected {expected:e}, allowed {bound:.2e}");
-    }
-    text
-}
-
-/// A verdict and why.
-fn words(verdict: &Verdict) -> (&'static str, String) {
-    match verdict {
-        Verdict::Pass => ("pass", String::new()),
-        Verdict::Fail(failure) => ("fail", describe(failure)),
-        Verdict::Skipped(reason) => ("skipped", reason.clone()),
-        Verdict::Mistrusted(reason) => ("mistrusted", reason.clone()),
-    }
-}
-
-/// All cases on all adapters, as far as the run has come.
-pub struct Report {
-    adapters: Vec<String>,
-    /// In the order they ran.
-    pub rows: Vec<Row>,
-    /// Whether the run came to its end.
-    pub complete: bool,
-    /// What is said besides, a line each.
-    pub notes: Vec<String>,
-    /// What the rows are: `cases`, or the `nodes` of a network.
-    of: &'static str,
-    /// The network, empty where there is none.
-    model: String,
-}
-
-/// The cases of one op on one adapter.
-#[derive(Default, Clone, Copy)]
-struct Cell {
-    pass: usize,
-    fail: usize,
-    skipped: usize,
-    mistrusted: usize,
-    /// The worst error as a fraction of its bound, of those that passed.
-    worst: f64,
-}
-
-impl Cell {
-    fn text(&self) -> String {
-        let parts = [
-            (self.pass, "pass"),
-            (self.fail, "FAIL"),
-            (self.skipped, "skipped"),
-            (self.mistrusted, "mistrusted"),
-        ];
-        let parts =
-            parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
-        format!("{} ({:.2})", parts.collect::<Vec<_>>().join(", "), self.worst)
-    }
-}
-
-impl Report {
-    /// No case yet.
-    pub fn new(adapters: Vec<String>) -> Self {
-        let (rows, notes, model) = (Vec::new(), Vec::new(), String::new());
-        Self { adapters, rows, complete: false, notes, of: "cases", model }
-    }
-
-    /// No node of this network yet.
-    pub fn of_nodes(adapters: Vec<String>, model: &str) -> Self {
-        Self { of: "nodes and outputs", model: model.to_owned(), ..Self::new(adapters) }
-    }
-
-    /// Cases that failed.
-    pub fn failures(&self) -> usize {
-        self.rows.iter().filter(|r| r.verdict == "fail").count()
-    }
-
-    fn cells(&self) -> BTreeMap<&str, Vec<Cell>> {
-        let mut cells: BTreeMap<&str, Vec<Cell>> = BTreeMap::new();
-        for row in &self.rows {
-            let line = cells.entry(&row.op).or_insert_with(|| vec![Cell::default(); self.adapters.len()]);
-            let cell = &mut line[row.adapter];
-            match row.verdict {
-                "pass" => cell.pass += 1,
-                "fail" => cell.fail += 1,
-                "skipped" => cell.skipped += 1,
-                _ => cell.mistrusted += 1,
-            }
-            if let (Some(outcome), "pass") = (&row.outcome, row.verdict) {
-                cell.worst = cell.worst.max(outcome.fraction);
-            }
+/// Seconds since 1970 as a date and time of UTC.
+fn rfc3339(seconds: u64) -> String {
+    let (mut days, second) = (seconds / 86_400, seconds % 86_400);
+    let leap = |year: u64| year.is_multiple_of(4) && !year.is_multiple_of(100) || year.is_multiple_of(400);
+    let mut year = 1970;
+    loop {
+        let length = 365 + u64::from(leap(year));
+        if days < length {
+            break;
         }
-        cells
+        days -= length;
+        year += 1;
     }
+    let mut month = 1;
+    for length in [31, 28 + u64::from(leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] {
+        if days < length {
+            break;
+        }
+        days -= length;
+        month += 1;
+    }
+    let (day, hour, minute, second) = (days + 1, second / 3600, second / 60 % 60, second % 60);
+    format!("{year}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
 
-    /// Prints the table op by adapter, then what did not pass.
-    pub fn print(&self) {
-        for (number, name) in self.adapters.iter().enumerate() {
-            println!("[{number}] {name}");
-        }
-        println!("\n{}, and in brackets the worst error as a fraction of its bound", self.of);
-        let cells = self.cells();
-        let width = cells.values().flatten().map(|c| c.text().len()).max().unwrap_or(0) + 2;
-        let names = cells.keys().map(|op| op.len()).max().unwrap_or(0) + 2;
-        let head: Vec<_> = (0..self.adapters.len()).map(|n| format!("{:width$}", format!("[{n}]"))).collect();
-        println!("{:names$}{}", "", head.concat().trim_end());
-        for (op, line) in &cells {
-            let texts: Vec<_> = line.iter().map(|c| format!("{:width$}", c.text())).collect();
-            println!("{op:names$}{}", texts.concat().trim_end());
-        }
-        let count = |wanted: &str| self.rows.iter().filter(|r| r.verdict == wanted).count();
+/// Prints the table op by adapter, then what did not pass.
+pub fn print(report: &Report) {
+    for (number, adapter) in report.adapters.iter().enumerate() {
+        println!("[{number}] {}", adapter.describe());
+    }
+    println!("\n{}, and in brackets the worst error as a fraction of its bound", report.of);
+    let cells = report.cells();
+    let text =
+        |cell: &wgrad::verify::report::Cell| if cell.is_empty() { "-".to_owned() } else { cell.to_string() };
+    let width = cells.values().flatten().map(|c| text(c).len()).max().unwrap_or(0) + 2;
+    let names = cells.keys().map(|op| op.len()).max().unwrap_or(0) + 2;
+    let head: Vec<_> = (0..report.adapters.len()).map(|n| format!("{:width$}", format!("[{n}]"))).collect();
+    println!("{:names$}{}", "", head.concat().trim_end());
+    for (op, line) in &cells {
+        let texts: Vec<_> = line.iter().map(|c| format!("{:width$}", text(c))).collect();
+        println!("{op:names$}{}", texts.concat().trim_end());
+    }
+    println!(
+        "\n{} {}: {} passed, {} failed, {} skipped, {} mistrusted",
+        report.rows.len(),
+        report.of,
+        report.count(Kind::Pass),
+        report.failures(),
+        report.count(Kind::Skipped),
+        report.count(Kind::Mistrusted)
+    );
+    let explained = report.failures() - report.unexplained();
+    if explained > 0 {
+        println!("of those that failed, {explained} do for a known reason");
+    }
+    let passed = report.rows.iter().filter(|row| row.verdict == Kind::Pass && row.node.is_some());
+    let fraction = |row: &&Row| row.worst.map_or(0.0, |worst| worst.0);
+    if let Some(row) = passed.max_by(|a, b| fraction(a).total_cmp(&fraction(b))) {
+        println!("the nearest to its bound, {:.2} of it: {}", fraction(&row), row.case);
+    }
+    report.notes.iter().for_each(|note| println!("{note}"));
+    print_reasons(report);
+}
+
+/// Failures one by one; skipped and mistrusted ones by reason.
+fn print_reasons(report: &Report) {
+    for row in report.rows.iter().filter(|r| r.verdict == Kind::Fail) {
+        // A case is in the command that runs it again.
+        let what =
+            if row.node.is_some() || row.rerun.is_none() { format!("{}: ", row.case) } else { String::new() };
         println!(
-            "\n{} {}: {} passed, {} failed, {} skipped, {} mistrusted",
-            self.rows.len(),
-            self.of,
-            count("pass"),
-            count("fail"),
-            count("skipped"),
-            count("mistrusted")
+            "\nFAIL on {}\n  {what}{}",
+            report.adapter_of(row),
+            row.reason.as_deref().unwrap_or_default()
         );
-        let passed = self.rows.iter().filter(|row| row.verdict == "pass" && row.node.is_some());
-        let fraction = |row: &&Row| row.outcome.as_ref().map_or(0.0, |outcome| outcome.fraction);
-        if let Some(row) = passed.max_by(|a, b| fraction(a).total_cmp(&fraction(b))) {
-            println!("the nearest to its bound, {:.2} of it: {}", fraction(&row), row.line);
+        if let Some(known) = &row.known {
+            println!("  known: {}", known.reason);
         }
-        self.notes.iter().for_each(|note| println!("{note}"));
-        self.print_reasons();
-    }
-
-    /// Failures one by one; skipped and mistrusted ones by reason.
-    fn print_reasons(&self) {
-        for row in self.rows.iter().filter(|r| r.verdict == "fail") {
-            // A case is in the command that runs it again.
-            let what = if row.node.is_some() || row.rerun.is_empty() {
-                format!("{}: ", row.line)
-            } else {
-                String::new()
-            };
-            println!("\nFAIL on {}\n  {what}{}", self.adapters[row.adapter], row.reason);
-            if !row.rerun.is_empty() {
-                println!("  rerun: {}", row.rerun);
-            }
-        }
-        let mut reasons: BTreeMap<(&str, usize, &str), (usize, &str)> = BTreeMap::new();
-        for row in self.rows.iter().filter(|r| ["skipped", "mistrusted"].contains(&r.verdict)) {
-            let entry = reasons.entry((row.verdict, row.adapter, &row.reason)).or_insert((0, &row.line));
-            entry.0 += 1;
-        }
-        for ((verdict, adapter, reason), (count, line)) in reasons {
-            println!("\n{count} {verdict} on {}: {reason}\n  the first: {line}", self.adapters[adapter]);
+        if let Some(rerun) = &row.rerun {
+            println!("  rerun: {rerun}");
         }
     }
+    let mut reasons: BTreeMap<(Kind, usize, &str), (usize, &Row)> = BTreeMap::new();
+    for row in report.rows.iter().filter(|r| [Kind::Skipped, Kind::Mistrusted].contains(&r.verdict)) {
+        let reason = row.reason.as_deref().unwrap_or_default();
+        reasons.entry((row.verdict, row.adapter, reason)).or_insert((0, row)).0 += 1;
+    }
+    for ((verdict, _, reason), (count, row)) in reasons {
+        println!("\n{count} {} on {}: {reason}", verdict.name(), report.adapter_of(row));
+        println!("  the first: {}", row.case);
+    }
+}
 
-    /// Everything, for programs.
-    pub fn to_json(&self) -> Value {
-        let matrix = self.cells().into_iter().map(|(op, line)| {
-            let cells = line.iter().map(|c| {
-                json!({
-                    "pass": c.pass, "fail": c.fail, "skipped": c.skipped, "mistrusted": c.mistrusted,
-                    "worst": number(c.worst), "text": c.text(),
-                })
-            });
-            json!({"op": op, "cells": cells.collect::<Vec<_>>()})
-        });
-        json!({
-            "version": env!("CARGO_PKG_VERSION"),
-            "complete": self.complete,
-            "adapters": self.adapters,
-            "of": self.of,
-            "model": self.model,
-            "notes": self.notes,
-            "matrix": matrix.collect::<Vec<_>>(),
-            "cases": self.rows.iter().map(Row::to_json).collect::<Vec<_>>(),
-        })
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        for (seconds, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_399, "2000-02-28T23:59:59Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (951_868_800, "2000-03-01T00:00:00Z"),
+            (1_767_225_599, "2025-12-31T23:59:59Z"),
+            (4_107_542_400, "2100-03-01T00:00:00Z"),
+        ] {
+            assert_eq!(rfc3339(seconds), text);
+        }
     }
 
-    /// Everything, for people: one file with nothing outside it.
-    pub fn to_html(&self) -> anyhow::Result<String> {
-        let environment = minijinja::Environment::new();
-        let page = include_str!("report.html");
-        Ok(environment.render_named_str("report.html", page, self.to_json())?)
+    #[test]
+    fn the_known_differences_name_shaders_that_are_there() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        for known in known().unwrap().difference {
+            assert!(!known.reason.is_empty() && !known.adapter.is_empty(), "{known:?}");
+            assert!(known.wgsl.is_empty() || root.join(&known.wgsl).is_file(), "{known:?}");
+        }
     }
 }
