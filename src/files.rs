@@ -23,7 +23,7 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
 
 fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let mut name = path.file_name().map_or_else(|| OsString::from("file"), OsString::from);
-    name.push(format!(".{}.tmp", std::process::id()));
+    name.push(format!(".{}.tmp", crate::platform::process()));
     let temporary: PathBuf = path.with_file_name(name);
     let written = || {
         let mut file = File::create(&temporary)?;

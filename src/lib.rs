@@ -29,6 +29,7 @@ pub mod ops;
 pub mod optim;
 mod pairs;
 pub mod plan;
+mod platform;
 pub mod random;
 pub mod reference;
 pub mod shape;
@@ -41,7 +42,9 @@ pub mod verify;
 pub use dim::{Dim, Dims};
 pub use dtype::DType;
 pub use error::{Error, Mismatch, Result};
-pub use exec::{AdapterReport, Backend, Checkpoint, Device, Executable, Parameters, Pending, adapters};
+pub use exec::{
+    AdapterReport, Backend, Checkpoint, Device, Executable, Parameters, Pending, adapters, adapters_async,
+};
 pub use files::write_atomically;
 pub use graph::{Graph, Tensor};
 pub use half::f16;

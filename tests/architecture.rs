@@ -13,16 +13,19 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules that everything may use: types and formulas without a direction of their own.
-const COMMON: [&str; 9] = ["dim", "dtype", "error", "files", "pairs", "random", "shape", "tensor", "tracked"];
+const COMMON: [&str; 10] =
+    ["dim", "dtype", "error", "files", "pairs", "platform", "random", "shape", "tensor", "tracked"];
 
 /// What each module may use besides [`COMMON`]. A module that is not here fails the test: give it a place.
-const ALLOWED: [(&str, &[&str]); 22] = [
+const ALLOWED: [(&str, &[&str]); 23] = [
     ("tracked", &[]),
     ("updates", &[]),
     ("dim", &[]),
     ("dtype", &[]),
     ("error", &[]),
     ("files", &[]),
+    // Threads, clocks and waiting, which a browser has not.
+    ("platform", &[]),
     ("random", &[]),
     ("shape", &[]),
     ("pairs", &[]),
@@ -166,6 +169,40 @@ fn only_exec_knows_wgpu() {
     let users: BTreeSet<String> =
         files("src", "rs").iter().filter(|(_, text)| uses(text)).map(|(path, _)| module(path)).collect();
     assert_eq!(users, BTreeSet::from(["exec".to_owned()]));
+}
+
+/// Threads, clocks, waiting and the number of the process are another thing in a browser, where std's panic.
+#[test]
+fn only_the_platform_knows_threads_clocks_and_waiting() {
+    const WORDS: [&str; 8] = [
+        "std::thread",
+        "thread::",
+        "Instant::",
+        "SystemTime::",
+        "pollster",
+        "process::",
+        "temp_dir",
+        "cfg(target_family",
+    ];
+    let (mut users, mut wrong) = (BTreeSet::new(), Vec::new());
+    for (path, text) in files("src", "rs").into_iter().filter(|(path, _)| module(path) != "bin") {
+        let code = code(&text);
+        // The clock is asked for by its name, which the platform gives.
+        let clock = code.contains("platform::Instant") || code.contains("platform::{");
+        for word in WORDS.iter().filter(|word| code.contains(**word)) {
+            if module(&path) == "platform" {
+                users.insert(*word);
+            } else if !(clock && ["Instant::", "SystemTime::"].contains(word)) {
+                wrong.push(format!("{}: {word}", path.display()));
+            }
+        }
+        if code.contains("std::time") && module(&path) != "platform" {
+            let only_durations = code.split("std::time::").skip(1).all(|rest| rest.starts_with("Duration"));
+            assert!(only_durations, "{}: another clock than the platform's", path.display());
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(users.len() >= 4, "the test no longer sees what the platform uses: {users:?}");
 }
 
 /// The types for which the files of a folder implement a trait, with the stems of the files.

@@ -4,8 +4,9 @@ use super::case::{Case, Prepared};
 use super::check;
 use crate::error::Result;
 use crate::exec::{Device, Stopwatch};
+use crate::platform::Instant;
 use crate::reference::{Array, Precision, eval};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The least seconds that each took for one run.
 #[derive(Debug, Clone, Copy, PartialEq)]

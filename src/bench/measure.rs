@@ -3,8 +3,9 @@
 use super::report::Timing;
 use crate::error::Result;
 use crate::exec::{Executable, Stopwatch, Workload};
+use crate::platform::Instant;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How much is measured.
 #[derive(Debug, Clone, Copy, PartialEq)]

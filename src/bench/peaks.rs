@@ -7,10 +7,11 @@ use crate::exec::{Clock, Device, Stopwatch, Workload};
 use crate::kernels::Limits;
 use crate::kernels::peaks::{self, MicroKernel};
 use crate::plan::Plan;
+use crate::platform::Instant;
 use crate::random::Rng;
 use std::fmt;
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A micro-kernel with its buffers.
 pub(super) struct Micro {

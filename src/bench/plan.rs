@@ -8,8 +8,8 @@ use crate::nn::{Activation, Conv2d, Flatten, Linear, Lstm, Module, Sequential};
 use crate::ops::{CrossEntropy, Elementwise, Reduction};
 use crate::optim::{Optimizer, Sgd};
 use crate::plan::plan;
+use crate::platform::Instant;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
 
 /// A graph that is planned.
 pub struct PlanModel {

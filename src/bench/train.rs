@@ -11,9 +11,9 @@ use crate::exec::{Counters, Device, Executable, Parameters, Profile, Stopwatch};
 use crate::graph::{Graph, Tensor, ValueId};
 use crate::ops::Role;
 use crate::plan::{Plan, Step};
+use crate::platform::Instant;
 use crate::tensor::HostTensor;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
 
 /// A model's step or forward pass, compiled for a device.
 pub struct ModelRun {

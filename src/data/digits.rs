@@ -4,9 +4,9 @@
 
 use super::Dataset;
 use crate::error::Result;
+use crate::platform::{all, cores};
 use crate::random::Rng;
 use std::f64::consts::TAU;
-use std::thread;
 
 /// Height and width of an image.
 const SIDE: usize = 28;
@@ -24,21 +24,17 @@ type Stroke = Vec<Point>;
 pub fn digits(count: usize, seed: u64) -> Result<Dataset> {
     let mut pixels = vec![0; count * SIDE * SIDE];
     let mut labels = vec![0; count];
-    let threads = thread::available_parallelism().map_or(1, |n| n.get());
-    let share = count.div_ceil(threads).max(1);
-    thread::scope(|scope| {
-        for (part, (images, labels)) in
-            pixels.chunks_mut(share * SIDE * SIDE).zip(labels.chunks_mut(share)).enumerate()
-        {
-            scope.spawn(move || {
-                for (i, (image, label)) in images.chunks_mut(SIDE * SIDE).zip(labels).enumerate() {
-                    let mut rng = Rng::named(seed, &format!("digit {}", part * share + i));
-                    *label = rng.below(10) as u32;
-                    draw(*label, &mut rng, image);
-                }
-            });
+    let share = count.div_ceil(cores()).max(1);
+    let parts = pixels.chunks_mut(share * SIDE * SIDE).zip(labels.chunks_mut(share));
+    all(parts.enumerate().map(|(part, (images, labels))| {
+        move || {
+            for (i, (image, label)) in images.chunks_mut(SIDE * SIDE).zip(labels).enumerate() {
+                let mut rng = Rng::named(seed, &format!("digit {}", part * share + i));
+                *label = rng.below(10) as u32;
+                draw(*label, &mut rng, image);
+            }
         }
-    });
+    }));
     Dataset::new(pixels, labels, [1, SIDE, SIDE], 10)
 }
 

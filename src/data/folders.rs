@@ -2,12 +2,12 @@
 
 use super::some_of;
 use crate::error::{Error, Result};
+use crate::platform::{all, cores};
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::thread;
 
 /// What becomes of files that do not hold what they should.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -148,7 +148,6 @@ pub(super) fn each<T: Send>(
 ) -> Vec<Result<T>> {
     let next = AtomicUsize::new(0);
     let made: Mutex<Vec<(usize, Result<T>)>> = Mutex::default();
-    let threads = thread::available_parallelism().map_or(1, |n| n.get());
     let work = || {
         loop {
             let number = next.fetch_add(1, Ordering::Relaxed);
@@ -159,7 +158,7 @@ pub(super) fn each<T: Send>(
             made.lock().unwrap_or_else(PoisonError::into_inner).push((number, one));
         }
     };
-    thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
+    all((0..cores()).map(|_| &work));
     let mut made = made.into_inner().unwrap_or_else(PoisonError::into_inner);
     made.sort_by_key(|(number, _)| *number);
     made.into_iter().map(|(_, one)| one).collect()

@@ -210,7 +210,8 @@ fn parse<const D: usize>(path: &Path, mut source: impl Read) -> Result<([usize; 
     for size in &mut sizes {
         *size = u32::from_be_bytes(word()?) as usize;
     }
-    let total = sizes.iter().try_fold(1usize, |n, &s| n.checked_mul(s)).filter(|&n| n > 0 && n <= 1 << 34);
+    let total =
+        sizes.iter().try_fold(1usize, |n, &s| n.checked_mul(s)).filter(|&n| n > 0 && n as u64 <= 1 << 34);
     let Some(total) = total else {
         return Err(Error::file(
             path,

@@ -2,12 +2,12 @@
 
 use super::examples::{Batch, Examples, check_batch_size};
 use crate::error::Result;
+use crate::platform::{BROWSER, Instant, Task, cores, spawn};
 use crate::random::Rng;
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Batches read ahead besides those that the threads have in hand.
 const AHEAD: usize = 2;
@@ -74,15 +74,34 @@ impl Gate {
     }
 }
 
+/// Which examples make which batch.
+struct Source {
+    data: Arc<dyn Examples>,
+    indices: Vec<usize>,
+    batch_size: usize,
+    order: Order,
+}
+
+impl Source {
+    fn read(&self, number: usize) -> Result<Batch> {
+        let first = number * self.batch_size;
+        let chunk = &self.indices[first..(first + self.batch_size).min(self.indices.len())];
+        let (seed, epoch) = self.order.stream();
+        Batch::read(self.data.as_ref(), chunk, seed, epoch)
+    }
+}
+
 /// An epoch of batches; the last may be shorter. The same ones whatever the number of threads.
 pub struct Loader {
     batches: usize,
     next: usize,
+    source: Arc<Source>,
     receiver: Receiver<(usize, Result<Batch>)>,
     /// Read before their turn.
     early: BTreeMap<usize, Result<Batch>>,
     gate: Arc<Gate>,
-    workers: Vec<JoinHandle<()>>,
+    /// None where batches are read when they are asked for.
+    workers: Vec<Task<()>>,
     waited: Duration,
 }
 
@@ -105,11 +124,12 @@ impl Loader {
         order: Order,
         examples: usize,
     ) -> Result<Self> {
-        let cores = thread::available_parallelism().map_or(1, |n| n.get());
-        Self::on_threads(data, batch_size, order, examples, cores.min(THREADS))
+        let threads = if BROWSER { 0 } else { cores().min(THREADS) };
+        Self::on_threads(data, batch_size, order, examples, threads)
     }
 
-    /// As [`Loader::starting_at`], on so many threads, at least one.
+    /// As [`Loader::starting_at`], on so many threads; with none of them each batch is read when it is asked for, as always in a
+    /// browser.
     ///
     /// # Errors
     /// As [`Loader::new`].
@@ -127,20 +147,16 @@ impl Loader {
         }
         indices.drain(..examples.min(indices.len()));
         let batches = indices.len().div_ceil(batch_size);
-        let indices = Arc::new(indices);
+        let source = Arc::new(Source { data: data.clone(), indices, batch_size, order });
         let (sender, receiver) = channel();
         let turns = Mutex::new(Turns { next: 0, taken: 0, closed: false });
         let gate = Arc::new(Gate { turns, changed: Condvar::new() });
-        let threads = threads.clamp(1, batches.max(1));
+        let threads = if BROWSER { 0 } else { threads.min(batches.max(1)) };
         let worker = |_| {
-            let (data, indices, gate, sender) = (data.clone(), indices.clone(), gate.clone(), sender.clone());
-            thread::spawn(move || {
+            let (source, gate, sender) = (source.clone(), gate.clone(), sender.clone());
+            spawn(move || {
                 while let Some(number) = gate.claim(batches, threads + AHEAD) {
-                    let first = number * batch_size;
-                    let chunk = &indices[first..(first + batch_size).min(indices.len())];
-                    let (seed, epoch) = order.stream();
-                    let batch = Batch::read(data.as_ref(), chunk, seed, epoch);
-                    if sender.send((number, batch)).is_err() {
+                    if sender.send((number, source.read(number))).is_err() {
                         return;
                     }
                 }
@@ -148,7 +164,7 @@ impl Loader {
         };
         let workers = (0..threads).map(worker).collect();
         let (early, waited) = (BTreeMap::new(), Duration::ZERO);
-        Ok(Self { batches, next: 0, receiver, early, gate, workers, waited })
+        Ok(Self { batches, next: 0, source, receiver, early, gate, workers, waited })
     }
 
     /// The number of batches of the epoch, or of what is left of it.
@@ -178,6 +194,9 @@ impl Iterator for Loader {
         let batch = loop {
             if let Some(batch) = self.early.remove(&self.next) {
                 break batch;
+            }
+            if self.workers.is_empty() {
+                break self.source.read(self.next);
             }
             let (number, batch) = self.receiver.recv().ok()?;
             self.early.insert(number, batch);
@@ -259,7 +278,7 @@ mod tests {
         fn read(&self, index: usize, draws: &mut Rng, values: &mut [Values<'_>]) -> Result<()> {
             assert_ne!(index, 70, "an example that panics");
             let draw = draws.uniform() as f32;
-            thread::sleep(Duration::from_micros((draw * 400.0) as u64));
+            std::thread::sleep(Duration::from_micros((draw * 400.0) as u64));
             values[0].f32()?.copy_from_slice(&[index as f32, draw, draws.uniform() as f32]);
             Ok(())
         }
@@ -277,7 +296,7 @@ mod tests {
         assert_eq!(one.len(), 15);
         let bad: Vec<&String> = one.iter().filter_map(|batch| batch.as_ref().err()).collect();
         assert!(bad.len() == 1 && bad[0].contains("a panic while example 70 was read"), "{bad:?}");
-        for threads in [2, 5, 40] {
+        for threads in [0, 2, 5, 40] {
             assert_eq!(of(threads, 0), one, "{threads} threads");
         }
         assert_eq!(of(3, 21)[1..], one[4..], "what is left of an epoch");

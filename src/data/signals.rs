@@ -2,6 +2,7 @@
 
 use super::examples::{Examples, Field, Values};
 use crate::error::{Error, Result};
+use crate::platform::{all, cores};
 use crate::random::Rng;
 use crate::tensor::TensorType;
 
@@ -112,19 +113,16 @@ pub(super) fn generated(
     make: impl Fn(usize, &mut [f32]) -> u32 + Sync,
 ) -> (Vec<f32>, Vec<u32>) {
     let (mut values, mut labels) = (vec![0.0; count * size], vec![0; count]);
-    let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
-    let share = count.div_ceil(threads).max(1);
-    std::thread::scope(|scope| {
-        let parts = values.chunks_mut((share * size).max(1)).zip(labels.chunks_mut(share));
-        for (part, (values, labels)) in parts.enumerate() {
-            let make = &make;
-            scope.spawn(move || {
-                for (i, (signal, label)) in values.chunks_mut(size.max(1)).zip(labels).enumerate() {
-                    *label = make(part * share + i, signal);
-                }
-            });
+    let share = count.div_ceil(cores()).max(1);
+    let parts = values.chunks_mut((share * size).max(1)).zip(labels.chunks_mut(share));
+    let make = &make;
+    all(parts.enumerate().map(|(part, (values, labels))| {
+        move || {
+            for (i, (signal, label)) in values.chunks_mut(size.max(1)).zip(labels).enumerate() {
+                *label = make(part * share + i, signal);
+            }
         }
-    });
+    }));
     (values, labels)
 }
 

@@ -2,10 +2,16 @@
 
 use super::identity::{AdapterIdentity, Backend};
 use crate::error::{Error, Result};
+use crate::platform::{BROWSER, block_on};
 
 /// How to get an adapter where there is none.
-pub const NO_ADAPTER: &str = "no usable GPU adapter; on Debian or Ubuntu `apt-get install mesa-vulkan-drivers` gives \
-     a software one, elsewhere install your card's driver";
+pub const NO_ADAPTER: &str = if BROWSER {
+    "no usable WebGPU adapter; a current Chrome, Edge, Firefox or Safari has one where the page is secure (https or \
+     localhost) and hardware acceleration is on"
+} else {
+    "no usable GPU adapter; on Debian or Ubuntu `apt-get install mesa-vulkan-drivers` gives a software one, elsewhere \
+     install your card's driver"
+};
 
 /// What an adapter is and can do.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,7 +42,7 @@ impl Found {
     pub(super) fn identity(&self) -> AdapterIdentity {
         let info = self.adapter.get_info();
         AdapterIdentity {
-            name: info.name.clone(),
+            name: name(&info),
             backend: self.backend,
             kind: kind(&info).into(),
             driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
@@ -46,17 +52,33 @@ impl Found {
 
 /// Every adapter of every backend (or of one), in a fixed order: backends as in [`Backend`], each in the
 /// driver's order. The index of an adapter in the full list is what `--device` takes.
-pub(super) fn find(instance_of: &[Backend]) -> Vec<Found> {
+pub(super) async fn find(instance_of: &[Backend]) -> Vec<Found> {
     let mut all = Vec::new();
+    // wgpu panics where a script has neither a window nor a worker's scope.
+    if BROWSER && !wgpu::util::is_browser_webgpu_supported().await {
+        return all;
+    }
     for &backend in instance_of {
         let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
         descriptor.backends = backend.wgpu();
         descriptor.flags = wgpu::InstanceFlags::empty();
         let instance = wgpu::Instance::new(descriptor);
-        let adapters = pollster::block_on(instance.enumerate_adapters(backend.wgpu()));
+        let adapters = if backend == Backend::WebGpu {
+            // A browser gives one: the one asked for.
+            let power_preference = wgpu::PowerPreference::HighPerformance;
+            let best = wgpu::RequestAdapterOptions { power_preference, ..Default::default() };
+            instance.request_adapter(&best).await.into_iter().collect()
+        } else {
+            instance.enumerate_adapters(backend.wgpu()).await
+        };
         all.extend(adapters.into_iter().map(|adapter| Found { adapter, backend }));
     }
     all
+}
+
+/// The card's name; a browser may keep it to itself.
+fn name(info: &wgpu::AdapterInfo) -> String {
+    if info.name.trim().is_empty() { "an unnamed adapter".into() } else { info.name.clone() }
 }
 
 fn kind(info: &wgpu::AdapterInfo) -> &'static str {
@@ -96,7 +118,7 @@ fn report(index: usize, found: &Found) -> AdapterReport {
     };
     AdapterReport {
         index,
-        name: info.name.clone(),
+        name: name(&info),
         backend: found.backend,
         kind: kind(&info).into(),
         driver: found.identity().driver,
@@ -122,9 +144,15 @@ fn report(index: usize, found: &Found) -> AdapterReport {
     }
 }
 
-/// Every adapter, or every adapter of one backend. Indices count over all backends.
+/// Every adapter, or every adapter of one backend. Indices count over all backends. In a browser there seem to be none: see
+/// [`adapters_async`].
 pub fn adapters(backend: Option<Backend>) -> Vec<AdapterReport> {
-    let all = find(&Backend::ALL);
+    block_on("adapters_async", async { Ok(adapters_async(backend).await) }).unwrap_or_default()
+}
+
+/// As [`adapters`], without waiting.
+pub async fn adapters_async(backend: Option<Backend>) -> Vec<AdapterReport> {
+    let all = find(Backend::ALL).await;
     let reports = all.iter().enumerate().map(|(index, found)| report(index, found));
     reports.filter(|r| backend.is_none_or(|b| b == r.backend)).collect()
 }
@@ -136,7 +164,7 @@ pub(super) fn choose<'a>(
     device: Option<&str>,
     index: Option<usize>,
 ) -> Result<Option<&'a Found>> {
-    let name = |f: &Found| f.adapter.get_info().name;
+    let name = |f: &Found| name(&f.adapter.get_info());
     let list = || match all.len() {
         0 => NO_ADAPTER.to_owned(),
         _ => all

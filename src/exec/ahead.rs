@@ -6,11 +6,11 @@ use super::gpu::Gpu;
 use super::identity::{AdapterIdentity, Backend};
 use crate::error::Result;
 use crate::kernels::Kernel;
+use crate::platform::{Instant, block_on, cores, each};
 use std::cmp::Reverse;
 use std::env;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Letters of WGSL besides those of the longest kernel for which more devices pay.
 const LEAST_TEXT: usize = 40_000;
@@ -34,14 +34,10 @@ fn set(name: &str) -> bool {
 
 /// Runs these kernels on devices that `open` gives, one a core, the longest first; where that does not help, nothing
 /// happens, and what fails is left to the device itself.
-pub(super) fn compile(
-    identity: &AdapterIdentity,
-    kernels: &[&Kernel],
-    open: impl Fn() -> Result<Gpu> + Sync,
-) {
-    let mut order = kernels.to_vec();
+pub(super) fn compile(identity: &AdapterIdentity, kernels: &[Kernel], open: impl Fn() -> Result<Gpu> + Sync) {
+    let mut order: Vec<&Kernel> = kernels.iter().collect();
     order.sort_by_key(|kernel| Reverse(kernel.wgsl.len()));
-    let threads = thread::available_parallelism().map_or(1, |n| n.get().min(8)).min(order.len());
+    let threads = cores().min(8).min(order.len());
     let text: usize = order.iter().skip(1).map(|kernel| kernel.wgsl.len()).sum();
     if threads < 2 || text < LEAST_TEXT || !helps(identity, set) {
         return;
@@ -53,22 +49,20 @@ pub(super) fn compile(
         while let Some(kernel) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
             let start = Instant::now();
             // What fails here fails again where it counts.
-            let _ = run_empty(&gpu, kernel);
+            let _ = block_on("", run_empty(&gpu, kernel));
             if first && start.elapsed() < KNOWN {
                 next.store(order.len(), Ordering::Relaxed);
             }
             first = false;
         }
     };
-    thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        workers.into_iter().for_each(|worker| drop(worker.join()));
-    });
+    // A thread that panics leaves its kernels to the device itself.
+    drop(each((0..threads).map(|_| &work)));
 }
 
 /// Runs a kernel in no workgroup; one that does not compile is left out.
-fn run_empty(gpu: &Gpu, kernel: &Kernel) -> Result<()> {
-    let Ok(pipeline) = gpu.compile(kernel) else { return Ok(()) };
+async fn run_empty(gpu: &Gpu, kernel: &Kernel) -> Result<()> {
+    let Ok(pipeline) = gpu.begin(kernel).compiled().await else { return Ok(()) };
     let count = kernel.wgsl.matches("@binding(").count();
     let buffers: Vec<_> = (0..count).map(|_| gpu.buffer("nothing", BYTES)).collect();
     let entry = |(binding, buffer)| {
@@ -89,7 +83,8 @@ fn run_empty(gpu: &Gpu, kernel: &Kernel) -> Result<()> {
     }
     pass.dispatch_workgroups(0, 1, 1);
     drop(pass);
-    gpu.wait(Some(gpu.submit(encoder)))
+    let submission = gpu.submit(encoder);
+    gpu.done(Some(submission)).await
 }
 
 #[cfg(test)]
@@ -125,7 +120,7 @@ mod tests {
             kind: "software".into(),
             driver: "llvmpipe".into(),
         };
-        let opened = |kernels: &[&Kernel]| {
+        let opened = |kernels: &[Kernel]| {
             let opened = AtomicUsize::new(0);
             compile(&identity, kernels, || {
                 opened.fetch_add(1, Ordering::Relaxed);
@@ -135,10 +130,10 @@ mod tests {
         };
         let kernel = |name, letters| Kernel::new(name, "x".repeat(letters));
         let (long, other, short) = (kernel("a", LEAST_TEXT), kernel("b", LEAST_TEXT), kernel("c", 1000));
-        let cores = thread::available_parallelism().map_or(1, |n| n.get());
+        let cores = cores();
         let wanted = if cores > 1 && helps(&identity, set) { 2 } else { 0 };
-        assert_eq!(opened(&[&long, &other]), wanted);
-        assert_eq!([opened(&[]), opened(&[&long]), opened(&[&long, &short])], [0; 3]);
+        assert_eq!(opened(&[long.clone(), other]), wanted);
+        assert_eq!([opened(&[]), opened(&[long.clone()]), opened(&[long, short])], [0; 3]);
     }
 
     /// Kernels of all sorts have as many bindings as they are given, and run in no workgroup on any device.
@@ -160,10 +155,10 @@ mod tests {
         let kernels = program.plan().map(|plan| plan.kernels.clone()).unwrap_or_default();
         assert!(kernels.len() > 5, "{}", kernels.len());
         for kernel in &kernels {
-            run_empty(gpu, kernel)?;
+            block_on("", run_empty(gpu, kernel))?;
         }
         // What does not compile is left to the program that needs it.
-        run_empty(gpu, &Kernel::new("broken", "no shader"))?;
+        block_on("", run_empty(gpu, &Kernel::new("broken", "no shader")))?;
         gpu.check()
     }
 }

@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::files::write_atomically;
 use crate::formats;
 use crate::ops::Role;
+use crate::platform::block_on;
 use crate::tensor::HostTensor;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::borrow::Cow;
@@ -20,6 +21,8 @@ use std::path::Path;
 const VERSION: &str = "wgrad.checkpoint";
 const ROLES: &str = "wgrad.roles";
 const CHECKSUM: &str = "wgrad.checksum";
+/// What stands for the file's path where there is none.
+const IN_MEMORY: &str = "a checkpoint in memory";
 /// The version that is written and read.
 const CURRENT: &str = "1";
 
@@ -44,8 +47,19 @@ impl PendingCheckpoint {
     /// # Errors
     /// When the device failed, or a run before it met an index out of range.
     pub fn wait(self) -> Result<Checkpoint> {
-        let arrived = self.tensors.into_iter().map(|(name, role, value)| Ok((name, (role, value.wait()?))));
-        Ok(Checkpoint { notes: self.notes, tensors: arrived.collect::<Result<_>>()? })
+        block_on("PendingCheckpoint::arrived", self.arrived())
+    }
+
+    /// As [`PendingCheckpoint::wait`], without waiting.
+    ///
+    /// # Errors
+    /// As [`PendingCheckpoint::wait`].
+    pub async fn arrived(self) -> Result<Checkpoint> {
+        let mut tensors = BTreeMap::new();
+        for (name, role, value) in self.tensors {
+            tensors.insert(name, (role, value.await?));
+        }
+        Ok(Checkpoint { notes: self.notes, tensors })
     }
 }
 
@@ -114,6 +128,18 @@ impl Checkpoint {
     /// # Errors
     /// When a note's key is one of our own, or the file cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
+        write_atomically(path, &self.bytes(path)?)
+    }
+
+    /// The bytes of a checkpoint's file, for where there are no files.
+    ///
+    /// # Errors
+    /// When a note's key is one of our own.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        self.bytes(Path::new(IN_MEMORY))
+    }
+
+    fn bytes(&self, path: &Path) -> Result<Vec<u8>> {
         if let Some(key) = self.notes.keys().find(|key| key.starts_with("wgrad.")) {
             return Err(Error::argument("checkpoint", "keys of notes that do not begin with 'wgrad.'", key));
         }
@@ -137,8 +163,7 @@ impl Checkpoint {
         metadata.insert(ROLES.to_owned(), roles);
         let parts = views.iter().map(|(name, view)| (*name, view.dtype(), view.shape(), view.data()));
         metadata.insert(CHECKSUM.to_owned(), checksum(&metadata, parts));
-        let file = safetensors::serialize(views, Some(metadata)).map_err(|e| bad(e.to_string()))?;
-        write_atomically(path, &file)
+        safetensors::serialize(views, Some(metadata)).map_err(|e| bad(e.to_string()))
     }
 
     /// Reads one.
@@ -148,6 +173,14 @@ impl Checkpoint {
     pub fn read(path: &Path) -> Result<Self> {
         let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
         Self::of(path, &bytes)
+    }
+
+    /// Reads one from the bytes of its file.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::read`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        Self::of(Path::new(IN_MEMORY), bytes)
     }
 
     fn of(path: &Path, bytes: &[u8]) -> Result<Self> {

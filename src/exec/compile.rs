@@ -2,14 +2,14 @@
 
 use super::ahead;
 use super::counters::count;
-use super::gpu::Gpu;
+use super::gpu::{Begun, Gpu};
 use crate::error::{Error, Result};
 use crate::kernels::Kernel;
+use crate::platform::{beside, block_on, cores, each};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, PoisonError};
-use std::thread;
 use std::time::Duration;
 
 /// A kernel and what the driver says about it.
@@ -46,20 +46,20 @@ fn compiling<'a>(names: impl Iterator<Item = &'a str>) -> String {
 
 impl Gpu {
     /// The pipelines of these kernels; an error names the first that does not compile.
-    pub(super) fn pipelines(&self, kernels: &[Kernel]) -> Result<Vec<wgpu::ComputePipeline>> {
+    pub(super) async fn pipelines(&self, kernels: &[Kernel]) -> Result<Vec<wgpu::ComputePipeline>> {
         let failed = |failed: Vec<NotCompiled>| {
             let NotCompiled { kernel, message } = &failed[0];
             Error::device(format!("{} to compile {}", self.name(), kernel.name), message)
         };
-        self.compiled(kernels)?.map_err(failed)
+        self.compiled(kernels).await?.map_err(failed)
     }
 
     /// The pipelines of these kernels; `None` where some do not compile, which later plans do without.
-    pub(super) fn pipelines_or_fewer(
+    pub(super) async fn pipelines_or_fewer(
         &self,
         kernels: &[Kernel],
     ) -> Result<Option<Vec<wgpu::ComputePipeline>>> {
-        match self.compiled(kernels)? {
+        match self.compiled(kernels).await? {
             Ok(pipelines) => Ok(Some(pipelines)),
             Err(failed) => {
                 self.do_without(failed);
@@ -70,42 +70,27 @@ impl Gpu {
 
     /// The pipelines of these kernels, those not yet known compiled side by side, or at least one that does not
     /// compile.
-    fn compiled(
+    async fn compiled(
         &self,
         kernels: &[Kernel],
     ) -> Result<std::result::Result<Vec<wgpu::ComputePipeline>, Vec<NotCompiled>>> {
-        let mut known = self.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
-        let missing: Vec<&Kernel> = kernels.iter().filter(|k| !known.contains_key(k)).collect();
-        let threads = thread::available_parallelism().map_or(1, |n| n.get().min(8));
-        let share = missing.len().div_ceil(threads).max(1);
-        let compiled: Vec<_> = thread::scope(|scope| {
-            let (done, waits) = mpsc::channel::<()>();
-            if let Some(tell) = self.tell.get().filter(|_| !missing.is_empty()) {
-                scope.spawn(|| self.tell_of_slow(&missing, waits, tell));
-            }
-            ahead::compile(&self.identity, &missing, || {
-                let (identity, limits) = (self.identity.clone(), self.limits.clone());
-                Self::open(&self.adapter, identity, limits, self.checked, self.device.features())
-            });
-            let compile = |part: &[&Kernel]| part.iter().map(|k| self.compile(k)).collect::<Vec<_>>();
-            let workers: Vec<_> =
-                missing.chunks(share).map(|part| scope.spawn(move || compile(part))).collect();
-            let compiled = workers.into_iter().filter_map(|worker| worker.join().ok()).flatten().collect();
-            drop(done);
-            compiled
-        });
-        self.check()?;
-        if compiled.len() != missing.len() {
-            return Err(Error::device("every shader compiled", "a compiler thread that failed"));
+        let known = || self.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
+        let missing: Vec<Kernel> = {
+            let known = known();
+            kernels.iter().filter(|k| !known.contains_key(k)).cloned().collect()
+        };
+        let mut compiled = Vec::with_capacity(missing.len());
+        for begun in self.begin_all(&missing)? {
+            compiled.push(begun.compiled().await);
         }
-        let missing: Vec<Kernel> = missing.into_iter().cloned().collect();
+        self.check()?;
         let mut failed = Vec::new();
         let any = !missing.is_empty();
         for (kernel, result) in missing.into_iter().zip(compiled) {
             match result {
                 Ok(pipeline) => {
                     count(&self.tally.pipelines, 1);
-                    known.insert(kernel, pipeline);
+                    known().insert(kernel, pipeline);
                 }
                 Err(message) => failed.push(NotCompiled { kernel, message }),
             }
@@ -119,11 +104,35 @@ impl Gpu {
         if !failed.is_empty() {
             return Ok(Err(failed));
         }
+        let known = known();
         Ok(Ok(kernels.iter().filter_map(|k| known.get(k).cloned()).collect()))
     }
 
+    /// Begins to compile these kernels, side by side.
+    fn begin_all(
+        &self,
+        kernels: &[Kernel],
+    ) -> Result<Vec<Begun<impl Future<Output = Option<wgpu::Error>> + Send + use<>>>> {
+        let share = kernels.len().div_ceil(cores().min(8)).max(1);
+        let (done, waits) = mpsc::channel::<()>();
+        let tell = self.tell.get().filter(|_| !kernels.is_empty());
+        let begun = beside(tell.map(|tell| move || self.tell_of_slow(kernels, waits, tell)), || {
+            ahead::compile(&self.identity, kernels, || {
+                let (identity, limits) = (self.identity.clone(), self.limits.clone());
+                let open = Self::open(&self.adapter, identity, limits, self.checked, self.device.features());
+                block_on("", open)
+            });
+            let begin = |part: &[Kernel]| part.iter().map(|k| self.begin(k)).collect::<Vec<_>>();
+            let begun = each(kernels.chunks(share).map(|part| move || begin(part)));
+            drop(done);
+            begun.into_iter().collect::<std::result::Result<Vec<_>, _>>()
+        });
+        let failed = |_| Error::device("every shader compiled", "a compiler thread that failed");
+        begun.map(|parts| parts.into_iter().flatten().collect()).map_err(failed)
+    }
+
     /// Says what is compiled where that takes long; until the other end of `done` is gone.
-    fn tell_of_slow(&self, missing: &[&Kernel], done: mpsc::Receiver<()>, tell: &fn(&str)) {
+    fn tell_of_slow(&self, missing: &[Kernel], done: mpsc::Receiver<()>, tell: &fn(&str)) {
         if done.recv_timeout(SLOW) == Err(RecvTimeoutError::Timeout) {
             tell(&format!("{}: {}", self.name(), compiling(missing.iter().map(|kernel| kernel.name))));
         }

@@ -17,6 +17,10 @@ macro_rules! counters {
             pub(super) fn snapshot(&self) -> Counters {
                 Counters { $($name: self.$name.load(Ordering::Relaxed)),* }
             }
+
+            pub(super) fn clear(&self) {
+                $(self.$name.store(0, Ordering::Relaxed);)*
+            }
         }
 
         impl Sub for Counters {

@@ -9,6 +9,7 @@ use super::{limits, replay, turns};
 use crate::error::{Error, Result};
 use crate::kernels::{Limits, Tuned};
 use crate::plan::Plan;
+use crate::platform::block_on;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -39,6 +40,14 @@ impl Device {
         Self::open(None, None)
     }
 
+    /// As [`Device::auto`], without waiting: what a browser needs.
+    ///
+    /// # Errors
+    /// As [`Device::auto`].
+    pub async fn auto_async() -> Result<Self> {
+        Self::open_async(None, None).await
+    }
+
     /// The CPU reference: exact, slow, everywhere.
     pub fn cpu() -> Self {
         Self(Kind::Cpu { notice: None }, Finite::Unchecked)
@@ -54,12 +63,32 @@ impl Device {
         Self::open_with(backend, device, false)
     }
 
+    /// As [`Device::open`], without waiting: what a browser needs.
+    ///
+    /// # Errors
+    /// As [`Device::open`].
+    pub async fn open_async(backend: Option<Backend>, device: Option<&str>) -> Result<Self> {
+        Self::open_with_async(backend, device, false).await
+    }
+
     /// As [`Device::open`]; with `checked`, shaders are compiled with wgpu's bounds checks, to rule out or
     /// find accesses out of bounds. Slower by up to a factor of two.
     ///
     /// # Errors
     /// As [`Device::open`].
     pub fn open_with(backend: Option<Backend>, device: Option<&str>, checked: bool) -> Result<Self> {
+        block_on("Device::open_async", Self::open_with_async(backend, device, checked))
+    }
+
+    /// As [`Device::open_with`], without waiting: what a browser needs. A browser does its own checks of bounds, always.
+    ///
+    /// # Errors
+    /// As [`Device::open_with`].
+    pub async fn open_with_async(
+        backend: Option<Backend>,
+        device: Option<&str>,
+        checked: bool,
+    ) -> Result<Self> {
         if device.is_some_and(|d| d.trim().is_empty()) {
             // Every adapter's name contains it.
             return Err(Error::argument("device", "an index, part of a name, cpu or auto", ""));
@@ -71,17 +100,18 @@ impl Device {
         }
         let by_index = device.and_then(|d| d.parse::<usize>().ok());
         let all = match (by_index, backend, device) {
-            (None, Some(backend), _) => find(&[backend]),
+            (None, Some(backend), _) => find(&[backend]).await,
             // The best adapter is never one of OpenGL where there is another, and OpenGL is slow to ask.
             (None, None, None) => {
-                let native = find(&Backend::NATIVE);
-                if native.iter().any(|f| usable(&f.adapter)) { native } else { find(&[Backend::Gl]) }
+                let (first, rest) = Backend::FIRST;
+                let found = find(first).await;
+                if found.iter().any(|f| usable(&f.adapter)) { found } else { find(rest).await }
             }
             // An index counts over all backends.
-            (_, _, _) => find(&Backend::ALL),
+            (_, _, _) => find(Backend::ALL).await,
         };
         match choose(&all, backend, device, by_index)? {
-            Some(found) => Self::from_adapter(found, checked),
+            Some(found) => Self::from_adapter(found, checked).await,
             None => {
                 let notice = Some(format!("{NO_ADAPTER}; running on the CPU reference, slowly"));
                 Ok(Self(Kind::Cpu { notice }, Finite::Unchecked))
@@ -95,20 +125,22 @@ impl Device {
         features: wgpu::Features,
         limits: fn(Limits) -> Limits,
     ) -> Result<Option<Self>> {
-        let all = find(&Backend::ALL);
+        let all = block_on("", async { Ok(find(Backend::ALL).await) })?;
         let Some(found) = choose(&all, None, None, None)? else { return Ok(None) };
-        let Self(Kind::Gpu(gpu), _) = Self::from_adapter(found, false)? else { return Ok(None) };
-        let gpu = Gpu::open(&found.adapter, found.identity(), limits(gpu.limits()), false, features)?;
+        let Self(Kind::Gpu(gpu), _) = block_on("", Self::from_adapter(found, false))? else {
+            return Ok(None);
+        };
+        let gpu = Gpu::open(&found.adapter, found.identity(), limits(gpu.limits()), false, features);
+        let gpu = block_on("", gpu)?;
         Ok(Some(Self(Kind::Gpu(Arc::new(gpu)), Finite::Unchecked)))
     }
 
-    fn from_adapter(found: &Found, checked: bool) -> Result<Self> {
+    async fn from_adapter(found: &Found, checked: bool) -> Result<Self> {
         let limits = limits::of(&found.adapter);
-        let open = |limits| -> Result<Arc<Gpu>> {
-            Gpu::open(&found.adapter, found.identity(), limits, checked, WANTED).map(Arc::new)
-        };
-        let max_turns = turns::measure(&found.identity(), &limits, || open(limits.clone()))?;
-        Ok(Self(Kind::Gpu(open(Limits { max_turns, ..limits })?), Finite::Unchecked))
+        // A browser opens an adapter once only.
+        let gpu = Arc::new(Gpu::open(&found.adapter, found.identity(), limits, checked, WANTED).await?);
+        gpu.begin_with(turns::measure(&gpu).await?);
+        Ok(Self(Kind::Gpu(gpu), Finite::Unchecked))
     }
 
     /// The same device, whose programs look at every input, parameter and result as soon as it is there: the next read
@@ -279,8 +311,8 @@ impl Device {
     /// # Errors
     /// On the CPU reference, which has no memory of a plan; when a buffer's bytes are not as many as planned;
     /// when the device failed.
-    pub(crate) fn replay(&self, plan: &Plan, memory: &[Vec<u8>]) -> Result<Vec<Vec<u8>>> {
-        replay::replay(self.gpu("to run a plan on")?, plan, memory)
+    pub(crate) async fn replay(&self, plan: &Plan, memory: &[Vec<u8>]) -> Result<Vec<Vec<u8>>> {
+        replay::replay(self.gpu("to run a plan on")?, plan, memory).await
     }
 
     /// What kernels may assume; of the CPU reference, WebGPU's guaranteed limits.

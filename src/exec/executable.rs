@@ -8,6 +8,7 @@ use super::stopwatch::Stopwatch;
 use crate::error::{Error, Mismatch, Result};
 use crate::graph::{Graph, Tensor};
 use crate::plan::{Memory, Plan};
+use crate::platform::block_on;
 use crate::reference::Array;
 use crate::tensor::{HostTensor, TensorType};
 
@@ -43,8 +44,16 @@ impl Executable {
     /// # Errors
     /// When an earlier run met an index out of range, a tensor is not an input of this program's graph, a value has another type, or the device failed.
     pub fn run(&mut self, inputs: &[(&Tensor, &HostTensor)]) -> Result<()> {
-        self.write_inputs(inputs)?;
-        self.run_with_inputs()
+        block_on("Executable::run_async", self.run_async(inputs))
+    }
+
+    /// As [`Executable::run`], without waiting: when the device is several runs behind, the future is done when the oldest is.
+    ///
+    /// # Errors
+    /// As [`Executable::run`].
+    pub async fn run_async(&mut self, inputs: &[(&Tensor, &HostTensor)]) -> Result<()> {
+        self.write_inputs(inputs).await?;
+        self.run_with_inputs().await
     }
 
     /// As [`Executable::run`], with the time of each step of the plan; waits for the result. Each step is in a
@@ -53,17 +62,25 @@ impl Executable {
     /// # Errors
     /// As [`Executable::run`], and for the CPU reference, which is not a device to measure.
     pub fn run_profiled(&mut self, inputs: &[(&Tensor, &HostTensor)]) -> Result<Profile> {
-        self.write_inputs(inputs)?;
+        block_on("Executable::run_profiled_async", self.run_profiled_async(inputs))
+    }
+
+    /// As [`Executable::run_profiled`], without waiting.
+    ///
+    /// # Errors
+    /// As [`Executable::run_profiled`].
+    pub async fn run_profiled_async(&mut self, inputs: &[(&Tensor, &HostTensor)]) -> Result<Profile> {
+        self.write_inputs(inputs).await?;
         match &mut self.runner {
             Runner::Gpu(program) => {
                 program.flush_inputs();
-                profile::run(program)
+                profile::run(program).await
             }
             Runner::Reference(_) => Err(Error::device("an adapter to measure", "the CPU reference")),
         }
     }
 
-    fn write_inputs(&mut self, inputs: &[(&Tensor, &HostTensor)]) -> Result<()> {
+    async fn write_inputs(&mut self, inputs: &[(&Tensor, &HostTensor)]) -> Result<()> {
         for (tensor, value) in inputs {
             self.graph.owns("run", &[tensor])?;
             if tensor.ty() != value.ty() {
@@ -77,7 +94,7 @@ impl Executable {
                 for (name, (_, value)) in names.iter().zip(inputs) {
                     let known = program.plan.inputs.iter().find(|i| i.name == *name).map(|i| i.buffer);
                     if let Some(input) = known {
-                        program.write_input(input, value.as_bytes())?;
+                        program.write_input(input, value.as_bytes()).await?;
                     } else if !self.graph.has_input(name) {
                         return Err(not_an_input(name));
                     }
@@ -95,9 +112,9 @@ impl Executable {
         Ok(())
     }
 
-    fn run_with_inputs(&mut self) -> Result<()> {
+    async fn run_with_inputs(&mut self) -> Result<()> {
         match &mut self.runner {
-            Runner::Gpu(program) => program.run(),
+            Runner::Gpu(program) => program.run().await,
             Runner::Reference(reference) => {
                 for (name, ty) in self.graph.inputs() {
                     reference.inputs.entry(name).or_insert_with(|| Array::zeros(&ty));
@@ -115,7 +132,7 @@ impl Executable {
         self.read_async(output)?.wait()
     }
 
-    /// An output of the last run, on its way.
+    /// An output of the last run, on its way: a future.
     ///
     /// # Errors
     /// As [`Executable::read`].
@@ -156,12 +173,25 @@ impl Executable {
     /// # Errors
     /// As [`Executable::run_profiled`].
     pub fn time(&mut self, stopwatch: &Stopwatch, runs: usize, samples: usize) -> Result<Vec<Option<f64>>> {
+        block_on("Executable::time_async", self.time_async(stopwatch, runs, samples))
+    }
+
+    /// As [`Executable::time`], without waiting.
+    ///
+    /// # Errors
+    /// As [`Executable::time`].
+    pub async fn time_async(
+        &mut self,
+        stopwatch: &Stopwatch,
+        runs: usize,
+        samples: usize,
+    ) -> Result<Vec<Option<f64>>> {
         let Runner::Gpu(program) = &self.runner else {
             return Err(Error::device("an adapter to measure", "the CPU reference"));
         };
         let groups: Vec<_> =
             (0..samples).map(|_| (0..runs.max(1)).flat_map(|_| program.commands.iter())).collect();
-        let seconds = stopwatch.measure(groups.first().cloned().filter(|_| samples > 1), &groups)?;
+        let seconds = stopwatch.measure(groups.first().cloned().filter(|_| samples > 1), &groups).await?;
         Ok(seconds.into_iter().map(|s| s.map(|s| s.seconds / runs.max(1) as f64)).collect())
     }
 

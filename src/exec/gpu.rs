@@ -1,13 +1,16 @@
 //! One opened adapter: its queue, its pipelines by text, its sticky failure.
 
+use super::arrival::{Arrival, promise};
 use super::cache::PipelineCache;
 use super::counters::{Tally, count};
 use super::identity::AdapterIdentity;
+use super::poller::Poller;
 use crate::error::{Error, Result};
 use crate::kernels::{Access, Broken, Kernel, Limits, Tuned};
+use crate::platform::may_wait;
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Features that are used where the adapter has them.
@@ -29,6 +32,8 @@ pub(super) struct Gpu {
     pub(super) adapter: wgpu::Adapter,
     pub(super) identity: AdapterIdentity,
     pub(super) limits: Limits,
+    /// How often loops may turn, as measured.
+    max_turns: AtomicU32,
     /// What programs planned from now on take instead of the planner's choice.
     tuned: Mutex<Arc<Tuned>>,
     /// What the driver did not compile.
@@ -48,10 +53,34 @@ pub(super) struct Gpu {
     /// Bytes that a program may hold.
     room: AtomicU64,
     pub(super) tally: Tally,
+    pub(super) poller: Arc<Poller>,
+}
+
+fn described(AdapterIdentity { name, kind, backend, .. }: &AdapterIdentity) -> String {
+    format!("{name}, {kind}, {backend}")
+}
+
+/// A pipeline that is being compiled, and what will be said against it.
+pub(super) struct Begun<F> {
+    pipeline: wgpu::ComputePipeline,
+    errors: Vec<F>,
+}
+
+impl<F: Future<Output = Option<wgpu::Error>>> Begun<F> {
+    /// The pipeline, or what the driver or wgpu has against it.
+    pub(super) async fn compiled(self) -> std::result::Result<wgpu::ComputePipeline, String> {
+        let mut message = None;
+        for error in self.errors {
+            if let Some(error) = error.await {
+                message.get_or_insert_with(|| error.to_string());
+            }
+        }
+        message.map_or(Ok(self.pipeline), Err)
+    }
 }
 
 impl Gpu {
-    pub(super) fn open(
+    pub(super) async fn open(
         adapter: &wgpu::Adapter,
         identity: AdapterIdentity,
         limits: Limits,
@@ -66,7 +95,9 @@ impl Gpu {
             memory_hints: wgpu::MemoryHints::Performance,
             trace: wgpu::Trace::Off,
         };
-        let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
+        let (device, queue) = adapter
+            .request_device(&descriptor)
+            .await
             .map_err(|e| Error::device(format!("{} to open", identity.name), e.to_string()))?;
         let (failure, lost) = (Arc::new(OnceLock::new()), Arc::new(OnceLock::new()));
         let (on_error, on_lost, told) = (failure.clone(), failure.clone(), lost.clone());
@@ -83,12 +114,13 @@ impl Gpu {
         });
         let (pipelines, readbacks, tally) = (Mutex::default(), Mutex::default(), Tally::default());
         let (tuned, broken, tell) = (Mutex::default(), Mutex::default(), OnceLock::new());
-        let cache = OnceLock::new();
+        let (cache, poller) = (OnceLock::new(), Arc::new(Poller::new(&device, described(&identity))));
         Ok(Self {
             device,
             queue,
             adapter: adapter.clone(),
             identity,
+            max_turns: AtomicU32::new(limits.max_turns),
             limits,
             tuned,
             broken,
@@ -101,6 +133,7 @@ impl Gpu {
             readbacks,
             room: AtomicU64::new(u64::MAX),
             tally,
+            poller,
         })
     }
 
@@ -115,10 +148,10 @@ impl Gpu {
     }
 
     /// Runs what makes buffers; an error where the device has no memory for them, which is no failure of the device.
-    pub(super) fn within_memory<T>(&self, make: impl FnOnce() -> T) -> std::result::Result<T, String> {
+    pub(super) async fn within_memory<T>(&self, make: impl FnOnce() -> T) -> std::result::Result<T, String> {
         let scope = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let made = make();
-        match pollster::block_on(scope.pop()) {
+        match scope.pop().await {
             None => Ok(made),
             Some(error) => Err(error.to_string()),
         }
@@ -131,15 +164,22 @@ impl Gpu {
 
     /// Name, kind and backend.
     pub(super) fn name(&self) -> String {
-        let AdapterIdentity { name, kind, backend, .. } = &self.identity;
-        format!("{name}, {kind}, {backend}")
+        described(&self.identity)
     }
 
     /// What kernels may assume, what was tuned and what does not compile.
     pub(super) fn limits(&self) -> Limits {
         let tuned = self.tuned.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Limits { tuned, broken, ..self.limits.clone() }
+        Limits { max_turns: self.max_turns.load(Ordering::Relaxed), tuned, broken, ..self.limits.clone() }
+    }
+
+    /// Lets loops turn so often, and forgets what was asked of the device so far.
+    pub(super) fn begin_with(&self, max_turns: u32) {
+        self.max_turns.store(max_turns, Ordering::Relaxed);
+        self.pipelines.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.readbacks().clear();
+        self.tally.clear();
     }
 
     pub(super) fn on_notice(&self, tell: fn(&str)) {
@@ -161,7 +201,7 @@ impl Gpu {
     /// What the driver said when the device was lost, if it was.
     pub(super) fn lost(&self) -> Option<&str> {
         // The driver's word comes when it is asked; whether that fails, the word itself says.
-        let _ = self.device.poll(wgpu::PollType::Poll);
+        let _ = self.poller.poll();
         self.lost.get().map(String::as_str)
     }
 
@@ -173,11 +213,20 @@ impl Gpu {
         self.device.destroy();
     }
 
-    /// Waits for a submission, or for all of them.
-    pub(super) fn wait(&self, submission: Option<wgpu::SubmissionIndex>) -> Result<()> {
-        self.device
-            .poll(wgpu::PollType::Wait { submission_index: submission, timeout: None })
-            .map_err(|e| Error::device(format!("{} to finish", self.name()), e.to_string()))?;
+    /// Will have come when what was submitted is done.
+    pub(super) fn submitted(&self) -> Arrival<()> {
+        let (promise, arrival) = promise(&self.poller);
+        self.queue.on_submitted_work_done(move || promise.keep(()));
+        arrival
+    }
+
+    /// Until a submission is done, or all of them: at least this one.
+    pub(super) async fn done(&self, submission: Option<wgpu::SubmissionIndex>) -> Result<()> {
+        if may_wait() {
+            self.poller.wait(submission)?;
+        } else {
+            self.submitted().await?;
+        }
         self.check()
     }
 
@@ -235,16 +284,16 @@ impl Gpu {
         })
     }
 
-    /// What the driver or wgpu has against a kernel is caught here: it is no failure of the device.
-    pub(super) fn compile(&self, kernel: &Kernel) -> std::result::Result<wgpu::ComputePipeline, String> {
+    /// What the driver or wgpu has against a kernel is caught here: it is no failure of the device. A machine's driver compiles
+    /// it in this call.
+    pub(super) fn begin(
+        &self,
+        kernel: &Kernel,
+    ) -> Begun<impl Future<Output = Option<wgpu::Error>> + Send + use<>> {
         let filters = [wgpu::ErrorFilter::Internal, wgpu::ErrorFilter::Validation];
         let scopes = filters.map(|filter| self.device.push_error_scope(filter));
         let pipeline = self.create(kernel);
-        let errors = scopes.into_iter().rev().filter_map(|scope| pollster::block_on(scope.pop()));
-        match errors.map(|error| error.to_string()).reduce(|first, _| first) {
-            Some(message) => Err(message),
-            None => Ok(pipeline),
-        }
+        Begun { pipeline, errors: scopes.into_iter().rev().map(|scope| scope.pop()).collect() }
     }
 
     fn create(&self, kernel: &Kernel) -> wgpu::ComputePipeline {

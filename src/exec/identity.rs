@@ -1,6 +1,7 @@
 //! Which adapter a device is, and through which graphics interface.
 
 use crate::error::{Error, Result};
+use crate::platform::BROWSER;
 use std::fmt;
 use std::str::FromStr;
 
@@ -15,11 +16,18 @@ pub enum Backend {
     Dx12,
     /// OpenGL and OpenGL ES.
     Gl,
+    /// A browser's WebGPU: all that there is in one, and nowhere else.
+    WebGpu,
 }
 
 impl Backend {
-    pub(super) const ALL: [Backend; 4] = [Backend::Vulkan, Backend::Metal, Backend::Dx12, Backend::Gl];
-    pub(super) const NATIVE: [Backend; 3] = [Backend::Vulkan, Backend::Metal, Backend::Dx12];
+    const KNOWN: [Backend; 5] =
+        [Backend::Vulkan, Backend::Metal, Backend::Dx12, Backend::Gl, Backend::WebGpu];
+    /// Those that there may be here.
+    pub(super) const ALL: &[Backend] = if BROWSER { &[Backend::WebGpu] } else { Self::KNOWN.split_at(4).0 };
+    /// Those asked for the best adapter, and if they have none, the rest.
+    pub(super) const FIRST: (&[Backend], &[Backend]) =
+        if BROWSER { (Self::ALL, &[]) } else { Self::ALL.split_at(3) };
 
     pub(super) fn wgpu(self) -> wgpu::Backends {
         match self {
@@ -27,6 +35,7 @@ impl Backend {
             Backend::Metal => wgpu::Backends::METAL,
             Backend::Dx12 => wgpu::Backends::DX12,
             Backend::Gl => wgpu::Backends::GL,
+            Backend::WebGpu => wgpu::Backends::BROWSER_WEBGPU,
         }
     }
 }
@@ -38,6 +47,7 @@ impl fmt::Display for Backend {
             Backend::Metal => "metal",
             Backend::Dx12 => "dx12",
             Backend::Gl => "gl",
+            Backend::WebGpu => "webgpu",
         })
     }
 }
@@ -45,8 +55,8 @@ impl fmt::Display for Backend {
 impl FromStr for Backend {
     type Err = Error;
     fn from_str(name: &str) -> Result<Self> {
-        let found = Self::ALL.into_iter().find(|b| b.to_string() == name.to_ascii_lowercase());
-        found.ok_or_else(|| Error::argument("backend", "vulkan, metal, dx12 or gl", name))
+        let found = Self::KNOWN.into_iter().find(|b| b.to_string() == name.to_ascii_lowercase());
+        found.ok_or_else(|| Error::argument("backend", "vulkan, metal, dx12, gl or webgpu", name))
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod adapters;
 mod ahead;
+mod arrival;
 mod cache;
 mod checkpoint;
 mod command;
@@ -16,6 +17,7 @@ mod identity;
 mod limits;
 mod loading;
 mod parameters;
+mod poller;
 mod profile;
 mod program;
 mod readback;
@@ -30,7 +32,7 @@ mod watch;
 mod weights;
 mod workload;
 
-pub use adapters::{AdapterReport, NO_ADAPTER, adapters};
+pub use adapters::{AdapterReport, NO_ADAPTER, adapters, adapters_async};
 pub use checkpoint::{Checkpoint, PendingCheckpoint};
 pub use counters::Counters;
 pub use device::Device;

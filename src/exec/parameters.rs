@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Graph, Tensor};
 use crate::ops::{self, Init, LEARNING_RATE, Op, Role};
 use crate::plan::{self, BufferKind, Memory};
+use crate::platform::block_on;
 use crate::reference::{Array, Interpreter, Precision};
 use crate::tensor::{HostTensor, TensorType};
 use std::collections::BTreeSet;
@@ -55,6 +56,15 @@ impl Parameters {
     /// # Errors
     /// When an output is of another graph, a known state has another type, or the device cannot do it.
     pub fn compile(&self, graph: &Graph, outputs: &[&Tensor]) -> Result<Executable> {
+        block_on("Parameters::compile_async", self.compile_async(graph, outputs))
+    }
+
+    /// As [`Parameters::compile`], without waiting. A browser compiles kernels while the future is not yet done; a machine compiles
+    /// them side by side while it is polled.
+    ///
+    /// # Errors
+    /// As [`Parameters::compile`].
+    pub async fn compile_async(&self, graph: &Graph, outputs: &[&Tensor]) -> Result<Executable> {
         graph.owns("compile", outputs)?;
         let ids: Vec<_> = outputs.iter().map(|t| t.id()).collect();
         let data = graph.with(Clone::clone);
@@ -89,27 +99,32 @@ impl Parameters {
                 let (plan, pipelines) = loop {
                     let plan = plan()?;
                     Needs::of(&plan).check(gpu)?;
-                    if let Some(pipelines) = gpu.pipelines_or_fewer(&plan.kernels)? {
+                    if let Some(pipelines) = gpu.pipelines_or_fewer(&plan.kernels).await? {
                         break (plan, pipelines);
                     }
                 };
                 let (needs, known) = (Needs::of(&plan), self.known());
-                let declared = needs.make(gpu, || {
+                let declare = || {
                     let mut states = plan.states.iter();
                     states.try_for_each(|s| self.declare(&s.named.name, &s.named.ty, &s.init, s.role))
-                });
+                };
+                let declared = needs.make(gpu, declare).await;
                 if declared.is_err() {
                     // No program has run with those that were new.
                     lock(&self.store).states.retain(|name, _| known.contains(name));
                 }
                 declared?;
-                let mut store = lock(&self.store);
-                let shared = |kind: &BufferKind| match kind {
-                    BufferKind::State(name) => store.states.get(name).and_then(|s| s.buffer.clone()),
-                    BufferKind::Input(_) | BufferKind::Constant(_) | BufferKind::Table(_) => None,
-                    BufferKind::Slot | BufferKind::Checks => None,
+                let build = || {
+                    let store = lock(&self.store);
+                    let shared = |kind: &BufferKind| match kind {
+                        BufferKind::State(name) => store.states.get(name).and_then(|s| s.buffer.clone()),
+                        BufferKind::Input(_) | BufferKind::Constant(_) | BufferKind::Table(_) => None,
+                        BufferKind::Slot | BufferKind::Checks => None,
+                    };
+                    Program::with_pipelines(gpu, plan, &pipelines, shared)
                 };
-                let program = needs.make(gpu, || Program::with_pipelines(gpu, plan, &pipelines, shared))?;
+                let program = needs.make(gpu, build).await?;
+                let mut store = lock(&self.store);
                 store.watches.retain(|watch| watch.strong_count() > 0);
                 store.watches.extend(program.watch.as_ref().map(Arc::downgrade));
                 Ok(Executable::gpu(graph.clone(), program))
@@ -181,7 +196,7 @@ impl Parameters {
         self.get_async(name)?.wait()
     }
 
-    /// The value of a state as it is after all runs so far, on its way.
+    /// The value of a state as it is after all runs so far, on its way: a future.
     ///
     /// # Errors
     /// As [`Parameters::get`].

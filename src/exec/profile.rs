@@ -37,10 +37,10 @@ pub struct Profile {
 }
 
 /// Runs the program once, each step in passes of its own.
-pub(super) fn run(program: &Program) -> Result<Profile> {
+pub(super) async fn run(program: &Program) -> Result<Profile> {
     let stopwatch = Stopwatch::of(&program.gpu, false);
     let groups: Vec<_> = program.commands.iter().map(std::iter::once).collect();
-    let spans = stopwatch.measure(None, &groups)?;
+    let spans = stopwatch.measure(None, &groups).await?;
     let spans = spans.into_iter().map(|s| s.map(|s| (s.start, s.seconds)));
     let steps = program.plan.steps.iter().zip(spans).map(|(step, span)| match step {
         Step::Dispatch(d) => ProfiledStep {

@@ -1,5 +1,6 @@
 //! A plan made real on one GPU: pipelines, buffers and bind groups, built once and replayed.
 
+use super::arrival::Arrival;
 use super::command::Command;
 use super::counters::count;
 use super::encode::{Marks, encode};
@@ -8,12 +9,21 @@ use super::staging::Uploads;
 use super::watch::Watch;
 use crate::error::Result;
 use crate::plan::{BufferId, BufferKind, Dispatch, Plan, Step};
+use crate::platform::may_wait;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Runs that may be under way before the host waits: enough to keep the device busy, few enough that the
 /// inputs waiting in memory stay few.
 const IN_FLIGHT: usize = 3;
+
+/// A run that is under way.
+#[derive(Debug)]
+struct InFlight {
+    submission: wgpu::SubmissionIndex,
+    /// Comes when it is done; nobody is told where the host waits.
+    done: Option<Arrival<()>>,
+}
 
 /// A plan, its pipelines, buffers and bind groups.
 #[derive(Debug)]
@@ -24,7 +34,7 @@ pub(super) struct Program {
     /// What a run does, in order.
     pub(super) commands: Vec<Command>,
     uploads: Uploads,
-    in_flight: VecDeque<wgpu::SubmissionIndex>,
+    in_flight: VecDeque<InFlight>,
     /// What its runs found wrong, where they look for anything.
     pub(super) watch: Option<Arc<Watch>>,
     /// Whether there is a result to read.
@@ -33,12 +43,12 @@ pub(super) struct Program {
 
 impl Program {
     /// `shared` gives the buffers that exist already: those of states.
-    pub(super) fn build(
+    pub(super) async fn build(
         gpu: &Arc<Gpu>,
         plan: Plan,
         shared: impl Fn(&BufferKind) -> Option<wgpu::Buffer>,
     ) -> Result<Self> {
-        let pipelines = gpu.pipelines(&plan.kernels)?;
+        let pipelines = gpu.pipelines(&plan.kernels).await?;
         Self::with_pipelines(gpu, plan, &pipelines, shared)
     }
 
@@ -102,17 +112,24 @@ impl Program {
     }
 
     /// When the device is several runs behind, waits for the oldest.
-    fn make_room(&mut self) -> Result<()> {
-        if self.in_flight.len() >= IN_FLIGHT {
-            let oldest = self.in_flight.pop_front();
-            self.gpu.wait(oldest)?;
+    async fn make_room(&mut self) -> Result<()> {
+        while self.in_flight.len() >= IN_FLIGHT {
+            let Some(InFlight { submission, done }) = self.in_flight.front_mut() else { break };
+            match done {
+                Some(done) if !may_wait() => {
+                    done.await?;
+                    self.gpu.check()?;
+                }
+                _ => self.gpu.done(Some(submission.clone())).await?,
+            }
+            self.in_flight.pop_front();
         }
         Ok(())
     }
 
     /// Gives the next run an input.
-    pub(super) fn write_input(&mut self, input: BufferId, bytes: &[u8]) -> Result<()> {
-        self.make_room()?;
+    pub(super) async fn write_input(&mut self, input: BufferId, bytes: &[u8]) -> Result<()> {
+        self.make_room().await?;
         if self.uploads.write(&self.gpu, input, bytes) {
             count(&self.gpu.tally.uploaded, bytes.len() as u64);
         } else {
@@ -134,8 +151,8 @@ impl Program {
 
     /// Encodes all steps and submits them, once unless they would take very long. Fails instead where an earlier run is
     /// known to have met something wrong.
-    pub(super) fn run(&mut self) -> Result<()> {
-        self.make_room()?;
+    pub(super) async fn run(&mut self) -> Result<()> {
+        self.make_room().await?;
         self.watch.as_ref().map_or(Ok(()), |watch| watch.look(&self.gpu))?;
         let mut encoder = self.gpu.encoder();
         self.uploads.encode(&mut encoder, &self.buffers);
@@ -149,7 +166,9 @@ impl Program {
         if let Some(watch) = &self.watch {
             watch.encode(&self.gpu, &mut encoder);
         }
-        self.in_flight.push_back(self.gpu.submit(encoder));
+        let submission = self.gpu.submit(encoder);
+        let done = (!may_wait()).then(|| self.gpu.submitted());
+        self.in_flight.push_back(InFlight { submission, done });
         self.uploads.submitted();
         if let Some(watch) = &self.watch {
             watch.submitted();

@@ -1,16 +1,37 @@
 //! Reading results back, now or later.
 
+use super::arrival::{Arrival, promise};
 use super::counters::count;
 use super::gpu::Gpu;
 use super::staging;
 use super::watch::Watch;
 use crate::error::{Error, Result};
+use crate::platform::{BROWSER, block_on};
 use crate::tensor::{HostTensor, TensorType};
+use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::task::{Context, Poll, ready};
 
-/// A tensor on its way to the host.
+/// A tensor on its way to the host: a future of it. Awaited, it holds up no thread; [`Pending::wait`] does.
+///
+/// ```
+/// # fn main() -> wgrad::Result<()> {
+/// use wgrad::{Device, Graph, HostTensor, Parameters};
+///
+/// async fn doubled(values: Vec<f32>) -> wgrad::Result<Vec<f32>> {
+///     let (graph, device) = (Graph::new(), Device::auto_async().await?);
+///     let x = graph.input("x", [values.len()])?;
+///     let y = x.scale(2.0)?;
+///     let mut program = Parameters::new(&device, 0).compile_async(&graph, &[&y]).await?;
+///     program.run_async(&[(&x, &HostTensor::from_f32([values.len()], values)?)]).await?;
+///     Ok(program.read_async(&y)?.await?.as_f32()?.to_vec())
+/// }
+/// # assert_eq!(pollster::block_on(doubled(vec![1.0, 2.5]))?, [2.0, 5.0]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
+#[must_use = "a tensor on its way is read by awaiting it or by `wait`"]
 pub struct Pending {
     state: State,
     /// What the programs behind it found wrong.
@@ -28,7 +49,11 @@ enum State {
 struct Mapping {
     gpu: Arc<Gpu>,
     staging: wgpu::Buffer,
-    mapped: Receiver<Result<(), wgpu::BufferAsyncError>>,
+    mapping: Arrival<bool>,
+    /// Whether that worked, once it is known.
+    mapped: Option<bool>,
+    /// In a browser, whether what earlier runs found wrong is there: mappings come in any order, this behind all of them.
+    settled: Option<Arrival<()>>,
     ty: TensorType,
 }
 
@@ -58,10 +83,10 @@ impl Pending {
         }
         gpu.submit(encoder);
         let map = |(staging, ty): (wgpu::Buffer, TensorType)| {
-            let (sender, mapped) = channel();
-            // The receiver may be gone: the result was not wanted any more.
-            staging.map_async(wgpu::MapMode::Read, .., move |result| drop(sender.send(result)));
-            let state = State::Mapping(Mapping { gpu: gpu.clone(), staging, mapped, ty });
+            let (promise, mapping) = promise(&gpu.poller);
+            staging.map_async(wgpu::MapMode::Read, .., move |result| promise.keep(result.is_ok()));
+            let (gpu, settled) = (gpu.clone(), BROWSER.then(|| gpu.submitted()));
+            let state = State::Mapping(Mapping { gpu, staging, mapping, mapped: None, settled, ty });
             Self { state, watches: Vec::new() }
         };
         let pending = copies.into_iter().map(map).collect();
@@ -83,50 +108,70 @@ impl Pending {
         match std::mem::replace(&mut self.state, State::Taken) {
             State::Ready(tensor) => Ok(Some(tensor)),
             State::Taken => Ok(None),
-            State::Mapping(mapping) => {
-                let polled = mapping.gpu.device.poll(wgpu::PollType::Poll);
-                polled.map_err(|e| Error::device("a readback", e.to_string()))?;
-                match mapping.mapped.try_recv() {
-                    Ok(result) => mapping.take(result, &self.watches).map(Some),
-                    Err(TryRecvError::Empty) => {
-                        self.state = State::Mapping(mapping);
-                        Ok(None)
-                    }
-                    Err(TryRecvError::Disconnected) => Err(mapping.failed()),
+            State::Mapping(mut mapping) => match mapping.poll(None) {
+                Poll::Ready(arrived) => arrived.and_then(|()| mapping.take(&self.watches)).map(Some),
+                Poll::Pending => {
+                    self.state = State::Mapping(mapping);
+                    Ok(None)
                 }
-            }
+            },
         }
     }
 
-    /// Waits for the tensor.
+    /// Waits for the tensor; in a browser, which does not wait, an error unless it is there.
     ///
     /// # Errors
     /// When the device failed, the tensor was taken before, or a run before it met an index out of range.
     pub fn wait(self) -> Result<HostTensor> {
-        match self.state {
-            State::Ready(tensor) => Ok(tensor),
-            State::Taken => Err(Error::device("a readback", "one that was taken before")),
-            State::Mapping(mapping) => {
-                mapping.gpu.wait(None)?;
-                match mapping.mapped.recv() {
-                    Ok(result) => mapping.take(result, &self.watches),
-                    Err(_) => Err(mapping.failed()),
+        block_on("the `Pending` awaited", self)
+    }
+}
+
+/// # Errors
+/// As [`Pending::wait`].
+impl Future for Pending {
+    type Output = Result<HostTensor>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match std::mem::replace(&mut self.state, State::Taken) {
+            State::Ready(tensor) => Poll::Ready(Ok(tensor)),
+            State::Taken => Poll::Ready(Err(Error::device("a readback", "one that was taken before"))),
+            State::Mapping(mut mapping) => match mapping.poll(Some(context)) {
+                Poll::Ready(arrived) => Poll::Ready(arrived.and_then(|()| mapping.take(&self.watches))),
+                Poll::Pending => {
+                    self.state = State::Mapping(mapping);
+                    Poll::Pending
                 }
-            }
+            },
         }
     }
 }
 
-/// The first `bytes` (a multiple of 4) of a buffer; waits for them.
-pub(super) fn read_bytes(gpu: &Arc<Gpu>, buffer: &wgpu::Buffer, bytes: u64) -> Result<Vec<u8>> {
+/// The first `bytes` (a multiple of 4) of a buffer.
+pub(super) async fn read_bytes(gpu: &Arc<Gpu>, buffer: &wgpu::Buffer, bytes: u64) -> Result<Vec<u8>> {
     let ty = TensorType::u32([(bytes / 4) as usize]);
-    Pending::start(gpu, buffer, ty)?.wait().map(|tensor| tensor.as_bytes().to_vec())
+    Pending::start(gpu, buffer, ty)?.await.map(|tensor| tensor.as_bytes().to_vec())
 }
 
 impl Mapping {
-    fn take(self, result: Result<(), wgpu::BufferAsyncError>, watches: &[Arc<Watch>]) -> Result<HostTensor> {
-        result.map_err(|_| self.failed())?;
+    /// Ready when all is there; with no context the device is only asked.
+    fn poll(&mut self, mut context: Option<&mut Context<'_>>) -> Poll<Result<()>> {
+        if self.mapped.is_none() {
+            let mapped = ready!(self.mapping.poll_with(context.as_deref_mut()))?;
+            self.mapped = Some(mapped.unwrap_or(false));
+        }
+        if let Some(settled) = &self.settled {
+            ready!(settled.poll_with(context))?;
+            self.settled = None;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn take(self, watches: &[Arc<Watch>]) -> Result<HostTensor> {
         self.gpu.check()?;
+        if self.mapped != Some(true) {
+            return Err(Error::device("a readback", "a mapping that failed"));
+        }
         // Those of earlier runs are there by now: they were asked for first.
         watches.iter().try_for_each(|watch| watch.look(&self.gpu))?;
         let view =
@@ -135,9 +180,5 @@ impl Mapping {
         drop(view);
         staging::keep(&self.gpu, self.staging);
         tensor
-    }
-
-    fn failed(&self) -> Error {
-        self.gpu.check().err().unwrap_or_else(|| Error::device("a readback", "a mapping that failed"))
     }
 }

@@ -34,8 +34,8 @@ impl Needs {
     }
 
     /// Makes what a plan needs; where the device has no memory for it, that is an error and no failure of the device.
-    pub(super) fn make<T>(&self, gpu: &Gpu, make: impl FnOnce() -> Result<T>) -> Result<T> {
-        let made = gpu.within_memory(make);
+    pub(super) async fn make<T>(&self, gpu: &Gpu, make: impl FnOnce() -> Result<T>) -> Result<T> {
+        let made = gpu.within_memory(make).await;
         made.unwrap_or_else(|message| Err(self.refused(format!("what the device has ({message})"))))
     }
 }

@@ -4,6 +4,7 @@
 use super::counters::count;
 use super::gpu::Gpu;
 use crate::plan::BufferId;
+use crate::platform::BROWSER;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -37,10 +38,11 @@ pub(super) struct Uploads {
 }
 
 impl Uploads {
-    /// For so many runs, each with inputs of so many bytes. A place is made when an input first needs it.
+    /// For so many runs, each with inputs of so many bytes. A place is made when an input first needs it. A browser's queue takes
+    /// what it is given at once, where a mapped buffer would be copied twice.
     pub(super) fn new(most: usize, inputs: impl Iterator<Item = u64>) -> Self {
         let bytes = inputs.map(room).sum();
-        Self { most: if bytes <= MOST_BYTES { most } else { 0 }, bytes, ..Self::default() }
+        Self { most: if bytes <= MOST_BYTES && !BROWSER { most } else { 0 }, bytes, ..Self::default() }
     }
 
     /// Writes an input for the next run, in place of what waits for the same buffer; false where there is no room or the

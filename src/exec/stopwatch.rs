@@ -1,14 +1,14 @@
 //! Device time: timestamps at pass boundaries, or the host's clock where the adapter has none.
 
+use super::arrival::promise;
 use super::command::Command;
 use super::device::Device;
 use super::encode::{Marks, encode};
 use super::gpu::Gpu;
 use crate::error::{Error, Result};
+use crate::platform::Instant;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::mpsc::channel;
-use std::time::Instant;
 
 /// What a duration was measured with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -81,17 +81,17 @@ impl Stopwatch {
     ///
     /// Of several groups in one submission the first would find a cold cache and a sleepy device, so `lead`
     /// runs before it, untimed.
-    pub(super) fn measure<'p, S>(&self, lead: Option<S>, groups: &[S]) -> Result<Vec<Option<Span>>>
+    pub(super) async fn measure<'p, S>(&self, lead: Option<S>, groups: &[S]) -> Result<Vec<Option<Span>>>
     where
         S: Iterator<Item = &'p Command> + Clone,
     {
         let mut all = Vec::with_capacity(groups.len());
         for part in groups.chunks(INTERVALS as usize) {
             match &self.queries {
-                Some(queries) => all.extend(self.with_timestamps(queries, lead.clone(), part)?),
+                Some(queries) => all.extend(self.with_timestamps(queries, lead.clone(), part).await?),
                 None => {
                     for group in part {
-                        all.push(Some(self.with_host_clock(group.clone())?));
+                        all.push(Some(self.with_host_clock(group.clone()).await?));
                     }
                 }
             }
@@ -99,7 +99,7 @@ impl Stopwatch {
         Ok(all)
     }
 
-    fn with_timestamps<'p, S>(
+    async fn with_timestamps<'p, S>(
         &self,
         queries: &Queries,
         lead: Option<S>,
@@ -116,7 +116,7 @@ impl Stopwatch {
             let marks = Marks::Around { queries: &queries.set, first: 2 * number as u32 };
             encode(&self.gpu, &mut encoder, group.clone(), marks);
         }
-        let ticks = queries.read(&self.gpu, encoder, 2 * groups.len() as u32)?;
+        let ticks = queries.read(&self.gpu, encoder, 2 * groups.len() as u32).await?;
         let span = |t: &[u64]| {
             let difference = t[1].checked_sub(t[0]).filter(|d| *d > 0);
             let seconds = |ticks: u64| ticks as f64 * queries.seconds_per_tick;
@@ -125,13 +125,13 @@ impl Stopwatch {
         Ok(ticks.chunks_exact(2).map(span).collect())
     }
 
-    fn with_host_clock<'p>(&self, group: impl Iterator<Item = &'p Command> + Clone) -> Result<Span> {
-        self.gpu.wait(None)?;
+    async fn with_host_clock<'p>(&self, group: impl Iterator<Item = &'p Command> + Clone) -> Result<Span> {
+        self.gpu.done(None).await?;
         let mut encoder = self.gpu.encoder();
         encode(&self.gpu, &mut encoder, group, Marks::None);
         let start = Instant::now();
         let submission = self.gpu.submit(encoder);
-        self.gpu.wait(Some(submission))?;
+        self.gpu.done(Some(submission)).await?;
         let start_seconds = start.duration_since(self.created).as_secs_f64();
         Ok(Span { start: start_seconds, seconds: start.elapsed().as_secs_f64() })
     }
@@ -161,16 +161,17 @@ impl Queries {
     }
 
     /// Submits, waits, and reads the first `count` timestamps.
-    fn read(&self, gpu: &Gpu, mut encoder: wgpu::CommandEncoder, count: u32) -> Result<Vec<u64>> {
+    async fn read(&self, gpu: &Gpu, mut encoder: wgpu::CommandEncoder, count: u32) -> Result<Vec<u64>> {
         let bytes = u64::from(count) * u64::from(wgpu::QUERY_SIZE);
         encoder.resolve_query_set(&self.set, 0..count, &self.resolved, 0);
         encoder.copy_buffer_to_buffer(&self.resolved, 0, &self.staging, 0, bytes);
-        let submission = gpu.submit(encoder);
-        let (sender, mapped) = channel();
-        self.staging.map_async(wgpu::MapMode::Read, ..bytes, move |result| drop(sender.send(result)));
-        gpu.wait(Some(submission))?;
+        gpu.submit(encoder);
+        let (promise, mapped) = promise(&gpu.poller);
+        self.staging.map_async(wgpu::MapMode::Read, ..bytes, move |result| promise.keep(result.is_ok()));
+        let mapped = mapped.await?;
+        gpu.check()?;
         let failed = || Error::device("timestamps", "a readback that failed");
-        mapped.recv().map_err(|_| failed())?.map_err(|_| failed())?;
+        mapped.filter(|mapped| *mapped).ok_or_else(failed)?;
         let view = self.staging.get_mapped_range(..bytes).map_err(|_| failed())?;
         let words = view.chunks_exact(8).map(|b| {
             let mut word = [0; 8];

@@ -25,35 +25,35 @@ const INNER: u32 = 31;
 static KNOWN: LazyLock<Mutex<HashMap<AdapterIdentity, u32>>> = LazyLock::new(Mutex::default);
 
 /// The turns that an invocation takes on this adapter, at most [`TRIED`], in one loop or in nested ones, whichever are fewer:
-/// what this process or the file of an earlier one knows of adapter and driver. `open` opens the adapter where neither
-/// does.
+/// what this process or the file of an earlier one knows of adapter and driver; it is measured where neither does.
 ///
 /// # Errors
-/// When the adapter does not open or fails, or its loops give wrong numbers.
-pub(super) fn measure(
-    identity: &AdapterIdentity,
-    limits: &Limits,
-    open: impl FnOnce() -> Result<Arc<Gpu>>,
-) -> Result<u32> {
+/// When the adapter fails, or its loops give wrong numbers.
+pub(super) async fn measure(gpu: &Arc<Gpu>) -> Result<u32> {
+    let identity = &gpu.identity;
     let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(&turns) = known().get(identity) {
         return Ok(turns);
     }
-    let micro = kernel(limits)?;
+    let micro = kernel(&gpu.limits())?;
     let of = format!("{identity:?} {TRIED} {INNER} {:08x}", checksum(&micro.launch.kernel.wgsl));
-    let turns = remembered(kept(identity, "turns").as_deref(), &of, || count(&open()?, &micro))?;
+    let turns = remembered(kept(identity, "turns").as_deref(), &of, || count(gpu, &micro)).await?;
     known().insert(identity.clone(), turns);
     Ok(turns)
 }
 
 /// What the file says of exactly this adapter, driver and kernel, or what `count` gives, which the file then says. A file
 /// that is missing, of something else or broken says nothing; one that cannot be written is no reason to fail.
-fn remembered(path: Option<&Path>, of: &str, count: impl FnOnce() -> Result<u32>) -> Result<u32> {
-    let Some(path) = path else { return count() };
+async fn remembered<F: Future<Output = Result<u32>>>(
+    path: Option<&Path>,
+    of: &str,
+    count: impl FnOnce() -> F,
+) -> Result<u32> {
+    let Some(path) = path else { return count().await };
     if let Some(turns) = fs::read_to_string(path).ok().and_then(|text| read(&text, of)) {
         return Ok(turns);
     }
-    let turns = count()?;
+    let turns = count().await?;
     let text = format!("{of}\n{turns}\n");
     let _ = write(path, format!("{text}{:08x}\n", checksum(&text)).as_bytes());
     Ok(turns)
@@ -77,11 +77,11 @@ fn kernel(limits: &Limits) -> Result<MicroKernel> {
     peaks::turns(limits).map_err(|m| Error::op("count_turns", "", m))
 }
 
-fn count(gpu: &Arc<Gpu>, micro: &MicroKernel) -> Result<u32> {
+async fn count(gpu: &Arc<Gpu>, micro: &MicroKernel) -> Result<u32> {
     let plan = Plan::of_micro_kernel(micro);
     let mut memory: Vec<Vec<u8>> = micro.buffers.iter().map(|&bytes| vec![0; bytes as usize]).collect();
     memory[0][..8].copy_from_slice(bytemuck::cast_slice(&[TRIED, INNER]));
-    let after = replay(gpu, &plan, &memory)?;
+    let after = replay(gpu, &plan, &memory).await?;
     let words: &[u32] = bytemuck::cast_slice(&after[1]);
     let counted = words.chunks_exact(2).take(2).map(|word| (word[0], word[1]));
     for ((turns, number), inner) in counted.clone().zip([0, INNER]) {
@@ -102,13 +102,16 @@ fn count(gpu: &Arc<Gpu>, micro: &MicroKernel) -> Result<u32> {
 mod tests {
     use super::*;
     use crate::exec::Device;
+    use crate::platform::block_on;
+    use std::future::ready;
 
     #[test]
     fn every_adapter_takes_some_turns_and_opens_with_their_number() {
         for report in crate::adapters(None) {
             let device = Device::open(None, Some(&report.index.to_string())).unwrap();
             let counted =
-                count(device.gpu("to measure").unwrap(), &kernel(&device.limits()).unwrap()).unwrap();
+                block_on("", count(device.gpu("to measure").unwrap(), &kernel(&device.limits()).unwrap()));
+            let counted = counted.unwrap();
             println!("{}: {counted} turns", device.describe());
             assert_eq!(device.limits().max_turns, counted);
             // Mesa's limit is the least that is known.
@@ -124,9 +127,9 @@ mod tests {
             let mut measured = false;
             let count = || {
                 measured = true;
-                Ok(counted)
+                ready(Ok(counted))
             };
-            (remembered(Some(path), of, count).unwrap(), measured)
+            (block_on("", remembered(Some(path), of, count)).unwrap(), measured)
         };
         assert_eq!(run(&path, "a driver", 65_000), (65_000, true));
         assert_eq!(run(&path, "a driver", 1), (65_000, false));
@@ -160,7 +163,8 @@ mod tests {
         let file = folder.path().join("file");
         fs::write(&file, "").unwrap();
         assert_eq!(run(&file.join("a.turns"), "a driver", 65_000), (65_000, true));
-        assert_eq!(remembered(None, "a driver", || Ok(5)).unwrap(), 5);
-        assert!(remembered(Some(&path), "a driver that fails", || Err(Error::device("x", "y"))).is_err());
+        assert_eq!(block_on("", remembered(None, "a driver", || ready(Ok(5)))).unwrap(), 5);
+        let fails = || ready(Err(Error::device("x", "y")));
+        assert!(block_on("", remembered(Some(&path), "a driver that fails", fails)).is_err());
     }
 }

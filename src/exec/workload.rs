@@ -10,8 +10,8 @@ use super::readback::read_bytes;
 use super::stopwatch::Stopwatch;
 use crate::error::{Error, Result};
 use crate::plan::{BufferId, BufferKind, BufferPlan, Plan};
+use crate::platform::{Instant, block_on};
 use std::sync::Arc;
-use std::time::Instant;
 
 /// A compute shader that somebody else wrote.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,9 +38,20 @@ impl Workload {
     /// # Errors
     /// For the CPU reference, and when the device cannot do it.
     pub(crate) fn from_plan(device: &Device, plan: &Plan, sets: usize) -> Result<Self> {
+        block_on("a workload made without waiting", Self::from_plan_async(device, plan, sets))
+    }
+
+    /// As [`Workload::from_plan`], without waiting.
+    ///
+    /// # Errors
+    /// As [`Workload::from_plan`].
+    pub(crate) async fn from_plan_async(device: &Device, plan: &Plan, sets: usize) -> Result<Self> {
         let gpu = device.gpu("to measure")?;
-        let build = |_| Program::build(gpu, plan.clone(), |_| None);
-        Ok(Self { sets: (0..sets.max(1)).map(build).collect::<Result<_>>()? })
+        let mut all = Vec::new();
+        for _ in 0..sets.max(1) {
+            all.push(Program::build(gpu, plan.clone(), |_| None).await?);
+        }
+        Ok(Self { sets: all })
     }
 
     /// A shader with its bindings. It is compiled with bounds checks, so it cannot do harm.
@@ -48,8 +59,16 @@ impl Workload {
     /// # Errors
     /// For the CPU reference, when the shader is not valid or its bindings are not those described.
     pub fn from_shader(device: &Device, shader: &ForeignShader) -> Result<Self> {
+        block_on("Workload::from_shader_async", Self::from_shader_async(device, shader))
+    }
+
+    /// As [`Workload::from_shader`], without waiting.
+    ///
+    /// # Errors
+    /// As [`Workload::from_shader`].
+    pub async fn from_shader_async(device: &Device, shader: &ForeignShader) -> Result<Self> {
         let gpu = device.gpu("to measure")?;
-        Ok(Self { sets: vec![foreign(gpu, shader)?] })
+        Ok(Self { sets: vec![foreign(gpu, shader).await?] })
     }
 
     /// How many equal sets of buffers there are.
@@ -86,12 +105,20 @@ impl Workload {
     /// # Errors
     /// When there is no such buffer, it is smaller, or the device failed.
     pub fn read(&self, buffer: BufferId, bytes: u64) -> Result<Vec<u8>> {
+        block_on("Workload::read_async", self.read_async(buffer, bytes))
+    }
+
+    /// As [`Workload::read`], without waiting.
+    ///
+    /// # Errors
+    /// As [`Workload::read`].
+    pub async fn read_async(&self, buffer: BufferId, bytes: u64) -> Result<Vec<u8>> {
         let set = &self.sets[0];
         let size = set.plan.buffers.get(buffer).map_or(0, |b| b.bytes);
         if bytes > size {
             return Err(Error::argument("buffer", format!("at most {size} bytes"), bytes.to_string()));
         }
-        read_bytes(&set.gpu, &set.buffers[buffer], bytes)
+        read_bytes(&set.gpu, &set.buffers[buffer], bytes).await
     }
 
     /// Fills all slots of all sets with copies of one word.
@@ -104,7 +131,15 @@ impl Workload {
     /// # Errors
     /// When the device failed.
     pub fn run(&mut self) -> Result<()> {
-        self.sets[0].run()
+        block_on("Workload::run_async", self.run_async())
+    }
+
+    /// As [`Workload::run`]; where the device is several runs behind, done when the oldest is.
+    ///
+    /// # Errors
+    /// When the device failed.
+    pub async fn run_async(&mut self) -> Result<()> {
+        self.sets[0].run().await
     }
 
     /// Seconds the host takes to encode and submit the steps of the first set, the mean of `count` times
@@ -113,6 +148,14 @@ impl Workload {
     /// # Errors
     /// When the device failed.
     pub fn submit_seconds(&mut self, count: usize) -> Result<f64> {
+        block_on("Workload::submit_seconds_async", self.submit_seconds_async(count))
+    }
+
+    /// As [`Workload::submit_seconds`], without waiting for what was submitted.
+    ///
+    /// # Errors
+    /// When the device failed.
+    pub async fn submit_seconds_async(&mut self, count: usize) -> Result<f64> {
         let set = &self.sets[0];
         let start = Instant::now();
         for _ in 0..count.max(1) {
@@ -121,7 +164,7 @@ impl Workload {
             set.gpu.submit(encoder);
         }
         let seconds = start.elapsed().as_secs_f64();
-        set.gpu.wait(None)?;
+        set.gpu.done(None).await?;
         Ok(seconds / count.max(1) as f64)
     }
 
@@ -131,22 +174,35 @@ impl Workload {
     /// # Errors
     /// When the device failed.
     pub fn time(&self, stopwatch: &Stopwatch, runs: usize, samples: usize) -> Result<Vec<Option<f64>>> {
+        block_on("Workload::time_async", self.time_async(stopwatch, runs, samples))
+    }
+
+    /// As [`Workload::time`], without waiting.
+    ///
+    /// # Errors
+    /// When the device failed.
+    pub async fn time_async(
+        &self,
+        stopwatch: &Stopwatch,
+        runs: usize,
+        samples: usize,
+    ) -> Result<Vec<Option<f64>>> {
         let runs = runs.max(1);
         let sample = |number: usize, count: usize| {
             (0..count).flat_map(move |run| self.sets[(number * runs + run) % self.sets.len()].commands.iter())
         };
         let groups: Vec<_> = (0..samples).map(|number| sample(number, runs)).collect();
         let lead = (samples > 1).then(|| sample(samples, 1));
-        let seconds = stopwatch.measure(lead, &groups)?;
+        let seconds = stopwatch.measure(lead, &groups).await?;
         Ok(seconds.into_iter().map(|s| s.map(|s| s.seconds / runs as f64)).collect())
     }
 }
 
 /// Validation errors of what somebody else wrote are theirs, not the device's: they are caught here.
-fn foreign(gpu: &Arc<Gpu>, shader: &ForeignShader) -> Result<Program> {
+async fn foreign(gpu: &Arc<Gpu>, shader: &ForeignShader) -> Result<Program> {
     let scope = gpu.device.push_error_scope(wgpu::ErrorFilter::Validation);
     let built = build_foreign(gpu, shader);
-    match pollster::block_on(scope.pop()) {
+    match scope.pop().await {
         Some(error) => Err(Error::device("a valid shader and its bindings", error.to_string())),
         None => {
             gpu.check()?;

@@ -5,9 +5,9 @@ use super::step::is_scratch;
 use crate::error::{Error, Result};
 use crate::exec::{Checkpoint, PendingCheckpoint};
 use crate::ops::Role;
+use crate::platform::{Task, spawn};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::thread::{self, JoinHandle};
 
 /// The best one's file.
 const BEST: &str = "best.safetensors";
@@ -21,7 +21,7 @@ pub struct Checkpoints {
     /// Whether the folder was made: one that is gone later is not made again.
     made: bool,
     /// The one that is being written.
-    writer: Option<JoinHandle<Result<()>>>,
+    writer: Option<Task<Result<()>>>,
 }
 
 /// A file of a step.
@@ -76,7 +76,7 @@ impl Checkpoints {
             self.made = true;
         }
         let (folder, keep) = (self.folder.clone(), self.keep);
-        self.writer = Some(thread::spawn(move || {
+        self.writer = Some(spawn(move || {
             let checkpoint = pending.wait()?;
             if let Some(name) = not_finite(&checkpoint) {
                 // Nothing is to go on from there: the one before stays the newest.

@@ -9,8 +9,8 @@ use crate::data::Examples;
 use crate::error::Result;
 use crate::exec::Checkpoint;
 use crate::optim::ReduceOnPlateau;
+use crate::platform::Instant;
 use std::sync::Arc;
-use std::time::Instant;
 
 /// Places where a user hooks into [`Fit`]. Each does nothing unless it is written.
 pub trait Callback {

@@ -7,10 +7,11 @@
 use super::crc32c::masked;
 use super::histogram::Histogram;
 use crate::error::{Error, Result};
+use crate::platform::{Instant, SystemTime, UNIX_EPOCH, process};
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// Files of one process and second that are told apart by number.
 const TRIES: u32 = 1000;
@@ -149,7 +150,7 @@ impl EventWriter {
 /// A file that was not there before. TensorBoard takes files whose names have `tfevents` in them.
 fn new_file(folder: &Path, seconds: u64) -> Result<(PathBuf, File)> {
     for number in 0..TRIES {
-        let path = folder.join(format!("events.out.tfevents.{seconds:010}.{}.{number}", std::process::id()));
+        let path = folder.join(format!("events.out.tfevents.{seconds:010}.{}.{number}", process()));
         match OpenOptions::new().write(true).create_new(true).open(&path) {
             Ok(file) => return Ok((path, file)),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}

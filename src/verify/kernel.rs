@@ -5,6 +5,7 @@ use super::trial::{Adapter, Effort, Outcome, Trial, Variant};
 use crate::error::{Error, Result};
 use crate::kernels::{Access, Kernel};
 use crate::plan::{Bound, BufferKind, BufferPlan, Dispatch, Named, Output, Plan, Step};
+use crate::platform::block_on;
 use crate::tensor::{HostTensor, TensorType};
 
 /// A WGSL kernel with its data. Inputs are bound in order from `@binding(0)` of `@group(0)` as
@@ -74,7 +75,8 @@ pub fn run_kernel(
     let (names, expected) = (["output".to_owned()], [expected]);
     let mut trial = Trial::new(&inputs, &names, &expected, adapter, effort);
     let plan = plan(kernel, &inputs);
-    trial.run(vec![Variant { name: "your kernel".into(), plan, same_bits: true, expected: None }])?;
+    let variant = Variant { name: "your kernel".into(), plan, same_bits: true, expected: None };
+    block_on("verify::run_async", trial.run(vec![variant]))?;
     Ok(trial.outcome)
 }
 

@@ -66,6 +66,6 @@ pub use network::{Network, See, Site};
 pub(crate) use oracle::first_value;
 pub use oracle::{TileOf, estimate, estimate_tiled};
 pub use shrink::shrink;
-pub use trial::{Adapter, Effort, Failure, Outcome, Verdict, run, run_variant};
-pub use turns::{Turns, loops, turns};
+pub use trial::{Adapter, Effort, Failure, Outcome, Verdict, run, run_async, run_variant};
+pub use turns::{Turns, loops, turns, turns_async};
 pub use whole::{Compared, Whole};

@@ -10,6 +10,7 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, GraphData, Node, NodeId, Tensor, ValueId};
 use crate::ops::{self, Op};
+use crate::platform::block_on;
 use crate::reference::{Array, Interpreter, Precision};
 use crate::tensor::{HostTensor, TensorType};
 use std::collections::HashMap;
@@ -238,7 +239,7 @@ impl<'a> Round<'a> {
             if let Some(reason) = lost {
                 return skipped(reason.clone());
             }
-            held(&case, &expected, adapter, effort, None).map_err(|error| {
+            block_on("verify::run_async", held(&case, &expected, adapter, effort, None)).map_err(|error| {
                 *lost = Some(format!("the device failed before: {error}"));
                 error.to_string()
             })

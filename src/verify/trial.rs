@@ -11,6 +11,7 @@ use crate::exec::{Backend, Device};
 use crate::graph::Tensor;
 use crate::kernels::Limits;
 use crate::plan::Plan;
+use crate::platform::block_on;
 use crate::reference::Array;
 use crate::tensor::HostTensor;
 use std::collections::HashMap;
@@ -29,12 +30,20 @@ impl Adapter {
     /// # Errors
     /// When there is none, or it does not open.
     pub fn open(backend: Option<Backend>, device: Option<&str>) -> Result<Self> {
-        let unchecked = Device::open_with(backend, device, false)?;
+        block_on("verify::Adapter::open_async", Self::open_async(backend, device))
+    }
+
+    /// As [`Adapter::open`], without waiting: what a browser needs. A browser has no shader modules without checks.
+    ///
+    /// # Errors
+    /// As [`Adapter::open`].
+    pub async fn open_async(backend: Option<Backend>, device: Option<&str>) -> Result<Self> {
+        let unchecked = Device::open_with_async(backend, device, false).await?;
         if unchecked.is_cpu() {
             let notice = unchecked.notice().unwrap_or("the CPU reference, which is what is compared with");
             return Err(Error::argument("device", "an adapter to compare with the reference", notice));
         }
-        Ok(Self { unchecked, checked: Device::open_with(backend, device, true)? })
+        Ok(Self { unchecked, checked: Device::open_with_async(backend, device, true).await? })
     }
 
     /// Name, kind and backend.
@@ -137,7 +146,15 @@ pub struct Outcome {
 /// # Errors
 /// When the device fails: the case then says nothing, and neither would the next.
 pub fn run(case: &Case, adapter: &Adapter, effort: Effort) -> Result<Outcome> {
-    run_some(case, adapter, effort, None)
+    block_on("verify::run_async", run_async(case, adapter, effort))
+}
+
+/// As [`run`], without waiting for the device; the reference computes in this call.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_async(case: &Case, adapter: &Adapter, effort: Effort) -> Result<Outcome> {
+    run_some(case, adapter, effort, None).await
 }
 
 /// As [`run`], but beside the planner's choice only the variant of this name has its turn.
@@ -145,16 +162,17 @@ pub fn run(case: &Case, adapter: &Adapter, effort: Effort) -> Result<Outcome> {
 /// # Errors
 /// When the device fails.
 pub fn run_variant(case: &Case, adapter: &Adapter, variant: &str) -> Result<Outcome> {
-    run_some(case, adapter, Effort { variants: true, ..Effort::quick() }, Some(variant))
+    let effort = Effort { variants: true, ..Effort::quick() };
+    block_on("verify::run_async", run_some(case, adapter, effort, Some(variant)))
 }
 
-fn run_some(case: &Case, adapter: &Adapter, effort: Effort, only: Option<&str>) -> Result<Outcome> {
+async fn run_some(case: &Case, adapter: &Adapter, effort: Effort, only: Option<&str>) -> Result<Outcome> {
     let expected = case.expected()?;
-    held(case, &expected, adapter, effort, only)
+    held(case, &expected, adapter, effort, only).await
 }
 
 /// Tries a case of which it is known what it must give.
-pub(super) fn held(
+pub(super) async fn held(
     case: &Case,
     expected: &[Estimate],
     adapter: &Adapter,
@@ -170,7 +188,7 @@ pub(super) fn held(
     let names: Vec<_> = case.outputs.iter().map(|(name, _)| name.clone()).collect();
     let mut trial = Trial::new(&inputs, &names, expected, adapter, effort);
     let plans = trial.plans(case, only)?;
-    trial.run(plans)?;
+    trial.run(plans).await?;
     let mut outcome = trial.outcome;
     if outcome.verdict == Verdict::Pass && outcome.variants == 0 {
         let reason = outcome.refused.first().map_or("no variant", |(_, reason)| reason).to_owned();
@@ -222,10 +240,10 @@ impl<'a> Trial<'a> {
     }
 
     /// Runs the plans in turn, the planner's choice first, until one fails.
-    pub(super) fn run(&mut self, plans: Vec<Variant>) -> Result<()> {
+    pub(super) async fn run(&mut self, plans: Vec<Variant>) -> Result<()> {
         for variant in plans {
             self.outcome.variants += 1;
-            if let Some(failure) = self.variant(&variant)? {
+            if let Some(failure) = self.variant(&variant).await? {
                 self.outcome.verdict = Verdict::Fail(Box::new(failure));
                 return Ok(());
             }
@@ -233,13 +251,13 @@ impl<'a> Trial<'a> {
         Ok(())
     }
 
-    fn variant(&mut self, variant: &Variant) -> Result<Option<Failure>> {
+    async fn variant(&mut self, variant: &Variant) -> Result<Option<Failure>> {
         let chosen = self.first.is_none();
         let repeats = if chosen { self.effort.repeats.max(1) } else { 1 };
         // Bindings are made as wide as the device allows, for the canaries.
         let guarded = Guarded::new(variant.plan.clone(), self.inputs, &self.adapter.limits())?;
         for repeat in 0..repeats {
-            let after = self.adapter.unchecked.replay(&guarded.plan, guarded.before())?;
+            let after = self.adapter.unchecked.replay(&guarded.plan, guarded.before()).await?;
             if repeat == 0
                 && let Some(failure) = self.judged(variant, "", &guarded, &after)?
             {
@@ -255,7 +273,7 @@ impl<'a> Trial<'a> {
             }
         }
         if self.effort.checked && chosen {
-            let after = self.adapter.checked.replay(&guarded.plan, guarded.before())?;
+            let after = self.adapter.checked.replay(&guarded.plan, guarded.before()).await?;
             return self.judged(variant, ", checked", &guarded, &after);
         }
         Ok(None)

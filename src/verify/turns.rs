@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::graph::ValueId;
 use crate::kernels::{Access, Kernel, Limits};
 use crate::plan::{Bound, BufferKind, BufferPlan, Plan, Step, plan};
+use crate::platform::block_on;
 use std::fmt::Write;
 
 /// The turns of one launch.
@@ -27,6 +28,14 @@ pub struct Turns {
 /// # Errors
 /// When the device fails, or has no binding left to count in.
 pub fn turns(case: &Case, adapter: &Adapter, limits: &Limits) -> Result<Option<Vec<Turns>>> {
+    block_on("verify::turns_async", turns_async(case, adapter, limits))
+}
+
+/// As [`turns`], without waiting.
+///
+/// # Errors
+/// As [`turns`].
+pub async fn turns_async(case: &Case, adapter: &Adapter, limits: &Limits) -> Result<Option<Vec<Turns>>> {
     let outputs: Vec<ValueId> = case.outputs.iter().map(|(_, t)| t.id()).collect();
     let Ok(plan) = case.graph.with(|data| plan(data, &outputs, limits)) else { return Ok(None) };
     let counter = Counter::new(plan, limits.offset_alignment.max(16));
@@ -45,7 +54,7 @@ pub fn turns(case: &Case, adapter: &Adapter, limits: &Limits) -> Result<Option<V
         let got = format!("{} with one more", kernel.name);
         return Err(Error::device(format!("kernels with at most {most} storage buffers"), got));
     }
-    let after = device.replay(&counter.plan, &memory)?;
+    let after = device.replay(&counter.plan, &memory).await?;
     Ok(Some(counter.read(after.last().map_or(&[], Vec::as_slice))))
 }
 
