@@ -4,8 +4,10 @@ use crate::error::Mismatch;
 use std::fmt;
 use std::ops::Deref;
 
-/// The most elements a tensor may have: kernels index with `u32`.
-pub const MAX_ELEMENTS: usize = u32::MAX as usize;
+/// The most elements a tensor may have: kernels index with `u32`, and the reference needs 8 bytes for each, which a browser's
+/// 32 bits have to address.
+pub const MAX_ELEMENTS: usize =
+    if usize::BITS > 32 { u32::MAX as usize } else { isize::MAX as usize / size_of::<f64>() };
 
 /// The sizes of a tensor's dimensions, outermost first; empty for a scalar.
 #[derive(Clone, PartialEq, Eq, Hash, Default)]

@@ -133,7 +133,7 @@ mod tests {
         let cores = cores();
         let wanted = if cores > 1 && helps(&identity, set) { 2 } else { 0 };
         assert_eq!(opened(&[long.clone(), other]), wanted);
-        assert_eq!([opened(&[]), opened(&[long.clone()]), opened(&[long, short])], [0; 3]);
+        assert_eq!([opened(&[]), opened(std::slice::from_ref(&long)), opened(&[long, short])], [0; 3]);
     }
 
     /// Kernels of all sorts have as many bindings as they are given, and run in no workgroup on any device.

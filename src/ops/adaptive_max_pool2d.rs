@@ -34,9 +34,9 @@ impl Rule for AdaptiveMaxPool2d {
             let expected = format!("an output of at least 1 along the {axis}");
             Mismatch::check(windows >= 1, expected, windows.to_string())?;
             // Kernels number windows times elements in 32 bits.
-            let product = windows.saturating_mul(length.saturating_add(1));
+            let product = (windows as u64).saturating_mul((length as u64).saturating_add(1));
             let expected = format!("an output times an input of at most {} along the {axis}", u32::MAX);
-            Mismatch::check(product <= u32::MAX as usize, expected, format!("{windows} times {length}"))?;
+            Mismatch::check(product <= u64::from(u32::MAX), expected, format!("{windows} times {length}"))?;
         }
         let shape = [n, c, self.output_size.h, self.output_size.w];
         Ok(vec![TensorType::f32(shape), TensorType::u32(shape)])
