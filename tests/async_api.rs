@@ -221,3 +221,25 @@ fn devices_checkpoints_times_and_cases_without_waiting() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn a_lost_device_ends_what_is_awaited() -> Result<()> {
+    let device = Device::auto()?;
+    if device.is_cpu() {
+        println!("SKIPPED: {}", device.notice().unwrap_or("no adapter"));
+        return Ok(());
+    }
+    let (mut program, first, second) = under_way(&device)?;
+    let mut first = Box::pin(first);
+    // One is asked for, where it is not there at once; the other is not yet.
+    let asked = first.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending();
+    device.lose();
+    let mut errors = vec![run(second).0.unwrap_err(), run(program.run_async(&[])).0.unwrap_err()];
+    if asked {
+        errors.push(run(first).0.unwrap_err());
+    }
+    for error in errors {
+        assert!(error.to_string().contains("the device was lost"), "{error}");
+    }
+    Ok(())
+}
