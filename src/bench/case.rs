@@ -10,6 +10,7 @@ use crate::graph::{Graph, GraphData, Node, NodeId, Tensor, ValueId};
 use crate::kernels::{Fused, Variant, lower, variants};
 use crate::ops::{Init, Op, Role};
 use crate::plan::{self, Plan, Step};
+use crate::platform::block_on;
 use crate::reference::Array;
 use crate::tensor::{HostTensor, TensorType};
 use crate::verify::{self, Line};
@@ -142,6 +143,14 @@ impl Case {
     /// # Errors
     /// When the case is none, has no such pass, or the device cannot hold it.
     pub fn prepare(&self, device: &Device, cold: bool) -> Result<Prepared> {
+        block_on("Case::prepare_async", self.prepare_async(device, cold))
+    }
+
+    /// As [`Case::prepare`], without waiting.
+    ///
+    /// # Errors
+    /// As [`Case::prepare`].
+    pub async fn prepare_async(&self, device: &Device, cold: bool) -> Result<Prepared> {
         let (data, node) = self.node()?;
         let types = |ids: &[ValueId]| ids.iter().map(|&v| data.ty(v).clone()).collect::<Vec<_>>();
         let (inputs, outputs) = (types(&node.inputs), types(&node.outputs));
@@ -159,7 +168,7 @@ impl Case {
         let bytes = in_types.iter().chain(&out_types).map(|ty| ty.bytes()).sum();
         let most = (COLD_BYTES / plan.memory.peak.max(1)).max(2);
         let sets = if cold { LARGER_THAN_CACHES.div_ceil(bytes).clamp(2, most) } else { 1 };
-        let workload = Workload::from_plan(device, &plan, sets as usize)?;
+        let workload = Workload::from_plan_async(device, &plan, sets as usize).await?;
         let (op, operands, line) = (node.op, node.inputs, self.line.clone());
         Ok(Prepared {
             op,

@@ -10,6 +10,7 @@ use super::case::{Prepared, alone};
 use crate::error::{Error, Mismatch, Result};
 use crate::graph::Tensor;
 use crate::ops::{AvgPool2dBackward, Conv2dBackwardInput, Conv2dBackwardWeight, MaxPool2dBackward, Op, Sum};
+use crate::platform::block_on;
 use crate::reference::Array;
 use crate::shape::Shape;
 use crate::tensor::{HostTensor, TensorType};
@@ -260,6 +261,14 @@ impl Part {
 /// # Errors
 /// Names the worst element; or the device failed.
 pub fn check(case: &mut Prepared) -> Result<String> {
+    block_on("check_async", check_async(case))
+}
+
+/// As [`check`], without waiting for the device; the reference computes in this call.
+///
+/// # Errors
+/// As [`check`].
+pub async fn check_async(case: &mut Prepared) -> Result<String> {
     let part = Part::new(case);
     let results = case.outputs[0].shape.elements() as u64;
     // Sums of this many products of two such integers stay below 2^24.
@@ -273,10 +282,10 @@ pub fn check(case: &mut Prepared) -> Result<String> {
     }
     case.workload.fill_scratch(NAN);
     case.write(&values)?;
-    case.workload.run()?;
+    case.workload.run_async().await?;
     let (mut exact, mut fraction) = (true, 0.0f64);
     for ((output, ty), expected) in case.plan.outputs.iter().zip(&case.outputs).zip(&expected) {
-        let whole = HostTensor::from_bytes(ty, &case.workload.read(output.buffer, ty.bytes())?)?;
+        let whole = HostTensor::from_bytes(ty, &case.workload.read_async(output.buffer, ty.bytes()).await?)?;
         let judgement = part.judge(&whole, expected)?;
         if !judgement.passed() {
             return Err(Error::op(case.op.name(), "result", wrong(&judgement)));

@@ -3,7 +3,7 @@
 use super::report::Timing;
 use crate::error::Result;
 use crate::exec::{Executable, Stopwatch, Workload};
-use crate::platform::Instant;
+use crate::platform::{Instant, block_on};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -69,19 +69,24 @@ pub trait Target {
     ///
     /// # Errors
     /// When the device failed.
-    fn time(&mut self, stopwatch: &Stopwatch, runs: usize, samples: usize) -> Result<Vec<Option<f64>>>;
+    fn time(
+        &mut self,
+        stopwatch: &Stopwatch,
+        runs: usize,
+        samples: usize,
+    ) -> impl Future<Output = Result<Vec<Option<f64>>>>;
 }
 
 impl Target for &Workload {
-    fn time(&mut self, stopwatch: &Stopwatch, runs: usize, samples: usize) -> Result<Vec<Option<f64>>> {
+    async fn time(&mut self, stopwatch: &Stopwatch, runs: usize, samples: usize) -> Result<Vec<Option<f64>>> {
         // Every sample visits every set of buffers.
-        Workload::time(self, stopwatch, runs.max(self.sets()), samples)
+        self.time_async(stopwatch, runs.max(self.sets()), samples).await
     }
 }
 
 impl Target for &mut Executable {
-    fn time(&mut self, stopwatch: &Stopwatch, runs: usize, samples: usize) -> Result<Vec<Option<f64>>> {
-        Executable::time(self, stopwatch, runs, samples)
+    async fn time(&mut self, stopwatch: &Stopwatch, runs: usize, samples: usize) -> Result<Vec<Option<f64>>> {
+        self.time_async(stopwatch, runs, samples).await
     }
 }
 
@@ -91,7 +96,7 @@ pub trait Watch {
     ///
     /// # Errors
     /// When the device failed.
-    fn look(&mut self, stopwatch: &Stopwatch) -> Result<f64>;
+    fn look(&mut self, stopwatch: &Stopwatch) -> impl Future<Output = Result<f64>>;
 
     /// Whether the fewest samples are enough, whatever budget is left.
     fn hurries(&self) -> bool {
@@ -104,7 +109,7 @@ pub trait Watch {
 pub struct Unwatched;
 
 impl Watch for Unwatched {
-    fn look(&mut self, _: &Stopwatch) -> Result<f64> {
+    async fn look(&mut self, _: &Stopwatch) -> Result<f64> {
         Ok(1.0)
     }
 }
@@ -127,7 +132,21 @@ pub fn measure(
     policy: &Policy,
     stop: &AtomicBool,
 ) -> Result<Option<Timing>> {
-    let (stable, run) = warm_up(target, stopwatch, policy, stop)?;
+    block_on("measure_async", measure_async(target, stopwatch, watch, policy, stop))
+}
+
+/// As [`measure`], without waiting.
+///
+/// # Errors
+/// As [`measure`].
+pub async fn measure_async(
+    target: &mut impl Target,
+    stopwatch: &Stopwatch,
+    watch: &mut impl Watch,
+    policy: &Policy,
+    stop: &AtomicBool,
+) -> Result<Option<Timing>> {
+    let (stable, run) = warm_up(target, stopwatch, policy, stop).await?;
     let runs = ((policy.sample.as_secs_f64() / run).ceil() as usize).clamp(1, MOST_RUNS);
     let seconds = run * runs as f64;
     let fit = |time: Duration| (time.as_secs_f64() / seconds) as usize;
@@ -137,7 +156,7 @@ pub fn measure(
     let (mut aside, mut worst) = (Vec::new(), 1.0f64);
     let start = Instant::now();
     let mut quiet = Duration::ZERO;
-    let mut before = watch.look(stopwatch)?;
+    let mut before = watch.look(stopwatch).await?;
     let mut bursts = 0;
     while !stop.load(Ordering::Relaxed) {
         let enough =
@@ -153,7 +172,7 @@ pub fn measure(
         let burst = Instant::now();
         let mut samples = Vec::new();
         while burst.elapsed() < policy.burst && !stop.load(Ordering::Relaxed) {
-            for seconds in target.time(stopwatch, runs, together)? {
+            for seconds in target.time(stopwatch, runs, together).await? {
                 match seconds {
                     Some(seconds) => samples.push(seconds),
                     None => timing.dropped += 1,
@@ -161,7 +180,7 @@ pub fn measure(
             }
         }
         let spent = burst.elapsed();
-        let after = watch.look(stopwatch)?;
+        let after = watch.look(stopwatch).await?;
         let slower = before.max(after);
         before = after;
         if slower <= DISTURBED {
@@ -181,7 +200,7 @@ pub fn measure(
 }
 
 /// Runs until times are stable. Gives whether they became so, and the last.
-fn warm_up(
+async fn warm_up(
     target: &mut impl Target,
     stopwatch: &Stopwatch,
     policy: &Policy,
@@ -191,7 +210,7 @@ fn warm_up(
     let mut last: Vec<f64> = Vec::new();
     let mut runs = 1;
     loop {
-        let seconds = target.time(stopwatch, runs, 1)?.into_iter().flatten().next();
+        let seconds = target.time(stopwatch, runs, 1).await?.into_iter().flatten().next();
         // Without a valid time, a short one is assumed: more runs follow.
         let seconds = seconds.unwrap_or(1e-6).max(1e-9);
         let wanted = ((policy.sample.as_secs_f64() / seconds).ceil() as usize).clamp(1, MOST_RUNS);
@@ -218,7 +237,7 @@ mod tests {
     struct Fake(Option<f64>);
 
     impl Target for Fake {
-        fn time(&mut self, _: &Stopwatch, _: usize, samples: usize) -> Result<Vec<Option<f64>>> {
+        async fn time(&mut self, _: &Stopwatch, _: usize, samples: usize) -> Result<Vec<Option<f64>>> {
             sleep(Duration::from_millis(1));
             Ok(vec![self.0; samples])
         }
@@ -228,7 +247,7 @@ mod tests {
     struct Looks(Vec<f64>);
 
     impl Watch for Looks {
-        fn look(&mut self, _: &Stopwatch) -> Result<f64> {
+        async fn look(&mut self, _: &Stopwatch) -> Result<f64> {
             Ok(if self.0.len() > 1 { self.0.remove(0) } else { self.0[0] })
         }
     }

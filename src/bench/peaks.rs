@@ -1,13 +1,13 @@
 //! What an adapter can do at most: the roofs that results are put in relation to.
 
-use super::measure::{Policy, Unwatched, measure};
+use super::measure::{Policy, Unwatched, measure_async};
 use super::report::{Roofs, Row, Status, Timing};
 use crate::error::{Error, Result};
 use crate::exec::{Clock, Device, Stopwatch, Workload};
 use crate::kernels::Limits;
 use crate::kernels::peaks::{self, MicroKernel};
 use crate::plan::Plan;
-use crate::platform::Instant;
+use crate::platform::{Instant, block_on};
 use crate::random::Rng;
 use std::fmt;
 use std::sync::atomic::AtomicBool;
@@ -22,9 +22,9 @@ pub(super) struct Micro {
 }
 
 impl Micro {
-    fn new(device: &Device, kernel: MicroKernel) -> Result<Self> {
+    async fn new(device: &Device, kernel: MicroKernel) -> Result<Self> {
         let plan = Plan::of_micro_kernel(&kernel);
-        let workload = Workload::from_plan(device, &plan, 1)?;
+        let workload = Workload::from_plan_async(device, &plan, 1).await?;
         let mut rng = Rng::new(2);
         for (buffer, b) in plan.buffers.iter().enumerate() {
             // Below 1, so that repeated multiply-adds converge; never zero.
@@ -39,7 +39,7 @@ impl Micro {
 const ARITHMETIC: f64 = 0.008;
 
 /// A micro-kernel that keeps the device busy for about [`ARITHMETIC`]: turns are doubled until it does.
-fn busy(
+async fn busy(
     device: &Device,
     stopwatch: &Stopwatch,
     make: impl Fn(usize) -> Result<MicroKernel, crate::Mismatch>,
@@ -47,11 +47,11 @@ fn busy(
     let mut turns = 4;
     loop {
         let kernel = make(turns).map_err(|m| Error::op("peaks", "", m))?;
-        let micro = Micro::new(device, kernel)?;
+        let micro = Micro::new(device, kernel).await?;
         // The first run is not representative.
-        let times = [(); 2].map(|()| micro.workload.time(stopwatch, 1, 1));
-        let [_, second] = times;
-        let seconds = second?.into_iter().flatten().next().unwrap_or(0.0);
+        micro.workload.time_async(stopwatch, 1, 1).await?;
+        let second = micro.workload.time_async(stopwatch, 1, 1).await?;
+        let seconds = second.into_iter().flatten().next().unwrap_or(0.0);
         let more = turns * if seconds < ARITHMETIC / 16.0 { 8 } else { 2 };
         if seconds >= ARITHMETIC / 2.0 || more > device.limits().max_turns as usize {
             return Ok(micro);
@@ -65,14 +65,17 @@ const GROUPS: usize = 4096;
 
 /// The fastest way to write multiply-adds on this device. The candidates take turns, so that a disturbance
 /// does not decide.
-pub(super) fn fma(device: &Device, stopwatch: &Stopwatch, half: bool) -> Result<Micro> {
+pub(super) async fn fma(device: &Device, stopwatch: &Stopwatch, half: bool) -> Result<Micro> {
     let (groups, limits) = (groups(device), device.limits());
-    let of = |chains| busy(device, stopwatch, |turns| peaks::fma(chains, groups, turns, half, &limits));
-    let candidates = peaks::CHAINS.into_iter().map(of).collect::<Result<Vec<Micro>>>()?;
+    let mut candidates = Vec::new();
+    for chains in peaks::CHAINS {
+        let make = |turns| peaks::fma(chains, groups, turns, half, &limits);
+        candidates.push(busy(device, stopwatch, make).await?);
+    }
     let mut rates = vec![0.0f64; candidates.len()];
     for _ in 0..ROUNDS {
         for (micro, rate) in candidates.iter().zip(&mut rates) {
-            let times = micro.workload.time(stopwatch, 1, 3)?;
+            let times = micro.workload.time_async(stopwatch, 1, 3).await?;
             let best = times.into_iter().flatten().reduce(f64::min);
             *rate = rate.max(best.map_or(0.0, |seconds| micro.flops as f64 / seconds));
         }
@@ -98,23 +101,23 @@ fn large(limits: &Limits) -> u64 {
 }
 
 /// A copy of two arrays, or with `triad` three, of `bytes` each.
-pub(super) fn stream(device: &Device, bytes: u64, triad: bool) -> Result<Micro> {
+pub(super) async fn stream(device: &Device, bytes: u64, triad: bool) -> Result<Micro> {
     let kernel = peaks::stream(bytes, triad, &device.limits());
-    Micro::new(device, kernel.map_err(|m| Error::op("peaks", "", m))?)
+    Micro::new(device, kernel.map_err(|m| Error::op("peaks", "", m))?).await
 }
 
 /// A submission of one empty dispatch, or a readback of 4 bytes, by the host's clock.
-fn host(device: &Device, readback: bool) -> Result<Timing> {
+async fn host(device: &Device, readback: bool) -> Result<Timing> {
     let kernel = peaks::empty(&device.limits()).map_err(|m| Error::op("peaks", "", m))?;
-    let mut empty = Micro::new(device, kernel)?.workload;
+    let mut empty = Micro::new(device, kernel).await?.workload;
     let mut timing = Timing::new(Clock::Wall, if readback { 1 } else { 50 }, true);
     for _ in 0..20 {
         timing.samples.push(if readback {
             let start = Instant::now();
-            empty.read(0, 4)?;
+            empty.read_async(0, 4).await?;
             start.elapsed().as_secs_f64()
         } else {
-            empty.submit_seconds(timing.runs)?
+            empty.submit_seconds_async(timing.runs).await?
         });
     }
     Ok(timing)
@@ -190,18 +193,18 @@ pub const ALL: [Peak; 11] = [
     Peak::Readback,
 ];
 
-fn micro(device: &Device, peak: Peak, stopwatch: &Stopwatch) -> Result<Micro> {
+async fn micro(device: &Device, peak: Peak, stopwatch: &Stopwatch) -> Result<Micro> {
     let limits = device.limits();
     match peak {
-        Peak::Fma | Peak::FmaHalf => fma(device, stopwatch, peak == Peak::FmaHalf),
-        Peak::Copy(mib) => stream(device, (mib << 19).min(large(&limits)), false),
-        Peak::Triad => stream(device, large(&limits), true),
+        Peak::Fma | Peak::FmaHalf => fma(device, stopwatch, peak == Peak::FmaHalf).await,
+        Peak::Copy(mib) => stream(device, (mib << 19).min(large(&limits)), false).await,
+        Peak::Triad => stream(device, large(&limits), true).await,
         Peak::Workgroup => {
             let groups = groups(device);
-            busy(device, stopwatch, |turns| peaks::workgroup(groups, turns, &limits))
+            busy(device, stopwatch, |turns| peaks::workgroup(groups, turns, &limits)).await
         }
         Peak::Dispatch | Peak::Submit | Peak::Readback => {
-            Micro::new(device, peaks::empty(&limits).map_err(|m| Error::op("peaks", "", m))?)
+            Micro::new(device, peaks::empty(&limits).map_err(|m| Error::op("peaks", "", m))?).await
         }
     }
 }
@@ -215,6 +218,20 @@ pub fn measure_rows(
     peaks: &[Peak],
     stopwatch: &Stopwatch,
     stop: &AtomicBool,
+    done: impl FnMut(&Row),
+) -> Result<Vec<Row>> {
+    block_on("peaks::measure_rows_async", measure_rows_async(device, peaks, stopwatch, stop, done))
+}
+
+/// As [`measure_rows`], without waiting.
+///
+/// # Errors
+/// As [`measure_rows`].
+pub async fn measure_rows_async(
+    device: &Device,
+    peaks: &[Peak],
+    stopwatch: &Stopwatch,
+    stop: &AtomicBool,
     mut done: impl FnMut(&Row),
 ) -> Result<Vec<Row>> {
     let policy = Policy { budget: Duration::from_millis(300), max_samples: 60, ..Policy::default() };
@@ -224,10 +241,10 @@ pub fn measure_rows(
             let status = Status::Skipped("the adapter has no 16-bit floats".into());
             Row { status, ..row(peak, None, None) }
         } else {
-            let micro = micro(device, peak, stopwatch)?;
+            let micro = micro(device, peak, stopwatch).await?;
             let timing = match peak {
-                Peak::Submit | Peak::Readback => Some(host(device, peak == Peak::Readback)?),
-                _ => measure(&mut &micro.workload, stopwatch, &mut Unwatched, &policy, stop)?,
+                Peak::Submit | Peak::Readback => Some(host(device, peak == Peak::Readback).await?),
+                _ => measure_async(&mut &micro.workload, stopwatch, &mut Unwatched, &policy, stop).await?,
             };
             row(peak, Some(&micro), timing)
         };

@@ -5,6 +5,7 @@ use super::peaks::{Micro, fma, stream};
 use super::report::{Row, Timing};
 use crate::error::Result;
 use crate::exec::{Device, Stopwatch};
+use crate::platform::block_on;
 use std::collections::VecDeque;
 
 /// Looks that make a level.
@@ -50,10 +51,19 @@ impl Sentinel {
     /// # Errors
     /// For the CPU reference, and when the device failed.
     pub fn new(device: &Device, stopwatch: &Stopwatch) -> Result<Self> {
-        let (arithmetic, copy) = (fma(device, stopwatch, false)?, stream(device, 4 << 20, false)?);
+        block_on("Sentinel::new_async", Self::new_async(device, stopwatch))
+    }
+
+    /// As [`Sentinel::new`], without waiting.
+    ///
+    /// # Errors
+    /// As [`Sentinel::new`].
+    pub async fn new_async(device: &Device, stopwatch: &Stopwatch) -> Result<Self> {
+        let (arithmetic, copy) =
+            (fma(device, stopwatch, false).await?, stream(device, 4 << 20, false).await?);
         let mut sentinel = Self { kernels: [(arithmetic, Level::new()), (copy, Level::new())] };
         for _ in 0..2 * LOOKS {
-            sentinel.look(stopwatch)?;
+            sentinel.look(stopwatch).await?;
         }
         Ok(sentinel)
     }
@@ -65,10 +75,10 @@ impl Sentinel {
 }
 
 impl Watch for Sentinel {
-    fn look(&mut self, stopwatch: &Stopwatch) -> Result<f64> {
+    async fn look(&mut self, stopwatch: &Stopwatch) -> Result<f64> {
         let mut slower = 1.0f64;
         for (micro, level) in &mut self.kernels {
-            let times = micro.workload.time(stopwatch, 1, 3)?;
+            let times = micro.workload.time_async(stopwatch, 1, 3).await?;
             let mut times: Vec<f64> = times.into_iter().flatten().collect();
             times.sort_by(f64::total_cmp);
             if let Some(median) = times.get(times.len() / 2) {

@@ -1,9 +1,10 @@
 //! Epochs until it is enough: validation, early stopping, the best weights, checkpoints, and what a user hooks in.
 
 use super::checkpoints::Checkpoints;
+use super::looks::{Flow, Progress};
 use super::measures::Measures;
 use super::report::EpochReport;
-use super::trainer::{Flow, Progress, Trainer};
+use super::trainer::Trainer;
 use super::watch::{EarlyStopping, Monitor, Verdict, Watch};
 use crate::data::Examples;
 use crate::error::Result;

@@ -130,20 +130,25 @@ impl PendingSums {
         sums(here, self.examples).map(Some)
     }
 
-    /// The sums; waits for them.
-    pub(super) fn wait(self) -> Result<Sums> {
-        let here = self.states.into_iter().map(|state| match state {
-            Arriving::Here(value) => Ok(value),
-            Arriving::Waited(pending) => pending.wait(),
-        });
-        sums(here.collect::<Result<Vec<_>>>()?.iter(), self.examples)
+    /// The sums when they have arrived.
+    pub(super) async fn arrived(self) -> Result<Sums> {
+        let mut here = Vec::with_capacity(self.states.len());
+        for state in self.states {
+            here.push(match state {
+                Arriving::Here(value) => value,
+                Arriving::Waited(pending) => pending.await?,
+            });
+        }
+        sums(here.iter(), self.examples)
     }
 }
 
-/// The sums after `examples` examples; waits for the device.
-pub(super) fn read(parameters: &Parameters, specs: &[Spec], examples: usize) -> Result<Sums> {
-    let names = specs.iter().flat_map(|spec| &spec.states);
-    let values = names.map(|(name, _)| parameters.get(name)).collect::<Result<Vec<_>>>()?;
+/// The sums after `examples` examples.
+pub(super) async fn read(parameters: &Parameters, specs: &[Spec], examples: usize) -> Result<Sums> {
+    let mut values = Vec::new();
+    for (name, _) in specs.iter().flat_map(|spec| &spec.states) {
+        values.push(parameters.get_async(name)?.await?);
+    }
     sums(values.iter(), examples)
 }
 

@@ -7,10 +7,12 @@
 
 mod checkpoints;
 mod crc32c;
+mod epoch;
 mod fit;
 mod forecast;
 mod histogram;
 mod log;
+mod looks;
 mod measures;
 mod metric;
 mod network;
@@ -24,9 +26,11 @@ mod trainer;
 mod watch;
 
 pub use checkpoints::Checkpoints;
+pub use epoch::Epoch;
 pub use fit::{Callback, Fit};
 pub use forecast::{ForecastModel, forecasts};
 pub use log::{StepLog, StepRow};
+pub use looks::{Flow, Look, Progress};
 pub use measures::{Confusion, LOSS, Measures};
 pub use metric::Metric;
 pub use network::Network;
@@ -35,5 +39,5 @@ pub use report::EpochReport;
 pub use task::{Classification, Inputs, Outcome, Reconstruction, Regression, SequenceClassification, Task};
 pub use tensorboard::EventWriter;
 pub use text::{Sampling, TextCell, TextModel, TextOptions, TextTrainer, TextWriter};
-pub use trainer::{Flow, Look, NonFinite, Options, Progress, Trainer};
+pub use trainer::{NonFinite, Options, Trainer};
 pub use watch::{EarlyStopping, Monitor, Patience, Verdict, Watch};

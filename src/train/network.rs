@@ -7,6 +7,7 @@ use crate::data::{Batch, Examples, Field, Loader, Order};
 use crate::error::{Error, Result};
 use crate::exec::{Executable, Parameters};
 use crate::graph::{Graph, Tensor};
+use crate::platform::block_on;
 use crate::tensor::HostTensor;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -96,11 +97,19 @@ impl Network {
     /// # Errors
     /// When the device cannot hold the program.
     pub fn prepare(&mut self, batch_size: usize) -> Result<()> {
-        let fields = self.fields.clone();
-        self.judge(&fields, batch_size).map(drop)
+        block_on("Network::prepare_async", self.prepare_async(batch_size))
     }
 
-    fn judge(&mut self, fields: &[Field], rows: usize) -> Result<&mut Judge> {
+    /// As [`Network::prepare`], without waiting.
+    ///
+    /// # Errors
+    /// As [`Network::prepare`].
+    pub async fn prepare_async(&mut self, batch_size: usize) -> Result<()> {
+        let fields = self.fields.clone();
+        self.judge(&fields, batch_size).await.map(drop)
+    }
+
+    async fn judge(&mut self, fields: &[Field], rows: usize) -> Result<&mut Judge> {
         let same = |judge: &Judge| judge.inputs.rows() == rows && judge.fields == fields;
         let place = match self.judges.iter().position(same) {
             Some(place) => place,
@@ -110,7 +119,7 @@ impl Network {
                 let inputs = Inputs::of(&graph, fields, self.classes, rows)?;
                 let outcome = self.task.learn(&inputs)?;
                 let specs = metric::accumulate(&graph, PASS, &outcome.metrics)?;
-                let program = self.parameters.compile(&graph, &[])?;
+                let program = self.parameters.compile_async(&graph, &[]).await?;
                 self.judges.push(Judge { fields: fields.to_vec(), inputs, specs, program });
                 self.judges.len() - 1
             }
@@ -124,7 +133,8 @@ impl Network {
     /// As [`Network::prepare`].
     pub fn measured(&mut self, batch_size: usize) -> Result<Vec<String>> {
         let fields = self.fields.clone();
-        Ok(metric::names(&self.judge(&fields, batch_size)?.specs))
+        let judge = block_on("Network::prepare_async", self.judge(&fields, batch_size))?;
+        Ok(metric::names(&judge.specs))
     }
 
     /// Checks that the fields and classes of a dataset that is learned are those that the network was made for.
@@ -158,6 +168,19 @@ impl Network {
         &mut self,
         data: &Arc<dyn Examples>,
         batch_size: usize,
+        progress: impl FnMut(usize),
+    ) -> Result<Measures> {
+        block_on("Network::evaluate_async", self.evaluate_async(data, batch_size, progress))
+    }
+
+    /// As [`Network::evaluate`], without waiting.
+    ///
+    /// # Errors
+    /// As [`Network::evaluate`].
+    pub async fn evaluate_async(
+        &mut self,
+        data: &Arc<dyn Examples>,
+        batch_size: usize,
         mut progress: impl FnMut(usize),
     ) -> Result<Measures> {
         self.judges(data.as_ref())?;
@@ -165,16 +188,16 @@ impl Network {
         let (mut examples, mut specs) = (0, Vec::new());
         for batch in Loader::new(data, batch_size, Order::Sequential)? {
             let batch = batch?;
-            let judge = self.judge(&fields, batch.rows)?;
+            let judge = self.judge(&fields, batch.rows).await?;
             if examples == 0 {
                 specs.clone_from(&judge.specs);
                 metric::reset(&parameters, &specs)?;
             }
-            run(&mut judge.program, &judge.inputs, &batch)?;
+            run(&mut judge.program, &judge.inputs, &batch).await?;
             examples += batch.rows;
             progress(examples);
         }
-        Ok(measures::read(&self.parameters, &specs, examples)?.measures(&specs, false))
+        Ok(measures::read(&self.parameters, &specs, examples).await?.measures(&specs, false))
     }
 
     /// What the network says of some examples: of each field but `label` and `target` a tensor `(N, ..)`, in the order of the
@@ -183,6 +206,14 @@ impl Network {
     /// # Errors
     /// When they do not fit the network, its task says nothing, or the device failed.
     pub fn predict(&mut self, examples: &[&HostTensor]) -> Result<HostTensor> {
+        block_on("Network::predict_async", self.predict_async(examples))
+    }
+
+    /// As [`Network::predict`], without waiting.
+    ///
+    /// # Errors
+    /// As [`Network::predict`].
+    pub async fn predict_async(&mut self, examples: &[&HostTensor]) -> Result<HostTensor> {
         let fields: Vec<Field> = self.fields.iter().filter(|field| is_input(&field.name)).cloned().collect();
         let rows = examples.first().and_then(|tensor| tensor.shape().first()).copied().unwrap_or(0);
         if fields.len() != examples.len() || rows == 0 {
@@ -197,18 +228,18 @@ impl Network {
                 graph.set_training(false);
                 let inputs = Inputs::of(&graph, &fields, self.classes, rows)?;
                 let said = self.task.predict(&inputs)?;
-                let program = self.parameters.compile(&graph, &[&said])?;
+                let program = self.parameters.compile_async(&graph, &[&said]).await?;
                 self.told.push(Told { inputs, said, program });
                 self.told.len() - 1
             }
         };
         let Told { inputs, said, program } = &mut self.told[place];
-        program.run(&inputs.tensors().zip(examples.iter().copied()).collect::<Vec<_>>())?;
-        program.read(said)
+        program.run_async(&inputs.tensors().zip(examples.iter().copied()).collect::<Vec<_>>()).await?;
+        program.read_async(said)?.await
     }
 }
 
 /// Runs a program on a batch.
-fn run(program: &mut Executable, inputs: &Inputs, batch: &Batch) -> Result<()> {
-    program.run(&inputs.tensors().zip(&batch.tensors).collect::<Vec<_>>())
+async fn run(program: &mut Executable, inputs: &Inputs, batch: &Batch) -> Result<()> {
+    program.run_async(&inputs.tensors().zip(&batch.tensors).collect::<Vec<_>>()).await
 }

@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::exec::Parameters;
 use crate::ops::Role;
 use crate::optim::{LEARNING_RATE, ReduceOnPlateau, Schedule};
+use crate::platform::block_on;
 use crate::tensor::HostTensor;
 
 /// The rates of a program's optimizer, each group's by its name, as a schedule changes them. Setting one costs no submission:
@@ -22,6 +23,14 @@ impl Rates {
     /// # Errors
     /// When there is no optimizer or the device failed.
     pub fn new(parameters: &Parameters) -> Result<Self> {
+        block_on("Rates::new_async", Self::new_async(parameters))
+    }
+
+    /// As [`Rates::new`], without waiting.
+    ///
+    /// # Errors
+    /// As [`Rates::new`].
+    pub async fn new_async(parameters: &Parameters) -> Result<Self> {
         let mut names = parameters.names(Role::Optimizer);
         names.retain(|name| name == LEARNING_RATE || name.starts_with(&format!("{LEARNING_RATE}.")));
         if names.is_empty() {
@@ -29,7 +38,7 @@ impl Rates {
         }
         let mut now = Vec::new();
         for name in &names {
-            now.push(parameters.get(name)?.as_f32()?.first().copied().unwrap_or(0.0));
+            now.push(parameters.get_async(name)?.await?.as_f32()?.first().copied().unwrap_or(0.0));
         }
         let initial = names.into_iter().zip(now.iter().map(|&rate| f64::from(rate))).collect();
         Ok(Self { parameters: parameters.clone(), initial, now })
@@ -50,8 +59,16 @@ impl Rates {
     /// # Errors
     /// When the device failed.
     pub fn refresh(&mut self) -> Result<()> {
+        block_on("Rates::refresh_async", self.refresh_async())
+    }
+
+    /// As [`Rates::refresh`], without waiting.
+    ///
+    /// # Errors
+    /// As [`Rates::refresh`].
+    pub async fn refresh_async(&mut self) -> Result<()> {
         for ((name, _), now) in self.initial.iter().zip(&mut self.now) {
-            *now = self.parameters.get(name)?.as_f32()?.first().copied().unwrap_or(0.0);
+            *now = self.parameters.get_async(name)?.await?.as_f32()?.first().copied().unwrap_or(0.0);
         }
         Ok(())
     }

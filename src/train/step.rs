@@ -129,25 +129,25 @@ impl Step {
         Ok((graph, inputs, specs))
     }
 
-    pub(super) fn build(
+    pub(super) async fn build(
         network: &Network,
         optimizer: &dyn Optimizer,
         options: &Options,
         size: Size,
     ) -> Result<Self> {
         let (graph, inputs, specs) = Self::graph(network, optimizer, options, size)?;
-        let compiled = network.parameters().compile(&graph, &[]);
+        let compiled = network.parameters().compile_async(&graph, &[]).await;
         let program = compiled.map_err(|error| hinted(error, network, optimizer, options, size))?;
         Ok(Self { inputs, specs, program })
     }
 
     /// Runs it, with the time of every kernel where that is asked for.
-    pub(super) fn run(&mut self, batch: &Batch, profile: bool) -> Result<Option<Profile>> {
+    pub(super) async fn run(&mut self, batch: &Batch, profile: bool) -> Result<Option<Profile>> {
         let inputs: Vec<_> = self.inputs.tensors().zip(&batch.tensors).collect();
         if profile {
-            self.program.run_profiled(&inputs).map(Some)
+            self.program.run_profiled_async(&inputs).await.map(Some)
         } else {
-            self.program.run(&inputs).map(|()| None)
+            self.program.run_async(&inputs).await.map(|()| None)
         }
     }
 }

@@ -27,6 +27,7 @@ use crate::graph::{Graph, Tensor};
 use crate::nn::{Embedding, Gru, Linear, Lstm, Module};
 use crate::ops::{CrossEntropy, Init, Reduction, Role};
 use crate::optim::{Optimizer, Schedule, clip_grad_norm, gradients};
+use crate::platform::block_on;
 use crate::random::Rng;
 use crate::tensor::{HostTensor, TensorType};
 use std::collections::BTreeMap;
@@ -122,7 +123,7 @@ enum Purpose<'a> {
 }
 
 impl Reader {
-    fn new(
+    async fn new(
         parameters: &Parameters,
         model: &TextModel,
         [steps, batch]: [usize; 2],
@@ -159,7 +160,7 @@ impl Reader {
             let (clipped, _) = clip_grad_norm(&gradients(&output)?, max_norm)?;
             optimizer.update(&clipped)?;
         }
-        let program = parameters.compile(&graph, &[&output])?;
+        let program = parameters.compile_async(&graph, &[&output]).await?;
         Ok(Self { tokens, targets, output, program, carried, parameters: parameters.clone() })
     }
 
@@ -168,10 +169,10 @@ impl Reader {
         self.carried.iter().try_for_each(|(name, ty)| self.parameters.set(name, &HostTensor::zeros(ty)))
     }
 
-    fn run(&mut self, tokens: &HostTensor, targets: Option<&HostTensor>) -> Result<Pending> {
+    async fn run(&mut self, tokens: &HostTensor, targets: Option<&HostTensor>) -> Result<Pending> {
         let mut inputs = vec![(&self.tokens, tokens)];
         inputs.extend(self.targets.as_ref().zip(targets));
-        self.program.run(&inputs)?;
+        self.program.run_async(&inputs).await?;
         self.program.read_async(&self.output)
     }
 }
@@ -214,12 +215,26 @@ impl TextTrainer {
         texts: (Vec<u32>, Vec<u32>),
         options: TextOptions,
     ) -> Result<Self> {
+        block_on("TextTrainer::new_async", Self::new_async(parameters, model, optimizer, texts, options))
+    }
+
+    /// As [`TextTrainer::new`], without waiting.
+    ///
+    /// # Errors
+    /// As [`TextTrainer::new`].
+    pub async fn new_async(
+        parameters: &Parameters,
+        model: &TextModel,
+        optimizer: &dyn Optimizer,
+        texts: (Vec<u32>, Vec<u32>),
+        options: TextOptions,
+    ) -> Result<Self> {
         let TextOptions { batch_size, steps, max_norm } = options;
         let train = Streams::new(texts.0, batch_size, steps)?;
         let validation = Streams::fitting(texts.1, batch_size, steps)?;
         let learn = Purpose::Learn(optimizer, max_norm);
-        let learner = Reader::new(parameters, model, [steps, batch_size], learn)?;
-        let judge = Reader::new(parameters, model, [steps, validation.batch()], Purpose::Judge)?;
+        let learner = Reader::new(parameters, model, [steps, batch_size], learn).await?;
+        let judge = Reader::new(parameters, model, [steps, validation.batch()], Purpose::Judge).await?;
         Ok(Self { learner, judge, train, validation, step: 0, schedule: None })
     }
 
@@ -233,8 +248,16 @@ impl TextTrainer {
     /// # Errors
     /// When one of its numbers is out of range, there is no optimizer with a rate, or the device failed.
     pub fn follow(&mut self, schedule: Schedule) -> Result<()> {
+        block_on("TextTrainer::follow_async", self.follow_async(schedule))
+    }
+
+    /// As [`TextTrainer::follow`], without waiting.
+    ///
+    /// # Errors
+    /// As [`TextTrainer::follow`].
+    pub async fn follow_async(&mut self, schedule: Schedule) -> Result<()> {
         schedule.check()?;
-        self.schedule = Some((schedule, Rates::new(&self.learner.parameters)?));
+        self.schedule = Some((schedule, Rates::new_async(&self.learner.parameters).await?));
         Ok(())
     }
 
@@ -244,6 +267,14 @@ impl TextTrainer {
     /// # Errors
     /// When the device failed.
     pub fn step(&mut self) -> Result<Pending> {
+        block_on("TextTrainer::step_async", self.step_async())
+    }
+
+    /// As [`TextTrainer::step`], without waiting: done before the device is, unless that is several steps behind.
+    ///
+    /// # Errors
+    /// As [`TextTrainer::step`].
+    pub async fn step_async(&mut self) -> Result<Pending> {
         let window = self.step % self.train.windows();
         if window == 0 {
             self.learner.reset()?;
@@ -253,7 +284,7 @@ impl TextTrainer {
             rates.follow(schedule, self.step as u64)?;
         }
         self.step += 1;
-        self.learner.run(&tokens, Some(&targets))
+        self.learner.run(&tokens, Some(&targets)).await
     }
 
     /// Steps so far.
@@ -281,6 +312,14 @@ impl TextTrainer {
     /// # Errors
     /// When it is of another model, optimizer or window, or of no [`TextTrainer`].
     pub fn resume(&mut self, checkpoint: &Checkpoint) -> Result<()> {
+        block_on("TextTrainer::resume_async", self.resume_async(checkpoint))
+    }
+
+    /// As [`TextTrainer::resume`], without waiting.
+    ///
+    /// # Errors
+    /// As [`TextTrainer::resume`].
+    pub async fn resume_async(&mut self, checkpoint: &Checkpoint) -> Result<()> {
         let (step, window) = (checkpoint.note(STEP)?, checkpoint.note(WINDOW)?);
         if window != self.window() {
             let expected = format!("those of the checkpoint, {window}");
@@ -289,7 +328,7 @@ impl TextTrainer {
         let step = step.parse().map_err(|_| Error::argument(STEP, "a number", step))?;
         self.learner.parameters.restore(checkpoint)?;
         if let Some((_, rates)) = &mut self.schedule {
-            rates.refresh()?;
+            rates.refresh_async().await?;
         }
         self.step = step;
         Ok(())
@@ -300,11 +339,19 @@ impl TextTrainer {
     /// # Errors
     /// When the device failed.
     pub fn validate(&mut self) -> Result<f64> {
+        block_on("TextTrainer::validate_async", self.validate_async())
+    }
+
+    /// As [`TextTrainer::validate`], without waiting.
+    ///
+    /// # Errors
+    /// As [`TextTrainer::validate`].
+    pub async fn validate_async(&mut self) -> Result<f64> {
         self.judge.reset()?;
         let mut sum = 0.0;
         for index in 0..self.validation.windows() {
             let (tokens, targets) = self.validation.window(index)?;
-            sum += f64::from(self.judge.run(&tokens, Some(&targets))?.wait()?.as_f32()?[0]);
+            sum += f64::from(self.judge.run(&tokens, Some(&targets)).await?.await?.as_f32()?[0]);
         }
         Ok(sum / self.validation.windows() as f64)
     }
@@ -350,7 +397,19 @@ impl TextWriter {
     /// # Errors
     /// When the device cannot hold the program.
     pub fn new(parameters: &Parameters, model: &TextModel, vocabulary: &Vocabulary) -> Result<Self> {
-        let reader = Reader::new(parameters, model, [1, 1], Purpose::Continue)?;
+        block_on("TextWriter::new_async", Self::new_async(parameters, model, vocabulary))
+    }
+
+    /// As [`TextWriter::new`], without waiting.
+    ///
+    /// # Errors
+    /// As [`TextWriter::new`].
+    pub async fn new_async(
+        parameters: &Parameters,
+        model: &TextModel,
+        vocabulary: &Vocabulary,
+    ) -> Result<Self> {
+        let reader = Reader::new(parameters, model, [1, 1], Purpose::Continue).await?;
         Ok(Self { reader, vocabulary: vocabulary.clone() })
     }
 
@@ -360,6 +419,20 @@ impl TextWriter {
     /// # Errors
     /// When the prompt has a character the vocabulary lacks, an option is out of range, or the device failed.
     pub fn write(
+        &mut self,
+        prompt: &str,
+        length: usize,
+        sampling: Sampling,
+        each: impl FnMut(char),
+    ) -> Result<String> {
+        block_on("TextWriter::write_async", self.write_async(prompt, length, sampling, each))
+    }
+
+    /// As [`TextWriter::write`], without waiting.
+    ///
+    /// # Errors
+    /// As [`TextWriter::write`].
+    pub async fn write_async(
         &mut self,
         prompt: &str,
         length: usize,
@@ -374,7 +447,7 @@ impl TextWriter {
         self.reader.reset()?;
         let mut logits = vec![];
         for number in prompted {
-            logits = self.feed(number)?;
+            logits = self.feed(number).await?;
         }
         for _ in 0..length {
             let number = match logits[..] {
@@ -385,14 +458,14 @@ impl TextWriter {
                 text.push(c);
                 each(c);
             }
-            logits = self.feed(number)?;
+            logits = self.feed(number).await?;
         }
         Ok(text)
     }
 
-    fn feed(&mut self, number: u32) -> Result<Vec<f32>> {
+    async fn feed(&mut self, number: u32) -> Result<Vec<f32>> {
         let token = HostTensor::from_u32([1, 1], vec![number])?;
-        Ok(self.reader.run(&token, None)?.wait()?.as_f32()?.to_vec())
+        Ok(self.reader.run(&token, None).await?.await?.as_f32()?.to_vec())
     }
 }
 

@@ -1,24 +1,22 @@
 //! The training loop.
 
-use super::measures::{self, LOSS, Measures, PendingSums, Sums};
-use super::metric::{self, SKIPPED, Spec};
+use super::looks::Look;
+use super::measures::Measures;
+use super::metric::{self, Spec};
 use super::network::Network;
 use super::rates::Rates;
 use super::step::{AVERAGE, Part, Size, Step};
 use super::task::Task;
-use crate::data::{Examples, Loader, Order};
+use crate::data::Examples;
 use crate::error::{Error, Result};
 use crate::exec::{Checkpoint, Device, Executable, Parameters, PendingCheckpoint, Profile};
 use crate::ops::Role;
 use crate::optim::{Optimizer, Schedule};
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use crate::platform::block_on;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
-
-/// Steps between two looks at the loss. Reading costs the device a few microseconds.
-const REPORT_EVERY: usize = 8;
 
 /// What becomes of a step whose loss or gradients are not finite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -62,41 +60,6 @@ impl Default for Options {
     }
 }
 
-/// Where an epoch stands.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Progress {
-    /// Steps given to the device.
-    pub step: usize,
-    /// Steps of the epoch.
-    pub steps: usize,
-    /// Examples given to the device.
-    pub examples: usize,
-    /// What was measured over the steps between the last two looks; of no examples before the first.
-    pub recent: Measures,
-    /// The looks that have arrived since the call before: one every eighth step of the epoch, all of them by its last step.
-    pub looks: Vec<Look>,
-    /// For how long batches were waited for in this call: time in which the device may have had nothing to do.
-    pub waited: Duration,
-}
-
-/// What was measured over some steps in a row.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Look {
-    /// The last of them: steps of the run, all epochs together.
-    pub step: usize,
-    /// Of their examples alone.
-    pub measures: Measures,
-}
-
-/// Whether an epoch goes on after a step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Flow {
-    /// With the next batch.
-    Continue,
-    /// Not now: the next call of [`Trainer::epoch`] goes on where this one stopped.
-    Stop,
-}
-
 /// Where a run stands, as its checkpoints note it.
 const EPOCH: &str = "trainer.epoch";
 const EXAMPLES: &str = "trainer.images";
@@ -105,21 +68,21 @@ const SEED: &str = "trainer.seed";
 
 /// A network with its task, an optimizer and a device.
 pub struct Trainer {
-    network: Network,
+    pub(super) network: Network,
     /// The network with averaged weights.
     averaged: Option<Network>,
     optimizer: Box<dyn Optimizer>,
-    options: Options,
-    epochs: u64,
+    pub(super) options: Options,
+    pub(super) epochs: u64,
     /// Examples of the epoch that were given to the device.
-    examples: usize,
+    pub(super) examples: usize,
     programs: HashMap<Size, Step>,
-    steps: usize,
-    schedule: Schedule,
-    rates: Option<Rates>,
-    profiled: Range<usize>,
-    profiles: Vec<(usize, Profile)>,
-    late: Vec<Look>,
+    pub(super) steps: usize,
+    pub(super) schedule: Schedule,
+    pub(super) rates: Option<Rates>,
+    pub(super) profiled: Range<usize>,
+    pub(super) profiles: Vec<(usize, Profile)>,
+    pub(super) late: Vec<Look>,
 }
 
 impl Trainer {
@@ -129,6 +92,20 @@ impl Trainer {
     /// When the batch size is 0, the network does not accept such examples, an option is out of range, or the device cannot hold
     /// the program.
     pub fn new(
+        device: &Device,
+        task: impl Task + 'static,
+        optimizer: impl Optimizer + 'static,
+        like: &dyn Examples,
+        options: Options,
+    ) -> Result<Self> {
+        block_on("Trainer::new_async", Self::new_async(device, task, optimizer, like, options))
+    }
+
+    /// As [`Trainer::new`], without waiting.
+    ///
+    /// # Errors
+    /// As [`Trainer::new`].
+    pub async fn new_async(
         device: &Device,
         task: impl Task + 'static,
         optimizer: impl Optimizer + 'static,
@@ -155,7 +132,7 @@ impl Trainer {
             late: Vec::new(),
         };
         for (_, size) in trainer.parts(trainer.options.batch_size) {
-            trainer.program(size)?;
+            trainer.program(size).await?;
         }
         Ok(trainer)
     }
@@ -170,8 +147,16 @@ impl Trainer {
     /// # Errors
     /// When one of its numbers is out of range or the device failed.
     pub fn follow(&mut self, schedule: Schedule) -> Result<()> {
+        block_on("Trainer::follow_async", self.follow_async(schedule))
+    }
+
+    /// As [`Trainer::follow`], without waiting.
+    ///
+    /// # Errors
+    /// As [`Trainer::follow`].
+    pub async fn follow_async(&mut self, schedule: Schedule) -> Result<()> {
         schedule.check()?;
-        self.rates()?;
+        self.rates_async().await?;
         self.schedule = schedule;
         Ok(())
     }
@@ -186,9 +171,17 @@ impl Trainer {
     /// # Errors
     /// When the device failed.
     pub fn rates(&mut self) -> Result<&mut Rates> {
+        block_on("Trainer::rates_async", self.rates_async())
+    }
+
+    /// As [`Trainer::rates`], without waiting.
+    ///
+    /// # Errors
+    /// As [`Trainer::rates`].
+    pub async fn rates_async(&mut self) -> Result<&mut Rates> {
         match &mut self.rates {
             Some(rates) => Ok(rates),
-            none => Ok(none.insert(Rates::new(self.network.parameters())?)),
+            none => Ok(none.insert(Rates::new_async(self.network.parameters()).await?)),
         }
     }
 
@@ -223,6 +216,14 @@ impl Trainer {
     /// # Errors
     /// When it is of another network, optimizer or seed, or of no [`Trainer`].
     pub fn resume(&mut self, checkpoint: &Checkpoint) -> Result<()> {
+        block_on("Trainer::resume_async", self.resume_async(checkpoint))
+    }
+
+    /// As [`Trainer::resume`], without waiting.
+    ///
+    /// # Errors
+    /// As [`Trainer::resume`].
+    pub async fn resume_async(&mut self, checkpoint: &Checkpoint) -> Result<()> {
         let number = |key: &str| {
             let note = checkpoint.note(key)?;
             note.parse::<u64>().map_err(|_| Error::argument(key, "a number", note))
@@ -234,7 +235,7 @@ impl Trainer {
         let (epochs, examples, steps) = (number(EPOCH)?, number(EXAMPLES)? as usize, number(STEPS)? as usize);
         self.parameters().restore(checkpoint)?;
         if let Some(rates) = &mut self.rates {
-            rates.refresh()?;
+            rates.refresh_async().await?;
         }
         (self.epochs, self.examples, self.steps) = (epochs, examples, steps);
         Ok(())
@@ -257,7 +258,7 @@ impl Trainer {
     pub fn executable(&mut self) -> Result<&Executable> {
         let parts = self.parts(self.options.batch_size);
         let size = parts.last().map_or((0, 0, Part::Whole), |(_, size)| *size);
-        self.program(size).map(|step| &step.program)
+        block_on("Trainer::new_async", self.program(size)).map(|step| &step.program)
     }
 
     /// Measures every kernel of these steps, counted from 0 over all epochs, while they train: the weights
@@ -277,7 +278,7 @@ impl Trainer {
     }
 
     /// The parts in which the device gets a batch: their rows, and the programs for them.
-    fn parts(&self, total: usize) -> Vec<(Range<usize>, Size)> {
+    pub(super) fn parts(&self, total: usize) -> Vec<(Range<usize>, Size)> {
         let most = self.options.micro_batch.unwrap_or(total).clamp(1, total.max(1));
         let count = total.div_ceil(most).max(1);
         let part = |number: usize| {
@@ -287,92 +288,22 @@ impl Trainer {
         (0..count).map(part).collect()
     }
 
-    fn program(&mut self, size: Size) -> Result<&mut Step> {
+    pub(super) async fn program(&mut self, size: Size) -> Result<&mut Step> {
         use std::collections::hash_map::Entry;
         match self.programs.entry(size) {
             Entry::Occupied(held) => Ok(held.into_mut()),
             Entry::Vacant(place) => {
-                let step = Step::build(&self.network, self.optimizer.as_ref(), &self.options, size)?;
+                let step = Step::build(&self.network, self.optimizer.as_ref(), &self.options, size).await?;
                 Ok(place.insert(step))
             }
         }
     }
 
     /// What an epoch measures: that of the programs which change the parameters.
-    fn specs(&mut self) -> Result<Vec<Spec>> {
+    pub(super) async fn specs(&mut self) -> Result<Vec<Spec>> {
         let parts = self.parts(self.options.batch_size);
         let size = parts.last().map_or((0, 0, Part::Whole), |(_, size)| *size);
-        Ok(self.program(size)?.specs.clone())
-    }
-
-    /// One pass over the dataset in a seeded random order, the last short batch included, or the rest of one that was stopped.
-    /// `progress` is told after every step and may stop. What is measured comes back while the device works; at the end it waits
-    /// for the device.
-    ///
-    /// # Errors
-    /// When the dataset does not fit the network or has fewer examples than a batch, the loss is not finite, the device failed,
-    /// or `progress` did.
-    pub fn epoch(
-        &mut self,
-        data: &Arc<dyn Examples>,
-        mut progress: impl FnMut(&Trainer, &Progress) -> Result<Flow>,
-    ) -> Result<Measures> {
-        self.network.accepts(data.as_ref())?;
-        let order = Order::Shuffled { seed: self.options.seed, epoch: self.epochs };
-        let mut loader = Loader::starting_at(data, self.options.batch_size, order, self.examples)?;
-        let mut looks = Looks { specs: self.specs()?, ..Looks::default() };
-        let before = self.examples / self.options.batch_size;
-        let (steps, recent) = (before + loader.len(), Measures::default());
-        let mut now = Progress {
-            step: before,
-            steps,
-            examples: self.examples,
-            recent,
-            looks: vec![],
-            waited: Duration::ZERO,
-        };
-        if self.examples == 0 {
-            metric::reset(self.parameters(), &looks.specs)?;
-        } else {
-            looks.last = measures::read(self.parameters(), &looks.specs, self.examples)?;
-        }
-        while let Some(batch) = loader.next() {
-            let batch = batch?;
-            let profile = self.profiled.contains(&self.steps);
-            // What follows no schedule may be set by others.
-            if let (Some(rates), true) = (&mut self.rates, !matches!(self.schedule, Schedule::Unchanged)) {
-                rates.follow(&self.schedule, self.steps as u64)?;
-            }
-            for (rows, size) in self.parts(batch.rows) {
-                let held = self.program(size)?;
-                let profile = match size.2 {
-                    Part::Whole => held.run(&batch, profile)?,
-                    _ => held.run(&batch.part(rows)?, profile)?,
-                };
-                let number = self.steps;
-                self.profiles.extend(profile.map(|profile| (number, profile)));
-            }
-            self.steps += 1;
-            now.step += 1;
-            now.examples += batch.rows;
-            now.waited = loader.waited();
-            self.examples = now.examples;
-            if now.step.is_multiple_of(REPORT_EVERY) {
-                let pending = PendingSums::start(self.parameters(), &looks.specs, now.examples)?;
-                looks.pending.push_back((self.steps, pending));
-            }
-            // At the end it waits for the device anyway.
-            now.looks = looks.collect(now.step == now.steps)?;
-            if let Some(look) = now.looks.last() {
-                now.recent = look.measures.clone();
-            }
-            if progress(self, &now)? == Flow::Stop {
-                self.late = looks.collect(true)?;
-                return looks.end(self.parameters(), now.examples);
-            }
-        }
-        (self.epochs, self.examples) = (self.epochs + 1, 0);
-        looks.end(self.parameters(), now.examples)
+        Ok(self.program(size).await?.specs.clone())
     }
 
     /// The names of what an epoch and an evaluation on `data` measure, in the order of [`Measures::values`].
@@ -381,7 +312,8 @@ impl Trainer {
     /// When a program has to be compiled and the device failed.
     pub fn measured(&mut self, data: &Arc<dyn Examples>) -> Result<[Vec<String>; 2]> {
         let batch_size = self.judged_at(data);
-        Ok([metric::names(&self.specs()?), self.network.measured(batch_size)?])
+        let specs = block_on("Trainer::new_async", self.specs())?;
+        Ok([metric::names(&specs), self.network.measured(batch_size)?])
     }
 
     /// The loss and the metrics on a dataset, in batches of the training's size. In the midst of an epoch, too, whose own stay.
@@ -391,6 +323,15 @@ impl Trainer {
     pub fn evaluate(&mut self, data: &Arc<dyn Examples>) -> Result<Measures> {
         let batch_size = self.judged_at(data);
         self.network.evaluate(data, batch_size, |_| ())
+    }
+
+    /// As [`Trainer::evaluate`], without waiting.
+    ///
+    /// # Errors
+    /// As [`Trainer::evaluate`].
+    pub async fn evaluate_async(&mut self, data: &Arc<dyn Examples>) -> Result<Measures> {
+        let batch_size = self.judged_at(data);
+        self.network.evaluate_async(data, batch_size, |_| ()).await
     }
 
     /// As [`Trainer::evaluate`], with the averaged weights; batch norm's running statistics are those of the moment.
@@ -437,40 +378,5 @@ impl Trainer {
             }
         }
         Ok(network)
-    }
-}
-
-/// Sums on their way from the device, each with the step after which they were taken, and the last that arrived.
-#[derive(Default)]
-struct Looks {
-    specs: Vec<Spec>,
-    pending: VecDeque<(usize, PendingSums)>,
-    last: Sums,
-}
-
-impl Looks {
-    /// Takes in what has arrived; with `all` it waits for the rest.
-    fn collect(&mut self, all: bool) -> Result<Vec<Look>> {
-        let mut arrived = Vec::new();
-        while let Some((step, first)) = self.pending.front_mut() {
-            let (step, here) = (*step, first.try_get()?);
-            let waited = self.pending.pop_front_if(|_| here.is_some() || all);
-            let Some((_, first)) = waited else { break };
-            let sums = here.map_or_else(|| first.wait(), Ok)?;
-            let measures = sums.since(&self.last).measures(&self.specs, true);
-            self.last = sums;
-            let (skipped, examples) = (measures.get(SKIPPED).unwrap_or(0.0), measures.examples);
-            if examples > 0 && skipped >= examples as f64 {
-                let got = format!("none: all of the last {examples} examples were skipped");
-                return Err(Error::argument(LOSS, "finite numbers", got));
-            }
-            arrived.push(Look { step, measures });
-        }
-        Ok(arrived)
-    }
-
-    /// All that was measured; waits for the device.
-    fn end(&self, parameters: &Parameters, examples: usize) -> Result<Measures> {
-        Ok(measures::read(parameters, &self.specs, examples)?.measures(&self.specs, false))
     }
 }

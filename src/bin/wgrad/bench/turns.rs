@@ -51,9 +51,9 @@ impl Watcher {
 }
 
 impl Watch for Watcher {
-    fn look(&mut self, stopwatch: &Stopwatch) -> wgrad::Result<f64> {
+    async fn look(&mut self, stopwatch: &Stopwatch) -> wgrad::Result<f64> {
         match self {
-            Watcher::Sentinel(sentinel) => sentinel.look(stopwatch),
+            Watcher::Sentinel(sentinel) => sentinel.look(stopwatch).await,
             Watcher::Turns(turns) => {
                 turns.wait();
                 Ok(1.0)
