@@ -9,7 +9,9 @@ use std::task::{Context, Poll, Waker};
 use wgrad::exec::{Counters, Stopwatch};
 use wgrad::ops::{Init, Role};
 use wgrad::verify::{self, Adapter, Case, Effort};
-use wgrad::{Device, Executable, Graph, HostTensor, Parameters, Pending, Result, Tensor, TensorType};
+use wgrad::{
+    Backend, Device, Executable, Graph, HostTensor, Parameters, Pending, Result, Tensor, TensorType,
+};
 
 fn devices() -> Vec<Device> {
     let best = Device::auto().expect("a device that opens");
@@ -159,6 +161,11 @@ fn devices_checkpoints_times_and_cases_without_waiting() -> Result<()> {
     assert_eq!(reports, wgrad::adapters(None));
     let error = run(Device::open_async(None, Some("no such card"))).0.unwrap_err().to_string();
     assert_eq!(error, Device::open(None, Some("no such card")).unwrap_err().to_string());
+    // A browser's own is nowhere else.
+    let error = Device::open(Some(Backend::WebGpu), None).unwrap_err().to_string();
+    assert!(
+        error.contains("an adapter of backend webgpu") && wgrad::adapters(Some(Backend::WebGpu)).is_empty()
+    );
 
     let model = Model::new()?;
     let parameters = Parameters::new(&device, 4);
