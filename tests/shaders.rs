@@ -1,8 +1,9 @@
-//! Every shader of every case, in every variant the planner can choose, with no device: validated by naga and
-//! written as SPIR-V, MSL, HLSL and GLSL with the options that wgpu uses, checked and unchecked; of those that differ in
-//! their numbers alone, one is written. Where `spirv-val` is installed it checks the SPIR-V.
+//! Every shader of every case, in every variant the planner can choose, with no device: validated by naga, held to what
+//! browsers demand besides, and written as SPIR-V, MSL, HLSL and GLSL with the options that wgpu uses, checked and unchecked;
+//! of those that differ in their numbers alone, one is written. Where `spirv-val` is installed it checks the SPIR-V.
 
 mod each;
+mod wgsl_rules;
 
 use each::each;
 use naga::back::{glsl, hlsl, msl, spv};
@@ -155,6 +156,9 @@ fn parse(kernel: &Kernel) -> Result<(Module, ModuleInfo), String> {
     let written = module.functions.iter().map(|(_, function)| function);
     let written = written.chain(module.entry_points.iter().map(|entry| &entry.function));
     let loops: usize = written.map(|function| loops_of(&function.body)).sum();
+    if let Some(fault) = wgsl_rules::mixed(&kernel.wgsl).or_else(|| wgsl_rules::divergent(&module)) {
+        return Err(format!("{}: no browser would take it: {fault}\n{}", kernel.name, kernel.wgsl));
+    }
     if found != loops {
         return Err(format!("{}: {loops} loops, of which those who count turns find {found}", kernel.name));
     }
@@ -392,6 +396,26 @@ fn write_all(kernel: &Kernel, folder: Option<&Path>, report: &Mutex<Report>) {
     for version in [glsl::Version::new_gles(310), glsl::Version::Desktop(430)] {
         record("GLSL", opengl(&module, &info, kernel, version).map(drop));
     }
+}
+
+/// Names the folder of [`texts_for_other_compilers`].
+const FOLDER: &str = "WGRAD_WRITE_WGSL";
+
+/// Writes every text as a browser gets it, for compilers that are no libraries.
+#[test]
+#[ignore = "writes files: scripts/tint.sh"]
+fn texts_for_other_compilers() {
+    let folder = std::env::var_os(FOLDER).unwrap_or_else(|| panic!("{FOLDER} names no folder"));
+    let folder = Path::new(&folder);
+    std::fs::create_dir_all(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+    // WebGPU has no 64-bit integers: an adapter of a browser never has kernels with them.
+    let (left_out, texts): (Vec<_>, Vec<_>) =
+        kernels().0.into_iter().partition(|kernel| kernel.wgsl.contains("u64"));
+    for (number, kernel) in texts.iter().enumerate() {
+        let file = folder.join(format!("{}-{number}.wgsl", kernel.name));
+        std::fs::write(&file, &*kernel.browser_wgsl()).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+    }
+    println!("{} texts written, {} with 64-bit integers left out", texts.len(), left_out.len());
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::{Limits, template};
 use crate::error::Mismatch;
 use minijinja::Value;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// A shader ready to be compiled.
@@ -23,6 +24,15 @@ impl Kernel {
     /// A kernel of this crate whose sizes are constants.
     pub(crate) fn new(name: &'static str, wgsl: impl Into<String>) -> Self {
         Self { name, wgsl: wgsl.into(), sizes: 0, foreign: None }
+    }
+
+    /// The text as a browser takes it: the standard wants shuffles to be enabled, in words that naga 30 does not know.
+    pub fn browser_wgsl(&self) -> Cow<'_, str> {
+        if self.wgsl.contains("subgroupShuffle(") {
+            Cow::Owned(format!("enable subgroups;\n{}", self.wgsl))
+        } else {
+            Cow::Borrowed(&self.wgsl)
+        }
     }
 }
 
