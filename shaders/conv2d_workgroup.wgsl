@@ -175,7 +175,12 @@ fn conv2d_workgroup(
   let phase = flat_group(workgroup) / (TILES_M * TILES_N) % PHASES;
   vertical = VERTICAL[phase / PHASES_W];
   horizontal = HORIZONTAL[phase % PHASES_W];
-  K = TERMS * u32(vertical.z * horizontal.z);
+  // Not K: that a private variable is the same for all, which the barriers in the loop need, nobody can prove.
+  let terms = TERMS * u32(VERTICAL[phase / PHASES_W].z * HORIZONTAL[phase % PHASES_W].z);
+  K = terms;
   {% endif %}
+{% if phases %}
+{% set turns_end = "terms" %}
+{% endif %}
 {% include "common/workgroup_product.wgsl" %}
 }

@@ -35,7 +35,7 @@ fn embedding_sort(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_in
   while (low < high) {
     let middle = (low + high) / 2u;
     let value = runs[middle].x;
-    if (value < own.x || second && value == own.x) { low = middle + 1u; } else { high = middle; }
+    if (value < own.x || (second && value == own.x)) { low = middle + 1u; } else { high = middle; }
   }
   sorted[run / 2u * 2u * RUN + n % RUN + low - begin] = own;
   {% else %}
@@ -46,7 +46,7 @@ fn embedding_sort(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_in
   var to = run * RUN;
   for (var other = run * RUN; other < min((run + 1u) * RUN, COUNT); other++) {
     let value = indices[other];
-    to += select(0u, 1u, value < index || value == index && other < n);
+    to += select(0u, 1u, value < index || (value == index && other < n));
   }
   sorted[to] = vec2<u32>(index, n);
   {% endif %}

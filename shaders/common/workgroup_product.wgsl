@@ -12,6 +12,8 @@
   // The kernel says where lines of an operand are (place_a, place_b), what a term of four of them is, or four terms of
   // one of them where those are one load (four_of_a, four_of_b: 0 from K on), and what is done with four sums of a row
   // (finish). {{ "Neighbouring invocations load terms of a that lie side by side" if along_a else "Neighbouring invocations load rows of a that lie side by side" }}, and {{ "terms" if along_b else "columns" }} of b.
+  {# Where the loop over the terms ends, which must be uniform, for there are barriers in it. #}
+  {% set turns_end = turns_end if turns_end is defined else "K" %}
   {# Fours that an invocation copies a turn, and that it multiplies. #}
   {% set fours = size // 4 %}
   {% set invocations = across_lanes * down_lanes %}
@@ -69,7 +71,7 @@
   {% endif %}
   {% endfor %}
   {% endfor %}
-  for (var k = 0u; k < K; k += {{ turn * slices }}u) {
+  for (var k = 0u; k < {{ turns_end }}; k += {{ turn * slices }}u) {
     {% for name, whole in [("a", whole_a), ("b", whole_b)] %}
     {% for c in range(copies) %}
     {% if whole %}
@@ -82,7 +84,7 @@
     {% endfor %}
     {% endfor %}
     workgroupBarrier();
-    if (k + {{ turn * slices }}u < K) {
+    if (k + {{ turn * slices }}u < {{ turns_end }}) {
       let next = k + {{ turn * slices }}u + first_term;
       {% for name in ["a", "b"] %}
       {% for c in range(copies) %}
