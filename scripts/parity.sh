@@ -23,6 +23,8 @@ if [ -f "$driver" ]; then
 else
   echo "SKIPPED: SwiftShader, which Debian's package chromium-common holds, could not be fetched" >&2
 fi
+# Reports say of which source they are.
+export WGRAD_COMMIT="${WGRAD_COMMIT:-$(git -C "$root" describe --always --dirty 2>/dev/null || true)}"
 # Mesa's GL needs a place for its sockets, or complains.
 export XDG_RUNTIME_DIR="${XDG_RUNTIME_DIR:-/tmp}"
 exec cargo run --quiet --profile "${PROFILE:-release}" --features cli --manifest-path "$root/Cargo.toml" -- parity --all "$@"

@@ -59,6 +59,8 @@ struct Op<'a> {
 struct Shown {
     class: &'static str,
     text: String,
+    /// How many passed, of how many where that is not all.
+    count: String,
     /// A line each.
     details: Vec<String>,
     case: Option<String>,
@@ -91,6 +93,8 @@ impl From<&Cell> for Shown {
             (0, _) => share,
             _ => format!("{fail} fail"),
         };
+        let all = pass + fail + skipped + mistrusted;
+        let count = if all == pass { pass.to_string() } else { format!("{pass}/{all}") };
         let parts = [
             (pass, "passed".to_owned()),
             (fail, format!("failed, {known} of them for a known reason")),
@@ -102,7 +106,7 @@ impl From<&Cell> for Shown {
         if cell.worst_case.is_some() {
             details.push(format!("worst {worst:.3} of its bound:"));
         }
-        Self { class, text, details, case: cell.worst_case.clone() }
+        Self { class, text, count, details, case: cell.worst_case.clone() }
     }
 }
 
