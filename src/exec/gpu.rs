@@ -3,7 +3,7 @@
 use super::arrival::{Arrival, promise};
 use super::cache::PipelineCache;
 use super::counters::{Tally, count};
-use super::identity::AdapterIdentity;
+use super::identity::{AdapterIdentity, Backend};
 use super::poller::Poller;
 use crate::error::{Error, Result};
 use crate::kernels::{Access, Broken, Kernel, Limits, Tuned};
@@ -297,10 +297,10 @@ impl Gpu {
     }
 
     fn create(&self, kernel: &Kernel) -> wgpu::ComputePipeline {
-        let descriptor = wgpu::ShaderModuleDescriptor {
-            label: Some(kernel.name),
-            source: wgpu::ShaderSource::Wgsl(kernel.wgsl.as_str().into()),
-        };
+        let in_browser = self.identity.backend == Backend::WebGpu;
+        let text = if in_browser { kernel.browser_wgsl() } else { kernel.wgsl.as_str().into() };
+        let descriptor =
+            wgpu::ShaderModuleDescriptor { label: Some(kernel.name), source: wgpu::ShaderSource::Wgsl(text) };
         let module = if self.checked || kernel.foreign.is_some() {
             self.device.create_shader_module(descriptor)
         } else {

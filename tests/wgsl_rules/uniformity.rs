@@ -109,8 +109,7 @@ impl<'a> Walk<'a> {
     fn evaluate(&mut self, expression: Handle<Expression>) -> bool {
         use Expression as E;
         let function = self.function;
-        let mut all =
-            |parts: &[Handle<Expression>]| parts.iter().fold(true, |all, &part| self.uniform(part) && all);
+        let mut all = |parts: &[Handle<Expression>]| parts.iter().all(|&part| self.uniform(part));
         match function.expressions[expression] {
             E::Literal(_) | E::Constant(_) | E::Override(_) | E::ZeroValue(_) => true,
             E::Compose { ref components, .. } => all(components),
