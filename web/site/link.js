@@ -66,12 +66,15 @@ export function notice(text, actions = []) {
   );
 }
 
-/** What to do where there is no WebGPU. */
-export function withoutWebGpu() {
+/** Why the reference is used, and what to do. */
+export function onTheReference(asked) {
+  const slow = "the network runs on the CPU reference in WebAssembly: the same numbers, much slower, so with fewer digits in smaller batches.";
+  if (asked) return `As asked, ${slow}`;
+  const why = navigator.gpu ? "This browser has no adapter for WebGPU" : "This browser offers no WebGPU";
   const where = isSecureContext
     ? "Use a current Chrome, Edge, Safari 26 or Firefox 141 and, where it is off, switch hardware acceleration on in its settings."
     : "Browsers offer it over https and on this machine's own address alone: open the page that way.";
-  return `This browser offers no WebGPU, so the network runs on the CPU reference in WebAssembly: the same numbers, much slower.\n${where}`;
+  return `${why}, so ${slow}\n${where}`;
 }
 
 export const number = (value, digits = 0) =>

@@ -71,7 +71,23 @@ function begin(what, options) {
   byId(use === "parity" ? "parity-cancel" : "bench-cancel").disabled = false;
   bar().value = 0;
   status("Loading");
-  link.start(what, options);
+  link.start(what, { ...options, ...here() });
+}
+
+/** Where and when this is, for the results. */
+function here() {
+  const agent = navigator.userAgent;
+  const brands = navigator.userAgentData?.brands ?? [];
+  const known = brands.find(({ brand }) => !/Not.?A|Chromium/i.test(brand)) ?? brands.find(({ brand }) => brand === "Chromium");
+  const named = agent.match(/(Firefox|Edg|Chrome)\/(\d+)/) ?? agent.match(/(Version)\/([\d.]+)/);
+  const browser = known ? `${known.brand} ${known.version}` : named ? `${named[1] === "Version" ? "Safari" : named[1]} ${named[2]}` : agent;
+  return {
+    browser,
+    system: navigator.userAgentData?.platform || (agent.match(/\(([^;)]+)/)?.[1] ?? ""),
+    threads: navigator.hardwareConcurrency ?? 0,
+    started: Math.floor(Date.now() / 1000),
+    date: `${new Date().toISOString().slice(0, 19)}Z`,
+  };
 }
 
 byId("parity-start").onclick = () => {

@@ -1,7 +1,7 @@
 // The page that trains. It draws and listens; the network runs in a worker.
 
 import { Chart } from "./chart.js";
-import { Link, byId, facts, followVisibility, notice, number, percent, withoutWebGpu } from "./link.js";
+import { Link, byId, facts, followVisibility, notice, number, onTheReference, percent } from "./link.js";
 import { Pad } from "./pad.js";
 import { grey, planes } from "./picture.js";
 import { startText } from "./text.js";
@@ -18,6 +18,8 @@ let finished = false;
 let watched;
 let samples;
 let device;
+/** Whether the reference was asked for. */
+let asked = false;
 const use = {};
 
 const link = new Link({
@@ -29,7 +31,7 @@ const link = new Link({
       ...device.features.map(([name, there]) => [name, there ? "yes" : "no"]),
     ]);
     if (device.cpu) {
-      notice(navigator.gpu ? `${device.notice}\n${withoutWebGpu()}` : withoutWebGpu());
+      notice(onTheReference(asked));
       byId("batch").value = String(message.batch);
     } else {
       notice("");
@@ -107,7 +109,7 @@ const link = new Link({
   failed: ({ message }) => fail(message),
 }, fail);
 
-const text = startText({ options: () => ({ cpu: Boolean(device?.cpu) || query.has("cpu") }) });
+const text = startText({ options: () => ({ cpu: Boolean(device?.cpu) || asked }) });
 followVisibility(link);
 
 const pad = new Pad(byId("pad"), (pixels) => {
@@ -124,10 +126,11 @@ function begin(changes = {}) {
   for (const id of ["loss", "accuracy", "test", "speed", "step", "epoch"]) byId(id).textContent = "–";
   paint();
   status("Loading");
+  asked = query.has("cpu") || Boolean(changes.cpu);
   link.start("digits", {
     batch: Number(byId("batch").value),
     rate: Number(byId("rate").value),
-    cpu: query.has("cpu") || Boolean(changes.cpu),
+    cpu: asked,
     memory: Number(query.get("memory") ?? 0),
     seed: Number(query.get("seed") ?? 0),
     hidden: document.hidden,

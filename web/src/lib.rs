@@ -5,6 +5,7 @@
 
 #![cfg(target_family = "wasm")]
 
+mod bench;
 mod digits;
 mod inside;
 mod network;
@@ -13,8 +14,10 @@ mod parity;
 mod value;
 mod writer;
 
+pub use bench::Bench;
 pub use digits::Digits;
 pub use parity::Parity;
+pub use writer::Writer;
 
 use std::panic::set_hook;
 use wasm_bindgen::prelude::*;

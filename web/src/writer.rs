@@ -210,7 +210,7 @@ impl Writer {
         self.opened.again().await?;
         self.compile().await?;
         if let (Some(kept), Some(programs)) = (&self.kept, &mut self.programs) {
-            programs.trainer.resume(kept)?;
+            programs.trainer.resume_async(kept).await?;
             self.done = programs.trainer.position();
         }
         self.lost = false;
