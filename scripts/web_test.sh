@@ -18,4 +18,5 @@ command -v npm >/dev/null || { echo "npm not found: install Node.js 20 or newer"
 if [ ! -d "$browser/node_modules/playwright-core" ]; then
   npm install --silent --no-audit --no-fund --no-save --prefix "$browser" playwright-core@1 >&2
 fi
+cargo fmt --manifest-path "$root/web/Cargo.toml" --all --check
 exec node --test --test-concurrency=1 "$@" "$root/web/test.mjs"

@@ -150,7 +150,7 @@ function fail(message) {
 }
 
 function paint() {
-  byId("pause").textContent = finished ? "Go on" : paused ? "Go on" : "Pause";
+  byId("pause").textContent = finished || paused ? "Go on" : "Pause";
   byId("pause").disabled = !running && !finished;
   byId("restart").disabled = !link.open;
 }

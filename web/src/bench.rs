@@ -143,8 +143,7 @@ impl Bench {
         prepared.fill()?;
         let (policy, stop) = (Policy { budget: BUDGET, ..Policy::default() }, AtomicBool::new(false));
         let mut workload = prepared.workload();
-        row.timing =
-            measure_async(&mut workload, &self.stopwatch, &mut Unwatched, &policy, &stop).await?;
+        row.timing = measure_async(&mut workload, &self.stopwatch, &mut Unwatched, &policy, &stop).await?;
         Ok(())
     }
 

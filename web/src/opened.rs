@@ -2,8 +2,8 @@
 
 use crate::value::{Options, Thrown, object, pairs};
 use wasm_bindgen::JsValue;
-use wgrad::exec::{AdapterReport, NO_ADAPTER, adapters_async};
 use wgrad::Device;
+use wgrad::exec::{AdapterReport, NO_ADAPTER, adapters_async};
 
 /// A device with what its adapter says of itself.
 pub struct Opened {
@@ -21,7 +21,8 @@ impl Opened {
     /// The adapter, or the reference where there is none or the page asks for it. `memory` is a limit in MiB.
     pub async fn new(options: &JsValue) -> Thrown<Self> {
         let options = Options(options);
-        let memory = Some(options.number("memory")).filter(|mib| *mib > 0.0).map(|mib| (mib * 1048576.0) as u64);
+        let memory =
+            Some(options.number("memory")).filter(|mib| *mib > 0.0).map(|mib| (mib * 1048576.0) as u64);
         let cpu = options.flag("cpu");
         let mut opened =
             Self { device: Device::cpu(), name: options.text("adapter"), report: None, cpu, memory };

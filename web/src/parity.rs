@@ -70,7 +70,7 @@ impl Parity {
             return Err(JsError::new("parity: expected a case that is left, got none"));
         };
         self.done += 1;
-        if self.done % REOPEN_AFTER == 0 && self.lost.is_none() {
+        if self.done.is_multiple_of(REOPEN_AFTER) && self.lost.is_none() {
             self.adapter = Adapter::open_async(None, None).await?;
         }
         let row = match &self.lost {
@@ -89,11 +89,13 @@ impl Parity {
             },
         };
         let reason = row.reason.clone().unwrap_or_default();
-        let failure = if row.verdict == Kind::Fail { format!("{}: {reason}", row.case) } else { String::new() };
+        let failure =
+            if row.verdict == Kind::Fail { format!("{}: {reason}", row.case) } else { String::new() };
         self.report.rows.push(row);
         let count = |kind| JsValue::from(self.report.count(kind));
         let worst = self.report.rows.iter().filter(|row| row.verdict == Kind::Pass);
-        let worst = worst.filter_map(|row| row.worst.as_ref()).map(|Number(worst)| *worst).fold(0.0, f64::max);
+        let worst =
+            worst.filter_map(|row| row.worst.as_ref()).map(|Number(worst)| *worst).fold(0.0, f64::max);
         Ok(object([
             ("what", line.op.into()),
             ("pass", count(Kind::Pass)),

@@ -11,6 +11,12 @@ fn main() -> anyhow::Result<()> {
         bail!("usage: bindgen MODULE.wasm FOLDER");
     };
     let mut bindgen = Bindgen::new();
-    bindgen.input_path(module).out_name("wgrad_web").typescript(false).omit_default_module_path(false).remove_name_section(true).remove_producers_section(true);
+    bindgen
+        .input_path(module)
+        .out_name("wgrad_web")
+        .typescript(false)
+        .omit_default_module_path(false)
+        .remove_name_section(true)
+        .remove_producers_section(true);
     bindgen.web(true)?.generate(folder)
 }
