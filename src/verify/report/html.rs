@@ -94,14 +94,21 @@ impl From<&Cell> for Shown {
             _ => format!("{fail} fail"),
         };
         let all = pass + fail + skipped + mistrusted;
-        let count = if all == pass { pass.to_string() } else { format!("{pass}/{all}") };
+        let count = if all == 0 {
+            String::new()
+        } else if all == pass {
+            pass.to_string()
+        } else {
+            format!("{pass}/{all}")
+        };
         let parts = [
             (pass, "passed".to_owned()),
             (fail, format!("failed, {known} of them for a known reason")),
             (skipped, "skipped".to_owned()),
             (mistrusted, "mistrusted".to_owned()),
         ];
-        let parts = parts.into_iter().filter(|(count, _)| *count > 0);
+        // Where all passed, the count says so already.
+        let parts = parts.into_iter().filter(|(count, _)| *count > 0 && pass < all);
         let mut details: Vec<String> = parts.map(|(count, what)| format!("{count} {what}")).collect();
         if cell.worst_case.is_some() {
             details.push(format!("worst {worst:.3} of its bound:"));
