@@ -12,8 +12,10 @@ cargo fmt --all --check
 cargo clippy --all-targets --features cli -- -D warnings
 RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --features cli
 cargo test --features cli
-for example in verify_kernel custom_activation custom_op layer_norm_lstm; do
-  cargo run --quiet --features cli --example "$example"
+for example in examples/*.rs; do
+  name=$(basename "$example" .rs)
+  echo "example $name"
+  cargo run --quiet --features cli --example "$name"
 done
 PROFILE=dev ./scripts/parity.sh --quick
 PROFILE=dev ./scripts/parity.sh --quick --random 200

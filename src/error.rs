@@ -76,16 +76,19 @@ fn quoted(label: &str) -> String {
 }
 
 impl Error {
-    pub(crate) fn op(op: &str, label: &str, mismatch: Mismatch) -> Self {
+    /// An op or layer, of this label, that refuses its inputs: what layers of your own say, as those of this crate do.
+    pub fn op(op: &str, label: &str, mismatch: Mismatch) -> Self {
         let Mismatch { expected, got } = mismatch;
         Self::Op { op: op.into(), label: label.into(), expected, got }
     }
 
-    pub(crate) fn file(path: &Path, expected: impl Into<String>, got: impl Into<String>) -> Self {
+    /// A file that should have held what was `expected` and holds what was `got`.
+    pub fn file(path: &Path, expected: impl Into<String>, got: impl Into<String>) -> Self {
         Self::File { path: path.into(), expected: expected.into(), got: got.into() }
     }
 
-    pub(crate) fn io(path: &Path, reason: std::io::Error) -> Self {
+    /// A file that could not be read or written, for the operating system's reason.
+    pub fn io(path: &Path, reason: std::io::Error) -> Self {
         Self::Io { path: path.into(), reason }
     }
 

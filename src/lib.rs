@@ -51,3 +51,37 @@ pub use half::f16;
 pub use plan::{Memory, Plan};
 pub use shape::Shape;
 pub use tensor::{HostTensor, TensorType};
+
+/// The programs of the guide, which run as tests of the documentation.
+#[cfg(all(doctest, feature = "cli"))]
+mod guide {
+    /// An item a page, whose documentation it is.
+    macro_rules! pages {
+        ($($name:ident: $page:literal;)*) => {
+            $(#[doc = include_str!(concat!("../docs/guide/src/", $page))] struct $name;)*
+        };
+    }
+
+    pages! {
+        FirstProgram: "first-program.md";
+        FormulaConvolution: "formula-convolution.md";
+        FormulaPooling: "formula-pooling.md";
+        FormulaBackpropagation: "formula-backpropagation.md";
+        FormulaRecurrent: "formula-recurrent.md";
+        Images: "images.md";
+        Sounds: "sounds.md";
+        Texts: "texts.md";
+        Series: "series.md";
+        YourData: "your-data.md";
+        Runs: "runs.md";
+        Weights: "weights.md";
+        Layer: "layer.md";
+        Loss: "loss.md";
+        Cell: "cell.md";
+        Activation: "activation.md";
+        CustomOp: "custom-op.md";
+        Shaders: "shaders.md";
+        Planner: "planner.md";
+        ComingFromPytorch: "coming-from-pytorch.md";
+    }
+}

@@ -17,10 +17,10 @@ fn words(f: &Function) -> String {
     }
 }
 
-/// The README's rows of functions are those of the table.
+/// The guide's rows of functions are those of the table.
 #[test]
-fn the_readme_lists_every_function() {
-    let readme = include_str!("../README.md");
+fn the_guide_lists_every_function() {
+    let guide = include_str!("../docs/guide/src/what-there-is.md");
     let of = |operands: usize| {
         let functions = Function::all().into_iter().filter(|f| f.operands() == operands);
         functions.map(|f| words(&f)).collect::<Vec<_>>().join(", ")
@@ -29,7 +29,7 @@ fn the_readme_lists_every_function() {
         [("Functions of one tensor", 1), ("Functions of two", 2), ("Functions of three", 3)]
     {
         let line = format!("| {title} | {} |", of(operands));
-        assert!(readme.contains(&line), "write this line into the README:\n{line}");
+        assert!(guide.contains(&line), "write this line into docs/guide/src/what-there-is.md:\n{line}");
     }
 }
 

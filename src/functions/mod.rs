@@ -1,6 +1,6 @@
 //! Element-wise functions: one row each, from which names, shaders, reference, gradients, error bounds, cases and the
-//! table in the README follow. Whoever adds one writes a row in `activations.rs`, `arithmetic.rs`, `piecewise.rs`, `binary.rs`,
-//! `losses.rs` or `ternary.rs`, its line in the README, and makes the fixtures anew.
+//! table in the guide follow. Whoever adds one writes a row in `activations.rs`, `arithmetic.rs`, `piecewise.rs`, `binary.rs`,
+//! `losses.rs` or `ternary.rs`, its line in the guide (`docs/guide/src/what-there-is.md`), and makes the fixtures anew.
 //!
 //! ```
 //! use wgrad::functions::{Accuracy, Function, Parameter, Saved};

@@ -1,7 +1,7 @@
 //! Modules made of modules.
 
 use super::Module;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::ops::Elementwise;
 use std::rc::Rc;
@@ -43,6 +43,29 @@ impl Sequential {
     /// Whether there are none: then it gives its input.
     pub fn is_empty(&self) -> bool {
         self.children.is_empty()
+    }
+
+    /// The module of this name, such as `encoder`, or `0` for the first that was added. In the scope of its name it has the
+    /// parameters that it has here.
+    ///
+    /// ```
+    /// use wgrad::nn::{Linear, Module, Sequential};
+    /// use wgrad::Graph;
+    ///
+    /// let both = Sequential::new().named("encoder", Linear::new(8, 2)).named("decoder", Linear::new(2, 8));
+    /// let graph = Graph::new();
+    /// let x = graph.input("x", [1, 8])?;
+    /// let code = graph.scoped("encoder", || both.child("encoder")?.forward(&x))?;
+    /// assert_eq!(graph.parameters()[0].name().as_deref(), Some("encoder.weight"));
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When there is none: those that there are.
+    pub fn child(&self, name: &str) -> Result<&dyn Module> {
+        let found = self.children.iter().find(|(known, _)| known == name).map(|(_, module)| &**module);
+        let known = || self.children.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
+        found.ok_or_else(|| Error::argument("child", format!("one of {}", known()), name))
     }
 }
 

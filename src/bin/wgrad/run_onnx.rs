@@ -45,8 +45,8 @@ pub fn run(args: &RunArgs) -> anyhow::Result<()> {
     if let Some(path) = args.output.as_ref().filter(|path| path.extension().is_some_and(|e| e == "npy")) {
         output::check("--output", path)?;
     }
-    let given = given(args, &model)?;
     let mut options = ImportOptions::sized(&model, &args.sizes.shape)?;
+    let given = given(args, &model, &options)?;
     let inputs = model.inputs();
     for (name, value) in &given {
         let input = inputs.iter().find(|input| input.name == *name);
@@ -91,13 +91,24 @@ fn known(input: Option<&Declared>, value: &HostTensor) -> anyhow::Result<Array> 
 }
 
 /// The sizes of an input as far as the file and --shape say.
-fn declared(input: &Declared) -> Option<Vec<Option<usize>>> {
-    let size = |dim: &Dimension| if let Dimension::Fixed(size) = dim { Some(*size) } else { None };
+fn declared(input: &Declared, options: &ImportOptions) -> Option<Vec<Option<usize>>> {
+    if let Some(shape) = options.shape_of(&input.name) {
+        return Some(shape.iter().copied().map(Some).collect());
+    }
+    let size = |dim: &Dimension| match dim {
+        Dimension::Fixed(size) => Some(*size),
+        Dimension::Named(name) => options.size_of(name),
+        Dimension::Unknown => None,
+    };
     input.dims.as_ref().map(|dims| dims.iter().map(size).collect())
 }
 
 /// The values of all inputs by name.
-fn given(args: &RunArgs, model: &Model) -> anyhow::Result<BTreeMap<String, HostTensor>> {
+fn given(
+    args: &RunArgs,
+    model: &Model,
+    options: &ImportOptions,
+) -> anyhow::Result<BTreeMap<String, HostTensor>> {
     let inputs = model.inputs();
     let mut found = BTreeMap::new();
     for text in &args.inputs {
@@ -110,7 +121,7 @@ fn given(args: &RunArgs, model: &Model) -> anyhow::Result<BTreeMap<String, HostT
         let Some((input, file)) = named.or_else(next) else {
             bail!("--input {text}: expected {} inputs, got one more", inputs.len());
         };
-        let value = value(args, input, file).with_context(|| format!("--input {text}"))?;
+        let value = value(args, input, options, file).with_context(|| format!("--input {text}"))?;
         found.insert(input.name.clone(), value);
     }
     if let Some(missing) = inputs.iter().find(|input| !found.contains_key(&input.name)) {
@@ -119,15 +130,22 @@ fn given(args: &RunArgs, model: &Model) -> anyhow::Result<BTreeMap<String, HostT
     Ok(found)
 }
 
-fn value(args: &RunArgs, input: &Declared, file: &str) -> anyhow::Result<HostTensor> {
+fn value(
+    args: &RunArgs,
+    input: &Declared,
+    options: &ImportOptions,
+    file: &str,
+) -> anyhow::Result<HostTensor> {
     let path = Path::new(file);
     let kind = path.extension().and_then(|e| e.to_str()).unwrap_or("").to_lowercase();
     match kind.as_str() {
         _ if file == "zeros" => {
-            let sizes = declared(input).context("zeros of an input whose shape the file says")?;
-            let sizes: Option<Vec<usize>> = sizes.into_iter().collect();
             let sizes =
-                sizes.with_context(|| format!("zeros of an input whose sizes are known, got {input}"))?;
+                declared(input, options).context("zeros of an input whose shape the file or --shape says")?;
+            let sizes: Option<Vec<usize>> = sizes.into_iter().collect();
+            let sizes = sizes.with_context(|| {
+                format!("zeros of an input whose sizes the file or --shape say, got {input}")
+            })?;
             Ok(HostTensor::zeros(&wgrad::TensorType::f32(sizes)))
         }
         "npy" => {
@@ -139,19 +157,25 @@ fn value(args: &RunArgs, input: &Declared, file: &str) -> anyhow::Result<HostTen
             let plain = ReadOptions { strip_prefix: Some(String::new()), ..ReadOptions::default() };
             Ok(TensorFile::open(path, &plain)?.read_f32(&input.name)?)
         }
-        _ => image(args, input, path),
+        _ => image(args, input, options, path),
     }
 }
 
 /// An image as the input wants it: (1, C, H, W) or (1, H, W, C).
-fn image(args: &RunArgs, input: &Declared, path: &Path) -> anyhow::Result<HostTensor> {
-    let sizes = declared(input).filter(|sizes| sizes.len() == 4);
+fn image(
+    args: &RunArgs,
+    input: &Declared,
+    options: &ImportOptions,
+    path: &Path,
+) -> anyhow::Result<HostTensor> {
+    let sizes = declared(input, options).filter(|sizes| sizes.len() == 4);
     let sizes = sizes.with_context(|| format!("an image for an input of 4 dimensions, got {input}"))?;
     let channels_last = matches!(sizes[3], Some(1 | 3)) && !matches!(sizes[1], Some(1 | 3));
     let [c, h, w] =
         if channels_last { [sizes[3], sizes[1], sizes[2]] } else { [sizes[1], sizes[2], sizes[3]] };
-    let open =
-        || format!("an image for an input whose channels, height and width the file says, got {input}");
+    let open = || {
+        format!("an image for an input whose channels, height and width the file or --shape say, got {input}")
+    };
     let [c, h, w] = [c.with_context(open)?, h.with_context(open)?, w.with_context(open)?];
     let each = |numbers: &[f32]| if numbers.len() == 1 { vec![numbers[0]; c] } else { numbers.to_vec() };
     let by = Statistics { mean: each(&args.mean), std: each(&args.std) };

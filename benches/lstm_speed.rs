@@ -1,5 +1,5 @@
 //! Forward and backward pass of an LSTM at batch 32, 28 steps, input 28, hidden 128, fused and unrolled, beside a
-//! product of as many operations: `cargo run --release --example lstm_speed`.
+//! product of as many operations: `cargo bench --bench lstm_speed`.
 
 use std::time::Instant;
 use wgrad::nn::Lstm;

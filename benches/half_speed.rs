@@ -1,4 +1,4 @@
-//! The same work on tensors stored as `f32` and as `f16`: `cargo run --release --example half_speed`.
+//! The same work on tensors stored as `f32` and as `f16`: `cargo bench --bench half_speed`.
 
 use wgrad::ops::{Conv2d, MaxPool2d};
 use wgrad::{DType, Device, Graph, HostTensor, Parameters, Result, Tensor};
