@@ -4,10 +4,8 @@ use wgrad::custom::{Buffer, Custom, CustomOp, Gradients, Kernel, Kernels, Values
 use wgrad::verify::{Adapter, Effort, check_custom};
 use wgrad::{Device, Graph, HostTensor, Mismatch, Parameters, Result, TensorType, graph::Flow, ops::Pad};
 
-/// `a, x` to `y`; backward, as errors go, `y[t] = a[t+1] y[t+1] + x[t]` from the last step to the first.
-struct Scan {
-    backward: bool,
-}
+/// `a, x` to `y`; with `true`, backward as errors go, `y[t] = a[t+1] y[t+1] + x[t]` from the last step to the first.
+struct Scan(bool);
 
 fn scan(a: &[f64], x: &[f64], n: usize, backward: bool) -> Vec<f64> {
     let mut y = x.to_vec();
@@ -20,7 +18,7 @@ fn scan(a: &[f64], x: &[f64], n: usize, backward: bool) -> Vec<f64> {
 
 impl CustomOp for Scan {
     fn name(&self) -> &'static str {
-        if self.backward { "scan_backward" } else { "scan" }
+        if self.0 { "scan_backward" } else { "scan" }
     }
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
         let fits = inputs.len() == 2 && inputs[0].shape.len() == 2 && inputs[0] == inputs[1];
@@ -30,7 +28,7 @@ impl CustomOp for Scan {
     /// An invocation a column.
     fn kernels(&self, inputs: &[&TensorType], _: &[&TensorType]) -> Result<Kernels, Mismatch> {
         let (t, n) = (inputs[0].shape[0], inputs[0].shape[1]);
-        let (row, later) = if self.backward { (format!("({t}u - 1u - i)"), n) } else { ("i".into(), 0) };
+        let (row, later) = if self.0 { (format!("({t}u - 1u - i)"), n) } else { ("i".into(), 0) };
         let wgsl = format!(
             "@compute @workgroup_size(64) fn scan(@builtin(global_invocation_id) id: vec3<u32>) {{
                let column = id.x + id.y * 64u * GROUPS_X;
@@ -48,24 +46,24 @@ impl CustomOp for Scan {
     }
     /// What comes back to `y[t]` is the error of `x[t]`; times `y[t-1]`, that of `a[t]`.
     fn gradient(&self, flow: &Flow<'_>) -> Result<Gradients> {
-        let Self { backward: false } = self else { return Ok(Gradients::Missing) };
-        let back = flow.inputs[0].custom(&Custom::new(Scan { backward: true }), &[flow.grad("scan")?])?;
+        let Self(false) = self else { return Ok(Gradients::Missing) };
+        let back = flow.inputs[0].custom(&Custom::new(Scan(true)), &[flow.grad("scan")?])?;
         let before = flow.outputs[0].pad(&[0, 0, 1, -1], Pad::Constant(0.0))?;
         Ok(Gradients::Of(vec![Some(back.mul(&before)?), Some(back)]))
     }
     fn eval(&self, inputs: &[Values<'_>], _: &[TensorType]) -> Option<Vec<Vec<f64>>> {
-        Some(vec![scan(inputs[0].data, inputs[1].data, inputs[0].ty.shape[1], self.backward)])
+        Some(vec![scan(inputs[0].data, inputs[1].data, inputs[0].ty.shape[1], self.0)])
     }
     /// A product and a sum a step, each rounded, of what magnitudes add up to.
     fn error(&self, inputs: &[Values<'_>], _: usize, _: Values<'_>) -> Option<Vec<f64>> {
         let [a, x] = [0, 1].map(|i| inputs[i].data.iter().map(|v: &f64| v.abs()).collect::<Vec<_>>());
         let (factor, n) = (2e-7 * inputs[0].ty.shape[0] as f64, inputs[0].ty.shape[1]);
-        Some(scan(&a, &x, n, self.backward).into_iter().map(|sum| factor * sum).collect())
+        Some(scan(&a, &x, n, self.0).into_iter().map(|sum| factor * sum).collect())
     }
 }
 
 fn main() -> Result<()> {
-    let op = Custom::new(Scan { backward: false });
+    let op = Custom::new(Scan(false));
     if let Ok(adapter) = Adapter::open(None, None) {
         let report = check_custom(&op, "a=9x70 x=9x70 data=real:1", &adapter, Effort::full())?;
         println!("{} derivatives held to differences: {:?}", report.derivatives, report.outcome.verdict);

@@ -81,8 +81,11 @@ fn steps(block: &Block) -> Vec<Step> {
 /// Each number as one sign, and blanks between words as one, since numbers are of different widths.
 fn without_numbers(line: &str) -> String {
     let (mut text, mut number) = (String::new(), false);
+    let mut before = ' ';
     for c in line.chars() {
-        let digit = c.is_ascii_digit() || (number && matches!(c, '.' | 'e'));
+        let exponent = matches!(c, '-' | '+') && before == 'e';
+        let digit = c.is_ascii_digit() || number && (matches!(c, '.' | 'e') || exponent);
+        before = c;
         if digit && !number {
             text.push('#');
         } else if !digit && !(c == ' ' && text.ends_with(' ')) {
@@ -283,4 +286,60 @@ fn examples_are_short_told_and_run() {
         assert!(list.contains(&format!("`{name}`")), "{name} is not in docs/guide/src/examples.md");
     }
     assert!(found > 12, "{found} examples");
+}
+
+/// The right column of "Coming from PyTorch", as far as its names stand alone: that they are there and take what it says.
+#[test]
+fn names_that_stand_for_those_of_pytorch_are_there() -> wgrad::Result<()> {
+    use wgrad::nn::{self, Module};
+    use wgrad::ops::{Init, Interpolate, InterpolateMode, Pad, Reduction, Role};
+    use wgrad::optim::{self, Optimizer};
+    use wgrad::{Graph, Tensor, TensorType};
+    let graph = Graph::new();
+    let (a, b) = (graph.input("a", [4, 6])?, graph.input("b", [4, 6])?);
+    let (image, index) = (graph.input("image", [1, 2, 6, 6])?, graph.input_u32("index", [3])?);
+    let shapes = [
+        (a.add(&b)?.mul(&b)?.neg()?.add_scalar(1.0)?.scale(2.0)?, vec![4, 6]),
+        (a.narrow(1, 2, 3)?, vec![4, 3]),
+        (a.slice(-1, 0, i64::MAX, 2)?, vec![4, 3]),
+        (a.half()?.float()?, vec![4, 6]),
+        (a.softmax(1)?, vec![4, 6]),
+        (a.sum((), false)?, vec![]),
+        (a.sum(1, true)?, vec![4, 1]),
+        (a.var(1, 1, false)?, vec![4]),
+        (a.max_dim(1)?.0, vec![4]),
+        (a.amax((), false)?, vec![]),
+        (a.reshape([6, 4])?, vec![6, 4]),
+        (a.broadcast_to([2, 4, 6])?, vec![2, 4, 6]),
+        (Tensor::concat(&[&a, &b], 0)?, vec![8, 6]),
+        (Tensor::stack(&[a.clone(), b.clone()], 0)?, vec![2, 4, 6]),
+        (a.split(1, &[2, 4])?.remove(1), vec![4, 4]),
+        (a.matmul(&b.transpose(0, 1)?)?, vec![4, 4]),
+        (Tensor::einsum("bi,bj->bij", &[&a, &b])?, vec![4, 6, 6]),
+        (a.select(&a, &b)?, vec![4, 6]),
+        (a.square()?.pow_scalar(3.0)?.pow(&b)?, vec![4, 6]),
+        (a.index_select(0, &[1, 2])?, vec![2, 6]),
+        (a.index_select_by(0, &index)?, vec![3, 6]),
+        (image.pad(&[1, 1, 2, 2], Pad::Reflect)?, vec![1, 2, 10, 8]),
+        (
+            image.interpolate(&Interpolate::scale_factor(&[2.0, 2.0]).mode(InterpolateMode::Bilinear))?,
+            vec![1, 2, 12, 12],
+        ),
+        (image.batch_norm(None, None, 1e-5)?, vec![1, 2, 6, 6]),
+        (graph.uniform([2], 1)?, vec![2]),
+        (nn::Rnn::new(6, 3).relu().forward(&a.unsqueeze(1)?)?, vec![4, 1, 3]),
+        (a.huber_loss(&b, 0.5, Reduction::Mean)?, vec![]),
+    ];
+    for (tensor, shape) in shapes {
+        assert_eq!(tensor.shape()[..], shape[..]);
+    }
+    let weight = graph.parameter("own.weight", [4], Init::kaiming_uniform(&[4, 2].into(), 0.0))?;
+    let running = graph.state("own.running", TensorType::f32([4]), Init::Zeros, Role::Buffer)?;
+    graph.assign(&running, &a.mean(1, false)?)?;
+    let normed = graph.scoped("normed", || nn::WeightNorm::new(nn::Linear::new(6, 1)).forward(&a))?;
+    let loss = normed.mean((), false)?.add(&weight.sum((), false)?)?;
+    let clipped = optim::clip_grad_norm(&optim::gradients(&loss)?, 1.0)?.0;
+    let sgd = || optim::Sgd::new(0.1).momentum(0.9).nesterov(true);
+    optim::Groups::new(optim::RmsProp::new(1e-3)).group("own", "own.*", sgd()).update(&clipped)?;
+    Ok(())
 }
