@@ -1,9 +1,10 @@
 //! A convolutional autoencoder: images become 8x7x7 numbers and images again: `cargo run --release --example autoencoder`.
-//! The encoder's numbers are then read out of the same weights by a second program.
+//! The encoder's numbers are then read out of the same weights by a second program. The loss is a cross entropy a pixel: the
+//! squared error's gradient vanishes behind the sigmoid while nearly all pixels are black.
 
 use std::sync::Arc;
 use wgrad::data::{self, Batch, Dataset, Examples};
-use wgrad::nn::MSELoss;
+use wgrad::nn::BCELoss;
 use wgrad::nn::models::{Images, conv_autoencoder};
 use wgrad::train::{Fit, Options, Reconstruction, Trainer};
 use wgrad::{Device, Graph, Result, optim};
@@ -25,14 +26,14 @@ fn main() -> Result<()> {
     let train: Arc<dyn Examples> = Arc::new(images(1000, 1)?);
     let unseen: Arc<dyn Examples> = Arc::new(images(100, 2)?);
     let network = || conv_autoencoder(&Images::MNIST);
-    let task = Reconstruction::new(network()?, MSELoss::new());
-    let options = Options { batch_size: 50, ..Options::default() };
-    let mut trainer = Trainer::new(&Device::auto()?, task, optim::Adam::new(5e-3), train.as_ref(), options)?;
+    let task = Reconstruction::new(network()?, BCELoss::new());
+    let options = Options { batch_size: 25, ..Options::default() };
+    let mut trainer = Trainer::new(&Device::auto()?, task, optim::Adam::new(3e-3), train.as_ref(), options)?;
     let reports = Fit::new(5).validation(unseen.clone()).run(&mut trainer, &train)?;
     for report in &reports {
         println!("epoch {}: root mean squared error {:.4}", report.epoch, report.test.metric("rmse")?);
     }
-    assert!(reports[4].test.loss() < 0.7 * reports[0].test.loss(), "it learns");
+    assert!(reports[4].test.metric("rmse")? < 0.5 * reports[0].test.metric("rmse")?, "it learns");
 
     let one = Batch::read(unseen.as_ref(), &[0], 0, 0)?;
     let again = trainer.network().predict(&[&one.tensors[0]])?;
