@@ -18,7 +18,7 @@ for pair in convolution:convolution backpropagation:backpropagation leaky-averag
 done
 
 cd "$work"
-"$wgrad" train --model simple-cnn --epochs 3 --out run
+"$wgrad" train --model simple-cnn --epochs 5 --out run
 "$wgrad" report run
 cp run/history.svg run/confusion.svg "$pictures/"
 "$wgrad" explain simple-cnn --device cpu --svg "$pictures/memory.svg" >explained.txt
