@@ -1,4 +1,4 @@
-//! `cargo bench`: the smoke set with Criterion, and device time as what it measures. `cargo bench -- conv2d`
+//! `cargo bench`: the smoke set with Criterion, and device time as what it measures. `cargo bench --bench smoke -- conv2d`
 //! runs the cases whose name contains that; Criterion keeps the last run and compares with it.
 
 use criterion::Criterion;
