@@ -4,7 +4,7 @@
 //! A block ```` ```console ```` holds commands after `$ ` and what they print on standard output, line by line; a command behind
 //! which nothing stands has only to succeed, one whose last line begins with `error: ` has to fail. `..` stands for any text in
 //! a line, a line `...` for any lines. In a block ```` ```console,numbers ```` every number stands for any other, for what depends
-//! on the machine; a line that begins with `device ` is compared by that word alone. A block with `file=NAME` is written to a
+//! on the machine; a line that begins with `device ` is compared by that word alone. A block with `file:NAME` is written to a
 //! file first. All commands of a page run in one folder.
 //!
 //! `WGRAD_WRITE=1 cargo test --features cli --test guide` writes what commands print into the pages where it differs;
@@ -162,7 +162,7 @@ fn check(name: &str, write: bool) -> (usize, Vec<String>) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (mut looked, mut failures, mut moved) = (0, Vec::new(), 0isize);
     for block in blocks(&text) {
-        if let Some((_, file)) = block.info.split_once("file=") {
+        if let Some((_, file)) = block.info.split_once("file:") {
             let path = folder.path().join(file);
             fs::create_dir_all(path.parent().expect("a folder")).expect("a folder that can be made");
             fs::write(path, block.lines.join("\n") + "\n").expect("a file that can be written");
