@@ -88,7 +88,7 @@ fn without_numbers(line: &str) -> String {
         before = c;
         if digit && !number {
             text.push('#');
-        } else if !digit && !(c == ' ' && text.ends_with(' ')) {
+        } else if !(digit || c == ' ' && text.ends_with(' ')) {
             text.push(c);
         }
         number = digit;
