@@ -4,14 +4,17 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
-use wgrad::data::{Examples, Field, Values};
-use wgrad::nn::{BatchNorm1d, Linear, Lstm, MSELoss, Module, Sequential};
-use wgrad::ops::Role;
+use wgrad::data::{Batch, Examples, Field, Loader, Order, Values};
+use wgrad::nn::{
+    Activation, BatchNorm1d, Conv2d, Dropout, Flatten, Linear, Lstm, MSELoss, Module, Sequential,
+};
+use wgrad::ops::{Elementwise, Role};
 use wgrad::optim::{Adam, ReduceOnPlateau, Schedule, Sgd};
 use wgrad::random::Rng;
 use wgrad::train::{
     Callback, Checkpoints, Classification, EarlyStopping, EpochReport, Fit, Flow, Inputs, Measures, Metric,
-    NonFinite, Options, Outcome, Progress, Reconstruction, Regression, SequenceClassification, Trainer,
+    Network, NonFinite, Options, Outcome, Progress, Reconstruction, Regression, SequenceClassification,
+    Trainer,
 };
 use wgrad::{Checkpoint, Device, HostTensor, Parameters, Result, Tensor, TensorType};
 
@@ -436,6 +439,74 @@ fn steps_that_are_not_finite_are_skipped_or_end_the_run() -> Result<()> {
                 stops.epoch(&data, all).and_then(|_| stops.epoch(&data, all)).unwrap_err().to_string();
             assert!(error.contains("loss: expected finite numbers, got "), "{error}");
         }
+    }
+    Ok(())
+}
+
+/// The gradients that are looked at are those by which the next step goes; looking changes nothing.
+#[test]
+fn gradients_are_those_of_the_next_step() -> Result<()> {
+    let data = Held::new(16).f32("x", &[6], noise).u32("label", &[], 3, |i| (i % 3) as u32).shared();
+    let model = || {
+        let model = Sequential::new().named("1", Linear::new(6, 8)).named("2", BatchNorm1d::new(8));
+        model.named("3", Dropout::new(0.5)).named("4", Linear::new(8, 3))
+    };
+    for device in devices()? {
+        let options = Options { batch_size: 16, frozen: vec!["4.bias".into()], ..Options::default() };
+        let task = Classification::new(model());
+        let mut trainer = Trainer::new(&device, task, Sgd::new(0.5), data.as_ref(), options)?;
+        trainer.epoch(&data, all)?;
+        let before = trainer.checkpoint(BTreeMap::new())?.wait()?;
+        let mut loader = Loader::new(&data, 16, Order::Shuffled { seed: 0, epoch: 1 })?;
+        let batch = loader.next().expect("a batch")?;
+        let gradients = trainer.gradients(&batch)?;
+        assert_eq!(trainer.checkpoint(BTreeMap::new())?.wait()?, before);
+        let names: Vec<&str> = gradients.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["1.weight", "1.bias", "2.weight", "2.bias", "4.weight"]);
+        let was = |name: &str| trainer.parameters().get(name);
+        let olds = names.iter().map(|name| was(name)).collect::<Result<Vec<_>>>()?;
+        trainer.epoch(&data, all)?;
+        for ((name, gradient), old) in gradients.iter().zip(olds) {
+            let new = trainer.parameters().get(name)?;
+            for ((new, old), gradient) in new.as_f32()?.iter().zip(old.as_f32()?).zip(gradient.as_f32()?) {
+                assert!((new - (old - 0.5 * gradient)).abs() < 1e-6, "{name}: {new}, {old}, {gradient}");
+            }
+        }
+        assert!(gradients.iter().any(|(_, g)| g.as_f32().is_ok_and(|g| g.iter().any(|g| g.abs() > 1e-3))));
+    }
+    Ok(())
+}
+
+/// What the layers give comes in their order, the last of it what the prediction is made of.
+#[test]
+fn layers_are_told_by_name() -> Result<()> {
+    let data = Held::new(4).f32("image", &[1, 4, 4], noise).u32("label", &[], 3, |i| (i % 3) as u32).shared();
+    for device in devices()? {
+        let model = Sequential::new()
+            .named("conv", Conv2d::new(1, 2, 3))
+            .named("act", Activation(Elementwise::relu()));
+        let model = model.named("flat", Flatten).named("head", Linear::new(8, 3));
+        let network = Network::new(&Parameters::new(&device, 1), Classification::new(model), data.as_ref())?;
+        let batch = Batch::read(data.as_ref(), &[0, 1], 0, 0)?;
+        let layers = network.layers(&[&batch.tensors[0]])?;
+        let shapes: Vec<(&str, &[usize])> =
+            layers.iter().map(|(name, value)| (name.as_str(), &value.shape()[..])).collect();
+        assert_eq!(shapes[..2], [("conv", &[2, 2, 2, 2][..]), ("act", &[2, 2, 2, 2][..])]);
+        let of = |name: &str| layers.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+        let (conv, act, head) =
+            (of("conv").expect("conv"), of("act").expect("act"), of("head").expect("head"));
+        let pairs = conv.as_f32()?.iter().zip(act.as_f32()?);
+        assert!(
+            pairs.clone().all(|(before, after)| before.max(0.0) == *after)
+                && pairs.clone().any(|(_, after)| *after > 0.0)
+        );
+        let mut network = network;
+        let said = network.predict(&[&batch.tensors[0]])?;
+        for (row, said) in head.as_f32()?.chunks(3).zip(said.as_f32()?.chunks(3)) {
+            let sum: f32 = row.iter().map(|v| v.exp()).sum();
+            assert!(row.iter().zip(said).all(|(v, p)| (v.exp() / sum - p).abs() < 1e-5), "{row:?} {said:?}");
+        }
+        assert!(network.layers(&[]).is_err());
     }
     Ok(())
 }

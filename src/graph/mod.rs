@@ -380,7 +380,7 @@ impl Graph {
         Ok(ids.into_iter().map(|value| self.handle(value)).collect())
     }
 
-    fn handle(&self, value: ValueId) -> Tensor {
+    pub(crate) fn handle(&self, value: ValueId) -> Tensor {
         Tensor { graph: self.clone(), value }
     }
 

@@ -11,6 +11,7 @@ mod epoch;
 mod fit;
 mod forecast;
 mod histogram;
+mod inside;
 mod log;
 mod looks;
 mod measures;

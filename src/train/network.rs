@@ -19,8 +19,8 @@ const PASS: &str = "test";
 pub struct Network {
     parameters: Parameters,
     pub(super) task: Rc<dyn Task>,
-    fields: Vec<Field>,
-    classes: usize,
+    pub(super) fields: Vec<Field>,
+    pub(super) classes: usize,
     judges: Vec<Judge>,
     /// Programs that predict, by their rows.
     told: Vec<Told>,

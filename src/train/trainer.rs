@@ -7,12 +7,13 @@ use super::network::Network;
 use super::rates::Rates;
 use super::step::{AVERAGE, Part, Size, Step};
 use super::task::Task;
-use crate::data::Examples;
+use crate::data::{Batch, Examples};
 use crate::error::{Error, Result};
 use crate::exec::{Checkpoint, Device, Executable, Parameters, PendingCheckpoint, Profile};
 use crate::ops::Role;
 use crate::optim::{Optimizer, Schedule};
 use crate::platform::block_on;
+use crate::tensor::HostTensor;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::path::Path;
@@ -350,6 +351,14 @@ impl Trainer {
     pub fn save_average(&mut self, path: &Path) -> Result<()> {
         let batch_size = self.options.batch_size;
         self.average(batch_size)?.parameters().save(path)
+    }
+
+    /// The gradients of the loss of some training examples, as [`Network::gradients`], without those of frozen parameters.
+    ///
+    /// # Errors
+    /// As [`Network::gradients`].
+    pub fn gradients(&self, batch: &Batch) -> Result<Vec<(String, HostTensor)>> {
+        self.network.gradients(batch, &self.options.frozen)
     }
 
     fn judged_at(&self, data: &Arc<dyn Examples>) -> usize {

@@ -1,9 +1,12 @@
 //! What a run writes down of its steps: `steps.jsonl` and `steps.csv`, and TensorBoard's event files where they are asked for.
 
+use crate::data::Sets;
+use crate::pictures::{self, Image};
 use crate::run::{EVENTS, RunFolder};
 use crate::ways::WaysArgs;
 use std::time::Instant;
 use wgrad::Error;
+use wgrad::data::Batch;
 use wgrad::ops::Role;
 use wgrad::optim::LEARNING_RATE;
 use wgrad::train::{EpochReport, EventWriter, LOSS, Look, Measures, StepLog, StepRow, Trainer};
@@ -78,29 +81,19 @@ impl Log {
         Ok(())
     }
 
-    /// How an epoch was judged, and what the weights are like.
+    /// How an epoch was judged, what weights and gradients are like, the first filters; after the first epoch some training
+    /// examples.
     ///
     /// # Errors
     /// As [`Log::steps`], and when the device failed.
-    pub fn epoch(&mut self, trainer: &Trainer, report: &EpochReport, judged: &str) -> wgrad::Result<()> {
+    pub fn epoch(&mut self, trainer: &Trainer, report: &EpochReport, sets: &Sets) -> anyhow::Result<()> {
         let Some(events) = &mut self.events else { return Ok(()) };
-        let step = trainer.position().2 as u64;
-        let mut write = || {
-            for (name, value) in report.test.values() {
-                events.scalar(&format!("{judged}/{name}"), step, *value)?;
-            }
-            for name in trainer.parameters().names(Role::Parameter) {
-                events.histogram(
-                    &format!("weights/{name}"),
-                    step,
-                    trainer.parameters().get(&name)?.as_f32()?,
-                )?;
-            }
-            events.flush()
-        };
-        match write() {
+        match seen(events, trainer, report, sets) {
+            Err(error) => match error.downcast() {
+                Ok(error) => Ok(self.give_up(error)?),
+                Err(error) => Err(error),
+            },
             Ok(()) => Ok(()),
-            Err(error) => self.give_up(error),
         }
     }
 
@@ -115,6 +108,42 @@ impl Log {
             other => Err(other),
         }
     }
+}
+
+/// Training examples that are shown.
+const SHOWN: usize = 32;
+
+/// Writes what an epoch has made.
+fn seen(
+    events: &mut EventWriter,
+    trainer: &Trainer,
+    report: &EpochReport,
+    sets: &Sets,
+) -> anyhow::Result<()> {
+    let (step, options, parameters) = (trainer.position().2 as u64, trainer.options(), trainer.parameters());
+    for (name, value) in report.test.values() {
+        events.scalar(&format!("{}/{name}", sets.judged()), step, *value)?;
+    }
+    for name in parameters.names(Role::Parameter) {
+        events.histogram(&format!("weights/{name}"), step, parameters.get(&name)?.as_f32()?)?;
+    }
+    // Those of the first examples, the same every time, as they would be read in this epoch.
+    let (train, epoch) = (sets.train.as_ref(), report.epoch as u64);
+    let rows = options.micro_batch.unwrap_or(options.batch_size).min(options.batch_size).min(train.len());
+    let batch = Batch::read(train, &(0..rows).collect::<Vec<_>>(), options.seed, epoch)?;
+    for (name, gradient) in trainer.gradients(&batch)? {
+        events.histogram(&format!("gradients/{name}"), step, gradient.as_f32()?)?;
+    }
+    if let Some((name, _, Image { size, png })) = pictures::filters(parameters)? {
+        events.image(&format!("filters/{name}"), step, &png, size.0, size.1)?;
+    }
+    if report.epoch == 1 {
+        let indices: Vec<usize> = (0..SHOWN.min(train.len())).collect();
+        if let Some(Image { size, png }) = pictures::examples(train, &indices, (options.seed, 0))? {
+            events.image("train/examples", step, &png, size.0, size.1)?;
+        }
+    }
+    Ok(events.flush()?)
 }
 
 /// All that was measured but the loss.

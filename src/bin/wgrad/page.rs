@@ -1,19 +1,21 @@
 //! `wgrad report`: a run on one page of HTML with nothing outside it.
 
-use crate::canvas::png;
 use crate::compare::Run;
 use crate::data::DataArgs;
 use crate::device::DeviceArgs;
 use crate::output;
+use crate::pictures;
 use crate::plot;
+use crate::resume::noted;
+use crate::train_args::TrainArgs;
 use crate::trained::{Judge, TrainedArgs};
 use clap::Args;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
+use wgrad::bench::trace::{Total, Trace};
 use wgrad::data::{Batch, Examples};
-use wgrad::ops::Role;
-use wgrad::train::Confusion;
+use wgrad::train::{Confusion, Flow, Trainer};
 use wgrad::{HostTensor, Parameters};
 
 /// `wgrad report`.
@@ -35,10 +37,12 @@ pub struct ReportArgs {
 
 /// The worst mistakes that are shown.
 const MISTAKES: usize = 24;
-/// The filters that are shown at most.
-const FILTERS: usize = 64;
-/// A pixel of a filter is a square of so many.
-const ZOOM: usize = 8;
+/// The layers whose output is shown at most.
+const LAYERS: usize = 6;
+/// The steps that warm the device up, and those that are measured.
+const PROFILED: std::ops::Range<usize> = 2..7;
+/// The kernels that are listed at most.
+const KERNELS: usize = 15;
 
 /// An image that was taken for another class.
 struct Mistake {
@@ -98,14 +102,28 @@ pub fn run(args: &ReportArgs) -> anyhow::Result<()> {
     let noted = Run::read(&args.run)?;
     let batch_size = args.batch_size as usize;
     let mut judged = TrainedArgs::of_run(&args.run).judge(&args.data, &args.device, batch_size)?;
+    anyhow::ensure!(
+        !judged.sets.test.classes().is_empty(),
+        "{}: expected a run that tells classes apart, got one that tells a number",
+        args.run.display()
+    );
     let verdict = judge(&mut judged, batch_size)?;
-    let page = page(&args.run, &noted, &judged, &verdict)?;
+    let kernels = kernels(args, &judged).unwrap_or_else(|error| {
+        let about = format!("The kernels of a training step could not be measured: {error:#}");
+        Some(json!({"about": about, "rows": [], "more": 0}))
+    });
+    let page = page(&args.run, &noted, &judged, (&verdict, kernels))?;
     output::write(&out, page.as_bytes())?;
     println!("wrote {}", out.display());
     Ok(())
 }
 
-fn page(folder: &Path, noted: &Run, judged: &Judge, verdict: &Verdict) -> anyhow::Result<String> {
+fn page(
+    folder: &Path,
+    noted: &Run,
+    judged: &Judge,
+    (verdict, kernels): (&Verdict, Option<Value>),
+) -> anyhow::Result<String> {
     let Verdict { confusion, loss, mistakes, seconds } = verdict;
     let (test, names, many) = (&judged.sets.test, judged.sets.test.classes(), judged.model.many());
     let right: usize = (0..confusion.classes()).map(|class| confusion.count(class, class)).sum();
@@ -131,6 +149,7 @@ fn page(folder: &Path, noted: &Run, judged: &Judge, verdict: &Verdict) -> anyhow
         "classes": (0..confusion.classes()).map(|class| scores(confusion, class, &names[class])).collect::<Vec<_>>(),
         "confusion": plot::confusion(confusion, names)?.svg,
         "mistakes": mistakes, "filters": filters(judged.network.parameters())?, "times": times,
+        "maps": maps(judged)?, "kernels": kernels,
     });
     let mut environment = minijinja::Environment::new();
     // What is no drawing of ours is escaped, names of folders and settings among it.
@@ -158,68 +177,84 @@ fn shown(test: &dyn Examples, mistake: &Mistake) -> anyhow::Result<Value> {
 
 /// An image as it was before it was normalised; `None` of what is no image.
 fn picture(test: &dyn Examples, index: usize) -> anyhow::Result<Option<String>> {
-    let fields = test.fields();
-    let Some(place) = fields.iter().position(|field| field.name == "image") else { return Ok(None) };
-    let Some(by) = test.normalised_by() else { return Ok(None) };
-    let [_, h, w] = fields[place].ty.shape[..] else { return Ok(None) };
-    let batch = Batch::read(test, &[index], 0, 0)?;
-    let values = batch.tensors[place].as_f32()?;
-    let planes = values.chunks_exact(h * w).zip(by.mean.iter().zip(&by.std));
-    let planes = planes.map(|(plane, (mean, std))| {
-        let pixel = |value: &f32| (255.0 * (value * std + mean)).round().clamp(0.0, 255.0) as u8;
-        plane.iter().map(pixel).collect::<Vec<u8>>()
-    });
-    let planes: Vec<Vec<u8>> = planes.collect();
-    // The first channel of what is neither grey nor in colour.
-    let (color, count) =
-        if planes.len() == 3 { (png::ColorType::Rgb, 3) } else { (png::ColorType::Grayscale, 1) };
-    let chosen = &planes[..count.min(planes.len())];
-    let pixels: Vec<u8> = (0..h * w).flat_map(|at| chosen.iter().map(move |plane| plane[at])).collect();
-    Ok(Some(inline(&png((w as u32, h as u32), color, &pixels)?)))
+    Ok(pictures::examples(test, &[index], (0, 0))?.map(|image| inline(&image.png)))
 }
 
 /// The first weights that are filters with height and width, if any.
 fn filters(parameters: &Parameters) -> anyhow::Result<Option<Value>> {
-    for name in parameters.names(Role::Parameter) {
-        let weights = parameters.get(&name)?;
-        if let [count, channels, h, w] = weights.shape()[..]
-            && h.max(w) > 1
-        {
-            let color = if channels == 3 { "in color" } else { "their first channel, grey" };
-            let shown = count.min(FILTERS);
-            let about = format!(
-                "{shown} of {count} filters of {channels}x{h}x{w}, {color}; each from its least weight to its largest."
-            );
-            let picture = inline(&grid(&weights, shown)?);
-            return Ok(Some(json!({"name": name, "about": about, "png": picture})));
-        }
-    }
-    Ok(None)
+    let found = pictures::filters(parameters)?;
+    Ok(found.map(|(name, about, image)| json!({"name": name, "about": about, "png": inline(&image.png)})))
 }
 
-/// Filters `(K, C, R, S)` side by side, eight in a row, a line of white between them.
-fn grid(weights: &HostTensor, count: usize) -> anyhow::Result<Vec<u8>> {
-    let [_, channels, h, w] = weights.shape()[..] else { anyhow::bail!("filters: expected four dimensions") };
-    let colors = if channels == 3 { 3 } else { 1 };
-    let columns = count.clamp(1, 8);
-    let (cell_h, cell_w) = (h * ZOOM + 2, w * ZOOM + 2);
-    let (height, width) = (count.div_ceil(columns) * cell_h, columns * cell_w);
-    let mut pixels = vec![255; height * width * 3];
-    for (number, filter) in weights.as_f32()?.chunks_exact(channels * h * w).take(count).enumerate() {
-        let shown = filter.get(..colors * h * w).unwrap_or_default();
-        let low = shown.iter().copied().fold(f32::INFINITY, f32::min);
-        let high = shown.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let (top, left) = (number / columns * cell_h, number % columns * cell_w);
-        for (y, x) in (0..h * ZOOM).flat_map(|y| (0..w * ZOOM).map(move |x| (y, x))) {
-            let at = ((top + y) * width + left + x) * 3;
-            for (color, pixel) in pixels.iter_mut().skip(at).take(3).enumerate() {
-                let plane = if colors == 3 { color } else { 0 };
-                let weight = shown.get((plane * h + y / ZOOM) * w + x / ZOOM).copied().unwrap_or(low);
-                *pixel = (255.0 * (weight - low) / (high - low).max(f32::MIN_POSITIVE)) as u8;
-            }
-        }
+/// What some layers give for the first test example, those with height and width.
+fn maps(judged: &Judge) -> anyhow::Result<Option<Value>> {
+    let test = judged.sets.test.as_ref();
+    let place = test.fields().iter().position(|field| field.name == judged.model.field());
+    let (Some(place), true) = (place, test.len() > 0) else { return Ok(None) };
+    let batch = Batch::read(test, &[0], 0, 0)?;
+    let all = judged.network.layers(&[&batch.tensors[place]])?;
+    let wide = |value: &HostTensor| matches!(value.shape()[..], [1, _, h, w] if h.max(w) > 1);
+    let all: Vec<_> = all.into_iter().filter(|(_, value)| wide(value)).collect();
+    // Of many some at equal distances, the first and the last among them.
+    let count = all.len().min(LAYERS);
+    let chosen = (0..count).map(|n| n * (all.len() - 1) / (count - 1).max(1)).filter_map(|at| all.get(at));
+    let mut layers = Vec::new();
+    for (name, value) in chosen {
+        let Some(image) = pictures::maps(value)? else { continue };
+        let [_, channels, h, w] = value.shape()[..] else { continue };
+        let about = format!("{} of {channels} channels of {h}x{w}", channels.min(pictures::MOST));
+        layers.push(json!({"name": name, "about": about, "png": inline(&image.png)}));
     }
-    png((width as u32, height as u32), png::ColorType::Rgb, &pixels)
+    let of = picture(test, 0)?;
+    Ok((!layers.is_empty()).then(|| json!({"of": of, "layers": layers})))
+}
+
+/// What the kernels of a training step take, with the optimizer and the batch of the run; `None` where there is no device.
+fn kernels(args: &ReportArgs, judged: &Judge) -> anyhow::Result<Option<Value>> {
+    let noted: TrainArgs = noted("train", &args.run, Vec::new())?;
+    let (model, train) = (&judged.model, &judged.sets.train);
+    let device = judged.network.parameters().device();
+    if device.is_cpu() {
+        return Ok(None);
+    }
+    let (shape, classes) = (model.shape(train.as_ref())?, train.classes().len());
+    let task = noted.classes.classification(model.build(&shape, classes)?);
+    let batch_size = noted.batch_size(model).min(train.len());
+    let options = noted.ways.options(batch_size, noted.seed);
+    let optimizer = noted.optimizer.build(model.lr())?;
+    let mut trainer = Trainer::new(device, task, optimizer, train.as_ref(), options)?;
+    trainer.profile(PROFILED);
+    while trainer.position().2 < PROFILED.end {
+        trainer.epoch(train, |trainer, _| {
+            Ok(if trainer.position().2 < PROFILED.end { Flow::Continue } else { Flow::Stop })
+        })?;
+    }
+    let mut trace = Trace::new();
+    for (step, profile) in trainer.profiles() {
+        trace.add(format!("step {step}"), profile.clone());
+    }
+    let (steps, totals) = (PROFILED.len() as f64, trace.totals());
+    let rate = |amount: u64, seconds: f64| format!("{:.2}", amount as f64 / seconds.max(1e-12) / 1e9);
+    let row = |total: &Total| {
+        json!({
+            "op": total.op, "kernel": total.kernel, "launches": format!("{:.0}", total.launches as f64 / steps),
+            "ms": format!("{:.3}", 1e3 * total.seconds / steps), "share": format!("{:.1}", 100.0 * total.share),
+            "flops": rate(total.flops, total.seconds), "bytes": rate(total.bytes, total.seconds),
+            "layers": total.labels.iter().take(3).cloned().collect::<Vec<_>>().join(", "),
+        })
+    };
+    let all: f64 = totals.iter().map(|total| total.seconds).sum();
+    let about = format!(
+        "A training step of {batch_size} {}, the mean of {} of them: {:.3} ms on {} ({}).",
+        model.many(),
+        PROFILED.len(),
+        1e3 * all / steps,
+        judged.device,
+        trace.clock()
+    );
+    let more = totals.len().saturating_sub(KERNELS);
+    let rows: Vec<Value> = totals.iter().take(KERNELS).map(row).collect();
+    Ok(Some(json!({"about": about, "rows": rows, "more": more})))
 }
 
 /// A PNG within the page.

@@ -84,13 +84,20 @@ impl Words {
 /// # Errors
 /// When the folder is none of such a run, or the two do not go together.
 pub fn resumed<A: Args>(command: &'static str, folder: &Path) -> anyhow::Result<A> {
+    noted(command, folder, without_resume(std::env::args_os().skip(2).collect()))
+}
+
+/// The options that a run noted, and then these.
+///
+/// # Errors
+/// As [`resumed`].
+pub fn noted<A: Args>(command: &'static str, folder: &Path, given: Vec<OsString>) -> anyhow::Result<A> {
     let (settings, _) = run::read(folder)?;
     let words = settings["training"]["words"].as_array();
     let noted = words.filter(|_| settings["command"] == command).with_context(|| {
         format!("{}: expected a run of `wgrad {command}` that notes how it was begun", folder.display())
     })?;
     let noted = noted.iter().filter_map(Value::as_str).map(OsString::from);
-    let given = without_resume(std::env::args_os().skip(2).collect());
     let all = std::iter::once(OsString::from(command)).chain(noted).chain(given);
     let parser = A::augment_args(Command::new(command).args_override_self(true));
     let found = parser.try_get_matches_from(all).map_err(|e| anyhow!("{e}"))?;

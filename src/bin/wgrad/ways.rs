@@ -57,7 +57,8 @@ pub struct WaysArgs {
     /// Of those weights these alone, such as 'features.*'; more than once for several.
     #[arg(long, value_name = "PATTERN", requires = "init")]
     init_only: Vec<String>,
-    /// Write event files for TensorBoard, too: loss, metrics and rate by step, and after every epoch histograms of the weights.
+    /// Write event files for TensorBoard, too: loss, metrics and rate by step; after every epoch histograms of
+    /// weights and gradients and the first filters; some training images.
     #[arg(long)]
     pub tensorboard: bool,
     /// What becomes of a step whose loss or gradients are not finite.
