@@ -1,6 +1,8 @@
 //! DNA: sequences with a planted motif, FASTA files, one channel a base.
 
+use super::csv::Records;
 use super::signals::{SignalSet, generated};
+use super::{read_text, some_of};
 use crate::error::{Error, Result};
 use crate::random::Rng;
 use std::collections::BTreeMap;
@@ -158,6 +160,60 @@ fn fasta(path: &Path) -> Result<Vec<FastaRecord>> {
     parse_fasta(path, &text)
 }
 
+/// The sequences of a CSV file with a header: of its column `sequence` (or `seq`), with the classes of its column `label` (or
+/// `class`) where it has one. What a record is called is its row.
+fn of_table(path: &Path) -> Result<Vec<(Option<String>, FastaRecord)>> {
+    let open =
+        |row: usize| Error::file(path, "the end of a quote", format!("none, which begins in row {row}"));
+    let mut rows = Records::of(&read_text(path)?, None).map_err(open)?.rows;
+    rows.retain(|row| !row.is_blank());
+    let Some((head, body)) = rows.split_first() else {
+        return Err(Error::file(path, "a header with a column sequence", "nothing"));
+    };
+    let names: Vec<String> = head.fields.iter().map(|field| field.trim().to_ascii_lowercase()).collect();
+    let place = |known: [&str; 2]| names.iter().position(|name| known.contains(&name.as_str()));
+    let Some(sequences) = place(["sequence", "seq"]) else {
+        return Err(Error::file(path, "a header with a column sequence", some_of(&names)));
+    };
+    let labels = place(["label", "class"]);
+    let mut records = Vec::with_capacity(body.len());
+    for row in body {
+        let bad =
+            |expected: &str, got: String| Error::file(path, expected, format!("{got} in row {}", row.row));
+        let field = |place: usize| row.fields.get(place).map(|field| field.trim());
+        let sequence = field(sequences).filter(|sequence| !sequence.is_empty());
+        let sequence = sequence.ok_or_else(|| bad("a sequence", "none".to_owned()))?;
+        if let Some((place, code)) = sequence.chars().enumerate().find(|(_, code)| letter(*code).is_none()) {
+            return Err(bad("letters of IUPAC's code", format!("'{code}' at {}", place + 1)));
+        }
+        let label = labels.map(|place| {
+            let label = field(place).filter(|label| !label.is_empty());
+            label.map(str::to_owned).ok_or_else(|| bad("a label", "none".to_owned()))
+        });
+        let record =
+            FastaRecord { header: format!("row {}", row.row), sequence: sequence.to_owned(), line: row.row };
+        records.push((label.transpose()?, record));
+    }
+    if records.is_empty() { Err(Error::file(path, "rows below the header", "none")) } else { Ok(records) }
+}
+
+/// Whether a file is called as tables are.
+fn is_table(path: &Path) -> bool {
+    let ending = path.extension().and_then(|ending| ending.to_str());
+    ending.is_some_and(|ending| ["csv", "tsv"].contains(&ending.to_ascii_lowercase().as_str()))
+}
+
+/// The sequences of a FASTA file, or of a CSV file as of [`load_dna`], whatever their classes.
+///
+/// # Errors
+/// When it is missing, holds no sequences, or one with another letter than IUPAC's.
+pub fn read_dna(path: &Path) -> Result<Vec<FastaRecord>> {
+    match is_table(path) {
+        true => Ok(of_table(path)?.into_iter().map(|(_, record)| record).collect()),
+        false => fasta(path),
+    }
+}
+
 /// Whether a file is called as FASTA files are.
 fn is_fasta(path: &Path) -> bool {
     let known = ["fa", "fasta", "fna", "ffn", "fas"];
@@ -166,13 +222,18 @@ fn is_fasta(path: &Path) -> bool {
         .is_some_and(|e| known.contains(&e.to_ascii_lowercase().as_str()))
 }
 
-/// Labelled DNA: a FASTA file whose headers say `label=` or `class=`, or a folder of FASTA files, each a class called like it.
+/// Labelled DNA: a FASTA file whose headers say `label=` or `class=`, a folder of FASTA files, each a class called like it, or a
+/// CSV file (`.csv`, `.tsv`) whose header names a column `sequence` and a column `label`.
 /// The length is that of the longest sequence unless it is given.
 ///
 /// # Errors
 /// When a file is missing or no FASTA, a sequence has no class, or there are fewer than two classes.
 pub fn load_dna(path: &Path, length: Option<usize>) -> Result<SignalSet> {
-    let records = if path.is_dir() { of_folder(path)? } else { of_file(path)? };
+    let records = match path.is_dir() {
+        true => of_folder(path)?,
+        false if is_table(path) => labelled_table(path)?,
+        false => of_file(path)?,
+    };
     let mut classes: BTreeMap<&str, u32> = records.iter().map(|(class, _)| (class.as_str(), 0)).collect();
     classes.values_mut().zip(0..).for_each(|(label, number)| *label = number);
     if classes.len() < 2 {
@@ -188,6 +249,11 @@ pub fn load_dna(path: &Path, length: Option<usize>) -> Result<SignalSet> {
     let labels = records.iter().map(|(class, _)| classes.get(class.as_str()).copied().unwrap_or(0)).collect();
     let names = classes.keys().map(|class| (*class).to_owned()).collect();
     SignalSet::new("sequence", [4, length], values, labels, names)
+}
+
+fn labelled_table(path: &Path) -> Result<Vec<(String, FastaRecord)>> {
+    let none = || Error::file(path, "a header with a column label", "none");
+    of_table(path)?.into_iter().map(|(label, record)| Ok((label.ok_or_else(none)?, record))).collect()
 }
 
 fn of_file(path: &Path) -> Result<Vec<(String, FastaRecord)>> {

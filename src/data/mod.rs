@@ -5,6 +5,7 @@ mod audio;
 mod augment;
 mod augment_image;
 mod augment_text;
+mod birds;
 mod cifar;
 pub mod csv;
 mod dataset;
@@ -32,10 +33,11 @@ mod warp;
 #[cfg(feature = "audio")]
 pub use audio::{AudioFolder, AudioOptions, read_recording, read_wav};
 pub use augment::{Augment, Augmented};
+pub use birds::birds;
 pub use cifar::{CifarLabels, load_cifar};
 pub use dataset::{Dataset, MEAN, STD, normalise};
 pub use digits::digits;
-pub use dna::{FastaRecord, load_dna, motifs, one_hot_dna, parse_fasta};
+pub use dna::{FastaRecord, load_dna, motifs, one_hot_dna, parse_fasta, read_dna};
 pub use examples::{Batch, Examples, Field, Subset, Values, check_batch_size, split};
 #[cfg(any(feature = "audio", feature = "images"))]
 pub use folders::{OnBad, Parts};
@@ -49,7 +51,7 @@ pub use signals::SignalSet;
 #[cfg(feature = "audio")]
 pub use spectra::{LogMel, LogMelPlan, resample};
 pub use statistics::Statistics;
-pub use table::{Missing, Table, TableOptions, TableTask};
+pub use table::{Missing, Table, TableOptions, TableSchema, TableTask};
 pub use text::{SAMPLE_TEXT, Streams, Vocabulary, read_text, split_text};
 pub use tones::{TONES_RATE, tones};
 

@@ -1,10 +1,11 @@
 //! Tables in CSV files: columns of numbers and of words, one of which is to be told from the others.
 
 use super::table_columns::{Column, Sheet};
-use super::{Examples, Field, Values};
+use super::{Examples, Field, Values, read_text};
 use crate::error::{Error, Result};
 use crate::random::Rng;
 use crate::tensor::TensorType;
+use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// What is told from the other columns.
@@ -48,7 +49,7 @@ pub struct TableOptions {
 }
 
 /// Mean and deviation of a column of numbers.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 struct Scale {
     mean: f64,
     std: f64,
@@ -63,16 +64,43 @@ impl Scale {
     }
 }
 
+/// What the columns of a table are: their words, their means and deviations. With it another file is read as this one was.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TableSchema {
+    columns: Vec<Column>,
+    target: Column,
+    scales: Vec<Scale>,
+    target_scale: Scale,
+}
+
+impl TableSchema {
+    /// The column to be told.
+    pub fn target(&self) -> &str {
+        &self.target.name
+    }
+
+    /// As these options, with a header where the first file had one, unless that is said.
+    fn options(&self, options: &TableOptions) -> TableOptions {
+        let named = |column: &Column| column.name.parse::<usize>().is_err();
+        let header = options.header.unwrap_or_else(|| self.columns.iter().chain([&self.target]).any(named));
+        TableOptions { header: Some(header), ..options.clone() }
+    }
+
+    /// A predicted value of `target` in its own unit.
+    pub fn unscaled(&self, value: f32) -> f64 {
+        f64::from(value) * self.target_scale.std + self.target_scale.mean
+    }
+}
+
 /// The rows of a table as examples: numbers standardised, words one-hot.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Table {
-    columns: Vec<Column>,
-    target: Column,
+    schema: TableSchema,
     /// Of each row the values of its columns: numbers, and the places of words among those of the column.
     rows: Vec<Vec<Option<f64>>>,
     targets: Vec<f64>,
-    scales: Vec<Scale>,
-    target_scale: Scale,
+    /// The line of each row.
+    lines: Vec<usize>,
     dropped: usize,
     width: usize,
 }
@@ -84,36 +112,93 @@ impl Table {
     /// Names file, row, column, what was expected and what came: rows of different lengths, missing values, words among
     /// numbers, a column that is not there.
     pub fn open(path: &Path, options: &TableOptions) -> Result<Self> {
-        let sheet = Sheet::open(path, options)?;
+        Self::parse(path, &read_text(path)?, options)
+    }
+
+    /// As [`Table::open`], of a text that is already read, such as one that was generated; errors call it `path`.
+    ///
+    /// # Errors
+    /// As [`Table::open`].
+    pub fn parse(path: &Path, text: &str, options: &TableOptions) -> Result<Self> {
+        let sheet = Sheet::of(path, text, options)?;
         let (target, targets) = sheet.target(options)?;
         let (columns, values) = sheet.features(options)?;
-        let (mut rows, mut known) = (Vec::new(), Vec::new());
-        for (row, target) in targets.iter().enumerate() {
+        let (scales, target_scale) = (Vec::new(), Scale { mean: 0.0, std: 1.0 });
+        let schema = TableSchema { columns, target, scales, target_scale };
+        Ok(Self::of(path, &sheet, schema, (values, targets), options)?.standardised())
+    }
+
+    /// Reads another file as the one of `schema` was read: its columns, found by their names, its words and classes, its means and
+    /// deviations. Of the options `target`, `task` and `ignore` are not looked at: other columns are left out. Words that the first
+    /// file did not have are errors, or missing values where those are none.
+    ///
+    /// # Errors
+    /// As [`Table::open`], and when a column is not there.
+    pub fn open_like(path: &Path, schema: &TableSchema, options: &TableOptions) -> Result<Self> {
+        let options = &schema.options(options);
+        let sheet = Sheet::of(path, &read_text(path)?, options)?;
+        let targets = sheet.like(&schema.target)?;
+        let values = schema.columns.iter().map(|column| sheet.like(column)).collect::<Result<_>>()?;
+        Self::of(path, &sheet, schema.clone(), (values, targets), options)
+    }
+
+    /// As [`Table::open_like`], of rows whose target nobody knows: it need not be there, and is 0.
+    ///
+    /// # Errors
+    /// As [`Table::open_like`].
+    pub fn open_untold(path: &Path, schema: &TableSchema, options: &TableOptions) -> Result<Self> {
+        let options = &schema.options(options);
+        let sheet = Sheet::of(path, &read_text(path)?, options)?;
+        let values = schema.columns.iter().map(|column| sheet.like(column)).collect::<Result<_>>()?;
+        let targets = sheet.lines().map(|_| Some(0.0)).collect();
+        Self::of(path, &sheet, schema.clone(), (values, targets), options)
+    }
+
+    /// The rows that are complete, or filled.
+    fn of(
+        path: &Path,
+        sheet: &Sheet,
+        schema: TableSchema,
+        (values, targets): (Vec<Vec<Option<f64>>>, Vec<Option<f64>>),
+        options: &TableOptions,
+    ) -> Result<Self> {
+        let (mut rows, mut known, mut lines) = (Vec::new(), Vec::new(), Vec::new());
+        for (row, (target, line)) in targets.iter().zip(sheet.lines()).enumerate() {
             let own: Vec<Option<f64>> =
                 values.iter().map(|column| column.get(row).copied().flatten()).collect();
             let complete = own.iter().all(Option::is_some) || options.missing == Missing::Mean;
             if let (Some(target), true) = (target, complete) {
                 rows.push(own);
                 known.push(*target);
+                lines.push(line);
             }
         }
         let dropped = targets.len() - rows.len();
         if rows.is_empty() {
             return Err(Error::file(path, "rows with a target and values", format!("{dropped} without")));
         }
-        let width = columns.iter().map(|column| column.words.as_ref().map_or(1, Vec::len)).sum();
-        let (scales, target_scale) = (Vec::new(), Scale { mean: 0.0, std: 1.0 });
-        let table = Self { columns, target, rows, targets: known, scales, target_scale, dropped, width };
-        Ok(table.standardised())
+        let width = schema.columns.iter().map(|column| column.words.as_ref().map_or(1, Vec::len)).sum();
+        Ok(Self { schema, rows, targets: known, lines, dropped, width })
     }
 
     /// The same, standardised by its own rows.
     fn standardised(mut self) -> Self {
         let scale =
             |place: usize| Scale::of(self.rows.iter().filter_map(move |row| row.get(place).copied()?));
-        self.scales = (0..self.columns.len()).map(scale).collect();
-        self.target_scale = Scale::of(self.targets.iter().copied());
+        let scales = (0..self.schema.columns.len()).map(scale).collect();
+        self.schema.target_scale = Scale::of(self.targets.iter().copied());
+        self.schema.scales = scales;
         self
+    }
+
+    /// What its columns are.
+    pub fn schema(&self) -> &TableSchema {
+        &self.schema
+    }
+
+    /// The line of the file in which row `index` begins, from 1; `None` behind the end.
+    pub fn line(&self, index: usize) -> Option<usize> {
+        self.lines.get(index).copied()
     }
 
     /// Two parts: one to learn from, and a `share` of the rows, drawn by `seed`, to judge on. Both are standardised by the rows of
@@ -126,11 +211,12 @@ impl Table {
         let part = |indices: &[usize]| Self {
             rows: indices.iter().filter_map(|&i| self.rows.get(i).cloned()).collect(),
             targets: indices.iter().filter_map(|&i| self.targets.get(i).copied()).collect(),
+            lines: indices.iter().filter_map(|&i| self.lines.get(i).copied()).collect(),
             ..self.clone()
         };
         let train = part(&learned).standardised();
         let test = part(&judged);
-        Ok((train.clone(), Self { scales: train.scales, target_scale: train.target_scale, ..test }))
+        Ok((train.clone(), Self { schema: train.schema, ..test }))
     }
 
     /// The number of values of `x`.
@@ -144,7 +230,7 @@ impl Table {
             None => vec![column.name.clone()],
             Some(words) => words.iter().map(|word| format!("{}={word}", column.name)).collect(),
         };
-        self.columns.iter().flat_map(of).collect()
+        self.schema.columns.iter().flat_map(of).collect()
     }
 
     /// The rows that were left out, for a value was missing.
@@ -154,7 +240,7 @@ impl Table {
 
     /// A predicted value of `target` in its own unit.
     pub fn unscaled(&self, value: f32) -> f64 {
-        f64::from(value) * self.target_scale.std + self.target_scale.mean
+        self.schema.unscaled(value)
     }
 }
 
@@ -165,7 +251,7 @@ impl Examples for Table {
 
     /// `x`, `(features)`, and `label`, or `target`, `(1)`, standardised.
     fn fields(&self) -> Vec<Field> {
-        let target = match self.target.words {
+        let target = match self.schema.target.words {
             Some(_) => Field::new("label", TensorType::u32([])),
             None => Field::new("target", TensorType::f32([1])),
         };
@@ -173,7 +259,7 @@ impl Examples for Table {
     }
 
     fn classes(&self) -> &[String] {
-        self.target.words.as_deref().unwrap_or_default()
+        self.schema.target.words.as_deref().unwrap_or_default()
     }
 
     fn read(&self, index: usize, _: &mut Rng, values: &mut [Values<'_>]) -> Result<()> {
@@ -183,7 +269,7 @@ impl Examples for Table {
             return Err(Error::argument("table", expected(), index.to_string()));
         };
         let mut places = x.f32()?.iter_mut();
-        for ((column, value), scale) in self.columns.iter().zip(row).zip(&self.scales) {
+        for ((column, value), scale) in self.schema.columns.iter().zip(row).zip(&self.schema.scales) {
             match &column.words {
                 None => {
                     let scaled = value.map_or(0.0, |value| (value - scale.mean) / scale.std);
@@ -195,9 +281,12 @@ impl Examples for Table {
                 }
             }
         }
-        match self.target.words {
+        match self.schema.target.words {
             Some(_) => target.u32()?.fill(known as u32),
-            None => target.f32()?.fill(((known - self.target_scale.mean) / self.target_scale.std) as f32),
+            None => {
+                let Scale { mean, std } = self.schema.target_scale;
+                target.f32()?.fill(((known - mean) / std) as f32);
+            }
         }
         Ok(())
     }
@@ -267,6 +356,53 @@ mod tests {
         all.sort_by(f64::total_cmp);
         assert_eq!(all, raw(&table), "every row once");
         assert!(table.split(1.0, 3).is_err());
+    }
+
+    #[test]
+    fn another_file_is_read_as_the_first_one_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        let usual = TableOptions::default();
+        let first =
+            Table::open(&write("a.csv", "x,colour,kind\n1,red,p\n3,blue,q\n5,red,r\n"), &usual).unwrap();
+        let text = serde_json::to_string(first.schema()).unwrap();
+        let schema: TableSchema = serde_json::from_str(&text).unwrap();
+        assert_eq!((&schema, schema.target()), (first.schema(), "kind"));
+        // Other columns, in another order, of another file whose own mean is another.
+        let other = write("b.csv", "kind,id,colour,x\nr,7,blue,3\nq,8,blue,5\n");
+        let second = Table::open_like(&other, &schema, &usual).unwrap();
+        assert_eq!((second.classes(), second.line(1), second.line(2)), (first.classes(), Some(3), None));
+        let batch = Batch::read(&second, &[0, 1], 0, 0).unwrap();
+        let far = 1.5f32.sqrt();
+        assert_eq!(batch.tensors[0].as_f32().unwrap(), [0.0, 1.0, 0.0, far, 1.0, 0.0]);
+        assert_eq!(batch.tensors[1].as_u32().unwrap(), [2, 1]);
+        let untold = write("c.csv", "x,colour\n3,red\n");
+        let untold = Table::open_untold(&untold, &schema, &usual).unwrap();
+        assert_eq!(Batch::read(&untold, &[0], 0, 0).unwrap().tensors[0].as_f32().unwrap(), [0.0, 0.0, 1.0]);
+        for (text, part) in [
+            (
+                "x,colour,kind\n1,green,p\n",
+                "one of blue, red as before, got 'green' in row 2, column 'colour'",
+            ),
+            ("x,colour,kind\n1,red,s\n", "one of p, q, r as before, got 's' in row 2, column 'kind'"),
+            ("x,kind\n1,p\n", "a column colour, got x, kind"),
+        ] {
+            let told = Table::open_like(&write("d.csv", text), &schema, &usual).unwrap_err().to_string();
+            assert!(told.contains("d.csv") && told.contains(part), "{told}");
+        }
+        let options = TableOptions { missing: Missing::Mean, ..usual };
+        let green = write("e.csv", "x,colour,kind\n1,green,p\n1,red,s\n");
+        let found = Table::open_like(&green, &schema, &options).unwrap();
+        assert_eq!(
+            (found.len(), found.dropped()),
+            (1, 1),
+            "a word that is not known, and a class that is not"
+        );
+        assert_eq!(Batch::read(&found, &[0], 0, 0).unwrap().tensors[0].as_f32().unwrap()[1..], [0.0, 0.0]);
     }
 
     #[test]

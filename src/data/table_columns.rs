@@ -1,9 +1,10 @@
 //! The columns of a CSV file: which there are, and what their fields are.
 
 use super::csv::{Form, Record, Records, form, mark, parse};
+use super::some_of;
 use super::table::{Missing, TableOptions, TableTask};
-use super::{read_text, some_of};
 use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 const WORDS: usize = 256;
 
 /// A column.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Column {
     /// Its header, or its number.
     pub(super) name: String,
@@ -45,8 +46,9 @@ fn has_header(rows: &[Record]) -> bool {
 }
 
 impl Sheet {
-    pub(super) fn open(path: &Path, options: &TableOptions) -> Result<Self> {
-        let records = Records::of(&read_text(path)?, options.separator).map_err(|row| {
+    /// The fields of a text; errors call it `path`.
+    pub(super) fn of(path: &Path, text: &str, options: &TableOptions) -> Result<Self> {
+        let records = Records::of(text, options.separator).map_err(|row| {
             Error::file(path, format!("the end of a quote that begins in row {row}"), "none")
         })?;
         let by_commas = records.separator == Some(',');
@@ -177,6 +179,29 @@ impl Sheet {
             return Err(Error::file(&self.path, format!("columns besides {}", self.names[target]), "none"));
         }
         Ok(columns.into_iter().unzip())
+    }
+
+    /// The values of a column that another file has, too, as it had them.
+    pub(super) fn like(&self, column: &Column) -> Result<Cells> {
+        let place = self.place(&column.name)?;
+        let Some(words) = &column.words else { return Ok(self.numbers(place)?.1) };
+        self.check_missing(place)?;
+        let cell = |(row, field): (&Record, &str)| {
+            let known = words.iter().position(|word| word == field);
+            match known {
+                None if self.stop && form(field) != Form::Gap => {
+                    let expected = format!("one of {} as before", some_of(words));
+                    Err(self.bad(row, place, &expected, &format!("'{field}'")))
+                }
+                known => Ok(known.map(|place| place as f64)),
+            }
+        };
+        self.fields(place).map(cell).collect()
+    }
+
+    /// The line of each row.
+    pub(super) fn lines(&self) -> impl Iterator<Item = usize> + '_ {
+        self.rows.iter().map(|row| row.row)
     }
 
     /// A column of numbers, where most of its fields are, else of words.

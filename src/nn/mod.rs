@@ -28,7 +28,10 @@ pub use losses::{
     MultiLabelSoftMarginLoss, MultiMarginLoss, NLLLoss, PoissonNLLLoss, SmoothL1Loss, SoftMarginLoss,
     TripletMarginLoss,
 };
-pub use models::{Heard, Images, MODELS, Model, SIGNAL_MODELS, SignalModel, Signals, model, simple_cnn};
+pub use models::{
+    Heard, Images, MODELS, Model, SIGNAL_MODELS, SignalModel, Signals, TABLE_MODELS, TableModel, model,
+    simple_cnn,
+};
 pub use norm::{
     BatchNorm1d, BatchNorm2d, GroupNorm, InstanceNorm1d, InstanceNorm2d, LayerNorm, LocalResponseNorm,
     RMSNorm,

@@ -3,6 +3,7 @@
 use crate::device::name;
 use crate::networks::Reads;
 use crate::resume::Words;
+use crate::tables::TableArgs;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use serde_json::Value;
@@ -12,7 +13,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use wgrad::data::{
     self, AudioFolder, AudioOptions, Augment, Augmented, Channels, CifarLabels, Dataset, Examples,
-    ImageFolder, ImageOptions, Labels, LogMel, Mixup, OnBad, Parts, SignalSet, Statistics,
+    ImageFolder, ImageOptions, Labels, LogMel, Mixup, OnBad, Parts, SignalSet, Statistics, TableOptions,
+    TableSchema,
 };
 use wgrad::nn::Heard;
 
@@ -69,7 +71,8 @@ pub struct DataArgs {
     /// For networks of images a folder with IDX files as MNIST's (train-images-idx3-ubyte and so on, plain or .gz) or EMNIST's,
     /// which are turned upright, with CIFAR's binary files, or of image files (PNG, JPEG, WebP, GIF, BMP), a folder a class,
     /// below train, val and test or parted by the program; of sound a folder of WAV files, a folder a class; of DNA a FASTA file whose headers say
-    /// label=CLASS, or a folder of FASTA files, each a class. Without it, data made by the program.
+    /// label=CLASS, a folder of FASTA files, each a class, or a CSV file with columns sequence and label; of tables a CSV file, or a folder
+    /// with train.csv and test.csv. Without it, data made by the program.
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
     /// Of several sets of images in the folder this one, such as letters of emnist-letters-train-images-idx3-ubyte; of CIFAR-100
@@ -91,6 +94,8 @@ pub struct DataArgs {
     /// What becomes of files that do not decode.
     #[arg(long, value_enum, default_value = "stop")]
     on_bad: Bad,
+    #[command(flatten)]
+    table: TableArgs,
 }
 
 /// A training and a test set.
@@ -103,14 +108,30 @@ pub struct Sets {
     pub held: Option<Arc<dyn Examples>>,
     /// Whether they are digits and letters, light on dark, as MNIST has them.
     pub written: bool,
+    /// Of tables, what their columns are.
+    pub table: Option<TableSchema>,
     /// Where they come from, in words.
     pub about: String,
 }
 
+/// What a network was trained on, where the data is to be read as that was.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Like<'a> {
+    /// The classes of IDX files; those that occur where there are none.
+    pub labels: Option<Labels>,
+    /// What images are normalised by; their own numbers where there are none.
+    pub by: Option<&'a Statistics>,
+    /// The columns of tables.
+    pub table: Option<&'a TableSchema>,
+    /// Whether it is other data than that.
+    pub other: bool,
+}
+
 impl Sets {
-    fn new(train: Arc<dyn Examples>, test: Arc<dyn Examples>, from: &str, what: &str) -> Self {
+    /// Both sets, which come from there.
+    pub fn new(train: Arc<dyn Examples>, test: Arc<dyn Examples>, from: &str, what: &str) -> Self {
         let about = format!("{from}, {} training and {} test {what}", train.len(), test.len());
-        Self { train, test, held: None, written: false, about }
+        Self { train, test, held: None, written: false, table: None, about }
     }
 
     /// A part of a whole to be judged on.
@@ -182,6 +203,7 @@ impl DataArgs {
         words.add("sample-rate", Some(self.sample_rate));
         words.add("seconds", Some(self.seconds));
         words.add("on-bad", self.on_bad.to_possible_value().map(|value| value.get_name().to_owned()));
+        self.table.words(&mut words);
         Ok(words.list())
     }
 
@@ -198,19 +220,14 @@ impl DataArgs {
         Ok(Some(Self::from_arg_matches(&found)?))
     }
 
-    /// Loads or makes what a network reads. What is made is the same every time. The classes of IDX files are those of `labels`, or
-    /// those that occur; images are normalised by `by`, or else by their own numbers.
+    /// Loads or makes what a network reads, like what it was trained on. What is made is the same every time.
     ///
     /// # Errors
     /// When the data does not hold what it should.
-    pub fn load(
-        &self,
-        reads: Reads,
-        labels: Option<Labels>,
-        by: Option<&Statistics>,
-    ) -> anyhow::Result<Sets> {
+    pub fn load(&self, reads: Reads, like: Like<'_>) -> anyhow::Result<Sets> {
         match (reads, &self.data) {
-            (Reads::Images, Some(folder)) => self.images(folder, labels, by),
+            (Reads::Tables, path) => self.table.load(path.as_deref(), like),
+            (Reads::Images, Some(folder)) => self.images(folder, like.labels, like.by),
             (Reads::Images, None) => {
                 let (train, test) = (data::digits(DRAWN.0, 1)?, data::digits(DRAWN.1, 2)?);
                 let sets = Sets::new(Arc::new(train), Arc::new(test), "drawn digits", "images");
@@ -293,6 +310,11 @@ impl DataArgs {
             Bad::Stop => OnBad::Stop,
             Bad::Skip => OnBad::Skip,
         }
+    }
+
+    /// How tables are read.
+    pub fn table(&self) -> TableOptions {
+        self.table.options()
     }
 
     /// How recordings become examples of a network.

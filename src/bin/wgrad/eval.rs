@@ -5,7 +5,6 @@ use crate::device::DeviceArgs;
 use crate::output;
 use crate::plot;
 use crate::trained::{Judge, TrainedArgs};
-use anyhow::Context;
 use clap::Args;
 use indicatif::ProgressBar;
 use std::path::PathBuf;
@@ -41,10 +40,15 @@ pub fn run(args: &EvalArgs) -> anyhow::Result<()> {
     let result = network.evaluate(&sets.test, batch_size, |done| bar.set_position(done as u64));
     bar.finish_and_clear();
     let result = result?;
+    let Some(confusion) = result.confusion() else {
+        anyhow::ensure!(args.confusion.is_none(), "--confusion: expected classes, got a number that is told");
+        let numbers = result.values().iter().map(|(name, value)| format!("{name} {value:.4}"));
+        println!("test     {} ({} examples)", numbers.collect::<Vec<_>>().join(" "), result.examples);
+        return Ok(());
+    };
     let (loss, accuracy, examples) = (result.loss(), result.metric("accuracy")?, result.examples);
     let right = (accuracy * examples as f64).round();
     println!("test     loss {loss:.4} accuracy {:.2} % ({right} of {examples})", 100.0 * accuracy);
-    let confusion = result.confusion().context("a network that tells classes apart")?;
     print!("{}", by_class(confusion, sets.test.classes()));
     if let Some(path) = &args.confusion {
         output::write(path, plot::confusion(confusion, sets.test.classes())?.as_bytes())?;

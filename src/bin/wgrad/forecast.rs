@@ -156,6 +156,7 @@ fn train(args: &ForecastArgs) -> anyhow::Result<()> {
         test: Arc::new(SeriesWindows::test(&series)),
         held: None,
         written: false,
+        table: None,
         about: about.clone(),
     };
     let sets = sets.held_back(args.ways.validation, args.seed)?;

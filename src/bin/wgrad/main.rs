@@ -26,6 +26,7 @@ mod optimizer;
 mod output;
 mod page;
 mod parity;
+mod pictures;
 mod plot;
 mod predict;
 mod recovery;
@@ -35,6 +36,7 @@ mod run;
 mod run_onnx;
 mod signals;
 mod summary;
+mod tables;
 mod text;
 mod text_run;
 mod train;
@@ -60,11 +62,11 @@ struct Cli {
 enum Command {
     /// Measure kernels, training steps and the adapter itself.
     Bench(bench::BenchArgs),
-    /// Train a network on images, sound or DNA and write a run folder.
+    /// Train a network on images, sound, DNA or tables and write a run folder.
     Train(train_args::TrainArgs),
     /// Evaluate a trained network on test examples.
     Eval(eval::EvalArgs),
-    /// Classify images, recordings or sequences with a trained network.
+    /// Tell images, recordings, sequences or rows apart with a trained network.
     Predict(predict::PredictArgs),
     /// Compare runs: what differs between them, and their curves.
     Compare(compare::CompareArgs),

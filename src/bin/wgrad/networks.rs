@@ -4,9 +4,14 @@ use anyhow::{Context, bail};
 use clap::ValueEnum;
 use std::path::Path;
 use std::sync::Arc;
-use wgrad::data::Examples;
-use wgrad::nn::{self, Heard, Images, Model, SIGNAL_MODELS, Sequential, SignalModel, Signals};
+use wgrad::Parameters;
+use wgrad::data::{Examples, Field};
+use wgrad::nn::{
+    self, Heard, Images, MSELoss, Model, SIGNAL_MODELS, Sequential, SignalModel, Signals, TABLE_MODELS,
+    TableModel,
+};
 use wgrad::onnx;
+use wgrad::train::{Classification, Network, Regression};
 
 /// A network by name or by file.
 #[derive(Clone)]
@@ -15,6 +20,8 @@ pub enum Named {
     Images(&'static Model),
     /// Of signals.
     Signals(&'static SignalModel),
+    /// Of rows of tables.
+    Tables(&'static TableModel),
     /// Of images, in an ONNX file.
     File(Arc<OnnxFile>),
 }
@@ -83,12 +90,15 @@ pub enum Reads {
     Images,
     /// Sound or DNA.
     Signals(Heard),
+    /// Rows of a table.
+    Tables,
 }
 
 /// All names.
 fn names() -> Vec<&'static str> {
     let images = nn::MODELS.iter().map(|model| model.name);
-    images.chain(SIGNAL_MODELS.iter().map(|model| model.name)).collect()
+    let others = SIGNAL_MODELS.iter().map(|model| model.name);
+    images.chain(others).chain(TABLE_MODELS.iter().map(|model| model.name)).collect()
 }
 
 /// What an option says that takes a network.
@@ -118,7 +128,8 @@ pub fn find(name: &str, head: Head) -> anyhow::Result<Named> {
     }
     let signals = SIGNAL_MODELS.iter().find(|model| model.name == name).map(Named::Signals);
     let images = || nn::MODELS.iter().find(|model| model.name == name).map(Named::Images);
-    let Some(found) = signals.or_else(images) else {
+    let tables = || TABLE_MODELS.iter().find(|model| model.name == name).map(Named::Tables);
+    let Some(found) = signals.or_else(images).or_else(tables) else {
         bail!("model: expected an ONNX file or one of {}, got {name}", names().join(", "));
     };
     Ok(found)
@@ -131,7 +142,7 @@ impl Named {
     /// What its runs are called.
     pub fn stem(&self) -> &str {
         match self {
-            Self::Images(_) | Self::Signals(_) => self.name(),
+            Self::Images(_) | Self::Signals(_) | Self::Tables(_) => self.name(),
             Self::File(file) => {
                 Path::new(&file.name).file_stem().and_then(|stem| stem.to_str()).unwrap_or("onnx")
             }
@@ -141,7 +152,7 @@ impl Named {
     /// Of a file, what becomes of its last layer.
     pub fn head(&self) -> Option<Head> {
         match self {
-            Self::Images(_) | Self::Signals(_) => None,
+            Self::Images(_) | Self::Signals(_) | Self::Tables(_) => None,
             Self::File(file) => Some(file.head),
         }
     }
@@ -151,6 +162,7 @@ impl Named {
         match self {
             Self::Images(model) => model.name,
             Self::Signals(model) => model.name,
+            Self::Tables(model) => model.name,
             Self::File(file) => &file.name,
         }
     }
@@ -160,6 +172,7 @@ impl Named {
         match self {
             Self::Images(model) => model.about,
             Self::Signals(model) => model.about,
+            Self::Tables(model) => model.about,
             Self::File(file) => &file.about,
         }
     }
@@ -169,6 +182,7 @@ impl Named {
         match self {
             Self::Images(_) | Self::File(_) => Reads::Images,
             Self::Signals(model) => Reads::Signals(model.reads),
+            Self::Tables(_) => Reads::Tables,
         }
     }
 
@@ -178,6 +192,7 @@ impl Named {
             Reads::Images => "image",
             Reads::Signals(Heard::Dna) => "sequence",
             Reads::Signals(_) => "audio",
+            Reads::Tables => "x",
         }
     }
 
@@ -187,6 +202,7 @@ impl Named {
             Reads::Images => "images",
             Reads::Signals(Heard::Dna) => "sequences",
             Reads::Signals(_) => "recordings",
+            Reads::Tables => "rows",
         }
     }
 
@@ -195,6 +211,7 @@ impl Named {
         match self {
             Self::Images(model) => model.batch_size,
             Self::Signals(model) => model.batch_size,
+            Self::Tables(model) => model.batch_size,
             Self::File(_) => TUNED.0,
         }
     }
@@ -204,11 +221,12 @@ impl Named {
         match self {
             Self::Images(model) => model.lr,
             Self::Signals(model) => model.lr,
+            Self::Tables(model) => model.lr,
             Self::File(_) => TUNED.1,
         }
     }
 
-    /// Builds it for examples of this shape in so many classes.
+    /// Builds it for examples of this shape in so many classes; of none for one number.
     ///
     /// # Errors
     /// When it does not read such examples.
@@ -223,6 +241,10 @@ impl Named {
                 let shape = shape.try_into().with_context(|| format!("signals (C, L), got {shape:?}"))?;
                 (model.build)(&Signals { shape, classes })
             }
+            Self::Tables(model) => {
+                let [features] = shape[..] else { bail!("rows (features), got {shape:?}") };
+                (model.build)(features, classes.max(1))
+            }
         };
         layers.with_context(|| self.name().to_owned())
     }
@@ -233,6 +255,8 @@ impl Named {
         match (self, <[usize; 3]>::try_from(shape)) {
             (Self::Images(_) | Self::File(_), Ok(shape)) => Images { shape, classes }.to_string(),
             (Self::Images(_) | Self::File(_), Err(_)) => format!("images of {sizes} in {classes} classes"),
+            (Self::Tables(_), _) if classes == 0 => format!("rows of {sizes} values, to one number"),
+            (Self::Tables(_), _) => format!("rows of {sizes} values in {classes} classes"),
             (Self::Signals(_), _) => {
                 format!("{}s of {sizes} in {classes} classes", self.field()).replace("audios", "audio")
             }
@@ -248,5 +272,22 @@ impl Named {
         let field =
             field.with_context(|| format!("expected examples with a field {}, got none", self.field()))?;
         Ok(field.ty.shape.to_vec())
+    }
+
+    /// The network over some parameters, for what it was trained for: classes, or of none a number.
+    ///
+    /// # Errors
+    /// When it does not read such examples.
+    pub fn network(
+        &self,
+        parameters: &Parameters,
+        (shape, classes): (&[usize], usize),
+        fields: Vec<Field>,
+    ) -> anyhow::Result<Network> {
+        let layers = self.build(shape, classes)?;
+        Ok(match classes {
+            0 => Network::of_fields(parameters, Regression::new(layers, MSELoss::default()), fields, 0)?,
+            _ => Network::of_fields(parameters, Classification::new(layers), fields, classes)?,
+        })
     }
 }

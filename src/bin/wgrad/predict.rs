@@ -7,18 +7,16 @@ use crate::networks::{Named, Reads};
 use crate::trained::{Trained, TrainedArgs, TrainedOn};
 use anyhow::Context;
 use clap::Args;
-use std::fs;
 use std::path::{Path, PathBuf};
-use wgrad::data::{self, Field};
+use wgrad::data::{self, Batch, Examples, Field, Table};
 use wgrad::nn::Heard;
-use wgrad::train::{Classification, Network};
 use wgrad::{HostTensor, Parameters, TensorType};
 
 /// `wgrad predict`.
 #[derive(Debug, Args)]
 pub struct PredictArgs {
     /// What the network reads: images of any size (of digits and letters PNG files of one each, dark on light ones inverted);
-    /// WAV files; FASTA files.
+    /// WAV files; FASTA or CSV files of sequences; CSV files.
     #[arg(required = true)]
     files: Vec<PathBuf>,
     #[command(flatten)]
@@ -47,15 +45,23 @@ pub fn run(args: &PredictArgs) -> anyhow::Result<()> {
     let examples = HostTensor::from_f32(shape, values)?;
     let device = args.device.open()?;
     let parameters = Parameters::new(&device, 0);
-    let fields = vec![
-        Field::new(model.field(), TensorType::f32(&on.shape[..])),
-        Field::new("label", TensorType::u32([])),
-    ];
-    let task = Classification::new(model.build(&on.shape, on.names.len())?);
-    let mut network = Network::of_fields(&parameters, task, fields, on.names.len())?;
+    let told = match on.names.len() {
+        0 => Field::new("target", TensorType::f32([1])),
+        _ => Field::new("label", TensorType::u32([])),
+    };
+    let fields = vec![Field::new(model.field(), TensorType::f32(&on.shape[..])), told];
+    let mut network = model.network(&parameters, (&on.shape, on.names.len()), fields)?;
     network.prepare(1)?;
     parameters.load(&weights)?;
     let probabilities = network.predict(&[&examples])?;
+    if on.names.is_empty() {
+        let table =
+            on.table.as_ref().context("expected the columns of a table, got a run that notes none")?;
+        for (one, value) in asked.iter().zip(probabilities.as_f32()?) {
+            println!("{}: {} {:.4}", one.name, table.target(), table.unscaled(*value));
+        }
+        return Ok(());
+    }
     for (one, row) in asked.iter().zip(probabilities.as_f32()?.chunks(on.names.len())) {
         let mut order: Vec<usize> = (0..row.len()).collect();
         order.sort_by(|&a, &b| row[b].total_cmp(&row[a]));
@@ -70,6 +76,18 @@ pub fn run(args: &PredictArgs) -> anyhow::Result<()> {
 fn read(path: &Path, model: &Named, on: &TrainedOn) -> anyhow::Result<Vec<Asked>> {
     let one = |values: Vec<f32>| vec![Asked { name: path.display().to_string(), values }];
     match model.reads() {
+        Reads::Tables => {
+            let schema =
+                on.table.as_ref().context("expected the columns of a table, got a run that notes none")?;
+            let options = on.data.as_ref().map(DataArgs::table).unwrap_or_default();
+            let table = Table::open_untold(path, schema, &options)?;
+            let indices: Vec<usize> = (0..table.len()).collect();
+            let batch = Batch::read(&table, &indices, 0, 0)?;
+            let rows = batch.tensors.first().map(HostTensor::as_f32).transpose()?.unwrap_or_default();
+            let name = |index| format!("{}, row {}", path.display(), table.line(index).unwrap_or(0));
+            let asked = rows.chunks(table.width().max(1)).enumerate();
+            Ok(asked.map(|(index, row)| Asked { name: name(index), values: row.to_vec() }).collect())
+        }
         Reads::Images => {
             let [channels, h, w] = on.shape[..] else {
                 anyhow::bail!("predict: expected images (C, H, W), got {:?}", on.shape);
@@ -87,8 +105,7 @@ fn read(path: &Path, model: &Named, on: &TrainedOn) -> anyhow::Result<Vec<Asked>
         }
         Reads::Signals(Heard::Dna) => {
             let length = on.shape.get(1).copied().unwrap_or(0);
-            let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
-            let records = data::parse_fasta(path, &text)?.into_iter();
+            let records = data::read_dna(path)?.into_iter();
             let asked = records.map(|record| {
                 let values = data::one_hot_dna(&record.sequence, length)?;
                 Ok(Asked { name: format!("{}, {}", path.display(), record.header), values })

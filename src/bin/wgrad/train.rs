@@ -1,5 +1,6 @@
 //! `wgrad train`.
 
+use crate::data::Like;
 use crate::networks;
 use crate::output;
 use crate::plot;
@@ -11,7 +12,8 @@ use anyhow::bail;
 use std::path::{Path, PathBuf};
 use wgrad::Device;
 use wgrad::bench::trace::Trace;
-use wgrad::train::{Monitor, Trainer};
+use wgrad::nn::MSELoss;
+use wgrad::train::{Monitor, Regression, Trainer};
 
 /// Trains and writes the run folder.
 pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
@@ -38,7 +40,7 @@ pub fn run_of(args: &TrainArgs, wanted: Option<usize>) -> anyhow::Result<PathBuf
         Some(path) => RunFolder::reopen(path)?,
         None => RunFolder::claim(args.out.as_deref(), model.stem())?,
     };
-    let sets = args.data.load(model.reads(), None, None)?.held_back(args.ways.validation, args.seed)?;
+    let sets = args.data.load(model.reads(), Like::default())?.held_back(args.ways.validation, args.seed)?;
     let sets = sets.varied(args.classes.augment.as_deref(), args.classes.mixup)?;
     wgrad::data::check_batch_size(sets.train.as_ref(), batch_size)?;
     let mut device = args.device.open()?.check_finite(args.check_finite);
@@ -53,10 +55,15 @@ pub fn run_of(args: &TrainArgs, wanted: Option<usize>) -> anyhow::Result<PathBuf
         bail!("--classes: expected {classes}, as many as the data has, got {wanted}");
     }
     let build = |device: &Device| -> anyhow::Result<Trainer> {
-        let task = args.classes.classification(model.build(&shape, classes)?);
+        let layers = model.build(&shape, classes)?;
         let (optimizer, options) =
             (args.optimizer.build(model.lr())?, args.ways.options(batch_size, args.seed));
-        let mut trainer = Trainer::new(device, task, optimizer, sets.train.as_ref(), options)?;
+        let like = sets.train.as_ref();
+        let mut trainer = if classes == 0 {
+            Trainer::new(device, Regression::new(layers, MSELoss::default()), optimizer, like, options)?
+        } else {
+            Trainer::new(device, args.classes.classification(layers), optimizer, like, options)?
+        };
         if let Some(schedule) = &args.ways.schedule {
             trainer.follow(schedule.clone())?;
         }
@@ -77,7 +84,10 @@ pub fn run_of(args: &TrainArgs, wanted: Option<usize>) -> anyhow::Result<PathBuf
         checked: args.check_finite,
         build: &build,
     };
-    let monitor = Monitor { metric: "accuracy".into(), maximize: true };
+    let monitor = match classes {
+        0 => Monitor::default(),
+        _ => Monitor { metric: "accuracy".into(), maximize: true },
+    };
     let settings = args.settings(&model, &sets, &device.describe())?;
     let (mut run, mut trainer) = Run::begin(plan, &sets, monitor, folder, (&device, &settings))?;
     if !run.train(&mut trainer, &mut device)? {

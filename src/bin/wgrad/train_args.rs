@@ -91,6 +91,10 @@ impl TrainArgs {
         own.for_each(|(name, value)| training[name] = value);
         let train = sets.train.as_ref();
         let by = train.normalised_by().filter(|_| !sets.written);
-        Ok(trained::settings(model, &model.shape(train)?, train.classes(), by, training))
+        let mut settings = trained::settings(model, &model.shape(train)?, train.classes(), by, training);
+        if let Some(table) = &sets.table {
+            settings["table"] = serde_json::to_value(table)?;
+        }
+        Ok(settings)
     }
 }

@@ -1,6 +1,6 @@
 //! Networks that `wgrad train` trained: what a run notes of them, and how later commands find them again.
 
-use crate::data::{DataArgs, Sets};
+use crate::data::{DataArgs, Like, Sets};
 use crate::device::{DeviceArgs, name};
 use crate::networks::{self, Head, Named};
 use crate::run::{RUNS, SETTINGS, newest, read};
@@ -9,9 +9,9 @@ use clap::Args;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use wgrad::Parameters;
-use wgrad::data::{Labels, Statistics};
+use wgrad::data::{Labels, Statistics, TableSchema};
 use wgrad::nn::Images;
-use wgrad::train::{Classification, Network};
+use wgrad::train::Network;
 
 /// What a run notes about itself: of what shape its examples were, in which classes, and what images were normalised by where
 /// that is no writing.
@@ -68,6 +68,8 @@ pub struct TrainedOn {
     pub names: Vec<String>,
     /// What its images were normalised by, where that are their own numbers.
     pub normalised_by: Option<Statistics>,
+    /// Of a table, what its columns are.
+    pub table: Option<TableSchema>,
     /// Its data, where that was noted.
     pub data: Option<DataArgs>,
 }
@@ -76,7 +78,7 @@ impl TrainedOn {
     /// MNIST's images.
     pub fn digits() -> Self {
         let names = (0..Images::MNIST.classes).map(|class| class.to_string()).collect();
-        Self { shape: Images::MNIST.shape.to_vec(), names, normalised_by: None, data: None }
+        Self { shape: Images::MNIST.shape.to_vec(), names, normalised_by: None, table: None, data: None }
     }
 
     /// How IDX files count its classes, where they are called by numbers.
@@ -113,9 +115,13 @@ impl TrainedArgs {
     pub fn judge(&self, data: &DataArgs, device: &DeviceArgs, batch_size: usize) -> anyhow::Result<Judge> {
         let Trained { model, on, weights } = self.find()?;
         let noted = on.as_ref().and_then(|on| on.data.as_ref()).filter(|_| !data.given());
-        let by = on.as_ref().and_then(|on| on.normalised_by.as_ref());
-        let labels = on.as_ref().and_then(TrainedOn::labels);
-        let sets = noted.unwrap_or(data).load(model.reads(), labels, by)?;
+        let like = Like {
+            labels: on.as_ref().and_then(TrainedOn::labels),
+            by: on.as_ref().and_then(|on| on.normalised_by.as_ref()),
+            table: on.as_ref().and_then(|on| on.table.as_ref()),
+            other: data.given(),
+        };
+        let sets = noted.unwrap_or(data).load(model.reads(), like)?;
         let (shape, classes) = (model.shape(sets.test.as_ref())?, sets.test.classes().len());
         if let Some(on) = on.filter(|on| on.shape != shape || on.names.len() != classes) {
             let expected = model.words(&on.shape, on.names.len());
@@ -127,8 +133,7 @@ impl TrainedArgs {
         wgrad::data::check_batch_size(sets.test.as_ref(), batch_size)?;
         let device = device.open()?;
         let parameters = Parameters::new(&device, 0);
-        let task = Classification::new(model.build(&shape, classes)?);
-        let mut network = Network::new(&parameters, task, sets.test.as_ref())?;
+        let mut network = model.network(&parameters, (&shape, classes), sets.test.fields())?;
         network.prepare(batch_size)?;
         parameters.load(&weights)?;
         Ok(Judge { model, network, sets, weights, device: device.describe() })
@@ -153,6 +158,7 @@ impl TrainedArgs {
         let model = networks::find(self.model.as_deref().unwrap_or(name), Head::noted(&settings["head"]))?;
         let of_file = || format!("{}: expected the sizes of its examples", folder.join(SETTINGS).display());
         let mut on = trained_on(&settings, &model).with_context(of_file)?;
+        on.table = serde_json::from_value(settings["table"].clone()).with_context(of_file)?;
         on.data = DataArgs::noted(&settings["training"]["data_words"]).with_context(of_file)?;
         Ok(Trained { model, on: Some(on), weights: self.weights.clone().unwrap_or(weights) })
     }
@@ -166,7 +172,8 @@ fn trained_on(settings: &Value, model: &Named) -> Option<TrainedOn> {
     }
     let number = |value: &Value| usize::try_from(value.as_u64()?).ok().filter(|&n| n > 0);
     let shape: Vec<usize> = shape.as_array()?.iter().map(number).collect::<Option<_>>()?;
-    let classes = number(&settings["classes"])?;
+    // Of a number that is told there are none.
+    let classes = usize::try_from(settings["classes"].as_u64()?).ok()?;
     let names = match settings["names"].as_array() {
         Some(names) => {
             names.iter().map(|name| Some(name.as_str()?.to_owned())).collect::<Option<Vec<_>>>()?
@@ -182,5 +189,5 @@ fn trained_on(settings: &Value, model: &Named) -> Option<TrainedOn> {
         list.iter().map(|value| value.as_f64().map(|value| value as f32)).collect()
     };
     let normalised_by = numbers("mean").zip(numbers("std")).map(|(mean, std)| Statistics { mean, std });
-    (names.len() == classes).then_some(TrainedOn { shape, names, normalised_by, data: None })
+    (names.len() == classes).then_some(TrainedOn { shape, names, normalised_by, table: None, data: None })
 }

@@ -246,7 +246,7 @@ impl<'a> Run<'a> {
             println!("{}", line(&report, (many, epochs), self.sets.judged()));
             self.folder.save(trainer.parameters())?;
             self.folder.row(&report.csv_row())?;
-            self.log.epoch(trainer, &report, self.sets.judged())?;
+            self.log.epoch(trainer, &report, self.sets)?;
             let verdict = self.watch.look(trainer, &report)?;
             self.reports.push(report);
             let pending = trainer.checkpoint(self.notes(trainer))?;

@@ -9,6 +9,7 @@ mod plain;
 mod resnet;
 mod sequences;
 mod signals;
+mod tables;
 mod unet;
 
 pub use lecture::simple_cnn;
@@ -17,6 +18,7 @@ pub use plain::{AlexNet, Vgg};
 pub use resnet::ResNet;
 pub use sequences::{Crnn, waveform_cnn};
 pub use signals::{Heard, SIGNAL_MODELS, SignalModel, Signals};
+pub use tables::{TABLE_MODELS, TableModel};
 pub use unet::{UNet, conv_autoencoder};
 
 use super::Sequential;
