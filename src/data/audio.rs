@@ -50,8 +50,8 @@ pub fn read_wav(path: &Path) -> Result<(Vec<f32>, u32)> {
     if samples.len() < channels || spec.sample_rate == 0 {
         return Err(bad(format!("{} samples at {} Hz", samples.len(), spec.sample_rate)));
     }
-    if let Some(place) = samples.iter().position(|value| !value.is_finite()) {
-        return Err(bad(format!("{} as sample {}", samples[place], place / channels)));
+    if let Some((place, value)) = samples.iter().enumerate().find(|(_, value)| !value.is_finite()) {
+        return Err(bad(format!("{value} as sample {}", place / channels)));
     }
     let mixed = samples.chunks_exact(channels).map(|frame| frame.iter().sum::<f32>() / channels as f32);
     Ok((mixed.collect(), spec.sample_rate))

@@ -45,8 +45,13 @@ pub fn motifs(count: usize, length: usize, seed: u64) -> Result<SignalSet> {
             rng.shuffle(&mut planted);
         }
         let begin = rng.below(length - planted.len() + 1);
-        bases[begin..begin + planted.len()].copy_from_slice(&planted);
-        bases.iter().enumerate().for_each(|(place, base)| channels[base * length + place] = 1.0);
+        bases.iter_mut().skip(begin).zip(&planted).for_each(|(base, planted)| *base = *planted);
+        for (channel, values) in channels.chunks_exact_mut(length).enumerate() {
+            values
+                .iter_mut()
+                .zip(&bases)
+                .for_each(|(value, &base)| *value = f32::from(u8::from(base == channel)));
+        }
         holds as u32
     });
     let names = vec!["shuffled".to_owned(), "motif".to_owned()];
@@ -82,15 +87,17 @@ fn letter(letter: char) -> Option<&'static [usize]> {
 /// # Errors
 /// When a letter is none of IUPAC's: it and its place, from 1.
 pub fn one_hot_dna(sequence: &str, length: usize) -> Result<Vec<f32>> {
-    let mut channels = vec![0.0; 4 * length];
+    let mut channels = vec![0.0; BASES.len() * length];
     for (place, code) in sequence.chars().enumerate() {
         let bases = letter(code).ok_or_else(|| {
             let expected =
                 format!("{} or another letter of IUPAC's code", BASES.map(String::from).join(", "));
             Error::argument("DNA", expected, format!("'{code}' at {}", place + 1))
         })?;
-        if place < length {
-            bases.iter().for_each(|base| channels[base * length + place] = 1.0 / bases.len() as f32);
+        for base in bases.iter().filter(|_| place < length) {
+            if let Some(value) = channels.get_mut(base * length + place) {
+                *value = 1.0 / bases.len() as f32;
+            }
         }
     }
     Ok(channels)

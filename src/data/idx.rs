@@ -3,7 +3,7 @@
 use super::Dataset;
 use crate::error::{Error, Result};
 use flate2::read::MultiGzDecoder;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -143,11 +143,10 @@ fn read_part(folder: &Path, set: &str, files: &Files, part: &'static str) -> Res
 
 /// The classes of a set by the labels that occur.
 fn labels_of(train: &Part, test: &Part) -> Result<Labels> {
-    let mut seen = [false; 256];
-    train.labels.iter().chain(&test.labels).for_each(|&label| seen[usize::from(label)] = true);
-    let first = seen.iter().position(|&seen| seen).unwrap_or(0);
-    let last = seen.iter().rposition(|&seen| seen).unwrap_or(0);
-    let missing = (first..last).find(|&label| !seen[label]);
+    let seen: BTreeSet<usize> = train.labels.iter().chain(&test.labels).map(|&l| usize::from(l)).collect();
+    let first = seen.first().copied().unwrap_or(0);
+    let last = seen.last().copied().unwrap_or(0);
+    let missing = (first..last).find(|label| !seen.contains(label));
     match missing {
         None => Ok(Labels { first: first as u8, classes: last + 1 - first }),
         Some(_) if last < DIGITS => Ok(Labels::DIGITS),
@@ -165,16 +164,19 @@ impl Part {
     fn dataset(mut self, labels: Labels, upright: bool) -> Result<Dataset> {
         let Labels { first, classes } = labels;
         let range = usize::from(first)..usize::from(first) + classes;
-        if let Some(i) = self.labels.iter().position(|&label| !range.contains(&usize::from(label))) {
+        let mut labels = self.labels.iter().enumerate();
+        if let Some((i, label)) = labels.find(|(_, label)| !range.contains(&usize::from(**label))) {
             let expected = format!("labels of {first} to {}", range.end - 1);
-            return Err(Error::file(&self.label_file, expected, format!("{} at {i}", self.labels[i])));
+            return Err(Error::file(&self.label_file, expected, format!("{label} at {i}")));
         }
         self.labels.iter_mut().for_each(|label| *label -= first);
         if upright {
             let [_, h, w] = self.shape;
             for image in self.pixels.chunks_mut(h * w) {
                 let lying = image.to_vec();
-                (0..h * w).for_each(|i| image[i % w * h + i / w] = lying[i]);
+                // Column by column it was written.
+                let columns = (0..w).flat_map(|x| lying.iter().skip(x).step_by(w.max(1)));
+                image.iter_mut().zip(columns).for_each(|(pixel, own)| *pixel = *own);
             }
             self.shape = [1, w, h];
         }

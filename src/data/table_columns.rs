@@ -77,9 +77,15 @@ impl Sheet {
         Ok(Self { path: path.to_owned(), names, rows, by_commas, stop })
     }
 
+    /// What a column is called.
+    fn name(&self, place: usize) -> &str {
+        self.names.get(place).map_or("", String::as_str)
+    }
+
     /// The place of a column by its name or its number.
     fn place(&self, wanted: &str) -> Result<usize> {
-        let mut named = (0..self.names.len()).filter(|&place| self.names[place] == wanted.trim());
+        let mut named =
+            self.names.iter().enumerate().filter(|(_, name)| *name == wanted.trim()).map(|(place, _)| place);
         match (named.next(), named.next(), wanted.trim().parse::<usize>()) {
             (Some(place), None, _) => Ok(place),
             (Some(one), Some(other), _) => {
@@ -101,7 +107,7 @@ impl Sheet {
     }
 
     fn bad(&self, row: &Record, place: usize, expected: &str, got: &str) -> Error {
-        Error::file(&self.path, expected, format!("{got} in row {}, column '{}'", row.row, self.names[place]))
+        Error::file(&self.path, expected, format!("{got} in row {}, column '{}'", row.row, self.name(place)))
     }
 
     /// Stops at the first missing value, where that is the policy.
@@ -138,7 +144,7 @@ impl Sheet {
             parse(field, mark).map(Some).map_err(|(expected, got)| self.bad(row, place, &expected, &got))
         };
         let values = self.fields(place).zip(&own).map(value).collect::<Result<_>>()?;
-        Ok((Column { name: self.names[place].clone(), words: None }, values))
+        Ok((Column { name: self.name(place).to_owned(), words: None }, values))
     }
 
     /// A column of words; whole numbers are in their own order.
@@ -152,7 +158,7 @@ impl Sheet {
         let places: std::collections::HashMap<&str, f64> =
             words.iter().enumerate().map(|(i, word)| (word.as_str(), i as f64)).collect();
         let values = self.fields(place).map(|(_, field)| places.get(field).copied()).collect();
-        Ok((Column { name: self.names[place].clone(), words: Some(words.clone()) }, values))
+        Ok((Column { name: self.name(place).to_owned(), words: Some(words.clone()) }, values))
     }
 
     /// The column to be told.
@@ -176,7 +182,7 @@ impl Sheet {
         let kept = (0..self.names.len()).filter(|place| *place != target && !ignored.contains(place));
         let columns = kept.map(|place| self.feature(place)).collect::<Result<Vec<_>>>()?;
         if columns.is_empty() {
-            return Err(Error::file(&self.path, format!("columns besides {}", self.names[target]), "none"));
+            return Err(Error::file(&self.path, format!("columns besides {}", self.name(target)), "none"));
         }
         Ok(columns.into_iter().unzip())
     }

@@ -19,7 +19,7 @@ pub fn read_text(path: &Path) -> Result<String> {
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
         return Err(bad("a byte order mark of UTF-16".to_owned()));
     }
-    let line = |at: usize| 1 + bytes[..at].iter().filter(|&&b| b == b'\n').count();
+    let line = |at: usize| 1 + bytes.iter().take(at).filter(|&&b| b == b'\n').count();
     if let Some(at) = bytes.iter().position(|&b| b == 0) {
         return Err(bad(format!("a zero byte at {at}, in line {}: UTF-16, or no text", line(at))));
     }
@@ -29,7 +29,7 @@ pub fn read_text(path: &Path) -> Result<String> {
             let at = error.valid_up_to();
             let got = format!(
                 "the byte 0x{:02x} at {at}, in line {}: another encoding, or no text",
-                bytes[at],
+                bytes.get(at).unwrap_or(&0),
                 line(at)
             );
             return Err(bad(got));
@@ -204,7 +204,9 @@ impl Streams {
         let length = self.windows * self.steps;
         let at = |t: usize, b: usize| b * length + index * self.steps + t;
         let places = (0..self.steps).flat_map(|t| (0..self.batch).map(move |b| at(t, b)));
-        let (tokens, targets) = places.map(|at| (self.numbers[at], self.numbers[at + 1])).unzip();
+        // As many as the windows were cut for.
+        let pairs = places.filter_map(|at| Some((*self.numbers.get(at)?, *self.numbers.get(at + 1)?)));
+        let (tokens, targets) = pairs.unzip();
         Ok((
             HostTensor::from_u32([self.steps, self.batch], tokens)?,
             HostTensor::from_u32([self.steps * self.batch], targets)?,

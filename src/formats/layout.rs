@@ -17,10 +17,17 @@ pub(crate) struct Layout {
 
 /// Row-major strides.
 fn row_major(shape: &[usize]) -> Vec<usize> {
-    let mut strides = vec![1usize; shape.len()];
-    for axis in (1..shape.len()).rev() {
-        strides[axis - 1] = strides[axis].saturating_mul(shape[axis]);
-    }
+    let mut stride = 1usize;
+    let mut strides: Vec<usize> = shape
+        .iter()
+        .rev()
+        .map(|&size| {
+            let own = stride;
+            stride = stride.saturating_mul(size);
+            own
+        })
+        .collect();
+    strides.reverse();
     strides
 }
 
@@ -118,14 +125,15 @@ impl Layout {
             let from = at.saturating_mul(size);
             out.extend_from_slice(storage.get(from..from.saturating_add(size)).ok_or_else(held)?);
             // The next index: the last axis that has not run out moves on, those behind it begin anew.
-            for axis in (0..index.len()).rev() {
-                index[axis] += 1;
-                if index[axis] < self.shape[axis] {
-                    at += self.strides[axis];
+            let axes = index.iter_mut().zip(&self.shape).zip(&self.strides);
+            for ((place, &size), &stride) in axes.rev() {
+                *place += 1;
+                if *place < size {
+                    at += stride;
                     break;
                 }
-                at -= self.strides[axis] * (self.shape[axis] - 1);
-                index[axis] = 0;
+                at -= stride * (size - 1);
+                *place = 0;
             }
         }
         Ok(Cow::Owned(out))

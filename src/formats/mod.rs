@@ -48,6 +48,8 @@
 //! TorchScript programs, sparse and quantised tensors, PyTorch's tar archives of before 2017, files in pieces with an index,
 //! NumPy arrays of records, texts or objects.
 
+#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
+
 mod budget;
 mod element;
 mod entry;

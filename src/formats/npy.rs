@@ -49,9 +49,10 @@ pub(super) fn entry(
     let short =
         || Mismatch::new("a whole NumPy array", format!("{} bytes, cut off in its header", bytes.len()));
     let version = bytes.strip_prefix(MAGIC).and_then(|rest| rest.first()).ok_or_else(short)?;
+    let after = bytes.get(8..).unwrap_or_default();
     let (length, from) = match version {
-        1 => (bytes.get(8..10).map(|b| usize::from(u16::from_le_bytes([b[0], b[1]]))), 10),
-        2 | 3 => (bytes.get(8..12).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]) as usize), 12),
+        1 => (after.first_chunk().map(|&bytes| usize::from(u16::from_le_bytes(bytes))), 10),
+        2 | 3 => (after.first_chunk().map(|&bytes| u32::from_le_bytes(bytes) as usize), 12),
         other => return Err(Mismatch::new("a NumPy array of version 1 to 3", format!("one of {other}"))),
     };
     let length = length.ok_or_else(short)?;

@@ -5,7 +5,6 @@ use super::task::{Inputs, is_input};
 use crate::data::Batch;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Tensor};
-use crate::ops::Op;
 use crate::optim::gradients;
 use crate::tensor::HostTensor;
 
@@ -30,9 +29,8 @@ impl Network {
         let given = graph.with(|data| {
             let needed = data.reachable(&[said.id()]);
             let nodes = data.nodes.iter().zip(needed).filter(|(_, needed)| *needed).map(|(node, _)| node);
-            let computed = nodes.filter(|node| {
-                !matches!(node.op, Op::State(_) | Op::Input(_) | Op::Constant(_) | Op::Table(_))
-            });
+            // What computes something has inputs.
+            let computed = nodes.filter(|node| !node.inputs.is_empty());
             computed.filter_map(|node| Some((node.label.clone(), *node.outputs.first()?))).collect::<Vec<_>>()
         });
         for (name, value) in given {

@@ -9,6 +9,7 @@ mod convert;
 mod csv;
 mod data;
 mod device;
+mod epochs;
 mod eval;
 mod explain;
 mod export;
