@@ -1,9 +1,10 @@
 //! An op from outside the crate, held to what its author says of it.
 
+use super::adapter::Adapter;
 use super::case::Case;
 use super::data::{Fill, Values};
 use super::line::{Fields, Line};
-use super::trial::{Adapter, Effort, Outcome, Verdict, run};
+use super::trial::{Effort, Outcome, Verdict, run};
 use super::turns::{Turns, turns};
 use crate::custom::Custom;
 use crate::dtype::DType;

@@ -1,7 +1,8 @@
 //! A kernel from outside the crate, held to a function of its author.
 
+use super::adapter::Adapter;
 use super::estimates::Estimate;
-use super::trial::{Adapter, Effort, Outcome, Trial, Variant};
+use super::trial::{Effort, Outcome, Trial, Variant};
 use crate::error::{Error, Result};
 use crate::kernels::{Access, Kernel};
 use crate::plan::{Bound, BufferKind, BufferPlan, Dispatch, Named, Output, Plan, Step};

@@ -22,6 +22,7 @@
 //!
 //! A [`Case`] is one line of text, and that line brings it back: `wgrad parity --case '...'`.
 
+mod adapter;
 mod bound;
 mod bound_ctc;
 mod bound_custom;
@@ -53,6 +54,7 @@ mod trial;
 mod turns;
 mod whole;
 
+pub use adapter::{Adapter, Replay, Runner};
 pub use case::{Case, Kink};
 pub use cases::{ops, random, refused_convolutions, stems, table};
 pub use custom::{CustomReport, check_custom};
@@ -66,6 +68,6 @@ pub use network::{Network, See, Site};
 pub(crate) use oracle::first_value;
 pub use oracle::{TileOf, estimate, estimate_tiled};
 pub use shrink::shrink;
-pub use trial::{Adapter, Effort, Failure, Outcome, Verdict, run, run_async, run_variant};
+pub use trial::{Effort, Failure, Outcome, Verdict, run, run_async, run_on, run_variant};
 pub use turns::{Turns, loops, turns, turns_async};
 pub use whole::{Compared, Whole};

@@ -1,11 +1,12 @@
 //! A whole network: every node on the values that really flow into it, and the compiled program from end to end.
 
+use super::adapter::Adapter;
 use super::case::Case;
 use super::data::{Input, Values};
 use super::estimates::Estimate;
 use super::line::Line;
 use super::oracle::first_value;
-use super::trial::{Adapter, Effort, Outcome, Verdict, held};
+use super::trial::{Effort, Outcome, Verdict, held};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, GraphData, Node, NodeId, Tensor, ValueId};
@@ -239,7 +240,7 @@ impl<'a> Round<'a> {
             if let Some(reason) = lost {
                 return skipped(reason.clone());
             }
-            block_on("verify::run_async", held(&case, &expected, adapter, effort, None)).map_err(|error| {
+            block_on("verify::run_async", held(&case, &expected, *adapter, effort, None)).map_err(|error| {
                 *lost = Some(format!("the device failed before: {error}"));
                 error.to_string()
             })

@@ -36,7 +36,7 @@ fn lanes(plan: &Plan) -> BTreeSet<(&'static str, &str)> {
 impl Trial<'_> {
     /// The distinct plans of a case, that of the planner's own choice first; of the variants all, or `only` one.
     pub(super) fn plans(&mut self, case: &Case, only: Option<&str>) -> Result<Vec<Variant>> {
-        let own = self.adapter.limits();
+        let own = self.runner.limits();
         let mut wanted = vec![("the planner's choice".to_owned(), own.clone())];
         if self.effort.variants && !case.is_huge() {
             // A wrong tile shows best where the bits must agree; the other variants take their turn everywhere.

@@ -1,66 +1,20 @@
 //! A case on an adapter: every variant of its kernels, checked and unchecked, judged by the oracle.
 
+use super::adapter::{Adapter, Runner};
 use super::case::Case;
 use super::estimates::Estimate;
 use super::judge::{Judgement, judge};
 use super::memory::Guarded;
 use super::oracle::estimate;
 use crate::dtype::DType;
-use crate::error::{Error, Result};
-use crate::exec::{Backend, Device};
+use crate::error::Result;
 use crate::graph::Tensor;
-use crate::kernels::Limits;
 use crate::plan::Plan;
 use crate::platform::block_on;
 use crate::reference::Array;
 use crate::tensor::HostTensor;
 use std::collections::HashMap;
 use std::rc::Rc;
-
-/// An adapter opened twice: with unchecked shader modules, as programs run, and with wgpu's bounds checks.
-#[derive(Debug, Clone)]
-pub struct Adapter {
-    unchecked: Device,
-    checked: Device,
-}
-
-impl Adapter {
-    /// Opens an adapter as [`Device::open`] does.
-    ///
-    /// # Errors
-    /// When there is none, or it does not open.
-    pub fn open(backend: Option<Backend>, device: Option<&str>) -> Result<Self> {
-        block_on("verify::Adapter::open_async", Self::open_async(backend, device))
-    }
-
-    /// As [`Adapter::open`], without waiting: what a browser needs. A browser has no shader modules without checks.
-    ///
-    /// # Errors
-    /// As [`Adapter::open`].
-    pub async fn open_async(backend: Option<Backend>, device: Option<&str>) -> Result<Self> {
-        let unchecked = Device::open_with_async(backend, device, false).await?;
-        if unchecked.is_cpu() {
-            let notice = unchecked.notice().unwrap_or("the CPU reference, which is what is compared with");
-            return Err(Error::argument("device", "an adapter to compare with the reference", notice));
-        }
-        Ok(Self { unchecked, checked: Device::open_with_async(backend, device, true).await? })
-    }
-
-    /// Name, kind and backend.
-    pub fn describe(&self) -> String {
-        self.unchecked.describe()
-    }
-
-    /// What kernels may assume.
-    pub fn limits(&self) -> Limits {
-        self.unchecked.limits()
-    }
-
-    /// The device whose shaders have no bounds checks.
-    pub fn device(&self) -> &Device {
-        &self.unchecked
-    }
-}
 
 /// How thoroughly a case is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,6 +111,14 @@ pub async fn run_async(case: &Case, adapter: &Adapter, effort: Effort) -> Result
     run_some(case, adapter, effort, None).await
 }
 
+/// As [`run`], on whatever runs plans.
+///
+/// # Errors
+/// When it fails to run one.
+pub fn run_on(case: &Case, runner: &dyn Runner, effort: Effort) -> Result<Outcome> {
+    block_on("verify::run_async", run_some(case, runner, effort, None))
+}
+
 /// As [`run`], but beside the planner's choice only the variant of this name has its turn.
 ///
 /// # Errors
@@ -166,27 +128,27 @@ pub fn run_variant(case: &Case, adapter: &Adapter, variant: &str) -> Result<Outc
     block_on("verify::run_async", run_some(case, adapter, effort, Some(variant)))
 }
 
-async fn run_some(case: &Case, adapter: &Adapter, effort: Effort, only: Option<&str>) -> Result<Outcome> {
+async fn run_some(case: &Case, runner: &dyn Runner, effort: Effort, only: Option<&str>) -> Result<Outcome> {
     let expected = case.expected()?;
-    held(case, &expected, adapter, effort, only).await
+    held(case, &expected, runner, effort, only).await
 }
 
 /// Tries a case of which it is known what it must give.
 pub(super) async fn held(
     case: &Case,
     expected: &[Estimate],
-    adapter: &Adapter,
+    runner: &dyn Runner,
     effort: Effort,
     only: Option<&str>,
 ) -> Result<Outcome> {
-    if case.has(DType::F16) && !adapter.limits().f16 {
+    if case.has(DType::F16) && !runner.limits().f16 {
         let verdict = Verdict::Skipped("the adapter has no shader-f16".into());
         return Ok(Outcome { verdict, ..Outcome::new(expected) });
     }
     let named = |(tensor, value): &(Tensor, HostTensor)| (tensor.name().unwrap_or_default(), value.clone());
     let inputs: Vec<_> = case.data()?.iter().map(named).collect();
     let names: Vec<_> = case.outputs.iter().map(|(name, _)| name.clone()).collect();
-    let mut trial = Trial::new(&inputs, &names, expected, adapter, effort);
+    let mut trial = Trial::new(&inputs, &names, expected, runner, effort);
     let plans = trial.plans(case, only)?;
     trial.run(plans).await?;
     let mut outcome = trial.outcome;
@@ -215,13 +177,13 @@ impl Outcome {
     }
 }
 
-/// Plans that compute the same outputs, on one adapter.
+/// Plans that compute the same outputs, on one device.
 pub(super) struct Trial<'a> {
     inputs: &'a [(String, HostTensor)],
     /// The outputs' names, in the order of the plans' outputs.
     names: &'a [String],
     expected: &'a [Estimate],
-    pub(super) adapter: &'a Adapter,
+    pub(super) runner: &'a dyn Runner,
     pub(super) effort: Effort,
     /// The outputs of the first run.
     first: Option<Vec<HostTensor>>,
@@ -233,10 +195,10 @@ impl<'a> Trial<'a> {
         inputs: &'a [(String, HostTensor)],
         names: &'a [String],
         expected: &'a [Estimate],
-        adapter: &'a Adapter,
+        runner: &'a dyn Runner,
         effort: Effort,
     ) -> Self {
-        Self { inputs, names, expected, adapter, effort, first: None, outcome: Outcome::new(expected) }
+        Self { inputs, names, expected, runner, effort, first: None, outcome: Outcome::new(expected) }
     }
 
     /// Runs the plans in turn, the planner's choice first, until one fails.
@@ -255,9 +217,9 @@ impl<'a> Trial<'a> {
         let chosen = self.first.is_none();
         let repeats = if chosen { self.effort.repeats.max(1) } else { 1 };
         // Bindings are made as wide as the device allows, for the canaries.
-        let guarded = Guarded::new(variant.plan.clone(), self.inputs, &self.adapter.limits())?;
+        let guarded = Guarded::new(variant.plan.clone(), self.inputs, &self.runner.limits())?;
         for repeat in 0..repeats {
-            let after = self.adapter.unchecked.replay(&guarded.plan, guarded.before()).await?;
+            let after = self.runner.replay(&guarded.plan, guarded.before(), false).await?;
             if repeat == 0
                 && let Some(failure) = self.judged(variant, "", &guarded, &after)?
             {
@@ -273,7 +235,7 @@ impl<'a> Trial<'a> {
             }
         }
         if self.effort.checked && chosen {
-            let after = self.adapter.checked.replay(&guarded.plan, guarded.before()).await?;
+            let after = self.runner.replay(&guarded.plan, guarded.before(), true).await?;
             return self.judged(variant, ", checked", &guarded, &after);
         }
         Ok(None)

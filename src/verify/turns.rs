@@ -1,9 +1,9 @@
 //! Counts the loop turns that invocations really take, with kernels that are told to count: what launches state must not be
 //! less.
 
+use super::adapter::Adapter;
 use super::case::Case;
 use super::memory::contents;
-use super::trial::Adapter;
 use crate::error::{Error, Result};
 use crate::graph::ValueId;
 use crate::kernels::{Access, Kernel, Limits};

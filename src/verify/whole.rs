@@ -1,11 +1,12 @@
 //! A compiled program from end to end against the reference.
 
+use super::adapter::Adapter;
 use super::estimates::Estimate;
 use super::judge::{judge, values};
 use super::network::Network;
 use super::oracle::estimate_tiled;
 use super::rounding::U;
-use super::trial::{Adapter, Failure, Outcome, Verdict};
+use super::trial::{Failure, Outcome, Verdict};
 use crate::error::{Error, Result};
 use crate::exec::Parameters;
 use crate::graph::{GraphData, Node, Tensor, ValueId};
