@@ -15,6 +15,7 @@ use cpu::Cpu;
 use each::each;
 use library::{Library, compiler};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use text::Written;
 use wgrad::kernels::{Kernel, Limits};
@@ -218,68 +219,68 @@ fn every_op_is_right_as_metal_has_it() {
     }
 }
 
-/// The first case of an op on Metal whose kernels have this in their text.
-fn case_with(op: &str, text: &str) -> Task {
-    let of = |line: &Line| {
-        let case = Case::build(line).expect("a case of the table");
-        !case.is_huge() && kernels_of(&case, &metal()).iter().any(|kernel| kernel.wgsl.contains(text))
-    };
-    let line = table(Some(op)).expect("an op").into_iter().find(of);
-    let line = line.unwrap_or_else(|| panic!("no kernel of {op} has '{text}'"));
-    let effort = Effort { repeats: 2, variants: false, checked: true };
-    Task { line, device: "Metal", limits: metal(), effort }
-}
+const BARRIER: &str = "metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);";
 
 /// The text without one of its barriers, counted from 0.
 fn without_barrier(text: &str, number: usize) -> String {
-    let barrier = "metal::threadgroup_barrier(metal::mem_flags::mem_threadgroup);";
-    let parts: Vec<&str> = text.split(barrier).collect();
+    let parts: Vec<&str> = text.split(BARRIER).collect();
     let joined = |(place, part): (usize, &&str)| {
-        let after = if place + 1 == parts.len() || place == number { "" } else { barrier };
+        let after = if place + 1 == parts.len() || place == number { "" } else { BARRIER };
         format!("{part}{after}")
     };
     parts.iter().enumerate().map(joined).collect()
 }
 
-/// What is wrong in a text is seen: buffers that change places, a barrier that is missing, a size that is taken for less.
+/// What is wrong in a text, and a case that shows it.
+type Fault = (&'static str, &'static str, fn(&mut Written));
+
+const FAULTS: [Fault; 5] = [
+    ("two buffers change places", "sub a=5 b=5 data=integers:3", |written| {
+        let moved = written.text.replace("[[buffer(0)]]", "[[buffer(none)]]");
+        let moved = moved.replace("[[buffer(1)]]", "[[buffer(0)]]");
+        written.text = moved.replace("[[buffer(none)]]", "[[buffer(1)]]");
+    }),
+    ("a tile is used before it is there", "matmul a=64x128 b=128x10 data=integers:3", |written| {
+        written.text = without_barrier(&written.text, 0);
+    }),
+    ("a tile is overwritten before it is used", "matmul a=64x128 b=128x10 data=integers:3", |written| {
+        let barriers = written.text.matches(BARRIER).count();
+        written.text = without_barrier(&written.text, barriers.saturating_sub(1));
+    }),
+    ("the last two parts of a sum are added too early", "sum input=1000 dims=0 data=real:1", |written| {
+        let barriers = written.text.matches(BARRIER).count();
+        written.text = without_barrier(&written.text, barriers.saturating_sub(1));
+    }),
+    ("a buffer is taken for shorter than it is", "sub a=5 b=5 data=integers:3", |written| {
+        written.text = written.text.replace("_buffer_sizes.size", "16 + 0 * _buffer_sizes.size");
+    }),
+];
+
+/// A changed text fails, and the same text unchanged does not.
 #[test]
 fn faults_in_the_text_are_found() {
     if !compiler() {
         println!("SKIPPED: g++ on Linux is not here");
         return;
     }
-    type Change = fn(&mut Written);
-    let faults: [(&str, Task, Change); 4] = [
-        ("buffers that change places", case_with("sub", "fn "), |written| {
-            let moved = written.text.replace("[[buffer(0)]]", "[[buffer(none)]]");
-            let moved = moved.replace("[[buffer(1)]]", "[[buffer(0)]]");
-            written.text = moved.replace("[[buffer(none)]]", "[[buffer(1)]]");
-        }),
-        ("the first barrier missing", case_with("matmul", "workgroupBarrier"), |written| {
-            written.text = without_barrier(&written.text, 0);
-        }),
-        ("the last barrier missing", case_with("matmul", "workgroupBarrier"), |written| {
-            let barriers = written.text.matches("threadgroup_barrier").count();
-            written.text = without_barrier(&written.text, barriers.saturating_sub(1));
-        }),
-        ("a size that is taken for less", case_with("sub", "fn "), |written| {
-            written.text = written.text.replace("(_buffer_sizes.size", "(4 - 4 + 0 * _buffer_sizes.size");
-        }),
-    ];
-    for (name, task, change) in faults {
-        let tasks = [task];
-        for (wrong, change) in [(false, (|_| ()) as Change), (true, change)] {
-            let changed = std::sync::atomic::AtomicBool::new(false);
-            let noted = |written: &mut Written| {
-                let before = written.text.clone();
-                change(written);
-                changed.fetch_or(before != written.text, std::sync::atomic::Ordering::Relaxed);
-            };
-            let ran = check(&tasks, &noted);
-            let failure = ran.iter().find_map(|ran| ran.failure.as_ref());
-            println!("{name}: {wrong}: {failure:?}");
-            assert_eq!(changed.into_inner(), wrong, "{name} changes the text");
-            assert_eq!(failure.is_some(), wrong, "{name}: {failure:?}");
-        }
+    let task = |line: &str| {
+        let effort = Effort { repeats: 2, variants: false, checked: true };
+        Task { line: line.parse().expect("a line"), device: "Metal", limits: metal(), effort }
+    };
+    let right = check(&FAULTS.map(|(_, line, _)| task(line)), &|_| ());
+    let failures: Vec<_> = right.iter().filter_map(|ran| ran.failure.as_ref()).collect();
+    assert!(failures.is_empty(), "{failures:?}");
+    for (name, line, change) in FAULTS {
+        let changed = AtomicBool::new(false);
+        let noted = |written: &mut Written| {
+            let before = written.text.clone();
+            change(written);
+            changed.fetch_or(before != written.text, Ordering::Relaxed);
+        };
+        let ran = check(&[task(line)], &noted);
+        let failure = ran.iter().find_map(|ran| ran.failure.as_ref());
+        println!("{name}: {}", failure.map_or("not found", String::as_str));
+        assert!(changed.into_inner(), "{name}: the text is as it was");
+        assert!(failure.is_some(), "{name}: not found");
     }
 }
