@@ -1,6 +1,7 @@
 //! Where the rows of a report ran.
 
-use super::super::trial::{Adapter, Effort};
+use super::super::adapter::Adapter;
+use super::super::trial::Effort;
 use serde::{Deserialize, Serialize};
 
 /// An adapter, and what ran on it, where and when. What is not known is empty.
