@@ -1,14 +1,30 @@
 //! Functions as WGSL: only those that a kernel uses, with what they call of `shaders/common`.
 
 use super::{Elementwise, Parameter, Part};
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 /// The functions that rows may call, each with the comment above it.
-const LIBRARY: [&str; 3] = [
-    include_str!("../../shaders/common/nan.wgsl"),
-    include_str!("../../shaders/common/math.wgsl"),
-    include_str!("../../shaders/common/functions.wgsl"),
+const LIBRARY: [(&str, &str); 3] = [
+    ("common/nan.wgsl", include_str!("../../shaders/common/nan.wgsl")),
+    ("common/math.wgsl", include_str!("../../shaders/common/math.wgsl")),
+    ("common/functions.wgsl", include_str!("../../shaders/common/functions.wgsl")),
 ];
+
+/// The library's texts: those compiled in.
+#[cfg(not(feature = "live-shaders"))]
+fn library() -> [Cow<'static, str>; 3] {
+    LIBRARY.map(|(_, text)| text.into())
+}
+
+/// The library's texts: those in the folder that `WGRAD_SHADERS` names. Of a file that cannot be read the templates'
+/// error tells, which needs it too; here it is the one compiled in.
+#[cfg(feature = "live-shaders")]
+fn library() -> [Cow<'static, str>; 3] {
+    let folder = std::env::var_os("WGRAD_SHADERS").filter(|folder| !folder.is_empty());
+    let live = |name: &str| std::fs::read_to_string(std::path::Path::new(folder.as_ref()?).join(name)).ok();
+    LIBRARY.map(|(name, text)| live(name).map_or(text.into(), Cow::from))
+}
 
 /// The functions and constants of a text, each with its name.
 fn items(text: &str) -> Vec<(&str, String)> {
@@ -76,7 +92,8 @@ pub fn texts(functions: &[(Elementwise, bool)]) -> String {
             own.push_str(&function.definition(*vec4));
         }
     }
-    let library: Vec<(&str, String)> = LIBRARY.iter().flat_map(|text| items(text)).collect();
+    let texts = library();
+    let library: Vec<(&str, String)> = texts.iter().flat_map(|text| items(text)).collect();
     let mut needed: BTreeSet<&str> = words(&own);
     loop {
         let before = needed.len();
