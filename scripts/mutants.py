@@ -188,35 +188,33 @@ def blamed(errors):
     return found
 
 
-def build(binaries):
-    """The paths of these binaries and the compiler's errors."""
-    tests = sorted(binaries - {"wgrad"})
-    where = {"lib": ["--lib"], "bin": ["--bin", "wgrad"]}
-    what = ["test", "--no-run"] + [word for name in tests for word in where.get(name, ["--test", name])]
-    commands = ([what] if tests else []) + ([["build", "--bin", "wgrad"]] if "wgrad" in binaries else [])
-    paths, errors = {}, []
-    for command in commands:
-        status, output, said = run(["cargo", *command, *FEATURES, "--quiet", "--message-format", "json"])
-        messages = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
-        errors += [m["message"] for m in messages if m.get("message", {}).get("level") == "error"]
-        if status and not errors:
-            sys.exit(f"cargo {' '.join(command)}: {said}")
-        for made in (m for m in messages if m.get("executable")):
-            kind = made["target"]["kind"][0]
-            name = {"lib": "lib", "bin": "bin"}.get(kind, made["target"]["name"])
-            paths[name if made["profile"]["test"] else "wgrad"] = made["executable"]
-    return paths, errors
+def build(binary):
+    """The path of a binary, None where the compiler found errors, and these."""
+    # The command comes with a test's build. `cargo build` would build all dependencies anew, without the tests' features.
+    where = {"lib": ["--lib"], "bin": ["--bin", "wgrad"], "wgrad": ["--test", "op_table"]}
+    command = ["cargo", "test", "--no-run", *where.get(binary, ["--test", binary]), *FEATURES]
+    status, output, said = run([*command, "--quiet", "--message-format", "json"])
+    messages = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
+    errors = [m["message"] for m in messages if m.get("message", {}).get("level") == "error"]
+    if status and not errors:
+        sys.exit(f"{' '.join(command)}: {said}")
+    for made in (m for m in messages if m.get("executable")):
+        kind = made["target"]["kind"][0]
+        name = kind if kind in ("lib", "bin") else made["target"]["name"]
+        if binary == (name if made["profile"]["test"] else "wgrad"):
+            return made["executable"], []
+    return None, errors
 
 
-def check(how, paths, seeded=None, limit=None):
+def check(how, path, seeded=None, limit=None):
     """What found a bug, for parity each tier with the number of cases; None where nothing did."""
     kind, *words = shlex.split(how)
     if not kind.startswith("parity"):
-        status, _, _ = run([paths[kind], "--quiet", *words], seeded, limit)
+        status, _, _ = run([path, "--quiet", *words], seeded, limit)
         return None if status == 0 else FOUND[kind] if status is not None else "the check does not end"
     report = COPY / "parity.json"
     report.unlink(missing_ok=True)
-    command = [paths["wgrad"], "parity", *words, "--json", str(report)] + (["--quick"] if kind == "parity" else [])
+    command = [path, "parity", *words, "--json", str(report)] + (["--quick"] if kind == "parity" else [])
     status, _, _ = run(command, seeded, limit)
     if status == 0:
         return None
@@ -277,51 +275,54 @@ class Session:
         report(self.known)
         print(f"{name:60} {self.known[name]}", flush=True)
 
-    def passes(self, how, paths):
+    def passes(self, how, path):
         """Whether a check passes without a bug; run once. Its time is kept."""
         if how not in self.without:
             begin = time.monotonic()
-            found = check(how, paths)
+            found = check(how, path)
             self.without[how] = (found is None, time.monotonic() - begin)
         return self.without[how][0]
 
-    def look(self, number, paths):
+    def look(self, number, path):
         """Runs the check of one bug."""
         how = self.chosen[number].check
-        if self.passes(how, paths):
+        if self.passes(how, path):
             limit = max(LEAST, PATIENCE * self.without[how][1])
-            self.settle(number, check(how, paths, number, limit))
+            self.settle(number, check(how, path, number, limit))
         else:
             self.settle(number, "**the check fails without the bug**")
 
-    def changed(self, number, paths):
-        """Runs the check of a bug with its file changed."""
+    def change(self, number):
+        """Puts a bug into its file; gives back what undoes it."""
         bug, path = self.chosen[number], self.path(self.chosen[number])
-        text = (ROOT / bug.file).read_text()
         before = path.read_text()
-        path.write_text(text.replace(bug.text, bug.replacement, 1))
-        self.look(number, paths)
-        path.write_text(before)
+        path.write_text((ROOT / bug.file).read_text().replace(bug.text, bug.replacement, 1))
+        return lambda: path.write_text(before)
 
-    def switched(self, numbers, binaries):
-        """A build with these bugs in it: its paths, and the bugs that need one of their own."""
-        files = defaultdict(dict)
+    def switch(self, numbers):
+        """Puts these bugs beside what they replace; gives back those that need a build of their own."""
+        files, alone = defaultdict(dict), set()
         for number in numbers:
             files[self.chosen[number].file][number] = self.chosen[number]
-        alone = set()
-        while True:
-            for file, bugs in files.items():
-                bugs = {number: bug for number, bug in bugs.items() if number not in alone}
-                source, others = with_switches((ROOT / file).read_text(), bugs)
-                (COPY / file).write_text(source)
-                alone.update(others)
-            paths, errors = build(binaries)
-            wrong = blamed(errors)
-            if errors and not wrong:
-                sys.exit("\n".join(error["rendered"] for error in errors))
-            if not wrong:
-                return paths, sorted(alone)
-            alone |= wrong
+        for file, bugs in files.items():
+            source, others = with_switches((ROOT / file).read_text(), bugs)
+            (COPY / file).write_text(source)
+            alone.update(others)
+        return alone
+
+    def together(self, binary, switched):
+        """The path of a binary with all of these bugs, and those of them that the compiler does not take there."""
+        path, errors = build(binary)
+        wrong = blamed(errors)
+        if errors and not wrong:
+            sys.exit("\n".join(error["rendered"] for error in errors))
+        if not wrong:
+            return path, set()
+        for file in {self.chosen[number].file for number in switched}:
+            (COPY / file).write_text((ROOT / file).read_text())
+        wrong |= self.switch(switched - wrong)
+        path, more = self.together(binary, switched - wrong)
+        return path, wrong | more
 
     def run(self):
         """All of them."""
@@ -329,30 +330,27 @@ class Session:
         for number in gone:
             self.settle(number, "the text to replace is not there")
         rows = {number: bug for number, bug in self.chosen.items() if number not in gone}
-        read = [n for n, bug in rows.items() if bug.file.startswith("shaders/") or bug.binary == "architecture"]
-        rest = [n for n in rows if n not in read]
-        if not rows:
-            return
-        paths, alone = self.switched(rest, {bug.binary for bug in rows.values()})
-        print(f"{len(rows) - len(alone)} in one build, {len(alone)} in one each", flush=True)
-        for number in read:
-            self.changed(number, paths)
-        for number in (n for n in rest if n not in alone):
-            self.look(number, paths)
-        for how in {rows[number].check for number in alone}:
-            self.passes(how, paths)
-        for file in {rows[number].file for number in rest}:
+        read = {n for n, bug in rows.items() if bug.file.startswith("shaders/") or bug.binary == "architecture"}
+        alone = self.switch(set(rows) - read)
+        binaries = Counter(bug.binary for bug in rows.values())
+        for binary, _ in binaries.most_common():
+            path, wrong = self.together(binary, set(rows) - read - alone)
+            alone |= wrong
+            for number in (n for n, bug in rows.items() if bug.binary == binary):
+                undo = self.change(number) if number in read else None
+                # Of those with a build of their own, whether the check passes without.
+                self.passes(rows[number].check, path) if number in alone else self.look(number, path)
+                undo and undo()
+        for file in {bug.file for n, bug in rows.items() if n not in read}:
             (COPY / file).write_text((ROOT / file).read_text())
-        for number in alone:
-            bug = rows[number]
-            text = (ROOT / bug.file).read_text()
-            self.path(bug).write_text(text.replace(bug.text, bug.replacement, 1))
-            paths, errors = build({bug.binary})
+        for number in sorted(alone):
+            undo = self.change(number)
+            path, errors = build(rows[number].binary)
             if errors:
                 self.settle(number, f"does not compile: {errors[0]['message']}")
             else:
-                self.look(number, paths)
-            self.path(bug).write_text(text)
+                self.look(number, path)
+            undo()
 
 
 def main(words):
