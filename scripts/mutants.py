@@ -203,7 +203,7 @@ def build(binary):
         name = kind if kind in ("lib", "bin") else made["target"]["name"]
         if binary == (name if made["profile"]["test"] else "wgrad"):
             return made["executable"], []
-    return None, errors
+    return (None, errors) if errors else sys.exit(f"{' '.join(command)}: no binary")
 
 
 def check(how, path, seeded=None, limit=None):
@@ -337,13 +337,14 @@ class Session:
             path, wrong = self.together(binary, set(rows) - read - alone)
             alone |= wrong
             for number in (n for n, bug in rows.items() if bug.binary == binary):
-                undo = self.change(number) if number in read else None
-                # Of those with a build of their own, whether the check passes without.
-                self.passes(rows[number].check, path) if number in alone else self.look(number, path)
-                undo and undo()
+                if self.passes(rows[number].check, path) and number in alone:
+                    continue
+                undo = self.change(number) if number in read else lambda: None
+                self.look(number, path)
+                undo()
         for file in {bug.file for n, bug in rows.items() if n not in read}:
             (COPY / file).write_text((ROOT / file).read_text())
-        for number in sorted(alone):
+        for number in sorted(n for n in alone if self.without[rows[n].check][0]):
             undo = self.change(number)
             path, errors = build(rows[number].binary)
             if errors:
