@@ -38,10 +38,9 @@ fn metal() -> Limits {
     }
 }
 
-/// The devices: Metal's, and two that shuffle, for what differs on them.
-fn devices() -> [(&'static str, Limits); 3] {
-    let subgroups = |size| Limits { subgroup_size: Some(size), ..metal() };
-    [("Metal", metal()), ("SIMD-groups of 8", subgroups(8)), ("SIMD-groups of 32", subgroups(32))]
+/// The devices: Metal's, and one of the subgroups with which kernels shuffle, for what differs there.
+fn devices() -> [(&'static str, Limits); 2] {
+    [("Metal", metal()), ("SIMD-groups of 8", Limits { subgroup_size: Some(8), ..metal() })]
 }
 
 /// One case on one device.
@@ -89,23 +88,29 @@ fn part_of(lines: Vec<Line>) -> Vec<Line> {
 
 /// The tasks of all ops; `all` of the table in every variant, or a part of it in the planner's.
 fn tasks(all: bool) -> Vec<Task> {
-    let mut tasks = Vec::new();
-    for op in ops() {
-        let small = |line: &Line| {
+    let lines = table(None).expect("the table");
+    let small = each(
+        &lines,
+        || (),
+        |(), line| {
             // Millions of elements are for adapters.
-            kind(line).split(' ').next() != Some("late")
-                && Case::build(line).is_ok_and(|case| !case.is_huge())
-        };
-        let lines: Vec<Line> = table(Some(op)).expect("an op").into_iter().filter(small).collect();
+            !kind(line).starts_with("late") && Case::build(line).is_ok_and(|case| !case.is_huge())
+        },
+    );
+    let mut by_op: BTreeMap<String, Vec<Line>> = BTreeMap::new();
+    for (line, _) in lines.into_iter().zip(small).filter(|(_, small)| *small) {
+        by_op.entry(line.op.clone()).or_default().push(line);
+    }
+    let mut tasks = Vec::new();
+    for lines in by_op.into_values() {
         let lines = if all { lines } else { part_of(lines) };
-        for (place, line) in lines.iter().enumerate() {
-            let case = Case::build(line).expect("a case of the table");
-            let checked = all || place == 0;
+        for (place, line) in lines.into_iter().enumerate() {
+            let case = Case::build(&line).expect("a case of the table");
             for (device, limits) in devices() {
                 // A device that shuffles is another one only where kernels do.
                 let shuffles = || kernels_of(&case, &limits).iter().any(|k| k.wgsl.contains("subgroup"));
                 if device == "Metal" || shuffles() {
-                    let effort = Effort { repeats: 2, variants: all, checked };
+                    let effort = Effort { repeats: 2, variants: all, checked: all || place == 0 };
                     tasks.push(Task { line: line.clone(), device, limits, effort });
                 }
             }
