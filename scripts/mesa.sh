@@ -36,7 +36,8 @@ inside() {
     mount --bind "$root" "$folder$root"
     mount --bind /dev "$folder/dev"
     mount -t proc proc "$folder/proc"
-    exec chroot "$folder" env --chdir="$here" "$@"
+    # Not as the first process of its name space: signals do not reach that one as they do others.
+    chroot "$folder" env --chdir="$here" "$@" && exit 0 || exit $?
   ' inside "$folder" "$root" "$(within)" "$@"
 }
 # What runs in it has no network.

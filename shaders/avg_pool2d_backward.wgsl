@@ -25,10 +25,10 @@ fn avg_pool2d_backward(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(loc
   let plane = at / {{ h * w // unit }}u * {{ oh * ow }}u;
   let y = i32(at / {{ w // unit }}u % {{ h }}u) + {{ pad_top }};
   let x = i32(at % {{ w // unit }}u) * {{ unit }} + {{ pad_left }};
-  let first_i = max(y - {{ kernel_h }} + {{ stride_h }}, 0) / {{ stride_h }};
-  let first_j = max(x - {{ kernel_w }} + {{ stride_w }}, 0) / {{ stride_w }};
-  let last_i = min(y / {{ stride_h }}, {{ oh }} - 1);
-  let last_j = min(x / {{ stride_w }}, {{ ow }} - 1);
+  let first_i = {{ div_i32("max(y - " ~ kernel_h ~ " + " ~ stride_h ~ ", 0)", stride_h) }};
+  let first_j = {{ div_i32("max(x - " ~ kernel_w ~ " + " ~ stride_w ~ ", 0)", stride_w) }};
+  let last_i = min({{ div_i32("y", stride_h) }}, {{ oh }} - 1);
+  let last_j = min({{ div_i32("x", stride_w) }}, {{ ow }} - 1);
   var sum = {{ number(load("grad_input[at]", unit), unit, 0) if carried else "0.0" }};
   for (var i = first_i + {{ outer_first }}; i < min(first_i + {{ outer_last }}, last_i + 1); i++) {
     for (var j = first_j + {{ inner_first }}; j < min(first_j + {{ inner_last }}, last_j + 1); j++) {

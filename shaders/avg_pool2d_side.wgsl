@@ -31,8 +31,8 @@ const UNITS = {{ units }};     // of a line's inner elements
 
 // The terms of place p: from the first to before the end.
 {% if backward %}
-fn first_term(p: i32) -> i32 { return max(p + {{ before + stride - kernel }}, 0) / {{ stride }}; }
-fn end_term(p: i32) -> i32 { return min((p + {{ before }}) / {{ stride }} + 1, LENGTH); }
+fn first_term(p: i32) -> i32 { return {{ div_i32("max(p + " ~ (before + stride - kernel) ~ ", 0)", stride) }}; }
+fn end_term(p: i32) -> i32 { return min({{ div_i32("p + " ~ before, stride) }} + 1, LENGTH); }
 {% else %}
 fn first_term(p: i32) -> i32 { return max(p * {{ stride }} - {{ before }}, 0); }
 fn end_term(p: i32) -> i32 { return min(p * {{ stride }} + {{ kernel - before }}, LENGTH); }

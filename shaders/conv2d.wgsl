@@ -66,7 +66,7 @@ fn conv2d(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation
   {% if phases %}
   let block = group / (TILES_M * TILES_N * PHASES); // the group of channels
   let phase = group / (TILES_M * TILES_N) % PHASES;
-  let vertical = VERTICAL[phase / PHASES_W];
+  let vertical = VERTICAL[{{ div_u32("phase", phases.w.table | length) }}];
   let horizontal = HORIZONTAL[phase % PHASES_W];
   {% else %}
   let block = group / (TILES_M * TILES_N); // the group of channels

@@ -19,7 +19,7 @@ fn conv2d_spread(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_inv
   let first = at{{ " * 4u" if fours }};
   let x = first % {{ to_w }}u;
   let y = first / {{ to_w }}u % {{ to_h }}u;
-  let line = (first / {{ to_w * to_h }}u * {{ from_h }}u + y / {{ stride_h }}u) * {{ from_w }}u;
+  let line = (first / {{ to_w * to_h }}u * {{ from_h }}u + {{ div_u32("y", stride_h) }}) * {{ from_w }}u;
   let whole = y % {{ stride_h }}u == 0u;
   {% if pairs %}
   var value = vec4<f32>();

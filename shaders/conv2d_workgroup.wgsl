@@ -173,7 +173,7 @@ fn conv2d_workgroup(
 ) {
   {% if phases %}
   let phase = flat_group(workgroup) / (TILES_M * TILES_N) % PHASES;
-  vertical = VERTICAL[phase / PHASES_W];
+  vertical = VERTICAL[{{ div_u32("phase", phases.w.table | length) }}];
   horizontal = HORIZONTAL[phase % PHASES_W];
   // Not K: that a private variable is the same for all, which the barriers in the loop need, nobody can prove.
   let terms = TERMS * u32(VERTICAL[phase / PHASES_W].z * HORIZONTAL[phase % PHASES_W].z);

@@ -78,10 +78,10 @@ fn max_pool2d_backward(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(loc
   let here = at % {{ h * w }}u;
   let y = i32(here / {{ w }}u) + {{ pad_top }};
   let x = i32(here % {{ w }}u) + {{ pad_left }};
-  let first_i = max(y - {{ extent_h }} + {{ stride_h }}, 0) / {{ stride_h }};
-  let first_j = max(x - {{ extent_w }} + {{ stride_w }}, 0) / {{ stride_w }};
-  let last_i = min(y / {{ stride_h }}, {{ oh }} - 1);
-  let last_j = min(x / {{ stride_w }}, {{ ow }} - 1);
+  let first_i = {{ div_i32("max(y - " ~ extent_h ~ " + " ~ stride_h ~ ", 0)", stride_h) }};
+  let first_j = {{ div_i32("max(x - " ~ extent_w ~ " + " ~ stride_w ~ ", 0)", stride_w) }};
+  let last_i = min({{ div_i32("y", stride_h) }}, {{ oh }} - 1);
+  let last_j = min({{ div_i32("x", stride_w) }}, {{ ow }} - 1);
   var sum = {{ "grad_input[at]" if carried else "0.0" }};
   for (var i = first_i + {{ outer_first }}; i < min(first_i + {{ outer_last }}, last_i + 1); i++) {
     for (var j = first_j + {{ inner_first }}; j < min(first_j + {{ inner_last }}, last_j + 1); j++) {

@@ -27,7 +27,7 @@ fn winograd_error(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_in
   if (at >= COLUMNS * QUARTERS) { return; }
   let tile = at / QUARTERS;
   let inside = tile < {{ tiles }}u;
-  let y = tile % TILES / TILES_W * {{ m }}u;
+  let y = {{ div_u32("tile % TILES", tiles_w) }} * {{ m }}u;
   let x = tile % TILES_W * {{ m }}u;
   {% for q in range(4) %}
   let channel{{ q }} = at % QUARTERS * 4u + {{ q }}u;

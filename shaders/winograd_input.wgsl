@@ -37,7 +37,7 @@ fn winograd_input(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_in
   let tile{{ q }} = min(at % FOURS * 4u + {{ q * together }}u, {{ tiles - together }}u);
   let plane{{ q }} = (tile{{ q }} / TILES * {{ source_channels }}u + channel) * PLANE;
   // Numbers before the first wrap around and are beyond the last.
-  let y{{ q }} = u32(i32(tile{{ q }} % TILES / TILES_W) * {{ m }} + ({{ begin_y }}));
+  let y{{ q }} = u32({{ div_i32("i32(tile" ~ q ~ " % TILES)", tiles_w) }} * {{ m }} + ({{ begin_y }}));
   let x{{ q }} = u32(i32(tile{{ q }} % TILES_W) * {{ m }} + ({{ begin_x - skip }}));
   {% for r in range(n) %}
   let line{{ r }}_{{ q }} = plane{{ q }} + (y{{ q }} + {{ r }}u) * {{ source_w }}u + x{{ q }};

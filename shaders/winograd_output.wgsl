@@ -43,7 +43,7 @@ fn winograd_output(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_i
   {% for q in range(4) %}
   let tile{{ q }} = at % FOURS * 4u + {{ q }}u;
   if (tile{{ q }} < {{ tiles }}u) {
-    let y = tile{{ q }} % TILES / TILES_W * {{ m }}u;
+    let y = {{ div_u32("tile" ~ q ~ " % TILES", tiles_w) }} * {{ m }}u;
     let x = tile{{ q }} % TILES_W * {{ m }}u;
     let first = (tile{{ q }} / TILES * ROWS + channel) * PLANE + y * {{ target_w }}u + x;
     {% for i in range(m) %}

@@ -1,8 +1,13 @@
 //! Every shader of every case, in every variant the planner can choose, with no device: validated by naga, held to what
 //! browsers demand besides, and written as SPIR-V, MSL, HLSL and GLSL with the options that wgpu uses, checked and unchecked;
 //! of those that differ in their numbers alone, one is written. Where `spirv-val` is installed it checks the SPIR-V.
+//!
+//! With `WGRAD_WRITE_HLSL=FOLDER` every distinct text's HLSL is kept there, of each shader model that a device may compile it
+//! for, for Microsoft's compilers (`scripts/hlsl.sh`): `NAME-GROUP-TEXT.MODEL.CHECKS.hlsl`, texts of one group differ in
+//! numbers alone.
 
 mod each;
+mod fxc;
 mod wgsl_rules;
 
 use each::each;
@@ -271,18 +276,34 @@ fn metal(module: &Module, info: &ModuleInfo, kernel: &Kernel, checked: bool) -> 
     Ok(text)
 }
 
-/// As wgpu-hal's DX12 back end: shader model 5.1, 6.0 where there are subgroups, and 6.2 where there is f16.
-fn direct3d(module: &Module, info: &ModuleInfo, kernel: &Kernel, checked: bool) -> Result<String, String> {
+/// The shader models that a device may compile a kernel for, and their names: from 5.1, from 6.0 where there are subgroups or
+/// 64-bit integers, from 6.2 where there is f16.
+fn shader_models(kernel: &Kernel) -> &'static [(hlsl::ShaderModel, &'static str)] {
+    const ALL: &[(hlsl::ShaderModel, &str)] = &[
+        (hlsl::ShaderModel::V5_1, "5_1"),
+        (hlsl::ShaderModel::V6_0, "6_0"),
+        (hlsl::ShaderModel::V6_2, "6_2"),
+    ];
+    match kernel.wgsl.as_str() {
+        text if text.contains("enable f16") => &ALL[2..],
+        text if text.contains("subgroup") || text.contains("u64") => &ALL[1..],
+        _ => ALL,
+    }
+}
+
+/// As wgpu-hal's DX12 back end.
+fn direct3d(
+    module: &Module,
+    info: &ModuleInfo,
+    kernel: &Kernel,
+    checked: bool,
+    shader_model: hlsl::ShaderModel,
+) -> Result<String, String> {
     let mut registers = [0, 0];
     let mut target = |(binding, write): (ResourceBinding, bool)| {
         let register = registers[usize::from(write)];
         registers[usize::from(write)] += 1;
         (binding, hlsl::BindTarget { space: 0, register, ..hlsl::BindTarget::default() })
-    };
-    let shader_model = match kernel.wgsl.as_str() {
-        text if text.contains("enable f16") => hlsl::ShaderModel::V6_2,
-        text if text.contains("subgroup") => hlsl::ShaderModel::V6_0,
-        _ => hlsl::ShaderModel::V5_1,
     };
     let options = hlsl::Options {
         shader_model,
@@ -362,6 +383,24 @@ fn without_numbers(wgsl: &str) -> String {
     text
 }
 
+/// Keeps a text's HLSL of each shader model, with wgpu's checks and without.
+fn keep_hlsl(kernel: &Kernel, module: &Module, info: &ModuleInfo, texts: &Path) {
+    let sum = |text: &str| crc32fast::hash(text.as_bytes());
+    let stem =
+        format!("{}-{:08x}-{:08x}", kernel.name, sum(&without_numbers(&kernel.wgsl)), sum(&kernel.wgsl));
+    let write = |name: String, text: &str| {
+        std::fs::write(texts.join(name), text).expect("a folder that WGRAD_WRITE_HLSL names");
+    };
+    for (model, number) in shader_models(kernel) {
+        for (checked, word) in [(false, "unchecked"), (true, "checked")] {
+            // What cannot be written is a failure of its own.
+            if let Ok(text) = direct3d(module, info, kernel, checked, *model) {
+                write(format!("{stem}.{number}.{word}.hlsl"), &text);
+            }
+        }
+    }
+}
+
 /// Parses and validates a shader; with a folder for `spirv-val` it is written in every back end too.
 fn write_all(kernel: &Kernel, folder: Option<&Path>, report: &Mutex<Report>) {
     let record = |back_end: &'static str, result: Result<(), String>| {
@@ -376,6 +415,18 @@ fn write_all(kernel: &Kernel, folder: Option<&Path>, report: &Mutex<Report>) {
         Err(e) => return record("WGSL", Err(e)),
     };
     record("WGSL", Ok(()));
+    if shader_models(kernel)[0].0 == hlsl::ShaderModel::V5_1 {
+        let wrong = match fxc::divided_bit_fields(&module, &info) {
+            0 => Ok(()),
+            count => {
+                Err(format!("{count} divisions of bit fields, which div_u32 and div_i32 write otherwise"))
+            }
+        };
+        record("FXC", wrong);
+    }
+    if let Some(texts) = std::env::var_os("WGRAD_WRITE_HLSL") {
+        keep_hlsl(kernel, &module, &info, Path::new(&texts));
+    }
     let Some(folder) = folder else { return };
     let file = folder.join("kernel.spv");
     for (checked, version, environment) in [(false, (1, 3), "vulkan1.1"), (true, (1, 6), "vulkan1.3")] {
@@ -385,7 +436,8 @@ fn write_all(kernel: &Kernel, folder: Option<&Path>, report: &Mutex<Report>) {
         }
         record("SPIR-V", words.map(drop));
         record("MSL", metal(&module, &info, kernel, checked).map(drop));
-        record("HLSL", direct3d(&module, &info, kernel, checked).map(drop));
+        let (model, _) = shader_models(kernel)[0];
+        record("HLSL", direct3d(&module, &info, kernel, checked, model).map(drop));
     }
     if let Some((_, _, reason)) =
         NOT_WRITTEN.iter().find(|(b, part, _)| *b == "GLSL" && kernel.wgsl.contains(part))

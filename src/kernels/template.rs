@@ -58,10 +58,32 @@ fn environment_of(
     env.set_undefined_behavior(UndefinedBehavior::Strict);
     env.set_trim_blocks(true);
     env.set_lstrip_blocks(true);
+    env.add_function("div_u32", div_u32);
+    env.add_function("div_i32", div_i32);
     for (name, text) in sources {
         env.add_template(name, text)?;
     }
     Ok(env)
+}
+
+/// `x / by` of an i32 that is not negative. Where `x` may be a bit field, such as `at / 8u % 4u`, it has to be written so: FXC
+/// divides bit fields by powers of two into something else (`tests/drivers/divided_bit_field.wgsl`), but shifts an i32 as it
+/// should.
+fn div_i32(x: &str, by: u32) -> String {
+    if by > 1 && by.is_power_of_two() {
+        format!("(({x}) >> {}u)", by.trailing_zeros())
+    } else {
+        format!("(({x}) / {by})")
+    }
+}
+
+/// The same of a u32 of less than 2^31.
+fn div_u32(x: &str, by: u32) -> String {
+    if by > 1 && by.is_power_of_two() {
+        format!("u32(i32({x}) >> {}u)", by.trailing_zeros())
+    } else {
+        format!("(({x}) / {by}u)")
+    }
 }
 
 /// A piece of WGSL that a row of a table gives, filled in.
