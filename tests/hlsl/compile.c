@@ -1,6 +1,6 @@
 // Compiles HLSL with FXC and DXC, many texts a process: starting one under Wine costs a second.
 //
-//   compile.exe LIST SECONDS    each line of LIST: fxc|dxc PROFILE ENTRY PATH
+//   compile.exe LIST SECONDS    each line of LIST: fxc|dxc PROFILE PATH
 //
 // Prints a line for each: accepted|refused, milliseconds of the processor, bytes of what was made, fxc|dxc, PROFILE, PATH, first error, between tabs.
 // A text that takes longer than SECONDS is said to be `slow`, and the process ends with code 3: a compiler cannot be
@@ -120,6 +120,14 @@ static void first_error(Blob *messages, char *error, size_t room) {
   error[strcspn(error, "\r\n")] = 0;
 }
 
+// The name of the entry point, which naga changes where HLSL has that word: the function behind the workgroup's size.
+static void find_entry(const char *text, char *entry, size_t room) {
+  const char *at = strstr(text, "[numthreads(");
+  at = at ? strstr(at, "void ") : NULL;
+  at = at ? at + 5 : "";
+  snprintf(entry, room, "%.*s", (int)strcspn(at, "("), at);
+}
+
 static HRESULT compile_dxc(const char *text, SIZE_T size, const char *profile, const char *entry, Blob **code,
                            Blob **messages) {
   WCHAR wide_profile[32], wide_entry[128];
@@ -160,7 +168,7 @@ int main(int argc, char **argv) {
   limit_ms = atoi(argv[2]) * 1000;
   CreateThread(NULL, 0, watch, NULL, 0, NULL);
   char compiler[8], profile[16], entry[128], path[768];
-  while (fscanf(list, "%7s %15s %127s %767s", compiler, profile, entry, path) == 4) {
+  while (fscanf(list, "%7s %15s %767s", compiler, profile, path) == 3) {
     snprintf(label, sizeof label, "%s\t%s\t%s", compiler, profile, path);
     InterlockedIncrement(&number);
     SIZE_T size = 0;
@@ -169,6 +177,7 @@ int main(int argc, char **argv) {
       printf("unread\t0\t0\t%s\tthe file cannot be read\n", label);
       continue;
     }
+    find_entry(text, entry, sizeof entry);
     Blob *code = NULL, *messages = NULL;
     DWORD start = cpu_ms();
     HRESULT status = strcmp(compiler, "fxc") == 0
