@@ -1,11 +1,11 @@
 //! Faults of drivers and of shader compilers, each as the shortest WGSL that shows it: `tests/drivers/*.wgsl`. Every one is run
-//! on the adapters at hand. One that is known to be wrong is said to be; any other has to be right, and one has to be.
+//! on the adapters at hand. One that is known to be wrong is said to be; any other has to be right.
 //!
 //! A file begins with comments that say what it is, and then, each a line:
 //! - `// input f32: 1 2 3` or `u32`: a buffer that is read, from binding 0 on
 //! - `// workgroups: 2`
 //! - `// output u32: 5 5 5`: what has to be in the buffer behind the inputs; `5 x 12` is 5 twelve times
-//! - `// affected: Mesa 22.3`: part of what `wgrad devices` says of an adapter that is wrong; any number of them
+//! - `// affected: Mesa 22.3`: part of "name, kind, backend, driver" of an adapter that is wrong; any number of them
 //!
 //! The entry point is `main`, and runs without wgpu's bounds checks, then with them.
 
@@ -100,15 +100,20 @@ fn known_faults_of_drivers_are_where_they_are_known() {
     assert!(!files.is_empty());
     let adapters: Vec<_> = wgrad::adapters(None)
         .into_iter()
-        .filter_map(|report| Adapter::open(None, Some(&report.index.to_string())).ok())
+        .filter_map(|report| {
+            let adapter = Adapter::open(None, Some(&report.index.to_string())).ok()?;
+            Some((
+                format!("{}, {}, {}, {}", report.name, report.kind, report.backend, report.driver),
+                adapter,
+            ))
+        })
         .collect();
     if adapters.is_empty() {
         println!("SKIPPED: no adapter");
     }
     let mut unexpected = Vec::new();
     for repro in files.iter().map(|path| repro(path)) {
-        for adapter in &adapters {
-            let described = adapter.describe();
+        for (described, adapter) in &adapters {
             let known = repro.affected.iter().any(|part| described.contains(part.as_str()));
             let what = match run(&repro, adapter) {
                 Verdict::Pass if known => "right, though known to be wrong: mended?".to_owned(),

@@ -1,7 +1,7 @@
 // Loops of an invocation that turn more than 65,535 times.
 //
-// llvmpipe and lavapipe up to Mesa 24 end all loops of an invocation after 65,535 turns, without an error: gallivm's limit
-// against programs that hang, LP_MAX_TGSI_LOOP_ITERATIONS. Each of the 8 outputs there is 65535 or less. WGSL has no such limit.
+// llvmpipe and lavapipe of Mesa 22.3.6 end all loops of an invocation after 65,535 turns, without an error: each of the 8
+// outputs is less than 65,536. Those of Mesa 25.0.7 and 26.2.6 are right. WGSL has no such limit.
 // wgrad counts the turns that an adapter takes when it is opened, and cuts longer loops into several launches.
 //
 // workgroups: 1
