@@ -190,7 +190,7 @@ fn filters(parameters: &Parameters) -> anyhow::Result<Option<Value>> {
 fn maps(judged: &Judge) -> anyhow::Result<Option<Value>> {
     let test = judged.sets.test.as_ref();
     let place = test.fields().iter().position(|field| field.name == judged.model.field());
-    let (Some(place), true) = (place, test.len() > 0) else { return Ok(None) };
+    let (Some(place), true) = (place, !test.is_empty()) else { return Ok(None) };
     let batch = Batch::read(test, &[0], 0, 0)?;
     let all = judged.network.layers(&[&batch.tensors[place]])?;
     let wide = |value: &HostTensor| matches!(value.shape()[..], [1, _, h, w] if h.max(w) > 1);
