@@ -37,9 +37,13 @@ export async function digits({ engine, memory, options, inbox, send }) {
   let held = "";
   const rate = new Rate();
 
+  async function tell() {
+    if (watched?.pixels) send({ type: "told", number: watched.number, ...(await job.told(watched.pixels)) });
+  }
+
   async function look() {
     looked = performance.now();
-    if (watched) send({ type: "told", ...(await job.told(watched)) });
+    await tell();
     send({ type: "filters", ...(await job.filters()) });
   }
 
@@ -51,8 +55,8 @@ export async function digits({ engine, memory, options, inbox, send }) {
   async function turn() {
     for (const message of inbox.take()) {
       if (message.type === "watch") {
-        watched = message.pixels;
-        if (watched) send({ type: "told", ...(await job.told(watched)) });
+        watched = message;
+        await tell();
       } else if (message.type === "more") {
         job.more();
         done = false;

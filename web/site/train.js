@@ -135,7 +135,7 @@ function begin(changes = {}) {
     seed: Number(query.get("seed") ?? 0),
     hidden: document.hidden,
   });
-  if (watched) link.send({ type: "watch", pixels: watched.pixels });
+  if (watched?.pixels) link.send({ type: "watch", pixels: watched.pixels, number: watched.number });
 }
 
 function status(words) {
@@ -194,14 +194,14 @@ function choose(sample) {
 }
 
 function watch(pixels, words) {
-  watched = { pixels, words };
+  watched = { pixels, words, number: (watched?.number ?? 0) + 1 };
   grey(byId("seen"), pixels, 28);
   byId("seen").setAttribute("aria-label", `28 by 28 pixels of ${words}`);
-  link.send({ type: "watch", pixels });
+  link.send({ type: "watch", pixels, number: watched.number });
 }
 
 function forget() {
-  watched = undefined;
+  watched = { number: (watched?.number ?? 0) + 1 };
   byId("told").textContent = "Draw or choose a digit.";
   showBars(new Float32Array(10));
   link.send({ type: "watch", pixels: null });
@@ -224,8 +224,9 @@ function showBars(probabilities) {
   return most;
 }
 
-function showTold({ probabilities, maps, step }) {
-  if (!watched) return;
+function showTold({ number, probabilities, maps, step }) {
+  // What comes may be of the digit before.
+  if (number !== watched?.number) return;
   const most = showBars(probabilities);
   const words = `It takes ${watched.words} for a ${most}`;
   // A screen reader is told a new verdict, not every new number.

@@ -206,6 +206,9 @@ fn time(seconds: f64) -> String {
 
 /// What it does in a second; of what computes next to nothing, the bytes.
 fn rate(row: &Row) -> String {
+    if row.pass == "peak" {
+        return peaks::rate(row).map(|(rate, unit)| format!("{rate:.1} {unit}")).unwrap_or_default();
+    }
     let of = |amount: u64, unit: &str| row.rate(amount).map(|rate| format!("{rate:.1} {unit}"));
     let found = match (row.flops, row.bytes) {
         (0, 0) => None,
