@@ -273,7 +273,7 @@ impl Trainer {
         &self.profiles
     }
 
-    /// The looks of an epoch that was stopped which arrived only then, and of which no [`Progress`] has told.
+    /// The looks of an epoch that was stopped which arrived only then, and of which no [`Progress`](crate::train::Progress) has told.
     pub fn take_late_looks(&mut self) -> Vec<Look> {
         std::mem::take(&mut self.late)
     }
