@@ -72,6 +72,7 @@ fn a_text_is_learned_and_written_on_with_the_same_bytes_every_time() {
         let run = folder.join("runs/0001-text");
         let expected = [
             "checkpoints",
+            "events.jsonl",
             "loss.png",
             "loss.svg",
             "metrics.csv",
@@ -257,6 +258,7 @@ fn a_series_is_learned_and_its_end_forecast_with_the_same_bits() {
     let expected = [
         "checkpoints",
         "errors.csv",
+        "events.jsonl",
         "forecast.png",
         "forecast.svg",
         "history.png",

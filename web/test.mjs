@@ -3,25 +3,16 @@
 
 import assert from "node:assert/strict";
 import { mkdirSync, readFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { fileURLToPath } from "node:url";
+import { chromium, executablePath, QUIET, root, SWIFTSHADER } from "./browser.mjs";
 import { serve } from "./serve.mjs";
 
-const root = fileURLToPath(new URL("..", import.meta.url));
 const shots = join(root, "target/browser/shots");
-const { chromium } = createRequire(join(root, "target/browser/"))("playwright-core");
-const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
 
 /** Waits are this many times as long on a busy machine. Times are asserted on a quiet one alone, which WGRAD_QUIET=1 says. */
 const patience = Number(process.env.WGRAD_PATIENCE ?? 3);
 const quiet = process.env.WGRAD_QUIET === "1";
-
-const QUIET = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"];
-const SWIFTSHADER = [
-  ...QUIET, "--disable-gpu-sandbox", "--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--enable-features=Vulkan",
-];
 
 let site;
 let browser;

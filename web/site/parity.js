@@ -94,7 +94,7 @@ byId("parity-start").onclick = () => {
   for (const id of ["failures", "matrix"]) byId(id).replaceChildren();
   byId("failures-box").hidden = true;
   for (const id of ["parity-json", "parity-html"]) byId(id).disabled = true;
-  begin("parity", { set: byId("set").value, op: byId("op").value.trim() });
+  begin("parity", { set: byId("set").value, only: byId("op").value.trim() });
 };
 for (const what of ["peaks", "smoke"]) {
   byId(`${what}-start`).onclick = () => {
@@ -135,6 +135,14 @@ function download(name, type, text) {
 byId("parity-json").onclick = () => download("wgrad-parity.json", "application/json", results.json);
 byId("parity-html").onclick = () => download("wgrad-parity.html", "text/html", results.html);
 byId("bench-json").onclick = () => download("wgrad-bench.json", "application/json", results.json);
+
+// An address with a case runs that one.
+const asked = new URLSearchParams(location.search).get("case");
+if (asked) {
+  byId("op").value = asked;
+  byId("set").value = "quick";
+  if (navigator.gpu) byId("parity-start").click();
+}
 
 if (!navigator.gpu) {
   for (const id of ["parity-start", "peaks-start", "smoke-start"]) byId(id).disabled = true;

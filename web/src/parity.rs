@@ -9,15 +9,13 @@ use wgrad::verify::{self, Adapter, Case, Effort, Line};
 
 /// Cases after which the adapter is opened anew: compiled kernels are kept as long as it is open.
 const REOPEN_AFTER: usize = 500;
-/// What the command takes to run a case again where this ran.
-const SELECTOR: &str = "webgpu";
-
 /// The cases of one run, one after the other.
 #[wasm_bindgen]
 pub struct Parity {
     opened: Opened,
     adapter: Adapter,
     lines: Vec<Line>,
+    effort: Effort,
     report: Report,
     /// Why no device can be had any more.
     lost: Option<String>,
@@ -26,15 +24,21 @@ pub struct Parity {
 
 #[wasm_bindgen]
 impl Parity {
-    /// `set` is `quick`, all of them, or `one`, the first of each op; `op` leaves others out.
+    /// `set` is `one`, the first case of each op, `quick`, all of them, or `full`, all in every variant; `only` is an op, or one
+    /// case as a failure prints it.
     pub async fn open(options: JsValue) -> Thrown<Parity> {
         let read = Options(&options);
-        let op = read.text("op");
-        let mut lines = verify::table(Some(op.as_str()).filter(|op| !op.is_empty()))?;
-        if read.text("set") == "one" {
+        let (only, set) = (read.text("only"), read.text("set"));
+        let mut lines = match only.trim() {
+            "" => verify::table(None)?,
+            case if case.contains(' ') => vec![case.parse()?],
+            op => verify::table(Some(op))?,
+        };
+        if set == "one" {
             let mut known = BTreeSet::new();
             lines.retain(|line| known.insert(line.op.clone()));
         }
+        let effort = if set == "full" { Effort::full() } else { Effort::quick() };
         let opened = Opened::new(&options).await?;
         let adapter = Adapter::open_async(None, None).await?;
         let column = Column {
@@ -42,10 +46,10 @@ impl Parity {
             os: read.text("system"),
             browser: read.text("browser"),
             date: read.text("date"),
-            ..Column::of(&adapter, Effort::quick())
+            ..Column::of(&adapter, effort)
         };
         let report = Report::new(vec![column]);
-        Ok(Self { opened, adapter, lines, report, lost: None, done: 0 })
+        Ok(Self { opened, adapter, lines, effort, report, lost: None, done: 0 })
     }
 
     /// What the adapter is and can do.
@@ -84,7 +88,7 @@ impl Parity {
                         Ok(adapter) => self.adapter = adapter,
                         Err(error) => self.lost = Some(format!("the device does not open again: {error}")),
                     }
-                    Row::failed(0, &line, &error.to_string(), SELECTOR)
+                    Row::failed(0, &line, &error.to_string(), &rerun(&line))
                 }
             },
         };
@@ -107,8 +111,8 @@ impl Parity {
     }
 
     async fn run(&self, line: &Line) -> wgrad::Result<Row> {
-        let outcome = verify::run_async(&Case::build(line)?, &self.adapter, Effort::quick()).await?;
-        Ok(Row::new(0, line, outcome, SELECTOR))
+        let outcome = verify::run_async(&Case::build(line)?, &self.adapter, self.effort).await?;
+        Ok(Row::new(0, line, outcome, &rerun(line)))
     }
 
     /// The results: JSON, a page of HTML, the table op by op, and a line in words.
@@ -146,4 +150,9 @@ impl Parity {
             ("matrix", matrix.into()),
         ]))
     }
+}
+
+/// The page's address that runs a case again, beside the page.
+fn rerun(line: &Line) -> String {
+    format!("parity.html?case={}", String::from(js_sys::encode_uri_component(&line.to_string())))
 }

@@ -14,7 +14,7 @@ use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 use wgrad::random::Rng;
-use wgrad::verify::report::{Report, Row};
+use wgrad::verify::report::{Report, Row, rerun};
 use wgrad::verify::{self, Adapter, Case, Effort, Line, Outcome, Verdict};
 
 /// Holds every kernel of an adapter to the CPU reference: exact integers bit for bit, real numbers within a
@@ -283,10 +283,10 @@ impl Queue<'_> {
             (Ok(adapter), None) => adapter,
         };
         match self.case(adapter, line) {
-            Ok((smallest, outcome)) => Row::new(self.number, &smallest, outcome, selector),
+            Ok((smallest, outcome)) => Row::new(self.number, &smallest, outcome, &rerun(&smallest, selector)),
             Err(e) => {
                 *lost() = Some(format!("the device failed before: {e}"));
-                Row::failed(self.number, line, &e.to_string(), selector)
+                Row::failed(self.number, line, &e.to_string(), &rerun(line, selector))
             }
         }
     }

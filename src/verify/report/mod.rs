@@ -29,7 +29,7 @@ pub use column::Column;
 pub use known::{KnownDifference, KnownDifferences};
 pub use matrix::Cell;
 pub use number::Number;
-pub use row::{Element, HeatMap, Kind, Refused, Row};
+pub use row::{Element, HeatMap, Kind, Refused, Row, rerun};
 
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -41,7 +41,7 @@ pub const SCHEMA: &str = "wgrad-parity/2";
 /// Cases on adapters, as far as the run has come.
 ///
 /// ```
-/// use wgrad::verify::report::{Column, Report, Row};
+/// use wgrad::verify::report::{Column, Report, Row, rerun};
 /// use wgrad::verify::{Adapter, Case, Effort, Line, run};
 ///
 /// # fn main() -> wgrad::Result<()> {
@@ -49,7 +49,7 @@ pub const SCHEMA: &str = "wgrad-parity/2";
 /// let mut report = Report::new(vec![Column::of(&adapter, Effort::quick())]);
 /// let line: Line = "relu input=5".parse()?;
 /// let outcome = run(&Case::build(&line)?, &adapter, Effort::quick())?;
-/// report.rows.push(Row::new(0, &line, outcome, "auto"));
+/// report.rows.push(Row::new(0, &line, outcome, &rerun(&line, "auto")));
 /// report.complete = true;
 /// let again = Report::from_json("report.json", &report.to_json()?)?;
 /// assert!(again == report && again.to_html()?.contains("relu"));

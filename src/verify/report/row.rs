@@ -141,9 +141,9 @@ impl From<&Heat> for HeatMap {
 }
 
 impl Row {
-    /// A case that ran; `selector` is what `--device` takes for its adapter.
-    pub fn new(adapter: usize, line: &Line, outcome: Outcome, selector: &str) -> Self {
-        Self::bare(adapter, &line.op, line).judged(&outcome, &rerun(line, selector))
+    /// A case that ran; `rerun` is what runs it again: [`rerun`](super::rerun) where that is the command.
+    pub fn new(adapter: usize, line: &Line, outcome: Outcome, rerun: &str) -> Self {
+        Self::bare(adapter, &line.op, line).judged(&outcome, rerun)
     }
 
     /// A node of a network, or how the device failed in it; `rerun` is the command that runs it again.
@@ -178,8 +178,8 @@ impl Row {
     }
 
     /// A case in which the device failed.
-    pub fn failed(adapter: usize, line: &Line, reason: &str, selector: &str) -> Self {
-        Self::bare(adapter, &line.op, line).because(Kind::Fail, reason).rerun(&rerun(line, selector))
+    pub fn failed(adapter: usize, line: &Line, reason: &str, rerun: &str) -> Self {
+        Self::bare(adapter, &line.op, line).because(Kind::Fail, reason).rerun(rerun)
     }
 
     fn whole(adapter: usize) -> Self {
@@ -251,7 +251,8 @@ impl Row {
     }
 }
 
-fn rerun(line: &Line, selector: &str) -> String {
+/// The command that runs a case again on the adapter that `--device` takes as `selector`.
+pub fn rerun(line: &Line, selector: &str) -> String {
     format!("wgrad parity --device {selector} --case '{line}'")
 }
 
