@@ -42,7 +42,7 @@ impl CustomOp for Scan {
              }}"
         );
         let kernel = Kernel::new("scan", wgsl).read("a", Buffer::Input(0)).read("x", Buffer::Input(1));
-        Ok(kernel.write("y", Buffer::Output(0)).groups(n.div_ceil(64)).turns(t + 1).into())
+        Ok(kernel.write("y", Buffer::Output(0)).groups(n.div_ceil(64)).iterations(t + 1).into())
     }
     /// What comes back to `y[t]` is the error of `x[t]`; times `y[t-1]`, that of `a[t]`.
     fn gradient(&self, flow: &Flow<'_>) -> Result<Gradients> {

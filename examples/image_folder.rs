@@ -42,7 +42,7 @@ fn main() -> Result<()> {
     println!("{} images of {channels}x{height}x{width}, classes {}", all.len(), all.classes().join(", "));
     let images = Images { shape: all.image_shape(), classes: all.classes().len() };
 
-    // A fifth is held back to judge on; the rest is moved and turned a little each time it is read.
+    // A fifth is held back to judge on; the rest is moved and rotated a little each time it is read.
     let all: Arc<dyn Examples> = Arc::new(all);
     let (train, held) = data::split(&all, 0.2, 0)?;
     let changes = vec![Augment::RandomCrop { padding: 2 }, Augment::Rotation { degrees: 10.0 }];

@@ -77,7 +77,7 @@ FOUND = {
     "lib": "the pass's own tests",
     "counters": "counted work",
     "checks": "programs that go wrong",
-    "turns": "counted turns",
+    "iterations": "counted loop iterations",
     "bin": "the command's own tests",
     "runs": "real runs that fail",
     "cli_csv": "real files",

@@ -1,7 +1,7 @@
-// argsort: output[o,m,i] = the place l of the element that comes {{ "m-th from the largest" if descending else "m-th" }} of input[o,:,i], equal ones in their order
+// argsort: output[o,m,i] = the position l of the element that comes {{ "m-th from the largest" if descending else "m-th" }} of input[o,:,i], equal ones in their order
 //
 // A workgroup of {{ lanes }} sorts one row in workgroup memory by K. E. Batcher's bitonic network, "Sorting networks and their
-// applications", 1968. What is compared is a number whose order is that of the elements (NaN last, -0 as 0), then the place.
+// applications", 1968. What is compared is a number whose order is that of the elements (NaN last, -0 as 0), then the position.
 //
 // input (O, {{ length }}, {{ inner }}), output (O, {{ k }}, {{ inner }}), u32
 {% include "common/group.wgsl" %}
@@ -10,7 +10,7 @@
 @group(0) @binding(0) var<storage, read> input: array<f32>;
 @group(0) @binding(1) var<storage, read_write> output: array<u32>;
 
-// Order and place.
+// Order and position.
 var<workgroup> row: array<vec2<u32>, {{ padded }}>;
 
 fn order_of(x: f32) -> u32 {

@@ -1,13 +1,13 @@
 // avg_pool2d_side: output[o,p,i] = sum of input[o,t,i]{{ " / divisor" if divide == "first" }} over {{ "the windows t that contain p" if backward else "the taps t of window p" }}{{ ", / divisor" if divide == "last" }}
 //
 // One of two passes of {{ "the gradient of an average pool" if backward else "an average pool" }}, along {{ "the height" if down else "the width" }} alone.
-// An invocation computes {{ many ~ " neighbours along that side" if many > 1 else "one place of that side" }}{{ ", on into the next line" if straddle }}, which share their loads{{ ", of " ~ unit ~ " columns" if unit > 1 and not joined }};
+// An invocation computes {{ many ~ " neighbours along that side" if many > 1 else "one position of that side" }}{{ ", on into the next line" if straddle }}, which share their loads{{ ", of " ~ unit ~ " columns" if unit > 1 and not joined }};
 // a workgroup is 64 invocations.
 {% if carried or not done %}
 // Terms {{ outer_first }} to {{ outer_last }} of those of an invocation{{ ", added to those before" if carried }}.
 {% endif %}
 //
-// input (O, {{ length }}, {{ inner }}), output (O, {{ places }}, {{ inner }}); O = {{ lines }}
+// input (O, {{ length }}, {{ inner }}), output (O, {{ positions }}, {{ inner }}); O = {{ lines }}
 {% include "common/group.wgsl" %}
 {% if divide and area == 0 %}
 {% include "common/avg_window.wgsl" %}
@@ -17,19 +17,19 @@
 {% include "common/pair.wgsl" %}
 {% endif %}
 {% from "common/units.wgsl" import type, load, number, zero %}
-{# Neighbouring columns that are loaded as one, and neighbouring places that are stored as one. #}
+{# Neighbouring columns that are loaded as one, and neighbouring positions that are stored as one. #}
 {% set columns = 1 if joined else unit %}
 {% set stored = unit if joined else 1 %}
 {% set units = inner // columns %}
 
 const LENGTH = {{ length }};
-const PLACES = {{ places }};
+const POSITIONS = {{ positions }};
 const UNITS = {{ units }};     // of a line's inner elements
 
 @group(0) @binding(0) var<storage, read> input: array<{{ type(columns) }}>;
 @group(0) @binding(1) var<storage, read_write> output: array<{{ type(unit) }}>;
 
-// The terms of place p: from the first to before the end.
+// The terms of position p: from the first to before the end.
 {% if backward %}
 fn first_term(p: i32) -> i32 { return {{ div_i32("max(p + " ~ (before + stride - kernel) ~ ", 0)", stride) }}; }
 fn end_term(p: i32) -> i32 { return min({{ div_i32("p + " ~ before, stride) }} + 1, LENGTH); }
@@ -62,12 +62,12 @@ fn avg_pool2d_side(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_i
   let run = {{ "at / UNITS" if units > 1 else "at" }};
   {% for q in range(many) %}
   {% if straddle %}
-  let all{{ q }} = min(run * {{ many }} + {{ q }}, {{ lines * places - 1 }});
-  let o{{ q }} = all{{ q }} / PLACES;
-  let p{{ q }} = all{{ q }} % PLACES;
+  let all{{ q }} = min(run * {{ many }} + {{ q }}, {{ lines * positions - 1 }});
+  let o{{ q }} = all{{ q }} / POSITIONS;
+  let p{{ q }} = all{{ q }} % POSITIONS;
   {% else %}
   let o{{ q }} = run / {{ runs }};
-  let p{{ q }} = min(run % {{ runs }} * {{ many }} + {{ q }}, PLACES - 1);
+  let p{{ q }} = min(run % {{ runs }} * {{ many }} + {{ q }}, POSITIONS - 1);
   {% endif %}
   let first{{ q }} = o{{ q }} * LENGTH + first_term(p{{ q }});
   let end{{ q }} = o{{ q }} * LENGTH + end_term(p{{ q }});
@@ -75,7 +75,7 @@ fn avg_pool2d_side(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_i
   {% if joined %}
   {% for s in range(0, many, stored) %}
   {% if carried %}
-  let before{{ s }} = {{ load("output[min(run * " ~ many ~ " + " ~ s ~ ", " ~ (lines * places - stored) ~ ") / " ~ stored ~ "]", stored) }};
+  let before{{ s }} = {{ load("output[min(run * " ~ many ~ " + " ~ s ~ ", " ~ (lines * positions - stored) ~ ") / " ~ stored ~ "]", stored) }};
   {% endif %}
   {% for q in range(s, s + stored) %}
   var sum{{ q }} = {{ ("before" ~ s ~ ("[" ~ (q - s) ~ "]" if stored > 1)) if carried else "0.0" }};
@@ -83,7 +83,7 @@ fn avg_pool2d_side(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_i
   {% endfor %}
   {% else %}
   {% for q in range(many) %}
-  var sum{{ q }} = {{ load("output[(o" ~ q ~ " * PLACES + p" ~ q ~ ") * UNITS + i]", unit) if carried else zero(unit) }};
+  var sum{{ q }} = {{ load("output[(o" ~ q ~ " * POSITIONS + p" ~ q ~ ") * UNITS + i]", unit) if carried else zero(unit) }};
   {% endfor %}
   {% endif %}
   for (var f = first0 + {{ outer_first }}; f < min(first0 + {{ outer_last }}, end{{ many - 1 }}); f++) {
@@ -106,13 +106,13 @@ fn avg_pool2d_side(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_i
   {% endif %}
   {% endfor %}
   {% for s in range(0, many, stored) %}
-  {% set run_place = "run * " ~ many ~ " + " ~ s %}
-  {% set inside = "" if whole_runs else "if (" ~ run_place ~ " < " ~ lines * places ~ ") " if joined else "if (run % " ~ runs ~ " * " ~ many ~ " + " ~ s ~ " < PLACES) " %}
+  {% set run_position = "run * " ~ many ~ " + " ~ s %}
+  {% set inside = "" if whole_runs else "if (" ~ run_position ~ " < " ~ lines * positions ~ ") " if joined else "if (run % " ~ runs ~ " * " ~ many ~ " + " ~ s ~ " < POSITIONS) " %}
   {% if stored > 1 %}
   {% set to = {2: "to_pair(vec2<f32>(", 4: "to_four(vec4<f32>("}[stored] %}
-  {{ inside }}{ output[({{ run_place }}) / {{ stored }}] = {{ to }}{% for q in range(s, s + stored) %}out{{ q }}{{ ", " if not loop.last }}{% endfor %})); }
+  {{ inside }}{ output[({{ run_position }}) / {{ stored }}] = {{ to }}{% for q in range(s, s + stored) %}out{{ q }}{{ ", " if not loop.last }}{% endfor %})); }
   {% else %}
-  {{ inside }}{ output[{{ run_place if joined else "(o" ~ s ~ " * PLACES + p" ~ s ~ ") * UNITS + i" }}] = {{ {1: "", 2: "to_pair", 4: "to_four"}[columns] }}(out{{ s }}); }
+  {{ inside }}{ output[{{ run_position if joined else "(o" ~ s ~ " * POSITIONS + p" ~ s ~ ") * UNITS + i" }}] = {{ {1: "", 2: "to_pair", 4: "to_four"}[columns] }}(out{{ s }}); }
   {% endif %}
   {% endfor %}
 }

@@ -1,8 +1,8 @@
-// axis_gather: output[a,t,b] = input[a,place(t),b]{{ ", 0x" ~ fill ~ " as bits where t has no input" if gaps }}
+// axis_gather: output[a,t,b] = input[a,position(t),b]{{ ", 0x" ~ fill ~ " as bits where t has no input" if gaps }}
 //
 // An invocation copies {{ {"row": "one vec4 of neighbouring b", "quad": "the words of four neighbouring t", "word": "one word"}[how] }}, a workgroup 64. Words are copied as bits, whatever their type.
 {% if rule %}
-// Where a word comes from follows from t: {{ rule|length }} run{{ "s" if rule|length > 1 }} of places that lie evenly apart.
+// Where a word comes from follows from t: {{ rule|length }} run{{ "s" if rule|length > 1 }} of positions that lie evenly apart.
 {% else %}
 // Where a word comes from is looked up.
 {% endif %}
@@ -17,14 +17,14 @@
 
 @group(0) @binding(0) var<storage, read> input: array<{{ word }}>;
 {% if not rule %}
-// Of each t its input's place in a plane (inputs, inner); all ones for none.
-@group(0) @binding(1) var<storage, read> places: array<{{ looked }}>;
+// Of each t its input's position in a plane (inputs, inner); all ones for none.
+@group(0) @binding(1) var<storage, read> positions: array<{{ looked }}>;
 {% endif %}
 @group(0) @binding({{ 1 if rule else 2 }}) var<storage, read_write> output: array<{{ stored }}>;
 
 {% if rule %}
 // All ones where t has no input.
-fn place(t: u32) -> u32 {
+fn position(t: u32) -> u32 {
   {% for run in rule %}
   {{ "" if loop.last else "if (t < " ~ run.end ~ "u) { " }}return {{ "0xffffffffu" if run.gap else "t * " ~ run.step ~ "u + " ~ run.first ~ "u" }};{{ "" if loop.last else " }" }}
   {% endfor %}
@@ -39,9 +39,9 @@ fn axis_gather(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invoc
   let plane = {{ first_input }}u + i / {{ outputs // 4 }}u * {{ inputs }}u;
   {% if rule %}
   let t = i % {{ outputs // 4 }}u * 4u;
-  let at = vec4<u32>(place(t), place(t + 1u), place(t + 2u), place(t + 3u));
+  let at = vec4<u32>(position(t), position(t + 1u), position(t + 2u), position(t + 3u));
   {% else %}
-  let at = places[i % {{ outputs // 4 }}u];
+  let at = positions[i % {{ outputs // 4 }}u];
   {% endif %}
   {% for q in range(4) %}
   {% if gaps %}
@@ -55,7 +55,7 @@ fn axis_gather(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invoc
   {% else %}
   {% set unit = 4 if how == "row" else 1 %}
   let t = i / {{ inner }}u % {{ outputs }}u;
-  let at = {{ "place(t)" if rule else "places[t]" }};
+  let at = {{ "position(t)" if rule else "positions[t]" }};
   let plane = {{ first_input // unit }}u + i / {{ outputs * inner }}u * {{ inputs * inner }}u + i % {{ inner }}u;
   {% if gaps %}
   let inside = at != 0xffffffffu;

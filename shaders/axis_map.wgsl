@@ -24,11 +24,11 @@ const OUTPUT_PLANE = {{ outputs * inner }}u;
 
 @group(0) @binding(0) var<storage, read> input: array<{{ stored }}>;
 {% if pairs > 0 %}
-// Two entries each: a place in a plane (inputs, inner) and the bits of its weight.
+// Two entries each: a position in a plane (inputs, inner) and the bits of its weight.
 @group(0) @binding(1) var<storage, read> entries: array<vec4<u32>>;
 {% else %}
 @group(0) @binding(1) var<storage, read> starts: array<u32>;
-// Of each a place in a plane (inputs, inner) and the bits of its weight.
+// Of each a position in a plane (inputs, inner) and the bits of its weight.
 @group(0) @binding(2) var<storage, read> entries: array<vec2<u32>>;
 {% endif %}
 @group(0) @binding({{ 2 if pairs > 0 else 3 }}) var<storage, read_write> output: array<{{ stored }}>;
@@ -48,11 +48,11 @@ fn axis_map(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocati
   {% for p in range(pairs) %}
   let e{{ p }} = entries[t * {{ pairs }}u + {{ p }}u];
   {% for half in ["xy", "zw"] %}
-  {% set place = "e" ~ p ~ "." ~ half[0] %}
+  {% set position = "e" ~ p ~ "." ~ half[0] %}
   {% set weight = "w" ~ p ~ half[0] %}
   let {{ weight }} = bitcast<f32>(e{{ p }}.{{ half[1] }});
   {% for r in range(rows) %}
-  {% set sum = "fma(" ~ element ~ "(" ~ weight ~ "), " ~ four ~ "(input[source + " ~ r ~ "u * INPUT_PLANE + " ~ place ~ "]), s" ~ r ~ ")" %}
+  {% set sum = "fma(" ~ element ~ "(" ~ weight ~ "), " ~ four ~ "(input[source + " ~ r ~ "u * INPUT_PLANE + " ~ position ~ "]), s" ~ r ~ ")" %}
   s{{ r }} = {{ "select(s" ~ r ~ ", " ~ sum ~ ", " ~ weight ~ " != 0.0)" if ragged else sum }};
   {% endfor %}
   {% endfor %}

@@ -1,6 +1,6 @@
 // bench_fma: the rate of multiply-adds. sum[g] = the accumulators of invocation 0 of workgroup g
 //
-// An invocation keeps {{ accumulators }} independent sums of {{ width }} numbers and adds {{ unroll }} terms to each a turn: enough
+// An invocation keeps {{ accumulators }} independent sums of {{ width }} numbers and adds {{ unroll }} terms to each an iteration: enough
 // chains to hide the latency of an fma, few enough to stay in registers. Factors come from memory, so that
 // nothing is folded; the sums converge, so that nothing overflows.
 //
@@ -25,7 +25,7 @@ fn bench_fma(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocat
   {% for a in range(accumulators) %}
   var s{{ a }} = Number({{ "f32" if width == 1 else "vec4<f32>" }}(f32(lane.x + {{ a }}u) * 0.01));
   {% endfor %}
-  for (var i = 0u; i < {{ turns }}u; i++) {
+  for (var i = 0u; i < {{ iterations }}u; i++) {
     {% for u in range(unroll) %}
     {% for a in range(accumulators) %}
     s{{ a }} = fma(s{{ a }}, factor, addend);

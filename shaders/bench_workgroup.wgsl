@@ -1,6 +1,6 @@
 // bench_workgroup: the bandwidth of reads from workgroup memory. sum[g] = what invocation 0 of workgroup g read
 //
-// 64 invocations fill 256 vec4 (4 KiB), then each reads {{ 4 * turns }} of them, neighbours reading neighbours, into
+// 64 invocations fill 256 vec4 (4 KiB), then each reads {{ 4 * iterations }} of them, neighbours reading neighbours, into
 // four accumulators.
 //
 // seed (256), sum (groups)
@@ -19,7 +19,7 @@ fn bench_workgroup(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_i
   var s{{ j }} = vec4<f32>();
   {% endfor %}
   workgroupBarrier();
-  for (var i = 0u; i < {{ turns }}u; i++) {
+  for (var i = 0u; i < {{ iterations }}u; i++) {
     {% for j in range(4) %}
     s{{ j }} += shared_values[(lane.x + i + {{ 64 * j }}u) & 255u];
     {% endfor %}

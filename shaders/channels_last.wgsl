@@ -31,12 +31,12 @@ fn channels_last(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_inv
   let first = o * {{ strides[0] }}u + i * {{ strides[1] }}u + m * {{ strides[2] }}u + q * {{ 4 * strides[3] }}u;
   {% set nothing = "vec4<f32>()" if run == 4 else "0.0" %}
   {% for j in range(4) %}
-  {% set place = "first + " ~ j * strides[3] ~ "u" %}
+  {% set position = "first + " ~ j * strides[3] ~ "u" %}
   {% if quarters * 4 == channels or j == 0 and not padded %}
-  let c{{ j }} = {{ "four(source[(" ~ place ~ ") / 4u])" if run == 4 else "source[" ~ place ~ "]" }};
+  let c{{ j }} = {{ "four(source[(" ~ position ~ ") / 4u])" if run == 4 else "source[" ~ position ~ "]" }};
   {% else %}
   let ok{{ j }} = q * 4u + {{ j }}u < {{ channels }}u;
-  let from{{ j }} = select({{ "0u" if padded else "first" }}, {{ place }}, ok{{ j }});
+  let from{{ j }} = select({{ "0u" if padded else "first" }}, {{ position }}, ok{{ j }});
   let c{{ j }} = select({{ nothing }}, {{ "four(source[from" ~ j ~ " / 4u])" if run == 4 else "source[from" ~ j ~ "]" }}, ok{{ j }});
   {% endif %}
   {% endfor %}

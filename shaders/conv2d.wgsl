@@ -1,7 +1,7 @@
 // conv2d: {{ "grad_input[n,c,y,x] = sum_k,r,s grad_output[n,k,(y+p-r*d)/s,..] weight[k,c,r,s]" if backward else "output[n,k,y,x] = bias[k] + sum_c,r,s input[n,c,y*s+r*d-p,..] weight[k,c,r,s]" }}
 //
 // Implicit GEMM, nothing is unrolled into memory: rows are the channels of the target, columns its pixels
-// over the whole batch, terms the taps (outer) and the channels of the source (inner). The place of a tap in
+// over the whole batch, terms the taps (outer) and the channels of the source (inner). The position of a tap in
 // the source is found once and serves all channels. An invocation computes {{ tm }} channels of {{ tn }}
 // neighbouring pixels in registers; a workgroup is {{ lanes }} invocations along the pixels times
 // {{ row_tiles }} along the channels.
@@ -106,8 +106,8 @@ fn conv2d(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation
   {% endfor %}
   {% if phases %}
   let taps = vec2<u32>(u32(vertical.z), u32(horizontal.z));
-  for (var turn = {{ outer_first }}u; turn < min({{ outer_last }}u, taps.x * taps.y); turn++) {
-    let next = vec2<u32>(turn / taps.y, turn % taps.y);
+  for (var phase_tap = {{ outer_first }}u; phase_tap < min({{ outer_last }}u, taps.x * taps.y); phase_tap++) {
+    let next = vec2<u32>(phase_tap / taps.y, phase_tap % taps.y);
     let at = vec2<u32>(u32(vertical.y), u32(horizontal.y)) + next * STEP;
     let tap = at.x * TAPS_W + at.y;
     let begin = vec2<i32>(vertical.w, horizontal.w) - vec2<i32>(next) * BACK;

@@ -1,7 +1,7 @@
 // conv2d_backward_weight: grad_weight[k,c,r,s] = sum_n,i,j grad_output[n,k,i,j] input[n,c,i*s+r*d-p,..]
 //
 // GEMM whose rows are the output channels of a group, columns the weights of one of them, terms the output
-// pixels of the batch, four of an image a turn. The turns of all images are split into {{ splits }} runs; each
+// pixels of the batch, four of an image an iteration. The iterations of all images are split into {{ splits }} runs; each
 // workgroup adds one run into partials[split], and a second pass adds the runs in order: no atomics, the same
 // bits every time. An invocation computes {{ tm }} output channels of {{ tn }} weights; a workgroup is {{ lanes }}
 // invocations along the weights times {{ row_tiles }} along the channels.
@@ -23,7 +23,7 @@ const WHOLE = {{ "true" if rows % (tm * row_tiles) == 0 else "false" }};
 const TILES_M = {{ tiles_m }}u;
 const TILES_N = {{ tiles_n }}u;
 const BLOCKS = {{ groups_of_channels }}u;
-const TURNS = {{ turns }}u;                   // of an image
+const ITERATIONS = {{ iterations }}u;                   // of an image
 const PIXELS = {{ output_h * output_w }}u;
 const OW = {{ output_w }}u;
 const H = {{ input_h }}u;
@@ -64,10 +64,10 @@ fn conv2d_backward_weight(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(
   var s{{ i }}_{{ v }} = vec4<f32>();
   {% endfor %}
   {% endfor %}
-  let last = min((split + 1u) * {{ turns_per_split }}u, {{ all_turns }}u);
-  for (var turn = split * {{ turns_per_split }}u; turn < last; turn++) {
-    let image = turn / TURNS;
-    let pixel = turn % TURNS * 4u;
+  let last = min((split + 1u) * {{ iterations_per_split }}u, {{ all_iterations }}u);
+  for (var iteration = split * {{ iterations_per_split }}u; iteration < last; iteration++) {
+    let image = iteration / ITERATIONS;
+    let pixel = iteration % ITERATIONS * 4u;
     {% for j in range(4) %}
     let y{{ j }} = i32((pixel + {{ j }}u) / OW) * {{ stride_h }};
     let x{{ j }} = i32((pixel + {{ j }}u) % OW) * {{ stride_w }};

@@ -37,30 +37,30 @@ const NEXT = vec4<u32>(0u, 1u, 2u, 3u);
 // A run of pixels and an output channel.
 struct Channels { first: u32, channel: u32 }
 
-fn place_a(z: u32, row: u32) -> Channels {
+fn position_a(z: u32, row: u32) -> Channels {
   return Channels(z / BLOCKS * K, z % BLOCKS * ROWS + min(row, ROWS - 1u));
 }
 
-fn four_of_a(place: Channels, k: u32) -> vec4<f32> {
-  let pixel = place.first + k;
+fn four_of_a(position: Channels, k: u32) -> vec4<f32> {
+  let pixel = position.first + k;
   let ok = (k < K) & (pixel < ALL_PIXELS);
   let near = select(0u, pixel, ok);
-  let at = (near / PIXELS * {{ output_channels }}u + place.channel) * PIXELS + near % PIXELS;
+  let at = (near / PIXELS * {{ output_channels }}u + position.channel) * PIXELS + near % PIXELS;
   return select(vec4<f32>(), four(grad_output[at / 4u]), ok);
 }
 {% else %}
 // A run of pixels and four output channels.
 struct Channels { first: u32, channel: vec4<u32> }
 
-fn place_a(z: u32, row: u32) -> Channels {
+fn position_a(z: u32, row: u32) -> Channels {
   return Channels(z / BLOCKS * K, z % BLOCKS * ROWS + min(row + NEXT, vec4<u32>(ROWS - 1u)));
 }
 
-fn four_of_a(place: Channels, k: u32) -> vec4<f32> {
-  let pixel = place.first + k;
+fn four_of_a(position: Channels, k: u32) -> vec4<f32> {
+  let pixel = position.first + k;
   let ok = (k < K) & (pixel < ALL_PIXELS);
   let near = select(0u, pixel, ok);
-  let at = (near / PIXELS * {{ output_channels }}u + place.channel) * PIXELS + near % PIXELS;
+  let at = (near / PIXELS * {{ output_channels }}u + position.channel) * PIXELS + near % PIXELS;
   let found = vec4<f32>(grad_output[at.x], grad_output[at.y], grad_output[at.z], grad_output[at.w]);
   return select(vec4<f32>(), found, ok);
 }
@@ -69,7 +69,7 @@ fn four_of_a(place: Channels, k: u32) -> vec4<f32> {
 // A run of pixels and four weights: the planes of their channels, and their taps.
 struct Weights { first: u32, plane: vec4<u32>, up: vec4<i32>, left: vec4<i32> }
 
-fn place_b(z: u32, column: u32) -> Weights {
+fn position_b(z: u32, column: u32) -> Weights {
   let weight = min(column + NEXT, vec4<u32>(COLUMNS - 1u));
   let tap = weight % TAPS;
   let up = vec4<i32>(tap / {{ kernel_w }}u) * {{ dilation_h }} - {{ pad_top }};
@@ -77,12 +77,12 @@ fn place_b(z: u32, column: u32) -> Weights {
   return Weights(z / BLOCKS * K, (z % BLOCKS * CHANNELS + weight / TAPS) * (H * W), up, left);
 }
 
-fn four_of_b(place: Weights, k: u32) -> vec4<f32> {
-  let pixel = place.first + k;
-  let sy = i32(pixel % PIXELS / OW) * {{ stride_h }} + place.up;
-  let sx = i32(pixel % PIXELS % OW) * {{ stride_w }} + place.left;
+fn four_of_b(position: Weights, k: u32) -> vec4<f32> {
+  let pixel = position.first + k;
+  let sy = i32(pixel % PIXELS / OW) * {{ stride_h }} + position.up;
+  let sx = i32(pixel % PIXELS % OW) * {{ stride_w }} + position.left;
   let ok = (vec4<u32>(sy) < vec4<u32>(H)) & (vec4<u32>(sx) < vec4<u32>(W)) & vec4<bool>((k < K) & (pixel < ALL_PIXELS));
-  let inside = pixel / PIXELS * {{ input_channels * input_h * input_w }}u + place.plane + vec4<u32>(sy) * W + vec4<u32>(sx);
+  let inside = pixel / PIXELS * {{ input_channels * input_h * input_w }}u + position.plane + vec4<u32>(sy) * W + vec4<u32>(sx);
   let at = select(vec4<u32>(), inside, ok);
   let found = vec4<f32>(input[at.x], input[at.y], input[at.z], input[at.w]);
   return select(vec4<f32>(), found, ok);

@@ -63,26 +63,26 @@ fn turn_of(tap: u32) -> vec2<u32> {
 
 {% if weight_vec4 %}
 // Where the weights of a channel of group z begin: its terms lie side by side.
-fn place_a(z: u32, row: u32) -> u32 { return (z * ROWS + min(row, ROWS - 1u)) * K; }
+fn position_a(z: u32, row: u32) -> u32 { return (z * ROWS + min(row, ROWS - 1u)) * K; }
 
-fn four_of_a(place: u32, k: u32) -> vec4<f32> {
-  return select(vec4<f32>(), four(weight[(place + min(k, K - 4u)) / 4u]), k < K);
+fn four_of_a(position: u32, k: u32) -> vec4<f32> {
+  return select(vec4<f32>(), four(weight[(position + min(k, K - 4u)) / 4u]), k < K);
 }
 {% else %}
 // Where the weights of four channels of group z begin.
-fn place_a(z: u32, row: u32) -> vec4<u32> {
+fn position_a(z: u32, row: u32) -> vec4<u32> {
   return z{{ " / PHASES" if phases }} * {{ group_stride }}u + min(row + NEXT, vec4<u32>(ROWS - 1u)) * {{ row_stride }}u;
 }
 
-fn four_of_a(place: vec4<u32>, k: u32) -> vec4<f32> {
+fn four_of_a(position: vec4<u32>, k: u32) -> vec4<f32> {
   {% if phases %}
   let term = min(k, max(K, 1u) - 1u);
   let next = turn_of(term / TERMS);
   let first = vec2<u32>(u32(vertical.y), u32(horizontal.y)) + next * STEP;
-  let at = place + (term % TERMS * {{ term_stride }}u + first.x * TAPS_W + first.y);
+  let at = position + (term % TERMS * {{ term_stride }}u + first.x * TAPS_W + first.y);
   {% else %}
   let term = min(k, K - 1u);
-  let at = place + (term / TAPS * {{ term_stride }}u + term % TAPS);
+  let at = position + (term / TAPS * {{ term_stride }}u + term % TAPS);
   {% endif %}
   let found = vec4<f32>(weight[at.x], weight[at.y], weight[at.z], weight[at.w]);
   return select(vec4<f32>(), found, k < K);
@@ -92,7 +92,7 @@ fn four_of_a(place: vec4<u32>, k: u32) -> vec4<f32> {
 // Four pixels of the target: where the first channel of their images begins in the source, and their first tap.
 struct Pixels { begin: vec4<u32>, y: vec4<i32>, x: vec4<i32> }
 
-fn place_b(z: u32, column: u32) -> Pixels {
+fn position_b(z: u32, column: u32) -> Pixels {
   let pixel = min(column + NEXT, vec4<u32>(COLUMNS - 1u));
   let begin = (pixel / GRID * {{ source_channels }}u + z{{ " / PHASES" if phases }} * TERMS) * SOURCE_PLANE;
   let y = vec4<i32>(pixel % GRID / {{ grid_w }}u);
@@ -106,31 +106,31 @@ fn place_b(z: u32, column: u32) -> Pixels {
   {% endif %}
 }
 
-fn four_of_b(place: Pixels, k: u32) -> vec4<f32> {
+fn four_of_b(position: Pixels, k: u32) -> vec4<f32> {
   let term = min(k, {{ "max(K, 1u)" if phases else "K" }} - 1u);
   {% if pointwise %}
-  let first = place.begin.x + term * SOURCE_PLANE + u32(place.y.x) * {{ source_w }}u + u32(place.x.x);
+  let first = position.begin.x + term * SOURCE_PLANE + u32(position.y.x) * {{ source_w }}u + u32(position.x.x);
   return select(vec4<f32>(), four(source[first / 4u]), k < K);
   {% else %}
   {% if phases %}
   let back = vec2<i32>(turn_of(term / TERMS)) * BACK;
   let channel = term % TERMS;
-  let sy = place.y - back.x;
-  let sx = place.x - back.y;
+  let sy = position.y - back.x;
+  let sx = position.x - back.y;
   {% else %}
   let channel = term / TAPS;
   let r = i32(term % TAPS / TAPS_W) * {{ dilation_h }};
   let s = i32(term % TAPS_W) * {{ dilation_w }};
   {% if backward %}
-  let sy = place.y - r;
-  let sx = place.x - s;
+  let sy = position.y - r;
+  let sx = position.x - s;
   {% else %}
-  let sy = place.y + r;
-  let sx = place.x + s;
+  let sy = position.y + r;
+  let sx = position.x + s;
   {% endif %}
   {% endif %}
   let ok = (vec4<u32>(sy) < vec4<u32>({{ source_h }}u)) & (vec4<u32>(sx) < vec4<u32>({{ source_w }}u));
-  let inside = place.begin + channel * SOURCE_PLANE + vec4<u32>(sy) * {{ source_w }}u + vec4<u32>(sx);
+  let inside = position.begin + channel * SOURCE_PLANE + vec4<u32>(sy) * {{ source_w }}u + vec4<u32>(sx);
   let at = select(vec4<u32>(), inside, ok);
   let found = vec4<f32>(source[at.x], source[at.y], source[at.z], source[at.w]);
   return select(vec4<f32>(), found, ok & vec4<bool>(k < K));
@@ -180,7 +180,7 @@ fn conv2d_workgroup(
   K = terms;
   {% endif %}
 {% if phases %}
-{% set turns_end = "terms" %}
+{% set terms_end = "terms" %}
 {% endif %}
 {% include "common/workgroup_product.wgsl" %}
 }

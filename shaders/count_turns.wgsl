@@ -1,10 +1,10 @@
-// count_turns: counted[g] = the loop turns that an invocation of workgroup g really takes, and a number that depends on all
+// count_turns: counted[g] = the loop iterations that an invocation of workgroup g really takes, and a number that depends on all
 //
-// Drivers may end loops without a word. Workgroup 0 has one loop, workgroup 1 two nested ones with as many turns in
-// all. A turn makes a number from the one before, so that no compiler can do without the loop. How
-// far the loops go comes from memory, so that none is unrolled. The turn in which a loop ends counts too.
+// Drivers may end loops without a word. Workgroup 0 has one loop, workgroup 1 two nested ones with as many iterations in
+// all. An iteration makes a number from the one before, so that no compiler can do without the loop. How
+// far the loops go comes from memory, so that none is unrolled. the iteration in which a loop ends counts too.
 //
-// wanted (2): turns, inner turns; counted (2, 2): turns, number
+// wanted (2): iterations, inner iterations; counted (2, 2): iterations, number
 {% include "common/group.wgsl" %}
 
 @group(0) @binding(0) var<storage, read> wanted: array<u32>;
@@ -17,19 +17,19 @@ fn count_turns(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invoc
   let group = flat_group(workgroup);
   if (group >= {{ groups }}u) { return; }
   var x = lane.x;
-  var turns = 0u;
+  var iterations = 0u;
   let inner = select(0u, wanted[1], group == 1u);
-  // Each outer turn is one, and the end of the inner loop another: workgroup 0 has no inner turns.
+  // Each outer iteration is one, and the end of the inner loop another: workgroup 0 has no inner iterations.
   for (var i = 0u; i < wanted[0]; i += 2u + inner) {
     x = next(x);
-    turns += 2u;
+    iterations += 2u;
     for (var j = 0u; j < inner; j++) {
       x = next(x);
-      turns++;
+      iterations++;
     }
   }
   if (lane.x == 0u) {
-    counted[group * 2u] = turns;
+    counted[group * 2u] = iterations;
     counted[group * 2u + 1u] = x;
   }
 }

@@ -24,8 +24,8 @@ fn cross_entropy(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_inv
   let own = lane_of(lane.x);
   if (row >= {{ outer * inner }}u) { return; }
   let base = row_base(row);
-  let place = {{ first_row }}u + row;
-  let label = labels[place];
+  let position = {{ first_row }}u + row;
+  let label = labels[position];
   var highest = nan_as_inf(logits[base]);
   for (var l = own; l < LENGTH; l += LANES) { highest = max(highest, nan_as_inf(logits[base + l * INNER])); }
   highest = join_max(own, highest);
@@ -55,9 +55,9 @@ fn cross_entropy(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_inv
     let ignored = false;
 {% endif %}
     if (label >= LENGTH && !ignored) { atomicMin(&bad_row, {{ rows_before }}u + row); }
-    loss[place] = select(value, 0.0, ignored);
+    loss[position] = select(value, 0.0, ignored);
     saved[{{ first_pair }}u + 2u * row] = highest;
     saved[{{ first_pair }}u + 2u * row + 1u] = shift;
-    counted[place] = select(1.0, 0.0, ignored);
+    counted[position] = select(1.0, 0.0, ignored);
   }
 }

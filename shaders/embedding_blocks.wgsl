@@ -1,9 +1,9 @@
-// embedding_blocks: blocks[b,d] = sum of grad_output[n,d] over the {{ block }} sorted places n of block b, in their order
+// embedding_blocks: blocks[b,d] = sum of grad_output[n,d] over the {{ block }} sorted positions n of block b, in their order
 //
-// An invocation owns {{ many }} {{ "vec4" if vec4 else "elements" }} of a block whose places all show one row; of the others nothing is written or read.
+// An invocation owns {{ many }} {{ "vec4" if vec4 else "elements" }} of a block whose positions all show one row; of the others nothing is written or read.
 // Rows that are shown often are so added up by many invocations.
 //
-// grad_output ({{ count }}, D), sorted ({{ count }} pairs of an index and its place), blocks ({{ blocks }}, D); D = {{ width }} {{ "vec4" if vec4 else "elements" }}
+// grad_output ({{ count }}, D), sorted ({{ count }} pairs of an index and its position), blocks ({{ blocks }}, D); D = {{ width }} {{ "vec4" if vec4 else "elements" }}
 {% include "common/group.wgsl" %}
 {% set element = "vec4<f32>" if vec4 else "f32" %}
 {% set stored = "Four" if vec4 else "f32" %}
@@ -33,9 +33,9 @@ fn embedding_blocks(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_
   var s{{ q }} = {{ element }}();
   {% endfor %}
   for (var at = first; at < first + BLOCK; at++) {
-    let place = sorted[at].y * WIDTH;
+    let position = sorted[at].y * WIDTH;
     {% for q in range(many) %}
-    s{{ q }} += {{ four }}(grad_output[place + c{{ q }}]);
+    s{{ q }} += {{ four }}(grad_output[position + c{{ q }}]);
     {% endfor %}
   }
   {% for q in range(many) %}

@@ -1,16 +1,16 @@
 // embedding_rows: grad_weight[v,d] = sum of grad_output[n,d] over the n with index[n] = v, in the order of n
 //
 {% if few %}
-// An invocation owns {{ many }} {{ "vec4" if vec4 else "elements" }} of the row that place p shows, if it is the first to show it where places are
+// An invocation owns {{ many }} {{ "vec4" if vec4 else "elements" }} of the row that position p shows, if it is the first to show it where positions are
 // sorted; rows that none shows are zeros already (embedding_zeros.wgsl).
 {% else %}
-// An invocation owns {{ many }} {{ "vec4" if vec4 else "elements" }} of row v, whose places lie side by side where they are sorted, from starts[v] to starts[v + 1].
+// An invocation owns {{ many }} {{ "vec4" if vec4 else "elements" }} of row v, whose positions lie side by side where they are sorted, from starts[v] to starts[v + 1].
 {% endif %}
 {% if blocks > 0 %}
 // Whole blocks of {{ block }} of them were added before (embedding_blocks.wgsl). The order is fixed: no atomics, the same bits every time.
 {% endif %}
 //
-// grad_output ({{ count }}, D), sorted ({{ count }} pairs of an index and its place), {{ "starts, " if not few }}{{ "blocks (" ~ blocks ~ ", D), " if blocks > 0 }}grad_weight ({{ rows }}, D){{ " from row " ~ first_row ~ " on" if first_row > 0 }}; D = {{ width }} {{ "vec4" if vec4 else "elements" }}
+// grad_output ({{ count }}, D), sorted ({{ count }} pairs of an index and its position), {{ "starts, " if not few }}{{ "blocks (" ~ blocks ~ ", D), " if blocks > 0 }}grad_weight ({{ rows }}, D){{ " from row " ~ first_row ~ " on" if first_row > 0 }}; D = {{ width }} {{ "vec4" if vec4 else "elements" }}
 {% include "common/group.wgsl" %}
 {% set element = "vec4<f32>" if vec4 else "f32" %}
 {% set stored = "Four" if vec4 else "f32" %}
@@ -73,9 +73,9 @@ fn embedding_rows(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_in
       continue;
     }
     {% endif %}
-    let place = sorted[at].y * WIDTH;
+    let position = sorted[at].y * WIDTH;
     {% for q in range(many) %}
-    s{{ q }} += {{ four }}(grad_output[place + c{{ q }}]);
+    s{{ q }} += {{ four }}(grad_output[position + c{{ q }}]);
     {% endfor %}
     at++;
   }

@@ -1,4 +1,4 @@
-// embedding_sort: {{ "neighbouring runs of " ~ run ~ " sorted (index, place) become one" if merge else "the places of " ~ run ~ " indices in the order of the indices, equal ones in their own order" }}
+// embedding_sort: {{ "neighbouring runs of " ~ run ~ " sorted (index, position) become one" if merge else "the positions of " ~ run ~ " indices in the order of the indices, equal ones in their own order" }}
 //
 {% if merge %}
 // An invocation finds where its pair goes: behind those before it in its own run, and behind those of the other run that
@@ -7,7 +7,7 @@
 // An invocation counts the indices of its run that come before its own.
 {% endif %}
 //
-// {{ "runs" if merge else "indices" }} ({{ count }}), sorted ({{ count }} pairs of an index and its place)
+// {{ "runs" if merge else "indices" }} ({{ count }}), sorted ({{ count }} pairs of an index and its position)
 {% include "common/group.wgsl" %}
 
 const COUNT = {{ count }}u;

@@ -2,7 +2,7 @@
 //
 // An invocation owns one v up to the number of rows, where the last row's run ends, and searches by halves.
 //
-// sorted ({{ count }} pairs of an index and its place), starts ({{ rows }} + 1)
+// sorted ({{ count }} pairs of an index and its position), starts ({{ rows }} + 1)
 {% include "common/group.wgsl" %}
 
 @group(0) @binding(0) var<storage, read> sorted: array<vec2<u32>>;

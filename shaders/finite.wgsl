@@ -1,4 +1,4 @@
-// finite: the places of the first NaN, inf and -inf of a tensor, where there are any
+// finite: the positions of the first NaN, inf and -inf of a tensor, where there are any
 //
 // An invocation looks at one number, a workgroup at 64; what is not finite is seen by its bits.
 //

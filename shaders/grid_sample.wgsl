@@ -22,11 +22,11 @@ fn grid_sample(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invoc
   let p = i % POINTS;
   let first = i / POINTS % TILES * {{ many }}u;
   let n = i / (POINTS * TILES);
-  let place = {{ first_grid }}u + (n * POINTS + p) * 2u;
-  let gx = points[place];
-  let gy = points[place + 1u];
-  let at_x = place_of(gx, {{ w }}.0).x;
-  let at_y = place_of(gy, {{ h }}.0).x;
+  let position = {{ first_grid }}u + (n * POINTS + p) * 2u;
+  let gx = points[position];
+  let gy = points[position + 1u];
+  let at_x = position_of(gx, {{ w }}.0).x;
+  let at_y = position_of(gy, {{ h }}.0).x;
   let x = first_pixel(at_x);
   let y = first_pixel(at_y);
   {% if nearest %}

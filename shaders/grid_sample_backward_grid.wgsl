@@ -23,12 +23,12 @@ fn grid_sample_backward_grid(@builtin(workgroup_id) workgroup: vec3<u32>, @built
   let p = i % POINTS;
   let gx = points[{{ first_grid }}u + i * 2u];
   let gy = points[{{ first_grid }}u + i * 2u + 1u];
-  let place_x = place_of(gx, {{ w }}.0);
-  let place_y = place_of(gy, {{ h }}.0);
-  let x = first_pixel(place_x.x);
-  let y = first_pixel(place_y.x);
-  let right = place_x.x - f32(x);
-  let below = place_y.x - f32(y);
+  let at_x = position_of(gx, {{ w }}.0);
+  let at_y = position_of(gy, {{ h }}.0);
+  let x = first_pixel(at_x.x);
+  let y = first_pixel(at_y.x);
+  let right = at_x.x - f32(x);
+  let below = at_y.x - f32(y);
 {% include "common/grid_corners.wgsl" %}
   var along_x = 0.0;
   var along_y = 0.0;
@@ -43,8 +43,8 @@ fn grid_sample_backward_grid(@builtin(workgroup_id) workgroup: vec3<u32>, @built
     along_y += error * ((c_ - a) * (1.0 - right) + (d - b) * right);
   }
   let to = {{ first_output }}u + i * 2u;
-  var slope_x = along_x * place_x.y{{ " + grad_grid[to]" if carried }};
-  var slope_y = along_y * place_y.y{{ " + grad_grid[to + 1u]" if carried }};
+  var slope_x = along_x * at_x.y{{ " + grad_grid[to]" if carried }};
+  var slope_y = along_y * at_y.y{{ " + grad_grid[to + 1u]" if carried }};
   {% if padding == "zeros" and done %}
   // What is not known of one coordinate is the weight of the other's slope.
   slope_x = select(nan_from(bitcast<u32>(gy)), slope_x, is_finite(gy));

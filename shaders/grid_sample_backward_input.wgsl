@@ -33,7 +33,7 @@ const CHANNELS = {{ planes }}u;
 {% endif %}
 
 {% if not nearest %}
-// The weight that a place along a side gives to a pixel: of the two around it; 0 where rounding puts it elsewhere than the cell.
+// The weight that a position along a side gives to a pixel: of the two around it; 0 where rounding puts it elsewhere than the cell.
 fn weight_of(at: f32, pixel: f32) -> f32 {
   let first = floor(at);
   let behind = at - first;
@@ -73,9 +73,9 @@ fn grid_sample_backward_input(@builtin(workgroup_id) workgroup: vec3<u32>, @buil
     let p = sorted[begin + t].y;
     {% else %}
     let p = sorted[select(below + t - of_above, above + t, t < of_above)].y;
-    let place = {{ first_grid }}u + p * 2u;
-    let weight_x = weight_of(place_of(points[place], {{ w }}.0).x, f32(x));
-    let weight = weight_x * weight_of(place_of(points[place + 1u], {{ h }}.0).x, f32(y));
+    let position = {{ first_grid }}u + p * 2u;
+    let weight_x = weight_of(position_of(points[position], {{ w }}.0).x, f32(x));
+    let weight = weight_x * weight_of(position_of(points[position + 1u], {{ h }}.0).x, f32(y));
     {% endif %}
     let point = p - n * POINTS;
     {% for q in range(many) %}

@@ -14,8 +14,8 @@
 fn grid_sample_cells(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) lane: vec3<u32>) {
   let i = flat_group(workgroup) * 64u + lane.x;
   if (i >= {{ images * points }}u) { return; }
-  let x = first_pixel(place_of(points[{{ first_grid }}u + i * 2u], {{ w }}.0).x) + 1;
-  let y = first_pixel(place_of(points[{{ first_grid }}u + i * 2u + 1u], {{ h }}.0).x) + 1;
+  let x = first_pixel(position_of(points[{{ first_grid }}u + i * 2u], {{ w }}.0).x) + 1;
+  let y = first_pixel(position_of(points[{{ first_grid }}u + i * 2u + 1u], {{ h }}.0).x) + 1;
   let known = (x >= {{ 1 if nearest else 0 }}) & (x <= {{ w }}) & (y >= {{ 1 if nearest else 0 }}) & (y <= {{ h }});
   let cell = i / {{ points }}u * {{ (h + 1) * (w + 1) }}u + u32(y * {{ w + 1 }} + x);
   keys[i] = select({{ images * (h + 1) * (w + 1) }}u, cell, known);

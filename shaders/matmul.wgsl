@@ -11,8 +11,8 @@
 {% else %}
 // Each lane loads its rows of a itself; lanes of one row read the same address.
 {% endif %}
-{% if turned %}
-// The result is stored turned round, as are the operands: it has few columns, which are the rows here.
+{% if transposed %}
+// The result is stored transposed, as are the operands: it has few columns, which are the rows here.
 {% endif %}
 {% if carried %}
 // Goes on with the sums of the terms before, which were stored.
@@ -168,7 +168,7 @@ fn matmul(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation
     {% endfor %}
   }
   {% endif %}
-  {% for v in range(runs if not turned else 0) %}
+  {% for v in range(runs if not transposed else 0) %}
   let added{{ v }} = bias_of(column + {{ 4 * v }}u);
   {% endfor %}
   {% for i in range(tm) %}
@@ -176,7 +176,7 @@ fn matmul(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation
   store_eight(z, row + {{ i }}u, column, s{{ i }}_0 + added0, s{{ i }}_1 + added1);
   {% else %}
   {% for v in range(runs) %}
-  store(z, row + {{ i }}u, column + {{ 4 * v }}u, s{{ i }}_{{ v }} + {{ "bias_of(row + " ~ i ~ "u)" if turned else "added" ~ v }});
+  store(z, row + {{ i }}u, column + {{ 4 * v }}u, s{{ i }}_{{ v }} + {{ "bias_of(row + " ~ i ~ "u)" if transposed else "added" ~ v }});
   {% endfor %}
   {% endif %}
   {% endfor %}

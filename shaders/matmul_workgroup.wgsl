@@ -10,26 +10,26 @@
 {% set whole_a = along_a and a_vec4 %}
 {% set whole_b = along_b and b_vec4 %}
 
-struct Place { begin: u32, line: u32 }
+struct Position { begin: u32, line: u32 }
 
 {# Name, lines (rows or columns), whether a line's terms are side by side, whether four that are side by side are one vec4. #}
 {% for name, lines, along_terms, vec4 in [("a", "M", along_a, a_vec4), ("b", "N", along_b, b_vec4)] %}
-fn place_{{ name }}(z: u32, line: u32) -> Place { return Place(begin_{{ name }}(z), line); }
+fn position_{{ name }}(z: u32, line: u32) -> Position { return Position(begin_{{ name }}(z), line); }
 
-fn four_of_{{ name }}(place: Place, k: u32) -> vec4<f32> {
+fn four_of_{{ name }}(position: Position, k: u32) -> vec4<f32> {
   {% set step = "ROW_A" if name == "a" else "ROW_B" %}
   {% if vec4 and along_terms %}
-  let found = four({{ name }}[(place.begin + min(place.line, {{ lines }} - 1u) * {{ step }} + min(k, K - 4u)) / 4u]);
+  let found = four({{ name }}[(position.begin + min(position.line, {{ lines }} - 1u) * {{ step }} + min(k, K - 4u)) / 4u]);
   return select(vec4<f32>(), found, k < K);
   {% else %}
   let term = min(k, K - 1u);
   {% if vec4 %}
-  let found = four({{ name }}[(place.begin + term * {{ step }} + min(place.line, {{ lines }} - 4u)) / 4u]);
+  let found = four({{ name }}[(position.begin + term * {{ step }} + min(position.line, {{ lines }} - 4u)) / 4u]);
   {% else %}
   {% for q in range(4) %}
-  let line{{ q }} = min(place.line + {{ q }}u, {{ lines }} - 1u);
+  let line{{ q }} = min(position.line + {{ q }}u, {{ lines }} - 1u);
   {% endfor %}
-  let found = vec4<f32>({% for q in range(4) %}{{ name }}[place.begin + {% if along_terms %}line{{ q }} * {{ step }} + term{% else %}term * {{ step }} + line{{ q }}{% endif %}]{{ ", " if q < 3 else "" }}{% endfor %});
+  let found = vec4<f32>({% for q in range(4) %}{{ name }}[position.begin + {% if along_terms %}line{{ q }} * {{ step }} + term{% else %}term * {{ step }} + line{{ q }}{% endif %}]{{ ", " if q < 3 else "" }}{% endfor %});
   {% endif %}
   return select(vec4<f32>(), found, k < K);
   {% endif %}

@@ -38,13 +38,13 @@ fn max_pool2d_backward(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(loc
   {% set r = loop.index0 %}
   {% for u in columns %}
   {% set c = loop.index0 %}
-  {% set place = "plane * " ~ oh * width ~ "u + u32((i + " ~ row.at ~ ") * " ~ width ~ " + j * " ~ step ~ " + " ~ u.at ~ ")" %}
+  {% set position = "plane * " ~ oh * width ~ "u + u32((i + " ~ row.at ~ ") * " ~ width ~ " + j * " ~ step ~ " + " ~ u.at ~ ")" %}
   {% if row.outside or u.outside %}
   let inside{{ r }}_{{ c }} = {{ "(u32(i + " ~ row.at ~ ") < " ~ oh ~ "u)" if row.outside }}{{ " & " if row.outside and u.outside }}{{ "(u32(j * " ~ step ~ " + " ~ u.at ~ ") < " ~ width ~ "u)" if u.outside }};
-  let window{{ r }}_{{ c }} = select(0u, {{ place }}, inside{{ r }}_{{ c }});
+  let window{{ r }}_{{ c }} = select(0u, {{ position }}, inside{{ r }}_{{ c }});
   let winner{{ r }}_{{ c }} = select({{ type_u32(together, false) }}(NONE), {{ load_u32("indices[window" ~ r ~ "_" ~ c ~ "]", together, wide) }}, inside{{ r }}_{{ c }});
   {% else %}
-  let window{{ r }}_{{ c }} = {{ place }};
+  let window{{ r }}_{{ c }} = {{ position }};
   let winner{{ r }}_{{ c }} = {{ load_u32("indices[window" ~ r ~ "_" ~ c ~ "]", together, wide) }};
   {% endif %}
   let error{{ r }}_{{ c }} = {{ load("grad_output[window" ~ r ~ "_" ~ c ~ "]", together) }};
@@ -57,7 +57,7 @@ fn max_pool2d_backward(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(loc
     let here = y * {{ w }}u + x;
     let first = plane * {{ h * w }}u + here;
     {% for windows in elements %}
-    let sum{{ loop.index0 }} = {% for window in windows %}{{ " + " if not loop.first }}select(0.0, {{ number("error" ~ window.place, together, window.part) }}, {{ number("winner" ~ window.place, together, window.part) }} == here + {{ window.at }}u){% endfor %}{{ "0.0" if not windows }};
+    let sum{{ loop.index0 }} = {% for window in windows %}{{ " + " if not loop.first }}select(0.0, {{ number("error" ~ window.position, together, window.part) }}, {{ number("winner" ~ window.position, together, window.part) }} == here + {{ window.at }}u){% endfor %}{{ "0.0" if not windows }};
     {% endfor %}
     {{ "if (y < " ~ h ~ "u) {" if ragged_rows }}
     {% for k in range(0, across, unit) %}

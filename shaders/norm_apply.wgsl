@@ -12,7 +12,7 @@
 // input and output ({{ n }}, {{ g }}, {{ k }}, {{ l }})
 {% include "common/group.wgsl" %}
 {% include "common/four.wgsl" %}
-{% from "common/norm_spread.wgsl" import spread, places %}
+{% from "common/norm_spread.wgsl" import spread, positions %}
 
 @group(0) @binding(0) var<storage, read> input: array<Four>;
 @group(0) @binding(1) var<storage, read_write> output: array<Four>;
@@ -52,11 +52,11 @@ fn norm_apply(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invoca
     output[base + v] = to_four(epilogue(y, base + v));
   }
 {% else %}
-  let scale = {{ spread("rstds", "statistic", l, "rstd_of") }}{% if weight %} * {{ spread("weights", "parameter", l) if per_row else places("weights") }}{% endif %};
+  let scale = {{ spread("rstds", "statistic", l, "rstd_of") }}{% if weight %} * {{ spread("weights", "parameter", l) if per_row else positions("weights") }}{% endif %};
   {% if centered %}
   let mean = {{ spread("means", "statistic", l) }};
   {% endif %}
-  let y = (four(input[i]){{ " - mean" if centered }}) * scale{% if bias %} + {{ spread("biases", "parameter", l) if per_row else places("biases") }}{% endif %};
+  let y = (four(input[i]){{ " - mean" if centered }}) * scale{% if bias %} + {{ spread("biases", "parameter", l) if per_row else positions("biases") }}{% endif %};
   output[i] = to_four(epilogue(y, i));
 {% endif %}
 }

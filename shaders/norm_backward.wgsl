@@ -10,7 +10,7 @@
 // grad_output, input and grad_input ({{ n }}, {{ g }}, {{ k }}, {{ l }})
 {% include "common/group.wgsl" %}
 {% include "common/four.wgsl" %}
-{% from "common/norm_spread.wgsl" import spread, places %}
+{% from "common/norm_spread.wgsl" import spread, positions %}
 
 @group(0) @binding(0) var<storage, read> grad_output: array<Four>;
 @group(0) @binding(1) var<storage, read> input: array<Four>;
@@ -48,7 +48,7 @@ fn norm_backward(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_inv
   }
 {% else %}
   let rstd = {{ spread("rstds", "statistic", l, "rstd_of") }};
-  let scale = rstd{% if weight %} * {{ spread("weights", "parameter", l) if per_row else places("weights") }}{% endif %};
+  let scale = rstd{% if weight %} * {{ spread("weights", "parameter", l) if per_row else positions("weights") }}{% endif %};
   let slope = {{ "scale" if of_batch else "rstd" }} * rstd * ({{ spread("products", "statistic", l) }} / COUNT);
   {% if centered %}
   let mean = {{ spread("means", "statistic", l) }};

@@ -25,9 +25,9 @@ var<workgroup> lanes: array<vec2<f32>, {{ lanes * items }}>;
 
 {% macro term(j) %}
 {% if weight and aligned %}
-      let w{{ j }} = four(weights[{{ first_place }} + t{{ j }} % windows]);
+      let w{{ j }} = four(weights[{{ first_position }} + t{{ j }} % windows]);
 {% elif weight %}
-      let p{{ j }} = min(four{{ j }} * 4u + vec4<u32>(0u, 1u, 2u, 3u) - from{{ j }}, vec4<u32>(length - 1u)) + {{ first_place }};
+      let p{{ j }} = min(four{{ j }} * 4u + vec4<u32>(0u, 1u, 2u, 3u) - from{{ j }}, vec4<u32>(length - 1u)) + {{ first_position }};
       let w{{ j }} = vec4<f32>({% for q in range(4) %}weights[p{{ j }}[{{ q }}]]{{ ", " if q < 3 }}{% endfor %});
 {% endif %}
       let own{{ j }} = four(grad_output[at{{ j }}]){{ " * w" ~ j if weight }};

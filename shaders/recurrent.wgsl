@@ -33,7 +33,7 @@
 const WORDS = {{ (hidden + 4 * fours - 1) // (4 * fours) }}u;
 {% include "common/math.wgsl" %}
 {% include "common/recurrent.wgsl" %}
-{% from "common/recurrent_memory.wgsl" import word, element, place, split, load, load_weight, terms, joined, store, multiply_add, for_terms, begin, add_slices, own_sum %}
+{% from "common/recurrent_memory.wgsl" import word, element, position, split, load, load_weight, terms, joined, store, multiply_add, for_terms, begin, add_slices, own_sum %}
 
 {% for b in bindings %}
 @group(0) @binding({{ loop.index0 }}) var<storage, {{ b.access }}> {{ b.name }}: array<{{ {"mask": "f32", "weight": word}[b.name] | default(element) }}>;
@@ -89,7 +89,7 @@ fn recurrent(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocat
 {% include "common/recurrent_rows.wgsl" %}
   {% if whole %}
   for (var block = 0u; block < {{ tiles }}u; block++) {
-    {{ place("block") }}
+    {{ position("block") }}
     if (start < {{ 4 * fours }}u * WORDS) {
       {% for i in range(rows) %}
       {% if first_step == 0 %}
@@ -102,7 +102,7 @@ fn recurrent(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocat
     }
   }
   {% if merged and bias %}
-  {{ place("0u") }}
+  {{ position("0u") }}
   {% for q in range(gates) %}
   {{ load("bias" ~ q, "bias_hh", q ~ "u * H") }}
   {% endfor %}
@@ -118,7 +118,7 @@ fn recurrent(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocat
     let t = 0u;
   {% endif %}
     for (var block = first_tile; block < first_tile + {{ tiles }}u; block++) {
-    {{ place("block") }}
+    {{ position("block") }}
     {% if together == 1 %}
     for (var q = 0u; q < {{ gates }}u; q++) {
     {% else %}
@@ -186,7 +186,7 @@ fn recurrent(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocat
     }
     }
     for (var block = first_tile; block < first_tile + {{ tiles }}u; block++) {
-    {{ place("block") }}
+    {{ position("block") }}
     {% endif %}
     if (start >= H{{ " || slice > 0u" if slices > 1 }}) { break; }
     for (var i = 0u; i < min(ROWS, B - first_row); i++) {

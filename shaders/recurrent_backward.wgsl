@@ -30,7 +30,7 @@
 const G = {{ gates * hidden }}u;
 {% include "common/math.wgsl" %}
 {% include "common/recurrent.wgsl" %}
-{% from "common/recurrent_memory.wgsl" import word, element, place, split, load, load_weight, terms, joined, store, multiply_add, for_terms, begin, add_slices, own_sum %}
+{% from "common/recurrent_memory.wgsl" import word, element, position, split, load, load_weight, terms, joined, store, multiply_add, for_terms, begin, add_slices, own_sum %}
 
 {% for b in bindings %}
 @group(0) @binding({{ loop.index0 }}) var<storage, {{ b.access }}> {{ b.name }}: array<{{ {"mask": "f32", "weight_hh": word}[b.name] | default(element) }}>;
@@ -51,7 +51,7 @@ var<workgroup> partial: array<vec4<f32>, {{ halves[0] * lanes * rows }}>;
 {% endmacro %}
 {% macro product() %}
     for (var block = first_tile; block < first_tile + {{ tiles }}u; block++) {
-      {{ place("block") }}
+      {{ position("block") }}
       {% for i in range(rows) %}
       {% if carries_h %}
       {{ load("carry" ~ i, "grad_state", "row" ~ i ~ " * H") }}
@@ -115,7 +115,7 @@ fn recurrent_backward(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(loca
     {% if pointwise %}
     {% set carry = "s > 0u" if whole else "true" if product_first else "" %}
     for (var block = first_tile; block < first_tile + {{ tiles }}u; block++) {
-    {{ place("block") }}
+    {{ position("block") }}
     if (start >= H{{ " || slice > 0u" if slices > 1 }}) { break; }
     for (var row = first_row; row < min(first_row + ROWS, B); row++) {
     {% set at = "(t * B + row)" %}

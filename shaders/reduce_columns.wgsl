@@ -19,7 +19,7 @@
 {% if parts > 1 %}
 @group(0) @binding({{ n }}) var<storage, read_write> partials: array<vec4<u32>>;
 {% else %}
-@group(0) @binding({{ n }}) var<storage, read_write> output: array<{{ "vec4<u32>" if kind == "place" else "Four" }}>;
+@group(0) @binding({{ n }}) var<storage, read_write> output: array<{{ "vec4<u32>" if kind == "position" else "Four" }}>;
 {% if saved > 0 %}
 @group(0) @binding({{ n + 1 }}) var<storage, read_write> first_output: array<Four>;
 {% endif %}
@@ -43,20 +43,20 @@ fn reduce_columns(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_in
   for (var r = part * {{ rows_per_part }}u; r < last; r++) {
     let at = {{ first_input }}u + r * {{ columns }}u + column;
     let x = prologue(four(input[at]), at);
-    total = joined4(total, known4(x{{ ", first" if reads_first }}{{ ", vec4<u32>(r + " ~ first_row ~ "u)" if kind == "place" }}));
+    total = joined4(total, known4(x{{ ", first" if reads_first }}{{ ", vec4<u32>(r + " ~ first_row ~ "u)" if kind == "position" }}));
   }
 {% if parts > 1 %}
 {% for field, type in fields %}
   partials[{{ first_output }}u + (part * {{ fields | length }}u + {{ loop.index0 }}u) * {{ columns }}u + column] = {{ "bitcast<vec4<u32>>(total." ~ field ~ ")" if type == "f32" else "total." ~ field }};
 {% endfor %}
 {% else %}
-  let place = {{ first_output }}u + column;
-  output[place] = {{ "result4(total)" if kind == "place" else "to_four(epilogue(result4(total), place))" }};
+  let position = {{ first_output }}u + column;
+  output[position] = {{ "result4(total)" if kind == "position" else "to_four(epilogue(result4(total), position))" }};
 {% if saved > 0 %}
-  first_output[place] = to_four(first_saved4(total));
+  first_output[position] = to_four(first_saved4(total));
 {% endif %}
 {% if saved > 1 %}
-  second_output[place] = to_four(second_saved4(total));
+  second_output[position] = to_four(second_saved4(total));
 {% endif %}
 {% endif %}
 }

@@ -11,7 +11,7 @@
 {% include "common/group.wgsl" %}
 
 @group(0) @binding(0) var<storage, read> source: array<f32>;
-@group(0) @binding(1) var<storage, read> places: array<u32>;
+@group(0) @binding(1) var<storage, read> positions: array<u32>;
 @group(0) @binding(2) var<storage, read_write> output: array<f32>;
 // The first index that is beyond the dimension.
 @group(0) @binding(3) var<storage, read_write> bad_row: atomic<u32>;
@@ -31,7 +31,7 @@ fn scatter_add(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invoc
   {% endif %}
   for (var l = {{ first }}u; l < {{ last }}u; l++) {
     let next = seen + l * {{ inner }}u;
-    let index = places[{{ first_index }}u + next];
+    let index = positions[{{ first_index }}u + next];
     if (index >= {{ size }}u) { atomicMin(&bad_row, {{ before }}u + next); }
     {% if by_row %}
     if (index < {{ size }}u) { output[to + index * {{ inner }}u] {{ "=" if last_one else "+=" }} source[{{ first_source }}u + next]; }

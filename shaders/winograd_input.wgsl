@@ -61,7 +61,7 @@ fn winograd_input(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_in
   {% endfor %}
   {% for s in range(n) %}
   {% for r in range(n) %}
-  let d{{ r }}_{{ s }} = vec4<f32>({% for q in range(4) %}{% set place = skip + s + q % together * m %}{{ number("pixels" ~ r ~ "_" ~ place // unit ~ "_" ~ q // together, unit, place % unit) }}{{ ", " if q < 3 }}{% endfor %});
+  let d{{ r }}_{{ s }} = vec4<f32>({% for q in range(4) %}{% set position = skip + s + q % together * m %}{{ number("pixels" ~ r ~ "_" ~ position // unit ~ "_" ~ q // together, unit, position % unit) }}{{ ", " if q < 3 }}{% endfor %});
   {% endfor %}
   {% for j in range(n) %}
   let v{{ j }}_{{ s }} = {{ combination(transforms.source[j], "d", "_" ~ s) }};

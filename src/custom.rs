@@ -76,7 +76,7 @@ pub enum Buffer {
     Input(usize),
     /// The op's output of this position.
     Output(usize),
-    /// Scratch memory of the op, by its place in [`Kernels::scratch`].
+    /// Scratch memory of the op, by its position in [`Kernels::scratch`].
     Scratch(usize),
 }
 
@@ -100,13 +100,13 @@ pub struct Kernel {
     pub(crate) wgsl: String,
     pub(crate) bindings: Vec<Binding>,
     pub(crate) groups: usize,
-    pub(crate) turns: usize,
+    pub(crate) iterations: usize,
 }
 
 impl Kernel {
     /// The entry point `entry` of a text, of one workgroup.
     pub fn new(entry: &'static str, wgsl: impl Into<String>) -> Self {
-        Self { entry, wgsl: wgsl.into(), bindings: Vec::new(), groups: 1, turns: 0 }
+        Self { entry, wgsl: wgsl.into(), bindings: Vec::new(), groups: 1, iterations: 0 }
     }
 
     fn bind(mut self, name: &str, buffer: Buffer, write: bool, vec4: bool) -> Self {
@@ -140,11 +140,12 @@ impl Kernel {
         Self { groups, ..self }
     }
 
-    /// Turns of the loops of one invocation at most, nested ones added up, with the turn in which a loop ends. Some drivers end
-    /// all loops of an invocation after 65,535 turns: a launch of more than the device takes is refused, and one that states
-    /// too few is found by [`check_custom`](crate::verify::check_custom).
-    pub fn turns(self, turns: usize) -> Self {
-        Self { turns, ..self }
+    /// Iterations of the loops of one invocation at most, nested ones added up, with the iteration in which a loop ends. Some
+    /// drivers end
+    /// all loops of an invocation after 65,535 iterations: a launch of more than the device takes is refused, and one that
+    /// states too few is found by [`check_custom`](crate::verify::check_custom).
+    pub fn iterations(self, iterations: usize) -> Self {
+        Self { iterations, ..self }
     }
 }
 
@@ -210,9 +211,10 @@ pub trait CustomOp: Send + Sync + 'static {
         None
     }
 
-    /// Where each element of the only output is a sum (none is taken away) of so many terms at most, each a product of one element of each of the
-    /// first two `f32` inputs, or an element of the only one: results of small integers must be exact, and others have the bound
-    /// of a sum in any order. Else `None`.
+    /// Where each element of the only output is a sum (none is taken away) of so many terms at most, each a product of one
+    /// element of each of the
+    /// first two `f32` inputs, or an element of the only one: results of small integers must be exact, and others have the
+    /// bound of a sum in any order. Else `None`.
     fn terms(&self, _inputs: &[&TensorType]) -> Option<usize> {
         None
     }

@@ -9,7 +9,7 @@ use crate::error::Mismatch;
 pub struct Dim(i64);
 
 impl Dim {
-    /// Its place among `rank` dimensions.
+    /// Its position among `rank` dimensions.
     pub(crate) fn of(self, rank: usize) -> Result<usize, Mismatch> {
         let size = i64::try_from(rank.max(1)).unwrap_or(i64::MAX);
         let expected = || format!("a dimension from {} to {}", -size, size - 1);
@@ -23,23 +23,23 @@ impl Dim {
 pub struct Dims(Option<Vec<Dim>>);
 
 impl Dims {
-    /// Their places among `rank` dimensions, ascending, each once.
+    /// Their positions among `rank` dimensions, ascending, each once.
     pub(crate) fn of(&self, rank: usize) -> Result<Vec<usize>, Mismatch> {
-        let mut places = self.in_order(rank)?;
-        places.sort_unstable();
-        Ok(places)
+        let mut positions = self.in_order(rank)?;
+        positions.sort_unstable();
+        Ok(positions)
     }
 
-    /// Their places among `rank` dimensions in the order given, each once.
+    /// Their positions among `rank` dimensions in the order given, each once.
     pub(crate) fn in_order(&self, rank: usize) -> Result<Vec<usize>, Mismatch> {
         let Some(dims) = &self.0 else { return Ok((0..rank).collect()) };
-        let mut places = dims.iter().map(|dim| dim.of(rank)).collect::<Result<Vec<_>, _>>()?;
-        let twice = places.iter().enumerate().find(|(i, place)| places[..*i].contains(place));
-        let got = format!("{} twice", twice.map_or(0, |(_, place)| *place));
+        let mut positions = dims.iter().map(|dim| dim.of(rank)).collect::<Result<Vec<_>, _>>()?;
+        let twice = positions.iter().enumerate().find(|(i, position)| positions[..*i].contains(position));
+        let got = format!("{} twice", twice.map_or(0, |(_, position)| *position));
         Mismatch::check(twice.is_none(), "each dimension once", got)?;
         // Those of a scalar, which has none.
-        places.retain(|&place| place < rank);
-        Ok(places)
+        positions.retain(|&position| position < rank);
+        Ok(positions)
     }
 }
 

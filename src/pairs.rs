@@ -21,8 +21,8 @@ impl<'a> Pairs<'a> {
     }
 
     fn words(&mut self, key: &str) -> Option<&'a str> {
-        let place = self.pairs.iter().position(|(name, _)| *name == key)?;
-        Some(self.pairs.remove(place).1)
+        let position = self.pairs.iter().position(|(name, _)| *name == key)?;
+        Some(self.pairs.remove(position).1)
     }
 
     fn parse<T: FromStr>(&self, key: &str, words: &str) -> Result<T> {
@@ -56,7 +56,8 @@ impl<'a> Pairs<'a> {
     /// The numbers `key=1/2/3`.
     pub(crate) fn list(&mut self, key: &str) -> Result<Vec<u64>> {
         let expected = || Error::argument(self.what, format!("steps such as {key}=30/60/90"), self.text);
-        let words = self.pairs.iter().position(|(name, _)| *name == key).map(|place| self.pairs[place].1);
+        let words =
+            self.pairs.iter().position(|(name, _)| *name == key).map(|position| self.pairs[position].1);
         let steps = words.ok_or_else(expected)?.split('/').map(|word| word.parse().map_err(|_| expected()));
         let steps = steps.collect::<Result<_>>()?;
         self.words(key);

@@ -1,7 +1,8 @@
 //! What differs between a machine and a browser: threads, clocks, waiting, the number of a process. Everything else asks here.
 //!
 //! A browser has one thread for a page or a worker, and it must go back to its event loop before anything arrives from the
-//! device. So what runs side by side on a machine runs in turn there, and [`block_on`] fails where it would have to wait.
+//! device. So what runs side by side on a machine runs one after the other there, and [`block_on`] fails where it would have to
+//! wait.
 
 use crate::error::{Error, Result};
 use std::panic::resume_unwind;

@@ -224,9 +224,9 @@ impl Window {
 
     /// The pairs of an output and a tap that lies inside the input, of `outputs` outputs.
     pub fn valid_taps(&self, outputs: usize) -> u64 {
-        // Taps before a place of the padded input.
-        let before = |place: usize, first: usize| {
-            place.saturating_sub(first).div_ceil(self.dilation.max(1)).min(self.kernel) as u64
+        // Taps before a position of the padded input.
+        let before = |position: usize, first: usize| {
+            position.saturating_sub(first).div_ceil(self.dilation.max(1)).min(self.kernel) as u64
         };
         let inside = |output: usize| {
             let first = output.saturating_mul(self.stride);

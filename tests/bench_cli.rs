@@ -289,7 +289,7 @@ fn files_without_case_lines_are_compared() {
     assert!(output.status.success() && text.contains("2 same"), "{text}");
 }
 
-/// Side by side with itself: both files are there, each case was measured in turns in both, and belongs together.
+/// Side by side with itself: both files are there, each case was measured in both, interleaved, and belongs together.
 #[test]
 fn a_build_is_measured_side_by_side_with_another() {
     let own = env!("CARGO_BIN_EXE_wgrad");

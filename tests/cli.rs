@@ -242,14 +242,14 @@ fn explain_prints_the_plan_and_draws_its_memory() {
         "with relu 'features.1'",
         "fusion   7 element-wise",
         "fused: ",
-        "apart: ",
+        "unfused: ",
         "alive at step",
     ] {
         assert!(text.contains(part), "no '{part}' in:\n{text}");
     }
     let model = "resnet-like-without-batch-norm";
     let (success, text) = wgrad(place.path(), &["explain", model, "--device", "cpu"]);
-    assert!(success && text.contains("stores its output as it is"), "why some stand alone:\n{text}");
+    assert!(success && text.contains("has no epilogue"), "why some stand alone:\n{text}");
     let svg = fs::read_to_string(place.path().join("memory.svg")).expect("a picture");
     assert!(svg.starts_with("<svg") && svg.contains("MiB"));
     refused(place.path(), &["explain", "resnet-50"], &["resnet-50", "simple-cnn"]);

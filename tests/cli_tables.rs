@@ -55,7 +55,7 @@ fn a_number_is_told_in_its_own_unit_from_files_of_their_own() {
         at,
         "train --model table-mlp --data data --target mass --tell number --ignore place --epochs 20 --out a",
     );
-    for part in ["400 training and 100 test rows", "to tell mass", "to one number", "r2 "] {
+    for part in ["400 training and 100 test rows", "target mass", "to one number", "r2 "] {
         assert!(said.contains(part), "{part}: {said}");
     }
     let judged = run(at, "eval --run a");
@@ -76,7 +76,7 @@ fn a_number_is_told_in_its_own_unit_from_files_of_their_own() {
         &["predict", "--run", "a", "new.csv"],
         &["new.csv", "got 'sea eagle' in row 2, column 'kind'"],
     );
-    refused(at, &["report", "a"], &["expected a run that tells classes apart"]);
+    refused(at, &["report", "a"], &["expected a classification run"]);
     refused(at, &["train", "--model", "table-mlp", "--data", "."], &["train.csv and test.csv"]);
     refused(at, &["train", "--model", "table-mlp", "--data", "data", "--target", "size"], &["a column size"]);
 }

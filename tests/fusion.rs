@@ -144,7 +144,7 @@ const CHAINS: [Chain; 25] = [
         },
     },
     Chain {
-        name: "a sum of columns in parts",
+        name: "a sum of columns in slices",
         fused: "partial sums, in order, fused with sub, fused with mul",
         outputs: |g| {
             let (a, b) = (g.input("a", [300, 40])?, g.input("b", [300, 40])?);
@@ -153,7 +153,7 @@ const CHAINS: [Chain; 25] = [
         },
     },
     Chain {
-        name: "a sum in parts, an odd number of them",
+        name: "a sum in slices, an odd number of them",
         fused: "partial sums, in order, fused with sub, fused with mul",
         outputs: |g| {
             let (a, b) = (g.input("a", [3, 9001])?, g.input("b", [3, 9001])?);
@@ -163,7 +163,7 @@ const CHAINS: [Chain; 25] = [
     },
     Chain {
         name: "the gradient of what was broadcast before relu, a part of the error",
-        fused: "1 parts, fused with relu_backward, fused with add",
+        fused: "lanes an output, fused with relu_backward, fused with add",
         outputs: |g| {
             let b = g.input("b", [5, 1])?;
             let y = b.broadcast_to([5, 33])?.relu()?;

@@ -83,7 +83,7 @@ fn kernels_of(
         if device == CPU && !CPU_OPS.contains(&line.op.as_str()) {
             continue;
         }
-        if long && (limits.max_turns < u32::MAX || limits.max_binding_bytes < 1 << 20) {
+        if long && (limits.max_iterations < u32::MAX || limits.max_binding_bytes < 1 << 20) {
             continue;
         }
         match case.graph.with(|data| plan(data, &outputs, limits)) {
@@ -93,10 +93,10 @@ fn kernels_of(
             }
             Err(e) => {
                 let (text, most) = (e.to_string(), limits.max_binding_bytes.to_string());
-                let turns = format!("at most {} loop turns", limits.max_turns);
+                let iterations = format!("at most {} loop iterations", limits.max_iterations);
                 let named = text.contains("bytes") && text.contains(&most)
                     || text.contains("workgroups")
-                    || text.contains(&turns);
+                    || text.contains(&iterations);
                 assert!(named, "{line} on a device with {device}: {text}");
                 *refused.entry(device.clone()).or_default() += 1;
             }
@@ -165,7 +165,10 @@ fn parse(kernel: &Kernel) -> Result<(Module, ModuleInfo), String> {
         return Err(format!("{}: no browser would take it: {fault}\n{}", kernel.name, kernel.wgsl));
     }
     if found != loops {
-        return Err(format!("{}: {loops} loops, of which those who count turns find {found}", kernel.name));
+        return Err(format!(
+            "{}: {loops} loops, of which those who count iterations find {found}",
+            kernel.name
+        ));
     }
     let entries: Vec<_> = module.entry_points.iter().map(|e| (e.stage, e.name.as_str())).collect();
     if entries != [(ShaderStage::Compute, kernel.name)] {

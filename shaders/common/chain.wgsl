@@ -1,5 +1,5 @@
 // Chains of element-wise functions, fused with a kernel: the epilogue of a result before it is stored, the prologue of
-// what a sum loads. i is the place in the tensor, in vec4 where those are loaded or stored.
+// what a sum loads. i is the position in the tensor, in vec4 where those are loaded or stored.
 {{ functions }}
 {% for chain in chains %}
 {% set type = "vec4<f32>" if chain.vec4 else "f32" %}

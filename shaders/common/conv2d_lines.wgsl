@@ -22,7 +22,7 @@
       {% endfor %}
       {% for tap in taps %}
       {% set b = loop.index0 %}
-      let b{{ b }} = {{ vector }}({% for place in tap.places %}{{ number("loaded" ~ place.element, unit, place.part) }}{{ ", " if not loop.last }}{% endfor %});
+      let b{{ b }} = {{ vector }}({% for position in tap.positions %}{{ number("loaded" ~ position.element, unit, position.part) }}{{ ", " if not loop.last }}{% endfor %});
       {% for product in line.products %}
       {% for i in range(rows) %}
       {% set w = "w" ~ i ~ "_" ~ product.r ~ "_" ~ tap.s %}

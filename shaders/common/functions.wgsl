@@ -139,8 +139,8 @@ fn reduced_far(x: f32) -> vec2<f32> {
   let fraction = (high << 2u) | (low >> 30u);
   let behind = (low << 2u) | ((m * last) >> 30u);
   let above = (fraction >> 31u) == 1u;
-  let places = vec2<u32>(select(fraction, ~fraction, above), select(behind, ~behind, above));
-  let r = 1.57079633 * fma(f32(places.x), 2.3283064e-10, f32(places.y) * 5.4210109e-20);
+  let positions = vec2<u32>(select(fraction, ~fraction, above), select(behind, ~behind, above));
+  let r = 1.57079633 * fma(f32(positions.x), 2.3283064e-10, f32(positions.y) * 5.4210109e-20);
   return vec2<f32>(select(r, -r, above), f32((high >> 30u) + select(0u, 1u, above)));
 }
 
@@ -254,7 +254,7 @@ fn remainder_steps(s: vec2<u32>, m: u32) -> vec2<u32> {
 }
 
 // The remainder of |a| / |b|, exactly, for finite a and b that is not 0: the digits of a's quotient by those of b, eight bits
-// at a time, at most 277 of them, with no loop, whose turns a launch would have to state.
+// at a time, at most 277 of them, with no loop, whose iterations a launch would have to state.
 fn remainder_of(a: f32, b: f32) -> f32 {
   let x = bitcast<u32>(a) & 0x7fffffffu;
   let y = bitcast<u32>(b) & 0x7fffffffu;

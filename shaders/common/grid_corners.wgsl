@@ -1,4 +1,4 @@
-{# The four pixels around a place of the first one `x`, `y`: their numbers, and whether they lie inside. #}
+{# The four pixels around a position of the first one `x`, `y`: their numbers, and whether they lie inside. #}
   let nw = pixel(y, x);
   let ne = pixel(y, x + 1);
   let sw = pixel(y + 1, x);

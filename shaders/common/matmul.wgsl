@@ -25,9 +25,9 @@ const TILES_N = {{ tiles_n }}u;
 fn begin_{{ name }}(z: u32) -> u32 { return {% for d in batch %}(z / {{ d.div }}u % {{ d.size }}u) * {{ d[name] }}u + {% endfor %}{{ first }}u; }
 {% endfor %}
 
-// What is added to the sums of four columns{{ ", which are rows of the result: of the row `column` of this product" if turned }}.
+// What is added to the sums of four columns{{ ", which are rows of the result: of the row `column` of this product" if transposed }}.
 fn bias_of(column: u32) -> vec4<f32> {
-{% if bias and turned %}
+{% if bias and transposed %}
   return vec4<f32>(bias[{{ first_bias }}u + min(column, M - 1u)]);
 {% elif bias %}
   return vec4<f32>({% for q in range(4) %}bias[{{ first_bias }}u + min(column + {{ q }}u, N - 1u)]{{ ", " if q < 3 else "" }}{% endfor %});
@@ -48,7 +48,7 @@ fn store_eight(z: u32, row: u32, column: u32, low: vec4<f32>, high: vec4<f32>) {
 // Stores four numbers of a row, those that lie inside the matrix.
 fn store(z: u32, row: u32, column: u32, sum: vec4<f32>) {
   if (row < M) {
-    {% if turned %}
+    {% if transposed %}
     let at = begin_output(z) + column * ROW + row;
     {% else %}
     let at = begin_output(z) + row * ROW + column;
@@ -57,7 +57,7 @@ fn store(z: u32, row: u32, column: u32, sum: vec4<f32>) {
     if (column < N) { output[at / 4u] = to_four(epilogue(sum, at / 4u)); }
     {% else %}
     {% for q in range(4) %}
-    {% set to = "at + " ~ q ~ "u" ~ (" * ROW" if turned else "") %}
+    {% set to = "at + " ~ q ~ "u" ~ (" * ROW" if transposed else "") %}
     if (column + {{ q }}u < N) { output[{{ to }}] = epilogue(sum[{{ q }}], {{ to }}); }
     {% endfor %}
     {% endif %}
@@ -69,7 +69,7 @@ fn store(z: u32, row: u32, column: u32, sum: vec4<f32>) {
 // Four sums of a row that terms before gave; what lies outside the matrix is not stored.
 fn carried(z: u32, row: u32, column: u32) -> vec4<f32> {
   let inside = min(row, M - 1u);
-  {% if turned %}
+  {% if transposed %}
   let at = begin_output(z) + inside;
   return vec4<f32>({% for q in range(4) %}output[at + min(column + {{ q }}u, N - 1u) * ROW]{{ ", " if q < 3 }}{% endfor %});
   {% else %}

@@ -13,13 +13,13 @@ fn joined(a: vec3<f32>, b: vec3<f32>) -> vec3<f32> {
 }
 
 {% if done %}
-fn finish(place: u32, pivot: f32, found: vec3<f32>) {
+fn finish(position: u32, pivot: f32, found: vec3<f32>) {
   let variance = found.z / {{ count }};
-  rstds[place] = 1.0 / sqrt(variance + {{ eps }});
+  rstds[position] = 1.0 / sqrt(variance + {{ eps }});
   {% if centered %}
   let mean = pivot + found.y;
-  means[place] = mean;
-  variances[place] = variance;
+  means[position] = mean;
+  variances[position] = variance;
   {% endif %}
   {% if running %}
   {% if momentum is none %}
@@ -27,10 +27,10 @@ fn finish(place: u32, pivot: f32, found: vec3<f32>) {
   {% else %}
   let share = {{ momentum }};
   {% endif %}
-  running_mean[place] = (1.0 - share) * running_mean[place] + share * mean;
-  running_var[place] = (1.0 - share) * running_var[place] + share * (found.z / {{ count_less_1 }});
+  running_mean[position] = (1.0 - share) * running_mean[position] + share * mean;
+  running_var[position] = (1.0 - share) * running_var[position] + share * (found.z / {{ count_less_1 }});
   {% if counts %}
-  if (place == 0u) { {{ "new_batches[0] = batches[0] + 1u;" if momentum is none else "new_batches[0] += 1u;" }} }
+  if (position == 0u) { {{ "new_batches[0] = batches[0] + 1u;" if momentum is none else "new_batches[0] += 1u;" }} }
   {% endif %}
   {% endif %}
 }

@@ -4,11 +4,11 @@
 {% if centered %}
 @group(0) @binding({{ first_result + 1 }}) var<storage, read_write> sums: array<f32>;
 {% endif %}
-fn finish(place: u32, found: vec2<f32>) {
+fn finish(position: u32, found: vec2<f32>) {
 {% if centered %}
-  sums[place] = found.x;
+  sums[position] = found.x;
 {% endif %}
-  products[place] = found.y;
+  products[position] = found.y;
 }
 {% else %}
 @group(0) @binding({{ first_result }}) var<storage, read_write> parts: array<vec2<f32>>;

@@ -14,6 +14,6 @@
   // What is behind the last element is padding.
   let rows = min(elements / L, vec4<u32>({{ rows - 1 }}u));
 {% if not per_row and parameters %}
-  let place = elements % L;
+  let position = elements % L;
 {% endif %}
 {% endif %}

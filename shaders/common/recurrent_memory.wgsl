@@ -4,7 +4,7 @@
 {# An element of the tensors holds `run` units, those of the weights and of workgroup memory all that an invocation has. #}
 {% set element = {1: "f32", 4: "Four", 8: "vec4<u64>"}[run] %}
 {# The units, number `block` of those that an invocation has; those behind the last are moved inside. #}
-{% macro place(block) %}
+{% macro position(block) %}
 let start = ({{ block }}) * {{ 4 * fours * lanes }}u + unit_lane * {{ 4 * fours }}u;
     {% for q in range(0, 4 * fours, run) %}
     let unit{{ q }} = min(start + {{ q }}u, H - {{ run }}u);

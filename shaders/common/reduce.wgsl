@@ -55,20 +55,20 @@ fn joined{{ size }}(a: {{ Known }}, b: {{ Known }}) -> {{ Known }} {
 }
 fn result{{ size }}(k: {{ Known }}) -> {{ F }} { return k.extreme; }
 fn first_saved{{ size }}(k: {{ Known }}) -> {{ F }} { return select(k.ties, {{ F }}(0.0), is_nan{{ size }}(k.extreme)); }
-{% elif kind == "place" %}
-// The smallest and its place, the first of equals.
+{% elif kind == "position" %}
+// The smallest and its position, the first of equals.
 fn nothing{{ size }}() -> {{ Known }} { return {{ Known }}({{ F }}(0.0), {{ U }}(0xffffffffu)); }
-fn known{{ size }}(x: {{ F }}, place: {{ U }}) -> {{ Known }} { return {{ Known }}(x, place); }
+fn known{{ size }}(x: {{ F }}, position: {{ U }}) -> {{ Known }} { return {{ Known }}(x, position); }
 fn joined{{ size }}(a: {{ Known }}, b: {{ Known }}) -> {{ Known }} {
   let none = {{ U }}(0xffffffffu);
   let one = is_nan{{ size }}(a.smallest);
   let other = is_nan{{ size }}(b.smallest);
   let beats = !one & (other | (b.smallest < a.smallest));
-  let before = ((a.smallest == b.smallest) | (one & other)) & (b.place < a.place);
-  let second = (b.place != none) & ((a.place == none) | beats | before);
-  return {{ Known }}(select(a.smallest, b.smallest, second), select(a.place, b.place, second));
+  let before = ((a.smallest == b.smallest) | (one & other)) & (b.position < a.position);
+  let second = (b.position != none) & ((a.position == none) | beats | before);
+  return {{ Known }}(select(a.smallest, b.smallest, second), select(a.position, b.position, second));
 }
-fn result{{ size }}(k: {{ Known }}) -> {{ U }} { return k.place; }
+fn result{{ size }}(k: {{ Known }}) -> {{ U }} { return k.position; }
 {% elif kind == "spread" %}
 // How many, their mean and the sum of squared differences from it, joined after T. F. Chan, G. H. Golub and R. J. LeVeque,
 // "Updating formulae and a pairwise algorithm for computing sample variances", 1979. All of the distances from the row's

@@ -20,7 +20,7 @@ const OUTPUTS = {{ outputs }}u;
 {% if partial %}
 @group(0) @binding({{ n }}) var<storage, read_write> partials: array<u32>;
 {% else %}
-@group(0) @binding({{ n }}) var<storage, read_write> output: array<{{ "u32" if kind == "place" else "f32" }}>;
+@group(0) @binding({{ n }}) var<storage, read_write> output: array<{{ "u32" if kind == "position" else "f32" }}>;
 {% if saved > 0 %}
 @group(0) @binding({{ n + 1 }}) var<storage, read_write> first_output: array<f32>;
 {% endif %}
@@ -54,7 +54,7 @@ fn run_of_terms(group: u32, lane: u32) {
     {% endif %}
     {% if second %}
     let next = Known1({% for field, type in fields %}{{ "bitcast<f32>(" if type == "f32" }}input[at + {{ loop.index0 * all_outputs }}u]{{ ")" if type == "f32" }}{{ ", " if not loop.last }}{% endfor %});
-    {% elif kind == "place" %}
+    {% elif kind == "position" %}
     let next = known{{ size }}(x, {{ "vec4<u32>(t * 4u) + vec4<u32>(0u, 1u, 2u, 3u) + vec4<u32>(" if vec4 else "t + (" }}{{ first_term }}u));
     {% elif reads_first %}
     let next = known{{ size }}(x, {{ "vec4<f32>(first)" if vec4 else "first" }});
@@ -78,18 +78,18 @@ fn run_of_terms(group: u32, lane: u32) {
 {% endfor %}
   if (lane > 0u) { return; }
   let all = lanes[0];
-  let place = {% for d in to %}(o / {{ d.div }}u % {{ d.size }}u) * {{ d.stride }}u + {% endfor %}{{ first_output }}u;
+  let position = {% for d in to %}(o / {{ d.div }}u % {{ d.size }}u) * {{ d.stride }}u + {% endfor %}{{ first_output }}u;
 {% if partial %}
 {% for field, type in fields %}
-  partials[place + (part * {{ fields | length }}u + {{ loop.index0 }}u) * {{ all_outputs }}u] = {{ "bitcast<u32>(all." ~ field ~ ")" if type == "f32" else "all." ~ field }};
+  partials[position + (part * {{ fields | length }}u + {{ loop.index0 }}u) * {{ all_outputs }}u] = {{ "bitcast<u32>(all." ~ field ~ ")" if type == "f32" else "all." ~ field }};
 {% endfor %}
 {% else %}
-  output[place] = {{ "result1(all)" if kind == "place" else "epilogue(result1(all), place)" }};
+  output[position] = {{ "result1(all)" if kind == "position" else "epilogue(result1(all), position)" }};
 {% if saved > 0 %}
-  first_output[place] = first_saved1(all);
+  first_output[position] = first_saved1(all);
 {% endif %}
 {% if saved > 1 %}
-  second_output[place] = second_saved1(all);
+  second_output[position] = second_saved1(all);
 {% endif %}
 {% endif %}
 }

@@ -7,7 +7,7 @@ const LANES = {{ lanes }}u;
 var<workgroup> lanes: array<f32, {{ lanes }}>;
 {% endif %}
 
-// The row of an invocation, and its place among those that work on it.
+// The row of an invocation, and its position among those that work on it.
 fn row_of(group: u32, lane: u32) -> u32 { return {{ "group" if lanes > 1 else "group * " ~ rows ~ "u + lane" }}; }
 fn lane_of(lane: u32) -> u32 { return {{ "lane" if lanes > 1 else "0u" }}; }
 

@@ -1,6 +1,6 @@
 // units: one, two or four neighbouring numbers as one element of a buffer (macros, beside four.wgsl and pair.wgsl)
 //
-// type is the element's type. load turns an element into a number or a vector, of which number is one part; zero is its
+// type is the element's type. load converts an element into a number or a vector, of which number is one part; zero is its
 // zero; store makes an element of the variables name0, name1, .. For indices there are type_u32, load_u32 and
 // store_u32; wide has the meaning it has in four.wgsl.
 {% macro type(size) %}{{ {1: "f32", 2: "Pair", 4: "Four"}[size] }}{% endmacro %}

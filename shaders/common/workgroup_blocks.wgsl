@@ -5,9 +5,9 @@
 {# Fours of a term. #}
 {% set fours = size // 4 %}
 const SIZE = {{ size }}u;
-const TURN = {{ turn }}u;
+const K_TILE = {{ k_tile }}u;
 const PITCH = {{ fours + 1 }}u;
-const HALF = {{ turn * (fours + 1) }}u;
+const HALF = {{ k_tile * (fours + 1) }}u;
 
 // The rows' fours, then the columns'.
-var<workgroup> block: array<vec4<f32>, {{ 2 * slices * turn * (fours + 1) }}>;
+var<workgroup> block: array<vec4<f32>, {{ 2 * slices * k_tile * (fours + 1) }}>;

@@ -1,26 +1,26 @@
-  // A block of {{ size }} x {{ size }} sums of K products, {{ rows_each }} x {{ columns_each }} of them an invocation. A turn copies {{ turn }} terms of the block's
+  // A block of {{ size }} x {{ size }} sums of K products, {{ rows_each }} x {{ columns_each }} of them an invocation. An iteration copies {{ k_tile }} terms of the block's
   // rows and columns to workgroup memory, so that what is loaded once from device memory is used {{ size }} times; while
   // they are multiplied the next ones are on their way to registers (Nath, Tomov and Dongarra, "An Improved MAGMA GEMM
   // for Fermi GPUs", 2010). The fours of an invocation lie apart by those of all others along the side, so that
   // neighbours read neighbours; invocations are numbered in a zigzag of 2 x 2, so that two or four neighbours read the
   // same four at once.
   {% if slices > 1 %}
-  // {{ slices }} slices of the workgroup take turns at the terms, so that few blocks are still many invocations; their sums
+  // {{ slices }} slices of the workgroup divide the terms among them, so that few blocks are still many invocations; their sums
   // are added in order at the end, in the memory that held the terms.
   {% endif %}
   //
-  // The kernel says where lines of an operand are (place_a, place_b), what a term of four of them is, or four terms of
+  // The kernel says where lines of an operand are (position_a, position_b), what a term of four of them is, or four terms of
   // one of them where those are one load (four_of_a, four_of_b: 0 from K on), and what is done with four sums of a row
   // (finish). {{ "Neighbouring invocations load terms of a that lie side by side" if along_a else "Neighbouring invocations load rows of a that lie side by side" }}, and {{ "terms" if along_b else "columns" }} of b.
   {# Where the loop over the terms ends, which must be uniform, for there are barriers in it. #}
-  {% set turns_end = turns_end if turns_end is defined else "K" %}
-  {# Fours that an invocation copies a turn, and that it multiplies. #}
+  {% set terms_end = terms_end if terms_end is defined else "K" %}
+  {# Fours that an invocation copies an iteration, and that it multiplies. #}
   {% set fours = size // 4 %}
   {% set invocations = across_lanes * down_lanes %}
-  {% set copies = fours * turn // invocations %}
+  {% set copies = fours * k_tile // invocations %}
   {% set row_fours = rows_each // 4 %}
   {% set parts = columns_each // 4 %}
-  {% set half = turn * (fours + 1) %}
+  {% set half = k_tile * (fours + 1) %}
   let group = flat_group(workgroup);
   if (group >= {{ groups }}u) { return; }
   let z = group / (TILES_M * TILES_N);
@@ -28,7 +28,7 @@
   let first_b = group % TILES_N * SIZE;
   {% if slices > 1 %}
   let item = index % {{ invocations }}u;
-  let first_term = lane.z * TURN;
+  let first_term = lane.z * K_TILE;
   let slice = lane.z * {{ 2 * half }}u;
   {% else %}
   let item = index;
@@ -49,17 +49,17 @@
   {% for c in range(copies) %}
   {% set item = "(item + " ~ c * invocations ~ "u)" %}
   {% if whole %}
-  let term_{{ name }}{{ c }} = {{ item }} % {{ turn // 4 }}u * 4u;
-  let line_{{ name }}{{ c }} = {{ item }} / {{ turn // 4 }}u;
+  let term_{{ name }}{{ c }} = {{ item }} % {{ k_tile // 4 }}u * 4u;
+  let line_{{ name }}{{ c }} = {{ item }} / {{ k_tile // 4 }}u;
   let at_{{ name }}{{ c }} = {{ from }} + term_{{ name }}{{ c }} * PITCH + line_{{ name }}{{ c }} / 4u;
   {% else %}
-  let term_{{ name }}{{ c }} = {{ item }} {{ "% TURN" if along_terms else "/ " ~ fours ~ "u" }};
-  let four_{{ name }}{{ c }} = {{ item }} {{ "/ TURN" if along_terms else "% " ~ fours ~ "u" }};
+  let term_{{ name }}{{ c }} = {{ item }} {{ "% K_TILE" if along_terms else "/ " ~ fours ~ "u" }};
+  let four_{{ name }}{{ c }} = {{ item }} {{ "/ K_TILE" if along_terms else "% " ~ fours ~ "u" }};
   let line_{{ name }}{{ c }} = four_{{ name }}{{ c }} * 4u;
   let at_{{ name }}{{ c }} = {{ from }} + term_{{ name }}{{ c }} * PITCH + four_{{ name }}{{ c }};
   {% endif %}
-  let place_{{ name }}{{ c }} = place_{{ name }}(z, first_{{ name }} + line_{{ name }}{{ c }});
-  var next_{{ name }}{{ c }} = four_of_{{ name }}(place_{{ name }}{{ c }}, first_term + term_{{ name }}{{ c }});
+  let position_{{ name }}{{ c }} = position_{{ name }}(z, first_{{ name }} + line_{{ name }}{{ c }});
+  var next_{{ name }}{{ c }} = four_of_{{ name }}(position_{{ name }}{{ c }}, first_term + term_{{ name }}{{ c }});
   {% endfor %}
   {% endfor %}
   {% for i in range(rows_each) %}
@@ -71,7 +71,7 @@
   {% endif %}
   {% endfor %}
   {% endfor %}
-  for (var k = 0u; k < {{ turns_end }}; k += {{ turn * slices }}u) {
+  for (var k = 0u; k < {{ terms_end }}; k += {{ k_tile * slices }}u) {
     {% for name, whole in [("a", whole_a), ("b", whole_b)] %}
     {% for c in range(copies) %}
     {% if whole %}
@@ -84,18 +84,18 @@
     {% endfor %}
     {% endfor %}
     workgroupBarrier();
-    if (k + {{ turn * slices }}u < {{ turns_end }}) {
-      let next = k + {{ turn * slices }}u + first_term;
+    if (k + {{ k_tile * slices }}u < {{ terms_end }}) {
+      let next = k + {{ k_tile * slices }}u + first_term;
       {% for name in ["a", "b"] %}
       {% for c in range(copies) %}
-      next_{{ name }}{{ c }} = four_of_{{ name }}(place_{{ name }}{{ c }}, next + term_{{ name }}{{ c }});
+      next_{{ name }}{{ c }} = four_of_{{ name }}(position_{{ name }}{{ c }}, next + term_{{ name }}{{ c }});
       {% endfor %}
       {% endfor %}
     }
-    {% if unroll < turn %}
-    for (var first = 0u; first < TURN * PITCH; first += {{ unroll * (fours + 1) }}u) {
+    {% if unroll < k_tile %}
+    for (var first = 0u; first < K_TILE * PITCH; first += {{ unroll * (fours + 1) }}u) {
     {% endif %}
-    {% set from = ("first + " if unroll < turn) ~ "slice" %}
+    {% set from = ("first + " if unroll < k_tile) ~ "slice" %}
     {% for t in range(unroll) %}
     {
       {% for p in range(row_fours) %}
@@ -111,7 +111,7 @@
       {% endfor %}
     }
     {% endfor %}
-    {% if unroll < turn %}
+    {% if unroll < k_tile %}
     }
     {% endif %}
     workgroupBarrier();

@@ -8,7 +8,7 @@ use crate::platform::Instant;
 use crate::reference::{Array, Precision, eval};
 use std::time::Duration;
 
-/// The least seconds that each took for one run.
+/// The shortest time of a run on the device and on the reference, in seconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Beside {
     /// On the device, by its clock.
@@ -42,7 +42,7 @@ impl Beside {
     }
 }
 
-/// Checks a case on the device, then measures both in turns. Gives also the kernels that ran.
+/// Checks a case on the device, then measures both alternately. Gives also the kernels that ran.
 ///
 /// # Errors
 /// When the device cannot run the case, gives a wrong result, or failed.

@@ -127,18 +127,18 @@ pub fn compare(old: &Report, new: &Report, rules: &Rules) -> Result<Comparison> 
     }
     let mut seen = BTreeSet::new();
     let keys = old.rows.iter().chain(&new.rows).map(Row::key).filter(|k| seen.insert(k.clone()));
-    let in_turns = old.beside.is_some() && old.beside == new.beside;
+    let interleaved = old.beside.is_some() && old.beside == new.beside;
     let cases: Vec<Compared> =
-        keys.map(|k| case(&k, before.get(&k), after.get(&k), in_turns, rules)).collect();
+        keys.map(|k| case(&k, before.get(&k), after.get(&k), interleaved, rules)).collect();
     let sets = means(&cases);
-    Ok(Comparison { cases, sets, notes: notes(old, new, in_turns) })
+    Ok(Comparison { cases, sets, notes: notes(old, new, interleaved) })
 }
 
 /// Differences between the runs that are not those of a case.
-fn notes(old: &Report, new: &Report, in_turns: bool) -> Vec<String> {
+fn notes(old: &Report, new: &Report, interleaved: bool) -> Vec<String> {
     let mut notes = Vec::new();
     // What disturbed one of two runs side by side disturbed both.
-    if let (Some(a), Some(b), false) = (&old.roofs, &new.roofs, in_turns) {
+    if let (Some(a), Some(b), false) = (&old.roofs, &new.roofs, interleaved) {
         let ratio = b.flops / a.flops;
         if !(1.0 / ROOFS_AGREE..=ROOFS_AGREE).contains(&ratio) {
             notes.push(format!(
@@ -166,8 +166,8 @@ fn notes(old: &Report, new: &Report, in_turns: bool) -> Vec<String> {
 /// Peaks of one adapter differ by less than this factor.
 const ROOFS_AGREE: f64 = 1.08;
 
-/// One case; `in_turns` where both sides were measured side by side.
-fn case(key: &str, old: Option<&Row>, new: Option<&Row>, in_turns: bool, rules: &Rules) -> Compared {
+/// One case; `interleaved` where both sides were measured side by side.
+fn case(key: &str, old: Option<&Row>, new: Option<&Row>, interleaved: bool, rules: &Rules) -> Compared {
     let set = old.or(new).map(|r| r.set.clone()).unwrap_or_default();
     let missing = |remark: String| Compared {
         key: key.to_owned(),
@@ -190,7 +190,8 @@ fn case(key: &str, old: Option<&Row>, new: Option<&Row>, in_turns: bool, rules: 
         });
     };
     let pairs = || interval_of_pairs(&before.in_bursts(), &after.in_bursts());
-    let ratio = in_turns.then(pairs).flatten().or_else(|| interval_of_ratio(&before.samples, &after.samples));
+    let ratio =
+        interleaved.then(pairs).flatten().or_else(|| interval_of_ratio(&before.samples, &after.samples));
     let quartiles = old.summary().zip(new.summary()).map(|(a, b)| [a.quartile, b.quartile]);
     let busy = before.disturbed.is_some() || after.disturbed.is_some();
     let remark = if busy { "busy".into() } else { String::new() };

@@ -29,9 +29,9 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// For two processes that take turns: many short bursts, so that each has one of the other beside it. Each
+    /// For two interleaved processes: many short bursts, so that each has one of the other beside it. Each
     /// burst finds caches that the other one used.
-    pub fn in_turns(self) -> Self {
+    pub fn interleaved(self) -> Self {
         let [sample, burst, warm_up] = [300, 4000, 100_000].map(Duration::from_micros);
         let (min_samples, max_samples, budget) = (8 * self.min_samples, 1000, 2 * self.budget);
         Self { sample, burst, min_bursts: 5, warm_up, together: 2, min_samples, max_samples, budget }
@@ -59,11 +59,11 @@ const MOST_RUNS: usize = 1000;
 const SUBMISSION: Duration = Duration::from_millis(100);
 /// The most samples of a submission.
 const MOST_TOGETHER: usize = 10;
-/// Times are stable when this many in turn differ by no more than [`STABLE`].
+/// Times are stable when this many successive ones differ by no more than [`STABLE`].
 const IN_TURN: usize = 3;
 const STABLE: f64 = 0.05;
 
-/// Something that can be run many times.
+/// What is measured: it can be run many times.
 pub trait Target {
     /// Seconds for one run, the mean of `runs`, `samples` times.
     ///
@@ -104,7 +104,7 @@ pub trait Watch {
     }
 }
 
-/// Nobody looks.
+/// Does not check whether the device is disturbed.
 #[derive(Debug, Clone, Copy)]
 pub struct Unwatched;
 
@@ -120,7 +120,7 @@ pub const DISTURBED: f64 = 1.1;
 const PATIENCE: f64 = 2.0;
 
 /// Measures one target. Samples between two looks of the watch that found the device disturbed are set aside,
-/// and used only where there are not enough others. When `stop` turns true, what was measured by then is
+/// and used only where there are not enough others. When `stop` becomes true, what was measured by then is
 /// given; without a sample, `None`.
 ///
 /// # Errors

@@ -1,6 +1,7 @@
 //! Measuring kernels and training steps on a device, so that the numbers can be trusted.
 //!
-//! A [`Case`] is a pass of a line of the table that [`verify`](crate::verify) runs from: one op of given shapes. It is [checked](check::check) against the CPU reference on the device that
+//! A [`Case`] is a pass of a line of the table that [`verify`](crate::verify) runs from: one op of given shapes. It is
+//! [checked](check::check) against the CPU reference on the device that
 //! is measured, then [timed](measure::measure) with device timestamps: warm-up until stable, at least ten samples, random
 //! data. The [roofs](peaks::roofs) that results are put in relation to are measured on the same device in the
 //! same run. A [`Report`] holds all of it with the environment and the raw samples, and two reports can be

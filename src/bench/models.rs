@@ -10,7 +10,7 @@ use crate::optim::{Optimizer, Sgd};
 use crate::random::Rng;
 use crate::tensor::HostTensor;
 
-/// What of a model runs.
+/// The forward pass of a model, or a training step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pass {
     /// A training step: forward, backward and SGD with momentum. Its result is the loss.

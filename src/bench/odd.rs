@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::random::Rng;
 use crate::verify::{self, Line};
 
-/// A kind of odd shapes.
+/// A kind of unusual shapes.
 #[derive(Debug, Clone, Copy)]
 pub struct Kind {
     /// Its name.

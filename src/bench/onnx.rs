@@ -1,4 +1,4 @@
-//! ONNX files in the place of named models.
+//! ONNX files instead of named models.
 
 use super::models::{Forward, Pass, Trainable};
 use crate::error::{Error, Result};
@@ -8,7 +8,8 @@ use crate::random::Rng;
 use crate::tensor::HostTensor;
 use std::path::Path;
 
-/// A network in a file. The first dimension of an input, where the file leaves it open and nobody says what it is, is the batch.
+/// A network in a file. The first dimension of an input, where the file leaves it open and nobody says what it is, is the
+/// batch.
 #[derive(Debug)]
 pub struct OnnxModel {
     model: Model,

@@ -57,8 +57,8 @@ impl Reference<'_> {
             let results = self.node(node)?;
             self.known.insert(id, results);
         }
-        let place = node.outputs.iter().position(|&v| v == value).unwrap_or(0);
-        Ok(self.known[&id][place].clone())
+        let position = node.outputs.iter().position(|&v| v == value).unwrap_or(0);
+        Ok(self.known[&id][position].clone())
     }
 
     fn node(&mut self, node: &Node) -> Result<Vec<Array>> {

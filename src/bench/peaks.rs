@@ -38,38 +38,38 @@ impl Micro {
 /// How long a micro-kernel of the rate of arithmetic runs, about.
 const ARITHMETIC: f64 = 0.008;
 
-/// A micro-kernel that keeps the device busy for about [`ARITHMETIC`]: turns are doubled until it does.
+/// A micro-kernel that keeps the device busy for about [`ARITHMETIC`]: iterations are doubled until it does.
 async fn busy(
     device: &Device,
     stopwatch: &Stopwatch,
     make: impl Fn(usize) -> Result<MicroKernel, crate::Mismatch>,
 ) -> Result<Micro> {
-    let mut turns = 4;
+    let mut iterations = 4;
     loop {
-        let kernel = make(turns).map_err(|m| Error::op("peaks", "", m))?;
+        let kernel = make(iterations).map_err(|m| Error::op("peaks", "", m))?;
         let micro = Micro::new(device, kernel).await?;
         // The first run is not representative.
         micro.workload.time_async(stopwatch, 1, 1).await?;
         let second = micro.workload.time_async(stopwatch, 1, 1).await?;
         let seconds = second.into_iter().flatten().next().unwrap_or(0.0);
-        let more = turns * if seconds < ARITHMETIC / 16.0 { 8 } else { 2 };
-        if seconds >= ARITHMETIC / 2.0 || more > device.limits().max_turns as usize {
+        let more = iterations * if seconds < ARITHMETIC / 16.0 { 8 } else { 2 };
+        if seconds >= ARITHMETIC / 2.0 || more > device.limits().max_iterations as usize {
             return Ok(micro);
         }
-        turns = more;
+        iterations = more;
     }
 }
 
 /// Workgroups that fill a large device and are no trouble for a small one.
 const GROUPS: usize = 4096;
 
-/// The fastest way to write multiply-adds on this device. The candidates take turns, so that a disturbance
+/// The fastest way to write multiply-adds on this device. The candidates are interleaved, so that a disturbance
 /// does not decide.
 pub(super) async fn fma(device: &Device, stopwatch: &Stopwatch, half: bool) -> Result<Micro> {
     let (groups, limits) = (groups(device), device.limits());
     let mut candidates = Vec::new();
     for chains in peaks::CHAINS {
-        let make = |turns| peaks::fma(chains, groups, turns, half, &limits);
+        let make = |iterations| peaks::fma(chains, groups, iterations, half, &limits);
         candidates.push(busy(device, stopwatch, make).await?);
     }
     let mut rates = vec![0.0f64; candidates.len()];
@@ -201,7 +201,7 @@ async fn micro(device: &Device, peak: Peak, stopwatch: &Stopwatch) -> Result<Mic
         Peak::Triad => stream(device, large(&limits), true).await,
         Peak::Workgroup => {
             let groups = groups(device);
-            busy(device, stopwatch, |turns| peaks::workgroup(groups, turns, &limits)).await
+            busy(device, stopwatch, |iterations| peaks::workgroup(groups, iterations, &limits)).await
         }
         Peak::Dispatch | Peak::Submit | Peak::Readback => {
             Micro::new(device, peaks::empty(&limits).map_err(|m| Error::op("peaks", "", m))?).await

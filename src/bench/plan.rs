@@ -27,7 +27,7 @@ pub const MODELS: [PlanModel; 7] = [
     PlanModel { name: "chain-10000", about: CHAIN, build: |graph| chain(graph, 10_000) },
     PlanModel {
         name: "fused-10000",
-        about: "functions of one and of two operands of one shape in turns, several a kernel",
+        about: "functions of one and of two operands of one shape alternately, several a kernel",
         build: |graph| fused(graph, 10_000),
     },
     PlanModel {
@@ -100,7 +100,7 @@ fn deep_cnn(graph: &Graph, layers: usize) -> Result<Tensor> {
     step(graph, &body.add(Flatten).add(Linear::new(8 * 8 * 8, 10)).forward(&x)?)
 }
 
-/// What is timed apart, by the name of its row.
+/// The phases that are timed separately, by the names of their rows.
 pub const PARTS: [&str; 4] = ["graph", "plan", "compile", "first run"];
 
 /// Seconds of each of [`PARTS`]: to describe the graph, gradients and update included; to plan it; to compile it,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::path::Path;
 
-/// What a result file is.
+/// The name of the format of a result file.
 pub const SCHEMA: &str = "wgrad-bench";
 /// The version of the result file's layout.
 pub const VERSION: u32 = 1;
@@ -214,7 +214,7 @@ impl Row {
         self.summary().filter(|_| amount > 0).map(|s| amount as f64 / s.median / 1e9)
     }
 
-    /// The share of what the roofs allow: the time the device needs at least, over the time it took.
+    /// The fraction of what the roofs allow: the time the device needs at least, over the time it took.
     pub fn share(&self, roofs: &Roofs) -> Option<f64> {
         let bandwidth = if self.cold { roofs.memory() } else { roofs.bandwidth(self.bytes) };
         let least = (self.flops as f64 / roofs.flops).max(self.bytes as f64 / bandwidth);
@@ -256,7 +256,7 @@ pub struct Report {
     pub command: String,
     /// False when it was interrupted: the rows are those measured by then.
     pub complete: bool,
-    /// What another report has, too, that was measured side by side with this one, burst by burst in turns.
+    /// What another report has, too, that was measured side by side with this one, interleaved burst by burst.
     #[serde(default)]
     pub beside: Option<String>,
     /// Where it was measured.

@@ -33,7 +33,7 @@ fn tolerance() -> f64 {
     1e-5
 }
 
-/// One binding of group 0; its number is its place in the list.
+/// One binding of group 0; its number is its position in the list.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Binding {

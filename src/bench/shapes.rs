@@ -107,14 +107,14 @@ pub fn parse_table(name: &str, text: &str) -> Vec<Result<Line>> {
     lines.skip(1).map(|(number, line)| parse_line(&format!("{name}, line {number}"), line)).collect()
 }
 
-fn parse_line(place: &str, line: &str) -> Result<Line> {
+fn parse_line(position: &str, line: &str) -> Result<Line> {
     let fields: Vec<&str> = line.split(',').map(str::trim).collect();
     let [set, layer, count, op, shape] = fields[..] else {
-        return Err(Error::argument(place, "5 fields: set, layer, count, op, shape", format!("'{line}'")));
+        return Err(Error::argument(position, "5 fields: set, layer, count, op, shape", format!("'{line}'")));
     };
     let count =
-        count.parse().map_err(|_| Error::argument(place, "a number as count", format!("'{count}'")))?;
-    let shape = Dims::parse(shape).map_err(|e| Error::argument(place, "a shape", e.to_string()))?;
+        count.parse().map_err(|_| Error::argument(position, "a number as count", format!("'{count}'")))?;
+    let shape = Dims::parse(shape).map_err(|e| Error::argument(position, "a shape", e.to_string()))?;
     Ok(Line { set: set.into(), layer: layer.into(), count, op: op.into(), shape })
 }
 

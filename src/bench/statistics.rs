@@ -75,7 +75,7 @@ pub fn interval_of_ratio(old: &[f64], new: &[f64]) -> Option<(f64, [f64; 2])> {
 /// The fewest pairs an interval is made of.
 const FEWEST_PAIRS: usize = 5;
 
-/// As [`interval_of_ratio`], of bursts that were measured in turns: burst `i` of one side ran next to burst `i` of
+/// As [`interval_of_ratio`], of bursts that were measured interleaved: burst `i` of one side ran next to burst `i` of
 /// the other, so what disturbed one disturbed both, and the median of the pairs' ratios is what is left. Pairs
 /// are drawn again. `None` where there are fewer than 5.
 pub fn interval_of_pairs(old: &[&[f64]], new: &[&[f64]]) -> Option<(f64, [f64; 2])> {

@@ -138,7 +138,7 @@ fn check(device: &Device, model: &dyn Trainable, pass: Pass, batch: usize) -> Re
     Ok(format!("loss within 1e-5 and weights within 1e-4 after a step of {batch} examples"))
 }
 
-/// What a row is of.
+/// The model, pass and batch size of a row.
 pub struct Subject<'a> {
     /// The model.
     pub model: &'a dyn Trainable,

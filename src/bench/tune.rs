@@ -25,9 +25,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 const VISITS: u32 = 3;
 /// After the first visit only those are measured on that took at most this many times as long as the fastest.
 const HOPEFUL: f64 = 1.3;
-/// Another variant is taken where it needs at most this share of the planner's time: less may be noise.
+/// Another variant is taken where it needs at most this fraction of the planner's time: less may be noise.
 const GAIN: f64 = 0.95;
-/// Results of two variants may differ by this share of the largest: they add up in different orders.
+/// Results of two variants may differ by this fraction of the largest: they add up in different orders.
 const SAME: f32 = 1e-3;
 /// The version of the file.
 const VERSION: u32 = 1;
@@ -99,7 +99,7 @@ impl Task {
         several.then(|| Self { key, op: op.clone(), inputs })
     }
 
-    /// Measures the planner's choice and every other variant. When `stop` turns true before all have been, `None`.
+    /// Measures the planner's choice and every other variant. When `stop` becomes true before all have been, `None`.
     ///
     /// # Errors
     /// When the device failed.
@@ -291,7 +291,7 @@ impl TuningFile {
         write_atomically(path, text.as_bytes())
     }
 
-    /// Adds what was measured of a task, in place of what was known of it.
+    /// Adds what was measured of a task, instead of what was known of it.
     pub fn record(&mut self, task: &Task, outcome: &Outcome) {
         let better = outcome.better();
         self.choices.retain(|choice| choice.op != task.key);
@@ -390,7 +390,7 @@ mod tests {
         let policy = Policy { budget: short, sample: short, warm_up: short, ..Policy::default() };
         let measure =
             || tasks[0].measure(&device, &stopwatch, &mut Unwatched, &policy, &AtomicBool::new(false));
-        // On a busy machine the time may be over before another kernel had its turn.
+        // On a busy machine the time may be over before another kernel was measured.
         let measured = (0..100).map(|_| measure().unwrap().unwrap()).find(|m| !m.others.is_empty()).unwrap();
         assert!(measured.wrong.is_empty() && !measured.others.is_empty(), "{measured:?}");
 

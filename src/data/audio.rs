@@ -18,7 +18,7 @@ pub struct AudioOptions {
     pub sample_rate: u32,
     /// What is longer is cut, what is shorter is followed by silence.
     pub seconds: f64,
-    /// Their spectra in place of the waveforms.
+    /// Their spectra instead of the waveforms.
     pub spectra: Option<LogMel>,
     /// What becomes of files that do not decode.
     pub on_bad: OnBad,
@@ -50,8 +50,8 @@ pub fn read_wav(path: &Path) -> Result<(Vec<f32>, u32)> {
     if samples.len() < channels || spec.sample_rate == 0 {
         return Err(bad(format!("{} samples at {} Hz", samples.len(), spec.sample_rate)));
     }
-    if let Some((place, value)) = samples.iter().enumerate().find(|(_, value)| !value.is_finite()) {
-        return Err(bad(format!("{value} as sample {}", place / channels)));
+    if let Some((position, value)) = samples.iter().enumerate().find(|(_, value)| !value.is_finite()) {
+        return Err(bad(format!("{value} as sample {}", position / channels)));
     }
     let mixed = samples.chunks_exact(channels).map(|frame| frame.iter().sum::<f32>() / channels as f32);
     Ok((mixed.collect(), spec.sample_rate))
@@ -100,8 +100,8 @@ impl AudioFolder {
     /// The files of `folder/CLASS/*.wav`; all are decoded once, on all cores.
     ///
     /// # Errors
-    /// When there are fewer than two classes, a class has no recording, an option is out of range, or a file does not decode and
-    /// that is not to be skipped.
+    /// When there are fewer than two classes, a class has no recording, an option is out of range, or a file does not decode
+    /// and that is not to be skipped.
     pub fn open(folder: &Path, options: AudioOptions) -> Result<Self> {
         let samples = options.samples()?;
         let files = folders::find(folder, &["wav", "wave"], None)?;

@@ -11,15 +11,15 @@ use std::sync::Arc;
 /// A random change of an image `(C, H, W)`. What an image has not, behind its edges, is black.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Augment {
-    /// The image with `padding` pixels on all sides, cut to its size at a random place.
+    /// The image with `padding` pixels on all sides, cut to its size at a random position.
     RandomCrop {
         /// Pixels.
         padding: usize,
     },
-    /// A part of the image, of a random share of its area and a ratio of sides of 3/4 to 4/3, scaled to its size (bilinear);
+    /// A part of the image, of a random fraction of its area and a ratio of sides of 3/4 to 4/3, scaled to its size (bilinear);
     /// the whole image where none of ten draws fits.
     RandomResizedCrop {
-        /// The least and the largest share.
+        /// The least and the largest fraction.
         scale: (f64, f64),
     },
     /// Left and right exchanged.
@@ -32,16 +32,16 @@ pub enum Augment {
         /// How probably.
         p: f64,
     },
-    /// Turned around its centre (bilinear; torchvision's default is the nearest pixel).
+    /// Rotated around its centre (bilinear; torchvision's default is the nearest pixel).
     Rotation {
         /// The largest angle, either way.
         degrees: f64,
     },
-    /// Turned, moved, scaled and sheared (bilinear; torchvision's default is the nearest pixel).
+    /// Rotated, moved, scaled and sheared (bilinear; torchvision's default is the nearest pixel).
     Affine {
         /// The largest angle, either way.
         degrees: f64,
-        /// The largest shift, either way, as a share of width and height.
+        /// The largest shift, either way, as a fraction of width and height.
         translate: f64,
         /// The least and the largest factor.
         scale: (f64, f64),
@@ -167,8 +167,8 @@ impl Augment {
 pub struct Augmented {
     data: Arc<dyn Examples>,
     augments: Vec<Augment>,
-    /// The place of the field `image`, its height and width.
-    place: usize,
+    /// The position of the field `image`, its height and width.
+    position: usize,
     size: [usize; 2],
 }
 
@@ -182,11 +182,11 @@ impl Augmented {
         let bad = |got: String| Error::argument("augmentation", "a field image of shape (C, H, W)", got);
         let fields = data.fields();
         let found = fields.iter().position(|field| field.name == "image");
-        let place = found.ok_or_else(|| {
+        let position = found.ok_or_else(|| {
             let names: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
             bad(format!("only {}", names.join(", ")))
         })?;
-        let ty = &fields[place].ty;
+        let ty = &fields[position].ty;
         let (&[channels, h, w], DType::F32) = (&ty.shape[..], ty.dtype) else {
             return Err(bad(ty.to_string()));
         };
@@ -201,7 +201,7 @@ impl Augmented {
                 format!("{channels} channels {known}"),
             ));
         }
-        Ok(Self { data, augments, place, size: [h, w] })
+        Ok(Self { data, augments, position, size: [h, w] })
     }
 }
 
@@ -227,7 +227,7 @@ impl Examples for Augmented {
         let count = values.len();
         let missing =
             || Error::argument("augmentation", "values of a field image", format!("{count} fields"));
-        let values = values.get_mut(self.place).ok_or_else(missing)?.f32()?;
+        let values = values.get_mut(self.position).ok_or_else(missing)?.f32()?;
         let mut image = Image { values, size: self.size, by: self.data.normalised_by() };
         self.augments.iter().for_each(|augment| augment.apply(&mut image, draws));
         Ok(())
@@ -290,7 +290,7 @@ mod tests {
                 (0..H * W).all(|i| moved[i] == at((i / W) as i32 + dy, (i % W) as i32 + dx))
             };
             let found = (-1..=1).flat_map(|dy| (-1..=1).map(move |dx| (dy, dx))).find(|&(dy, dx)| is(dy, dx));
-            seen.insert(found.expect("one of nine places"));
+            seen.insert(found.expect("one of nine positions"));
         }
         assert_eq!(seen.len(), 9);
     }

@@ -16,8 +16,8 @@ const SPREAD: [f64; 3] = [2.5, 0.8, 2.5];
 const PLACES: [(&str, [f64; 3]); 3] =
     [("hill", [0.6, 0.1, 0.1]), ("marsh", [0.3, 0.7, 0.2]), ("shore", [0.1, 0.2, 0.7])];
 
-/// A CSV table of `rows` birds, drawn from `seed`: columns `place`, `wing`, `beak`, `tail`, `mass` and `kind`. The kind can be told
-/// from the others, and the mass, which grows with wing and tail.
+/// A CSV table of `rows` birds, drawn from `seed`: columns `place`, `wing`, `beak`, `tail`, `mass` and `kind`. The kind can be
+/// told from the others, and the mass, which grows with wing and tail.
 ///
 /// # Errors
 /// When there are no rows.

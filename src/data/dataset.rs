@@ -82,7 +82,7 @@ impl Dataset {
         sums.statistics()
     }
 
-    /// The same, whose class 0 was labelled `first` where it comes from: what people are told.
+    /// The same, whose class 0 was labelled `first` where it comes from; the label that is printed.
     pub fn with_first_label(self, first: u8) -> Self {
         let names = (0..self.names.len()).map(|class| (usize::from(first) + class).to_string()).collect();
         Self { first_label: first, names, ..self }

@@ -233,7 +233,7 @@ fn draw(digit: u32, rng: &mut Rng, image: &mut [u8]) {
     let (phase_x, phase_y) = (rng.range(0.0, TAU), rng.range(0.0, TAU));
     let thickness = rng.range(0.75, 1.9);
     let ink = rng.range(200.0, 255.0);
-    let place = |(x, y): Point| -> Point {
+    let position = |(x, y): Point| -> Point {
         // A slow wave bends the strokes, then the affine map of a hand.
         let (u, v) =
             (x - 0.5 + bend_x * (TAU * y + phase_x).sin(), y - 0.5 + bend_y * (TAU * x + phase_y).sin());
@@ -245,7 +245,7 @@ fn draw(digit: u32, rng: &mut Rng, image: &mut [u8]) {
         for point in &mut stroke {
             *point = (point.0 + rng.normal() * 0.022, point.1 + rng.normal() * 0.022);
         }
-        let curve: Vec<Point> = smooth(&stroke).into_iter().map(place).collect();
+        let curve: Vec<Point> = smooth(&stroke).into_iter().map(position).collect();
         for segment in curve.windows(2) {
             ink_segment(segment[0], segment[1], thickness, &mut coverage);
         }

@@ -81,8 +81,8 @@ fn letter(letter: char) -> Option<&'static [usize]> {
     })
 }
 
-/// A sequence of letters as `(4, length)`: 1 in the channel of its base, shares where a letter stands for several, zeros for gaps
-/// and behind its end. What is longer is cut.
+/// A sequence of letters as `(4, length)`: 1 in the channel of its base, shares where a letter stands for several, zeros for
+/// gaps and behind its end. What is longer is cut.
 ///
 /// # Errors
 /// When a letter is none of IUPAC's: it and its place, from 1.
@@ -229,8 +229,8 @@ fn is_fasta(path: &Path) -> bool {
         .is_some_and(|e| known.contains(&e.to_ascii_lowercase().as_str()))
 }
 
-/// Labelled DNA: a FASTA file whose headers say `label=` or `class=`, a folder of FASTA files, each a class called like it, or a
-/// CSV file (`.csv`, `.tsv`) whose header names a column `sequence` and a column `label`.
+/// Labelled DNA: a FASTA file whose headers say `label=` or `class=`, a folder of FASTA files, each a class called like it, or
+/// a CSV file (`.csv`, `.tsv`) whose header names a column `sequence` and a column `label`.
 /// The length is that of the longest sequence unless it is given.
 ///
 /// # Errors

@@ -26,7 +26,7 @@ impl Field {
     }
 }
 
-/// Where the values of a field of one example go: zeros before they are written.
+/// A buffer for the values of a field of one example: zeros before they are written.
 #[derive(Debug)]
 pub enum Values<'a> {
     /// Numbers.
@@ -36,7 +36,7 @@ pub enum Values<'a> {
 }
 
 impl Values<'_> {
-    /// The place of numbers.
+    /// The values of an `f32` field, to be written.
     ///
     /// # Errors
     /// When the field has another type.
@@ -47,7 +47,7 @@ impl Values<'_> {
         }
     }
 
-    /// The place of classes, tokens and counts.
+    /// The values of a `u32` field, to be written: classes, tokens, counts.
     ///
     /// # Errors
     /// When the field has another type.
@@ -82,8 +82,8 @@ pub trait Examples: Send + Sync {
         None
     }
 
-    /// Writes example `index`, a field's values to each place. `draws` depends on the seed, the epoch and `index` alone: what is
-    /// drawn from it is the same whichever thread reads when.
+    /// Writes example `index`, a field's values to each position. `draws` depends on the seed, the epoch and `index` alone:
+    /// what is drawn from it is the same whichever thread reads when.
     ///
     /// # Errors
     /// When there is no such example, or its file does not hold what it should.
@@ -139,11 +139,11 @@ impl Batch {
                 return Err(Error::argument("batch", expected, index.to_string()));
             }
             let mut draws = Rng::named(seed, &format!("epoch {epoch}, example {index}"));
-            let places = columns.iter_mut().zip(&fields);
-            let mut places: Vec<Values<'_>> =
-                places.map(|(column, field)| column.row(row, field.ty.shape.elements())).collect();
+            let positions = columns.iter_mut().zip(&fields);
+            let mut positions: Vec<Values<'_>> =
+                positions.map(|(column, field)| column.row(row, field.ty.shape.elements())).collect();
             // Examples of a user's own may panic, and whoever waits for the batch has to hear of it.
-            let read = AssertUnwindSafe(|| data.read(index, &mut draws, &mut places));
+            let read = AssertUnwindSafe(|| data.read(index, &mut draws, &mut positions));
             catch_unwind(read).unwrap_or_else(|_| {
                 let got = format!("a panic while example {index} was read");
                 Err(Error::argument("examples", "values of every example", got))
@@ -242,12 +242,12 @@ impl Examples for Subset {
     }
 }
 
-/// The numbers below `count` in two parts, the second a `share` of them that is drawn by `seed`; each in order.
-pub(super) fn split_indices(count: usize, share: f64, seed: u64) -> Result<(Vec<usize>, Vec<usize>)> {
-    let held = (count as f64 * share).round();
-    if !(share > 0.0 && share < 1.0 && held >= 1.0 && (held as usize) < count) {
-        let expected = format!("a share between 0 and 1 that leaves some of {count} examples for both");
-        return Err(Error::argument("validation", expected, share.to_string()));
+/// The numbers below `count` in two parts, the second a `fraction` of them that is drawn by `seed`; each in order.
+pub(super) fn split_indices(count: usize, fraction: f64, seed: u64) -> Result<(Vec<usize>, Vec<usize>)> {
+    let held = (count as f64 * fraction).round();
+    if !(fraction > 0.0 && fraction < 1.0 && held >= 1.0 && (held as usize) < count) {
+        let expected = format!("a fraction between 0 and 1 that leaves some of {count} examples for both");
+        return Err(Error::argument("validation", expected, fraction.to_string()));
     }
     let mut order: Vec<usize> = (0..count).collect();
     Rng::named(seed, "validation split").shuffle(&mut order);
@@ -257,12 +257,12 @@ pub(super) fn split_indices(count: usize, share: f64, seed: u64) -> Result<(Vec<
     Ok((order, held))
 }
 
-/// Two parts of a dataset: one to learn from, and a `share` of it, drawn by `seed`, to validate on.
+/// Two parts of a dataset: one to learn from, and a `fraction` of it, drawn by `seed`, to validate on.
 ///
 /// # Errors
-/// When the share is not between 0 and 1, or leaves nothing for one of the parts.
-pub fn split(data: &Arc<dyn Examples>, share: f64, seed: u64) -> Result<(Subset, Subset)> {
-    let (order, held) = split_indices(data.len(), share, seed)?;
+/// When the fraction is not between 0 and 1, or leaves nothing for one of the parts.
+pub fn split(data: &Arc<dyn Examples>, fraction: f64, seed: u64) -> Result<(Subset, Subset)> {
+    let (order, held) = split_indices(data.len(), fraction, seed)?;
     Ok((Subset::new(data.clone(), order)?, Subset::new(data.clone(), held)?))
 }
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-/// What becomes of files that do not hold what they should.
+/// What to do with files that do not decode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OnBad {
     /// They are an error, which names the first and counts the others.
@@ -53,7 +53,7 @@ pub struct Parts<T> {
     pub train: T,
     /// What is validated on.
     pub valid: Option<T>,
-    /// What is judged on.
+    /// What is evaluated on.
     pub test: Option<T>,
 }
 
@@ -112,8 +112,8 @@ fn class_folders(folder: &Path, known: Option<&[String]>) -> Result<Vec<(String,
     Err(Error::file(folder, "at least two folders, one a class", got))
 }
 
-/// The files of `folder/CLASS/`, in deeper folders too, with one of these extensions, in any case. `known` are the classes there
-/// may be, where another part of the data has settled them.
+/// The files of `folder/CLASS/`, in deeper folders too, with one of these extensions, in any case. `known` are the classes
+/// there may be, where another part of the data has settled them.
 ///
 /// # Errors
 /// When there are fewer than two classes, a class has no such file or is not known, or a name is no UTF-8.

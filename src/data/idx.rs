@@ -33,7 +33,7 @@ impl Labels {
 /// Names are MNIST's, `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte` and
 /// `t10k-labels-idx1-ubyte`, also with a dot before `idx` or with `test` for `t10k`, or those of EMNIST, which have the
 /// set before them: `emnist-letters-train-images-idx3-ubyte`. Of several sets `split` names one: `letters`. EMNIST's
-/// images lie on their side and are turned upright.
+/// images lie on their side and are transposed.
 ///
 /// With `labels` these are the classes, else all labels from the lowest to the highest that occurs, and 0 to 9 for a
 /// part of the digits.
@@ -359,7 +359,7 @@ mod tests {
         for split in ["letters", "emnist-letters"] {
             let (train, _) = load_idx(folder.path(), Some(split), None).unwrap();
             assert_eq!((train.classes(), train.first_label(), train.labels()[25]), (26, 1, 25));
-            // Turned upright: what were lines are columns.
+            // Transposed: what were lines are columns.
             assert_eq!((train.image_shape(), train.image(6)), ([1, 3, 2], Some(&[7, 2, 1, 7, 7, 3][..])));
         }
     }

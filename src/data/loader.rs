@@ -38,7 +38,7 @@ impl Order {
 }
 
 /// Which batches are in hand.
-struct Turns {
+struct Progress {
     /// The next one that a thread reads.
     next: usize,
     /// Those that were taken.
@@ -48,28 +48,28 @@ struct Turns {
 
 /// Lets threads read only so far ahead.
 struct Gate {
-    turns: Mutex<Turns>,
+    progress: Mutex<Progress>,
     changed: Condvar,
 }
 
 impl Gate {
     /// The number of the next batch to read, when it is time; `None` where there is no more.
     fn claim(&self, batches: usize, ahead: usize) -> Option<usize> {
-        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
-            if turns.closed || turns.next == batches {
+            if progress.closed || progress.next == batches {
                 return None;
             }
-            if turns.next < turns.taken + ahead {
-                turns.next += 1;
-                return Some(turns.next - 1);
+            if progress.next < progress.taken + ahead {
+                progress.next += 1;
+                return Some(progress.next - 1);
             }
-            turns = self.changed.wait(turns).unwrap_or_else(PoisonError::into_inner);
+            progress = self.changed.wait(progress).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
-    fn change(&self, change: impl FnOnce(&mut Turns)) {
-        change(&mut self.turns.lock().unwrap_or_else(PoisonError::into_inner));
+    fn change(&self, change: impl FnOnce(&mut Progress)) {
+        change(&mut self.progress.lock().unwrap_or_else(PoisonError::into_inner));
         self.changed.notify_all();
     }
 }
@@ -97,7 +97,7 @@ pub struct Loader {
     next: usize,
     source: Arc<Source>,
     receiver: Receiver<(usize, Result<Batch>)>,
-    /// Read before their turn.
+    /// Read ahead of their position in the order.
     early: BTreeMap<usize, Result<Batch>>,
     gate: Arc<Gate>,
     /// None where batches are read when they are asked for.
@@ -128,8 +128,8 @@ impl Loader {
         Self::on_threads(data, batch_size, order, examples, threads)
     }
 
-    /// As [`Loader::starting_at`], on so many threads; with none of them each batch is read when it is asked for, as always in a
-    /// browser.
+    /// As [`Loader::starting_at`], on so many threads; with none of them each batch is read when it is asked for, as always in
+    /// a browser.
     ///
     /// # Errors
     /// As [`Loader::new`].
@@ -149,8 +149,8 @@ impl Loader {
         let batches = indices.len().div_ceil(batch_size);
         let source = Arc::new(Source { data: data.clone(), indices, batch_size, order });
         let (sender, receiver) = channel();
-        let turns = Mutex::new(Turns { next: 0, taken: 0, closed: false });
-        let gate = Arc::new(Gate { turns, changed: Condvar::new() });
+        let progress = Mutex::new(Progress { next: 0, taken: 0, closed: false });
+        let gate = Arc::new(Gate { progress, changed: Condvar::new() });
         let threads = if BROWSER { 0 } else { threads.min(batches.max(1)) };
         let worker = |_| {
             let (source, gate, sender) = (source.clone(), gate.clone(), sender.clone());
@@ -205,14 +205,14 @@ impl Iterator for Loader {
             self.waited += began.elapsed();
         }
         self.next += 1;
-        self.gate.change(|turns| turns.taken += 1);
+        self.gate.change(|progress| progress.taken += 1);
         Some(batch)
     }
 }
 
 impl Drop for Loader {
     fn drop(&mut self) {
-        self.gate.change(|turns| turns.closed = true);
+        self.gate.change(|progress| progress.closed = true);
         for worker in self.workers.drain(..) {
             // What panics in examples is caught; there is nobody left to tell of anything else.
             let _ = worker.join();

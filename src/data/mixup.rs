@@ -48,11 +48,11 @@ impl Mixup {
         let mut rows: Vec<Vec<f32>> =
             self.fields.iter().map(|field| vec![0.0; field.ty.shape.elements()]).collect();
         let mut class = [0];
-        let mut places: Vec<Values<'_>> = rows.iter_mut().map(|row| Values::F32(row)).collect();
-        if let Some(place) = places.get_mut(self.label) {
-            *place = Values::U32(&mut class);
+        let mut positions: Vec<Values<'_>> = rows.iter_mut().map(|row| Values::F32(row)).collect();
+        if let Some(position) = positions.get_mut(self.label) {
+            *position = Values::U32(&mut class);
         }
-        self.data.read(index, draws, &mut places)?;
+        self.data.read(index, draws, &mut positions)?;
         Ok((rows, class[0]))
     }
 }
@@ -83,9 +83,9 @@ impl Examples for Mixup {
         let other = draws.below(self.data.len());
         let (own, class) = self.numbers(index, draws)?;
         let (others, other_class) = self.numbers(other, draws)?;
-        for (place, (value, (own, other))) in values.iter_mut().zip(own.iter().zip(&others)).enumerate() {
+        for (position, (value, (own, other))) in values.iter_mut().zip(own.iter().zip(&others)).enumerate() {
             let value = value.f32()?;
-            if place != self.label {
+            if position != self.label {
                 let mixed = own.iter().zip(other).map(|(own, other)| share * own + (1.0 - share) * other);
                 value.iter_mut().zip(mixed).for_each(|(value, mixed)| *value = mixed);
                 continue;

@@ -4,46 +4,46 @@
 
 #[cfg(feature = "audio")]
 mod audio;
-#[expect(clippy::indexing_slicing, reason = "places within lengths that were checked before")]
+#[expect(clippy::indexing_slicing, reason = "positions within lengths that were checked before")]
 mod augment;
-#[expect(clippy::indexing_slicing, reason = "places within lengths that were checked before")]
+#[expect(clippy::indexing_slicing, reason = "positions within lengths that were checked before")]
 mod augment_image;
 mod augment_text;
-#[expect(clippy::indexing_slicing, reason = "places in what it has made itself")]
+#[expect(clippy::indexing_slicing, reason = "positions in what it has made itself")]
 mod birds;
 mod cifar;
 pub mod csv;
-#[expect(clippy::indexing_slicing, reason = "places within lengths that were checked before")]
+#[expect(clippy::indexing_slicing, reason = "positions within lengths that were checked before")]
 mod dataset;
-#[expect(clippy::indexing_slicing, reason = "places in what it has made itself")]
+#[expect(clippy::indexing_slicing, reason = "positions in what it has made itself")]
 mod digits;
 mod dna;
-#[expect(clippy::indexing_slicing, reason = "places within lengths that were checked before")]
+#[expect(clippy::indexing_slicing, reason = "positions within lengths that were checked before")]
 mod examples;
 #[cfg(any(feature = "audio", feature = "images"))]
 mod folders;
 mod idx;
 #[cfg(feature = "images")]
 mod images;
-#[expect(clippy::indexing_slicing, reason = "places within lengths that were checked before")]
+#[expect(clippy::indexing_slicing, reason = "positions within lengths that were checked before")]
 mod loader;
 mod mixup;
 #[cfg(feature = "images")]
 mod pictures;
-#[expect(clippy::indexing_slicing, reason = "places within lengths that were checked before")]
+#[expect(clippy::indexing_slicing, reason = "positions within lengths that were checked before")]
 mod series;
-#[expect(clippy::indexing_slicing, reason = "places within lengths that were checked before")]
+#[expect(clippy::indexing_slicing, reason = "positions within lengths that were checked before")]
 mod signals;
 #[cfg(feature = "audio")]
-#[expect(clippy::indexing_slicing, reason = "places within lengths that were checked before")]
+#[expect(clippy::indexing_slicing, reason = "positions within lengths that were checked before")]
 mod spectra;
 mod statistics;
 mod table;
 mod table_columns;
 mod text;
-#[expect(clippy::indexing_slicing, reason = "places in what it has made itself")]
+#[expect(clippy::indexing_slicing, reason = "positions in what it has made itself")]
 mod tones;
-#[expect(clippy::indexing_slicing, reason = "places within lengths that were checked before")]
+#[expect(clippy::indexing_slicing, reason = "positions within lengths that were checked before")]
 mod warp;
 
 #[cfg(feature = "audio")]

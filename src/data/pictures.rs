@@ -26,7 +26,7 @@ fn bad(path: &Path, error: &image::ImageError) -> Error {
     Error::file(path, "an image in PNG, JPEG, WebP, GIF or BMP", said(path, error))
 }
 
-/// What reads a file, and how what it reads is meant to be turned, by its EXIF data.
+/// What reads a file, and how what it reads is meant to be rotated, by its EXIF data.
 fn opened(path: &Path) -> Result<(impl ImageDecoder, Orientation)> {
     let reader = ImageReader::open(path).and_then(ImageReader::with_guessed_format);
     let reader = reader.map_err(|e| Error::io(path, e))?;
@@ -122,13 +122,13 @@ mod tests {
     }
 
     #[test]
-    fn images_are_turned_as_their_exif_data_says() {
+    fn images_are_rotated_as_their_exif_data_says() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("turned.jpg");
         let lying = RgbImage::from_fn(16, 8, |x, _| Rgb([if x < 8 { 250 } else { 0 }; 3]));
         lying.save(&path).unwrap();
         let mut bytes = std::fs::read(&path).unwrap();
-        // Behind the first marker: an APP1 segment whose one tag, 0x0112, is 6: turned by 90 degrees.
+        // Behind the first marker: an APP1 segment whose one tag, 0x0112, is 6: rotated by 90 degrees.
         let mut exif =
             b"\xff\xe1\x00\x22Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0".to_vec();
         exif.extend([0; 4]);

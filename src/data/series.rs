@@ -58,15 +58,15 @@ impl Examples for SeriesWindows {
         };
         let series = &self.series;
         let before = series.values[start - series.input..start].iter();
-        input.f32()?.iter_mut().zip(before).for_each(|(place, &value)| *place = series.scaled(value));
+        input.f32()?.iter_mut().zip(before).for_each(|(position, &value)| *position = series.scaled(value));
         let after = series.values[start..].iter();
-        target.f32()?.iter_mut().zip(after).for_each(|(place, &value)| *place = series.scaled(value));
+        target.f32()?.iter_mut().zip(after).for_each(|(position, &value)| *position = series.scaled(value));
         Ok(())
     }
 }
 
 /// A series cut for learning: from `input` values the `horizon` values that follow. The last `test` values are
-/// judged on; mean and deviation, by which values are scaled, are those of the values before them.
+/// evaluated on; mean and deviation, by which values are scaled, are those of the values before them.
 #[derive(Debug, Clone)]
 pub struct Series {
     values: Vec<f64>,
@@ -131,7 +131,7 @@ impl Series {
         self.train - self.input - self.horizon + 1
     }
 
-    /// The places where a forecast of the test begins: one horizon after another.
+    /// The positions where a forecast of the test begins: one horizon after another.
     pub fn test_starts(&self) -> Vec<usize> {
         (self.train..=self.values.len() - self.horizon).step_by(self.horizon).collect()
     }
@@ -146,7 +146,7 @@ impl Series {
         f64::from(value) * self.deviation + self.mean
     }
 
-    /// The first place a forecast can begin.
+    /// The first position a forecast can begin.
     pub fn first_start(&self) -> usize {
         self.input
     }

@@ -5,7 +5,7 @@ use realfft::{RealFftPlanner, RealToComplex};
 use std::f64::consts::PI;
 use std::sync::Arc;
 
-/// Zero crossings of the sinc on each side, and the share of half the rate that is kept: torchaudio's defaults.
+/// Zero crossings of the sinc on each side, and the fraction of half the rate that is kept: torchaudio's defaults.
 const CROSSINGS: f64 = 6.0;
 const ROLLOFF: f64 = 0.99;
 
@@ -48,8 +48,8 @@ pub fn resample(samples: &[f32], from: u32, to: u32) -> Result<Vec<f32>> {
     let at = |i: usize| {
         let (center, weights) = ((i * old / new) as isize, &phases[i % new]);
         let taps = weights.iter().zip(center - reach..);
-        let heard = taps.filter_map(|(weight, place)| {
-            let sample = samples.get(usize::try_from(place).ok()?)?;
+        let heard = taps.filter_map(|(weight, position)| {
+            let sample = samples.get(usize::try_from(position).ok()?)?;
             Some(weight * f64::from(*sample))
         });
         heard.sum::<f64>() as f32
@@ -159,12 +159,12 @@ impl LogMelPlan {
 }
 
 /// A sample, reflected at the ends of the signal; silence where there is none.
-fn reflected(samples: &[f32], place: isize) -> f32 {
+fn reflected(samples: &[f32], position: isize) -> f32 {
     let last = samples.len() as isize - 1;
     if last < 1 {
         return samples.first().copied().unwrap_or(0.0);
     }
-    let folded = place.rem_euclid(2 * last);
+    let folded = position.rem_euclid(2 * last);
     let folded = if folded > last { 2 * last - folded } else { folded };
     samples.get(folded as usize).copied().unwrap_or(0.0)
 }
@@ -206,16 +206,16 @@ mod tests {
         let mel = |f: f64| 2595.0 * (1.0 + f / 700.0).log10();
         for frame in 0..frames {
             let at = |i: usize| {
-                let place = (frame * 20 + i) as i64 - 32;
-                let place = if place < 0 {
-                    -place
-                } else if place > 129 {
-                    258 - place
+                let position = (frame * 20 + i) as i64 - 32;
+                let position = if position < 0 {
+                    -position
+                } else if position > 129 {
+                    258 - position
                 } else {
-                    place
+                    position
                 };
                 let window = 0.5 - 0.5 * (2.0 * PI * i as f64 / 64.0).cos();
-                window * f64::from(samples[place as usize])
+                window * f64::from(samples[position as usize])
             };
             for band in 0..bands {
                 let mut energy = 0.0;

@@ -8,7 +8,7 @@ use crate::tensor::TensorType;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// What is told from the other columns.
+/// What is predicted from the other columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TableTask {
     /// A class: every different word or number of the target is one.
@@ -18,7 +18,7 @@ pub enum TableTask {
     Regression,
 }
 
-/// What becomes of rows in which a value is missing.
+/// What to do with rows in which a value is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Missing {
     /// The first is an error.
@@ -44,7 +44,7 @@ pub struct TableOptions {
     pub header: Option<bool>,
     /// What separates fields; found out where it is not said.
     pub separator: Option<char>,
-    /// What becomes of rows in which a value is missing.
+    /// What to do with rows in which a value is missing.
     pub missing: Missing,
 }
 
@@ -74,7 +74,7 @@ pub struct TableSchema {
 }
 
 impl TableSchema {
-    /// The column to be told.
+    /// The column to be predicted.
     pub fn target(&self) -> &str {
         &self.target.name
     }
@@ -96,7 +96,7 @@ impl TableSchema {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Table {
     schema: TableSchema,
-    /// Of each row the values of its columns: numbers, and the places of words among those of the column.
+    /// Of each row the values of its columns: numbers, and the positions of words among those of the column.
     rows: Vec<Vec<Option<f64>>>,
     targets: Vec<f64>,
     /// The line of each row.
@@ -128,9 +128,9 @@ impl Table {
         Ok(Self::of(path, &sheet, schema, (values, targets), options)?.standardised())
     }
 
-    /// Reads another file as the one of `schema` was read: its columns, found by their names, its words and classes, its means and
-    /// deviations. Of the options `target`, `task` and `ignore` are not looked at: other columns are left out. Words that the first
-    /// file did not have are errors, or missing values where those are none.
+    /// Reads another file as the one of `schema` was read: its columns, found by their names, its words and classes, its means
+    /// and deviations. Of the options `target`, `task` and `ignore` are not looked at: other columns are left out. Words that
+    /// the first file did not have are errors, or missing values where those are none.
     ///
     /// # Errors
     /// As [`Table::open`], and when a column is not there.
@@ -142,11 +142,11 @@ impl Table {
         Self::of(path, &sheet, schema.clone(), (values, targets), options)
     }
 
-    /// As [`Table::open_like`], of rows whose target nobody knows: it need not be there, and is 0.
+    /// As [`Table::open_like`], of rows without a known target: the column may be absent, and is 0.
     ///
     /// # Errors
     /// As [`Table::open_like`].
-    pub fn open_untold(path: &Path, schema: &TableSchema, options: &TableOptions) -> Result<Self> {
+    pub fn open_without_target(path: &Path, schema: &TableSchema, options: &TableOptions) -> Result<Self> {
         let options = &schema.options(options);
         let sheet = Sheet::of(path, &read_text(path)?, options)?;
         let values = schema.columns.iter().map(|column| sheet.like(column)).collect::<Result<_>>()?;
@@ -184,7 +184,7 @@ impl Table {
     /// The same, standardised by its own rows.
     fn standardised(mut self) -> Self {
         let scale =
-            |place: usize| Scale::of(self.rows.iter().filter_map(move |row| row.get(place).copied()?));
+            |position: usize| Scale::of(self.rows.iter().filter_map(move |row| row.get(position).copied()?));
         let scales = (0..self.schema.columns.len()).map(scale).collect();
         self.schema.target_scale = Scale::of(self.targets.iter().copied());
         self.schema.scales = scales;
@@ -201,13 +201,13 @@ impl Table {
         self.lines.get(index).copied()
     }
 
-    /// Two parts: one to learn from, and a `share` of the rows, drawn by `seed`, to judge on. Both are standardised by the rows of
-    /// the first.
+    /// Two parts: one to learn from, and a `fraction` of the rows, drawn by `seed`, to evaluate on. Both are standardised by
+    /// the rows of the first.
     ///
     /// # Errors
-    /// When the share is not between 0 and 1, or leaves nothing for one of the parts.
-    pub fn split(self, share: f64, seed: u64) -> Result<(Self, Self)> {
-        let (learned, judged) = super::examples::split_indices(self.rows.len(), share, seed)?;
+    /// When the fraction is not between 0 and 1, or leaves nothing for one of the parts.
+    pub fn split(self, fraction: f64, seed: u64) -> Result<(Self, Self)> {
+        let (learned, evaluated) = super::examples::split_indices(self.rows.len(), fraction, seed)?;
         let part = |indices: &[usize]| Self {
             rows: indices.iter().filter_map(|&i| self.rows.get(i).cloned()).collect(),
             targets: indices.iter().filter_map(|&i| self.targets.get(i).copied()).collect(),
@@ -215,7 +215,7 @@ impl Table {
             ..self.clone()
         };
         let train = part(&learned).standardised();
-        let test = part(&judged);
+        let test = part(&evaluated);
         Ok((train.clone(), Self { schema: train.schema, ..test }))
     }
 
@@ -268,16 +268,16 @@ impl Examples for Table {
         else {
             return Err(Error::argument("table", expected(), index.to_string()));
         };
-        let mut places = x.f32()?.iter_mut();
+        let mut positions = x.f32()?.iter_mut();
         for ((column, value), scale) in self.schema.columns.iter().zip(row).zip(&self.schema.scales) {
             match &column.words {
                 None => {
                     let scaled = value.map_or(0.0, |value| (value - scale.mean) / scale.std);
-                    places.by_ref().take(1).for_each(|place| *place = scaled as f32);
+                    positions.by_ref().take(1).for_each(|position| *position = scaled as f32);
                 }
                 Some(words) => {
-                    let one = places.by_ref().take(words.len()).enumerate();
-                    one.for_each(|(i, place)| *place = f32::from(u8::from(*value == Some(i as f64))));
+                    let one = positions.by_ref().take(words.len()).enumerate();
+                    one.for_each(|(i, position)| *position = f32::from(u8::from(*value == Some(i as f64))));
                 }
             }
         }
@@ -380,9 +380,12 @@ mod tests {
         let far = 1.5f32.sqrt();
         assert_eq!(batch.tensors[0].as_f32().unwrap(), [0.0, 1.0, 0.0, far, 1.0, 0.0]);
         assert_eq!(batch.tensors[1].as_u32().unwrap(), [2, 1]);
-        let untold = write("c.csv", "x,colour\n3,red\n");
-        let untold = Table::open_untold(&untold, &schema, &usual).unwrap();
-        assert_eq!(Batch::read(&untold, &[0], 0, 0).unwrap().tensors[0].as_f32().unwrap(), [0.0, 0.0, 1.0]);
+        let unlabelled = write("c.csv", "x,colour\n3,red\n");
+        let unlabelled = Table::open_without_target(&unlabelled, &schema, &usual).unwrap();
+        assert_eq!(
+            Batch::read(&unlabelled, &[0], 0, 0).unwrap().tensors[0].as_f32().unwrap(),
+            [0.0, 0.0, 1.0]
+        );
         for (text, part) in [
             (
                 "x,colour,kind\n1,green,p\n",

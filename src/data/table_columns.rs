@@ -36,13 +36,15 @@ pub(super) struct Sheet {
 fn has_header(rows: &[Record]) -> bool {
     let Some((first, below)) = rows.split_first() else { return false };
     let numbers =
-        |row: &Record, place: usize| row.fields.get(place).is_some_and(|field| form(field).is_number());
+        |row: &Record, position: usize| row.fields.get(position).is_some_and(|field| form(field).is_number());
     let words = 0..first.fields.len();
-    if words.clone().any(|place| numbers(first, place)) {
+    if words.clone().any(|position| numbers(first, position)) {
         return false;
     }
-    let again = |place: usize| below.iter().any(|row| row.fields.get(place) == first.fields.get(place));
-    words.clone().any(|place| below.iter().any(|row| numbers(row, place))) || !words.into_iter().any(again)
+    let again =
+        |position: usize| below.iter().any(|row| row.fields.get(position) == first.fields.get(position));
+    words.clone().any(|position| below.iter().any(|row| numbers(row, position)))
+        || !words.into_iter().any(again)
 }
 
 impl Sheet {
@@ -68,9 +70,9 @@ impl Sheet {
             let expected = format!("{width} fields, as in row {}", first.row);
             return Err(Error::file(path, expected, format!("{} in row {}", bad.fields.len(), bad.row)));
         }
-        let name = |(place, field): (usize, &String)| match field.trim() {
+        let name = |(position, field): (usize, &String)| match field.trim() {
             name if header && !name.is_empty() => name.to_owned(),
-            _ => (place + 1).to_string(),
+            _ => (position + 1).to_string(),
         };
         let names = first.fields.iter().enumerate().map(name).collect();
         let stop = options.missing == Missing::Stop;
@@ -78,16 +80,20 @@ impl Sheet {
     }
 
     /// What a column is called.
-    fn name(&self, place: usize) -> &str {
-        self.names.get(place).map_or("", String::as_str)
+    fn name(&self, position: usize) -> &str {
+        self.names.get(position).map_or("", String::as_str)
     }
 
-    /// The place of a column by its name or its number.
-    fn place(&self, wanted: &str) -> Result<usize> {
-        let mut named =
-            self.names.iter().enumerate().filter(|(_, name)| *name == wanted.trim()).map(|(place, _)| place);
+    /// The position of a column by its name or its number.
+    fn position(&self, wanted: &str) -> Result<usize> {
+        let mut named = self
+            .names
+            .iter()
+            .enumerate()
+            .filter(|(_, name)| *name == wanted.trim())
+            .map(|(position, _)| position);
         match (named.next(), named.next(), wanted.trim().parse::<usize>()) {
-            (Some(place), None, _) => Ok(place),
+            (Some(position), None, _) => Ok(position),
             (Some(one), Some(other), _) => {
                 let got = format!("columns {} and {}: say a number", one + 1, other + 1);
                 Err(Error::file(&self.path, format!("one column {wanted}"), got))
@@ -97,42 +103,46 @@ impl Sheet {
         }
     }
 
-    fn target_place(&self, options: &TableOptions) -> Result<usize> {
-        options.target.as_ref().map_or(Ok(self.names.len() - 1), |target| self.place(target))
+    fn target_position(&self, options: &TableOptions) -> Result<usize> {
+        options.target.as_ref().map_or(Ok(self.names.len() - 1), |target| self.position(target))
     }
 
     /// The fields of a column, with their rows.
-    fn fields(&self, place: usize) -> impl Iterator<Item = (&Record, &str)> + Clone {
-        self.rows.iter().map(move |row| (row, row.fields.get(place).map_or("", |field| field.trim())))
+    fn fields(&self, position: usize) -> impl Iterator<Item = (&Record, &str)> + Clone {
+        self.rows.iter().map(move |row| (row, row.fields.get(position).map_or("", |field| field.trim())))
     }
 
-    fn bad(&self, row: &Record, place: usize, expected: &str, got: &str) -> Error {
-        Error::file(&self.path, expected, format!("{got} in row {}, column '{}'", row.row, self.name(place)))
+    fn bad(&self, row: &Record, position: usize, expected: &str, got: &str) -> Error {
+        Error::file(
+            &self.path,
+            expected,
+            format!("{got} in row {}, column '{}'", row.row, self.name(position)),
+        )
     }
 
     /// Stops at the first missing value, where that is the policy.
-    fn check_missing(&self, place: usize) -> Result<()> {
-        let missing = self.fields(place).find(|(_, field)| form(field) == Form::Gap);
+    fn check_missing(&self, position: usize) -> Result<()> {
+        let missing = self.fields(position).find(|(_, field)| form(field) == Form::Gap);
         match missing {
             Some((row, field)) if self.stop => {
                 let got = if field.is_empty() { "nothing".to_owned() } else { format!("'{field}'") };
-                Err(self.bad(row, place, "a value (or a policy for missing ones)", &got))
+                Err(self.bad(row, position, "a value (or a policy for missing ones)", &got))
             }
             _ => Ok(()),
         }
     }
 
     /// A column of numbers.
-    fn numbers(&self, place: usize) -> Result<(Column, Cells)> {
-        self.check_missing(place)?;
-        let own: Vec<Form> = self.fields(place).map(|(_, field)| form(field)).collect();
+    fn numbers(&self, position: usize) -> Result<(Column, Cells)> {
+        self.check_missing(position)?;
+        let own: Vec<Form> = self.fields(position).map(|(_, field)| form(field)).collect();
         let file = self.rows.iter().flat_map(|row| &row.fields).map(|field| form(field));
         let Some(mark) = mark(&own, file, self.by_commas) else {
-            let open = self.fields(place).find(|(_, field)| matches!(form(field), Form::Either(_)));
+            let open = self.fields(position).find(|(_, field)| matches!(form(field), Form::Either(_)));
             let Some((row, field)) = open else { return Err(Error::file(&self.path, "numbers", "none")) };
             return Err(self.bad(
                 row,
-                place,
+                position,
                 "decimals or thousands",
                 &format!("'{field}', which could be both,"),
             ));
@@ -141,33 +151,33 @@ impl Sheet {
             if *form == Form::Gap {
                 return Ok(None);
             }
-            parse(field, mark).map(Some).map_err(|(expected, got)| self.bad(row, place, &expected, &got))
+            parse(field, mark).map(Some).map_err(|(expected, got)| self.bad(row, position, &expected, &got))
         };
-        let values = self.fields(place).zip(&own).map(value).collect::<Result<_>>()?;
-        Ok((Column { name: self.name(place).to_owned(), words: None }, values))
+        let values = self.fields(position).zip(&own).map(value).collect::<Result<_>>()?;
+        Ok((Column { name: self.name(position).to_owned(), words: None }, values))
     }
 
     /// A column of words; whole numbers are in their own order.
-    fn words(&self, place: usize) -> Result<(Column, Cells)> {
-        self.check_missing(place)?;
-        let filled = self.fields(place).map(|(_, field)| field).filter(|field| form(field) != Form::Gap);
+    fn words(&self, position: usize) -> Result<(Column, Cells)> {
+        self.check_missing(position)?;
+        let filled = self.fields(position).map(|(_, field)| field).filter(|field| form(field) != Form::Gap);
         let mut words: Vec<String> = filled.collect::<BTreeSet<_>>().into_iter().map(str::to_owned).collect();
         if words.iter().all(|word| word.parse::<i64>().is_ok()) {
             words.sort_by_key(|word| word.parse::<i64>().unwrap_or_default());
         }
-        let places: std::collections::HashMap<&str, f64> =
+        let positions: std::collections::HashMap<&str, f64> =
             words.iter().enumerate().map(|(i, word)| (word.as_str(), i as f64)).collect();
-        let values = self.fields(place).map(|(_, field)| places.get(field).copied()).collect();
-        Ok((Column { name: self.name(place).to_owned(), words: Some(words.clone()) }, values))
+        let values = self.fields(position).map(|(_, field)| positions.get(field).copied()).collect();
+        Ok((Column { name: self.name(position).to_owned(), words: Some(words.clone()) }, values))
     }
 
-    /// The column to be told.
+    /// The column to be predicted.
     pub(super) fn target(&self, options: &TableOptions) -> Result<(Column, Cells)> {
-        let place = self.target_place(options)?;
+        let position = self.target_position(options)?;
         if options.task == TableTask::Regression {
-            return self.numbers(place);
+            return self.numbers(position);
         }
-        let (column, values) = self.words(place)?;
+        let (column, values) = self.words(position)?;
         match column.words.as_deref() {
             Some([]) => Err(Error::file(&self.path, "at least 2 classes", "none")),
             Some([one]) => Err(Error::file(&self.path, "at least 2 classes", format!("only {one}"))),
@@ -177,10 +187,11 @@ impl Sheet {
 
     /// The other columns but those that are left out.
     pub(super) fn features(&self, options: &TableOptions) -> Result<(Vec<Column>, Vec<Cells>)> {
-        let target = self.target_place(options)?;
-        let ignored = options.ignore.iter().map(|name| self.place(name)).collect::<Result<Vec<_>>>()?;
-        let kept = (0..self.names.len()).filter(|place| *place != target && !ignored.contains(place));
-        let columns = kept.map(|place| self.feature(place)).collect::<Result<Vec<_>>>()?;
+        let target = self.target_position(options)?;
+        let ignored = options.ignore.iter().map(|name| self.position(name)).collect::<Result<Vec<_>>>()?;
+        let kept =
+            (0..self.names.len()).filter(|position| *position != target && !ignored.contains(position));
+        let columns = kept.map(|position| self.feature(position)).collect::<Result<Vec<_>>>()?;
         if columns.is_empty() {
             return Err(Error::file(&self.path, format!("columns besides {}", self.name(target)), "none"));
         }
@@ -189,20 +200,20 @@ impl Sheet {
 
     /// The values of a column that another file has, too, as it had them.
     pub(super) fn like(&self, column: &Column) -> Result<Cells> {
-        let place = self.place(&column.name)?;
-        let Some(words) = &column.words else { return Ok(self.numbers(place)?.1) };
-        self.check_missing(place)?;
+        let position = self.position(&column.name)?;
+        let Some(words) = &column.words else { return Ok(self.numbers(position)?.1) };
+        self.check_missing(position)?;
         let cell = |(row, field): (&Record, &str)| {
             let known = words.iter().position(|word| word == field);
             match known {
                 None if self.stop && form(field) != Form::Gap => {
                     let expected = format!("one of {} as before", some_of(words));
-                    Err(self.bad(row, place, &expected, &format!("'{field}'")))
+                    Err(self.bad(row, position, &expected, &format!("'{field}'")))
                 }
-                known => Ok(known.map(|place| place as f64)),
+                known => Ok(known.map(|position| position as f64)),
             }
         };
-        self.fields(place).map(cell).collect()
+        self.fields(position).map(cell).collect()
     }
 
     /// The line of each row.
@@ -211,13 +222,13 @@ impl Sheet {
     }
 
     /// A column of numbers, where most of its fields are, else of words.
-    fn feature(&self, place: usize) -> Result<(Column, Cells)> {
-        let filled = self.fields(place).map(|(_, field)| form(field)).filter(|form| *form != Form::Gap);
+    fn feature(&self, position: usize) -> Result<(Column, Cells)> {
+        let filled = self.fields(position).map(|(_, field)| form(field)).filter(|form| *form != Form::Gap);
         let (all, numbers) = (filled.clone().count(), filled.filter(|form| form.is_number()).count());
         if all == 0 || 2 * numbers >= all {
-            return self.numbers(place);
+            return self.numbers(position);
         }
-        let (column, values) = self.words(place)?;
+        let (column, values) = self.words(position)?;
         match column.words.as_ref().map_or(0, Vec::len) {
             count if count > WORDS => {
                 let got = format!("{count} different words in column '{}': ignore it", column.name);

@@ -118,10 +118,10 @@ impl Vocabulary {
     }
 }
 
-/// A text's last characters are judged on, one of so many.
+/// A text's last characters are evaluated on, one of so many.
 const JUDGED: usize = 10;
 
-/// What of a text is learned from, in `batch` streams, and what is judged on, its last tenth, in windows of `steps`.
+/// The training part of a text, in `batch` streams, and the validation part, its last tenth, in windows of `steps`.
 ///
 /// # Errors
 /// When either part is too short, the last tenth for a single window; the message tells how long the text must be.
@@ -137,8 +137,8 @@ pub fn split_text(mut numbers: Vec<u32>, batch: usize, steps: usize) -> Result<(
         );
         return Err(Error::argument("text", expected, numbers.len().to_string()));
     }
-    let judged = numbers.split_off(numbers.len() - numbers.len() / JUDGED);
-    Ok((numbers, judged))
+    let evaluated = numbers.split_off(numbers.len() - numbers.len() / JUDGED);
+    Ok((numbers, evaluated))
 }
 
 /// A text cut into `batch` streams that are read side by side, a window of steps at a time: what truncated
@@ -203,9 +203,9 @@ impl Streams {
         }
         let length = self.windows * self.steps;
         let at = |t: usize, b: usize| b * length + index * self.steps + t;
-        let places = (0..self.steps).flat_map(|t| (0..self.batch).map(move |b| at(t, b)));
+        let positions = (0..self.steps).flat_map(|t| (0..self.batch).map(move |b| at(t, b)));
         // As many as the windows were cut for.
-        let pairs = places.filter_map(|at| Some((*self.numbers.get(at)?, *self.numbers.get(at + 1)?)));
+        let pairs = positions.filter_map(|at| Some((*self.numbers.get(at)?, *self.numbers.get(at + 1)?)));
         let (tokens, targets) = pairs.unzip();
         Ok((
             HostTensor::from_u32([self.steps, self.batch], tokens)?,
@@ -283,16 +283,19 @@ mod tests {
 
     #[test]
     fn the_last_tenth_is_judged_on_and_both_parts_have_their_windows() {
-        let (learned, judged) = split_text((0..59).collect(), 2, 4).unwrap();
-        assert_eq!((learned.len(), judged), (54, (54..59).collect()));
+        let (learned, evaluated) = split_text((0..59).collect(), 2, 4).unwrap();
+        assert_eq!((learned.len(), evaluated), (54, (54..59).collect()));
         let least = |batch, steps| {
             let fits = |n: &u32| split_text((0..*n).collect(), batch, steps).is_ok();
             (0..300).find(fits).map(|n| n as usize)
         };
         for (batch, steps) in [(2, 4), (32, 4), (33, 4), (9, 7), (0, 3)] {
             let least = least(batch, steps).unwrap();
-            let judged = least / 10;
-            assert!(judged > steps && least - judged > batch * steps, "{least} for {batch} and {steps}");
+            let evaluated = least / 10;
+            assert!(
+                evaluated > steps && least - evaluated > batch * steps,
+                "{least} for {batch} and {steps}"
+            );
             let fewer = (least - 1) / 10;
             assert!(fewer <= steps || least - 1 - fewer <= batch * steps, "{least} for {batch} and {steps}");
         }

@@ -10,8 +10,8 @@ use std::f64::consts::TAU;
 /// Samples a second, and of a recording.
 pub const TONES_RATE: usize = 8000;
 
-/// The first two resonances of the vowels i, e, a, o and u, in Hz (after Peterson and Barney, Control methods used in a study of
-/// the vowels, 1952).
+/// The first two resonances of the vowels i, e, a, o and u, in Hz (after Peterson and Barney, Control methods used in a study
+/// of the vowels, 1952).
 const VOWELS: [(f64, f64); 5] =
     [(270.0, 2290.0), (530.0, 1840.0), (730.0, 1090.0), (570.0, 840.0), (300.0, 870.0)];
 

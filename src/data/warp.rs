@@ -12,7 +12,8 @@ impl Map {
         Self([1.0, 0.0, dx, 0.0, 1.0, dy])
     }
 
-    /// The inverse of what turns by `angle` (degrees, clockwise as y points down), scales and shears along x around the centre,
+    /// The inverse of what rotates by `angle` (degrees, clockwise as y points down), scales and shears along x around the
+    /// centre,
     /// then moves by `by` (x and y): `T C R(angle) S(shear) scale C^-1`.
     pub(super) fn inverse_affine(
         [h, w]: [usize; 2],
@@ -21,9 +22,9 @@ impl Map {
         scale: f64,
         shear: f64,
     ) -> Self {
-        let (turn, shear) = (angle.to_radians(), shear.to_radians());
+        let (rotation, shear) = (angle.to_radians(), shear.to_radians());
         // R S = [cos, -cos tan(shear) - sin; sin, -sin tan(shear) + cos], of determinant 1.
-        let (cos, sin, tan) = (turn.cos(), turn.sin(), shear.tan());
+        let (cos, sin, tan) = (rotation.cos(), rotation.sin(), shear.tan());
         let [a, b, c, d] = [cos, -cos * tan - sin, sin, -sin * tan + cos];
         let [a, b, d, e] = [d / scale, -b / scale, -c / scale, a / scale];
         let (x, y) = ((w as f64 - 1.0) / 2.0, (h as f64 - 1.0) / 2.0);
@@ -32,7 +33,7 @@ impl Map {
     }
 }
 
-/// Places a plane `(H, W)` under a map; what comes from outside is `outside`.
+/// Positions a plane `(H, W)` under a map; what comes from outside is `outside`.
 pub(super) fn warp(plane: &mut [f32], [h, w]: [usize; 2], map: &Map, outside: f32) {
     let source = plane.to_vec();
     let at = |y: f64, x: f64| {
@@ -65,8 +66,8 @@ fn bilinear(y: f64, x: f64, at: impl Fn(f64, f64) -> f32) -> f32 {
 /// Scales a part (top, left, height, width) of a plane to the whole of it; edges are those of the part.
 pub(super) fn resize(plane: &mut [f32], [h, w]: [usize; 2], [top, left, height, width]: [usize; 4]) {
     let source = plane.to_vec();
-    let place = |v: f64, first: usize, count: usize| first + v.clamp(0.0, count as f64 - 1.0) as usize;
-    let at = |y: f64, x: f64| source[place(y, top, height) * w + place(x, left, width)];
+    let position = |v: f64, first: usize, count: usize| first + v.clamp(0.0, count as f64 - 1.0) as usize;
+    let at = |y: f64, x: f64| source[position(y, top, height) * w + position(x, left, width)];
     let (down, across) = (height as f64 / h as f64, width as f64 / w as f64);
     for (y, row) in plane.chunks_mut(w).enumerate() {
         for (x, value) in row.iter_mut().enumerate() {
@@ -75,7 +76,7 @@ pub(super) fn resize(plane: &mut [f32], [h, w]: [usize; 2], [top, left, height, 
     }
 }
 
-/// A random rectangle (top, left, height, width) with a share of the area and a ratio of width to height within bounds, as
+/// A random rectangle (top, left, height, width) with a fraction of the area and a ratio of width to height within bounds, as
 /// torchvision draws it: `None` where none of ten fits.
 pub(super) fn rectangle(
     [h, w]: [usize; 2],
@@ -111,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn maps_move_turn_scale_and_shear() {
+    fn maps_move_rotate_scale_and_shear() {
         let of = |angle, by, scale, shear| warped(&Map::inverse_affine([3, 3], angle, by, scale, shear));
         assert_eq!(of(0.0, [0.0; 2], 1.0, 0.0), plane());
         // A quarter clockwise: the left column becomes the top row, from below.

@@ -16,7 +16,7 @@ pub const NO_ADAPTER: &str = if BROWSER {
 /// What an adapter is and can do.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AdapterReport {
-    /// Its place in the list, as [`Device::open`](super::Device::open) takes it.
+    /// Its index in the list, as [`Device::open`](super::Device::open) takes it.
     pub index: usize,
     /// The card's name.
     pub name: String,

@@ -1,7 +1,7 @@
 //! What a callback of the device gives later, as a future.
 //!
-//! Under [`block_on`](crate::platform::block_on) it polls the device until it is there. Elsewhere on a machine a thread beside the
-//! device does, and wakes who waits; in a browser the callback comes by itself.
+//! Under [`block_on`](crate::platform::block_on) it polls the device until it is there. Elsewhere on a machine a thread beside
+//! the device does, and wakes who waits; in a browser the callback comes by itself.
 
 use super::poller::Poller;
 use crate::error::Result;

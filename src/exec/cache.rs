@@ -1,4 +1,5 @@
-//! Files that belong to a device: where they are, and one of them, its compiled pipelines, where wgpu can keep them (on Vulkan).
+//! Files that belong to a device: where they are, and one of them, its compiled pipelines, where wgpu can keep them (on
+//! Vulkan).
 
 use super::identity::AdapterIdentity;
 use crate::error::Result;

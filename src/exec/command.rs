@@ -7,7 +7,7 @@ pub(super) enum Command {
         pipeline: wgpu::ComputePipeline,
         bind_group: wgpu::BindGroup,
         grid: [u32; 3],
-        /// What the kernel is told.
+        /// The sizes of this launch.
         sizes: Vec<u8>,
     },
     Copy {

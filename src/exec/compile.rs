@@ -229,17 +229,17 @@ mod tests {
             let fed: Vec<_> = fed.iter().map(|(tensor, data)| (tensor, data)).collect();
             program.run(&fed).unwrap();
             let plan = program.plan().unwrap();
-            let told = |step: &Step| matches!(step, Step::Dispatch(d) if !d.sizes.is_empty());
-            let told = plan.steps.iter().filter(|step| told(step)).count();
-            (outputs.map(|output| program.read(&output).unwrap()), plan.kernels.len(), told)
+            let sized = |step: &Step| matches!(step, Step::Dispatch(d) if !d.sizes.is_empty());
+            let sized = plan.steps.iter().filter(|step| sized(step)).count();
+            (outputs.map(|output| program.read(&output).unwrap()), plan.kernels.len(), sized)
         };
         let (expected, all, none) = run(&without);
-        let (found, fewer, told) = run(&with);
+        let (found, fewer, sized) = run(&with);
         assert_eq!(none, 0);
-        assert!(told >= 4 && fewer + 2 <= all, "{told} launches are told sizes, {fewer} kernels of {all}");
+        assert!(sized >= 4 && fewer + 2 <= all, "{sized} launches get sizes, {fewer} kernels of {all}");
         assert_eq!(found, expected);
         assert!(with.limits().broken.is_empty());
-        // Where they do not compile, those they stand for take their place.
+        // Where they do not compile, those they stand for replace them.
         let lying = Device::open_without(WANTED - wgpu::Features::IMMEDIATES, always).unwrap().unwrap();
         lying.on_notice(|line| println!("{line}"));
         assert_eq!(run(&lying), (expected, all, 0));

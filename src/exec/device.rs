@@ -5,7 +5,7 @@ use super::cache::{file_of, kept};
 use super::counters::Counters;
 use super::gpu::{Gpu, WANTED};
 use super::identity::{AdapterIdentity, Backend};
-use super::{limits, replay, turns};
+use super::{iterations, limits, replay};
 use crate::error::{Error, Result};
 use crate::kernels::{Limits, Tuned};
 use crate::plan::Plan;
@@ -54,8 +54,8 @@ impl Device {
     }
 
     /// A device by backend, and by its index in [`adapters`](super::adapters()) or part of its name; `cpu` is the reference
-    /// and `auto` the best adapter. How often loops may turn is measured when an adapter with its driver is first opened,
-    /// and kept in a file beside [`Device::pipelines_file`].
+    /// and `auto` the best adapter. How many iterations loops may take is measured when an adapter with its driver is first
+    /// opened, and kept in a file beside [`Device::pipelines_file`].
     ///
     /// # Errors
     /// When what was asked for is not there.
@@ -139,12 +139,12 @@ impl Device {
         let limits = limits::of(&found.adapter);
         // A browser opens an adapter once only.
         let gpu = Arc::new(Gpu::open(&found.adapter, found.identity(), limits, checked, WANTED).await?);
-        gpu.begin_with(turns::measure(&gpu).await?);
+        gpu.begin_with(iterations::measure(&gpu).await?);
         Ok(Self(Kind::Gpu(gpu), Finite::Unchecked))
     }
 
     /// The same device, whose programs look at every input, parameter and result as soon as it is there: the next read
-    /// or run after the first NaN or infinity fails, naming the node that gave it, the place and the value. Nothing is
+    /// or run after the first NaN or infinity fails, naming the node that gave it, the index and the value. Nothing is
     /// fused, and every value is read once more. Masks of -inf are found, too.
     ///
     /// ```
@@ -186,7 +186,8 @@ impl Device {
 
     /// Why the device was lost, where it was: a driver that was reset or updated, a card that was pulled, a kernel that a
     /// watchdog ended. All that was on it is gone and every call fails from then on. A program that is to go on opens another
-    /// device, builds its trainer there and gives it the last [`Checkpoint`](super::Checkpoint). The CPU reference is never lost.
+    /// device, builds its trainer there and gives it the last [`Checkpoint`](super::Checkpoint). The CPU reference is never
+    /// lost.
     pub fn lost(&self) -> Option<&str> {
         match &self.0 {
             Kind::Cpu { .. } => None,
@@ -219,7 +220,7 @@ impl Device {
         matches!(self.0, Kind::Cpu { .. })
     }
 
-    /// What a user should be told: that no adapter was found, and how to get a driver.
+    /// What a user should read: that no adapter was found, and how to get a driver.
     pub fn notice(&self) -> Option<&str> {
         match &self.0 {
             Kind::Cpu { notice } => notice.as_deref(),

@@ -38,11 +38,13 @@ impl Executable {
     /// device is several runs behind, waits for the oldest. Inputs not given keep their last value, zeros
     /// before the first.
     ///
-    /// A class, an embedding index or a sequence's length that is out of its range is met on the device: the next read of this program, or of its
-    /// parameters, fails, naming op, layer and row, or a later run, where no read comes first. It is said once.
+    /// A class, an embedding index or a sequence's length that is out of its range is met on the device: the next read of this
+    /// program, or of its parameters, fails, naming op, layer and row, or a later run, where no read comes first. It is said
+    /// once.
     ///
     /// # Errors
-    /// When an earlier run met an index out of range, a tensor is not an input of this program's graph, a value has another type, or the device failed.
+    /// When an earlier run met an index out of range, a tensor is not an input of this program's graph, a value has another
+    /// type, or the device failed.
     pub fn run(&mut self, inputs: &[(&Tensor, &HostTensor)]) -> Result<()> {
         block_on("Executable::run_async", self.run_async(inputs))
     }
@@ -147,7 +149,7 @@ impl Executable {
                 Ok(pending.watched(program.watch.clone()))
             }
             Runner::Reference(reference) => {
-                reference.told()?;
+                reference.reported()?;
                 let found = reference.outputs.get(&output.id()).ok_or_else(|| not_an_output(output))?;
                 found.to_host().map(Pending::ready)
             }

@@ -32,13 +32,13 @@ pub(super) struct Gpu {
     pub(super) adapter: wgpu::Adapter,
     pub(super) identity: AdapterIdentity,
     pub(super) limits: Limits,
-    /// How often loops may turn, as measured.
-    max_turns: AtomicU32,
+    /// How many iterations loops may take, as measured.
+    max_iterations: AtomicU32,
     /// What programs planned from now on take instead of the planner's choice.
     tuned: Mutex<Arc<Tuned>>,
     /// What the driver did not compile.
     pub(super) broken: Mutex<Arc<Broken>>,
-    /// Who is told about it.
+    /// Who is notified of it.
     pub(super) tell: OnceLock<fn(&str)>,
     pub(super) checked: bool,
     /// The first failure; after it nothing the device says can be trusted.
@@ -120,7 +120,7 @@ impl Gpu {
             queue,
             adapter: adapter.clone(),
             identity,
-            max_turns: AtomicU32::new(limits.max_turns),
+            max_iterations: AtomicU32::new(limits.max_iterations),
             limits,
             tuned,
             broken,
@@ -171,12 +171,17 @@ impl Gpu {
     pub(super) fn limits(&self) -> Limits {
         let tuned = self.tuned.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Limits { max_turns: self.max_turns.load(Ordering::Relaxed), tuned, broken, ..self.limits.clone() }
+        Limits {
+            max_iterations: self.max_iterations.load(Ordering::Relaxed),
+            tuned,
+            broken,
+            ..self.limits.clone()
+        }
     }
 
-    /// Lets loops turn so often, and forgets what was asked of the device so far.
-    pub(super) fn begin_with(&self, max_turns: u32) {
-        self.max_turns.store(max_turns, Ordering::Relaxed);
+    /// Lets loops take so many iterations, and forgets what was asked of the device so far.
+    pub(super) fn begin_with(&self, max_iterations: u32) {
+        self.max_iterations.store(max_iterations, Ordering::Relaxed);
         self.pipelines.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.readbacks().clear();
         self.tally.clear();

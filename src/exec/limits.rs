@@ -39,7 +39,7 @@ fn launch_work(adapter: &wgpu::Adapter) -> u64 {
     }
 }
 
-/// Whether launches can tell kernels numbers, and the adapter is a CPU, which compiles slowly.
+/// Whether launches can pass sizes to kernels, and the adapter is a CPU, which compiles slowly.
 fn immediates(adapter: &wgpu::Adapter) -> bool {
     software(adapter) && adapter.features().contains(wgpu::Features::IMMEDIATES)
 }
@@ -49,7 +49,7 @@ fn wide_loads(adapter: &wgpu::Adapter) -> bool {
     software(adapter) && adapter.features().contains(wgpu::Features::SHADER_INT64)
 }
 
-/// What kernels may assume; the turns of loops are not yet measured.
+/// What kernels may assume; the iterations of loops are not yet measured.
 pub(super) fn of(adapter: &wgpu::Adapter) -> Limits {
     let limits = adapter.limits();
     Limits {
@@ -60,7 +60,7 @@ pub(super) fn of(adapter: &wgpu::Adapter) -> Limits {
         max_workgroup_bytes: workgroup_bytes(adapter),
         max_workgroup_invocations: limits.max_compute_invocations_per_workgroup,
         max_storage_buffers: limits.max_storage_buffers_per_shader_stage,
-        max_turns: u32::MAX,
+        max_iterations: u32::MAX,
         max_launch_work: launch_work(adapter),
         subgroup_size: subgroup_size(adapter),
         software: software(adapter),

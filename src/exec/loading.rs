@@ -27,9 +27,9 @@ impl Parameters {
         formats::save(path, tensors.iter().map(|(name, value)| (name.as_str(), value)))
     }
 
-    /// Reads parameters and buffers from a safetensors, PyTorch or NumPy file, see [`crate::formats`]: exactly those there are, with
-    /// their shapes. Floats of other widths become those that are wanted, but for `f16`, which is read from `f16` alone. Of a
-    /// checkpoint its weights. On an error nothing is changed.
+    /// Reads parameters and buffers from a safetensors, PyTorch or NumPy file, see [`crate::formats`]: exactly those there are,
+    /// with their shapes. Floats of other widths become those that are wanted, but for `f16`, which is read from `f16` alone.
+    /// Of a checkpoint its weights. On an error nothing is changed.
     ///
     /// # Errors
     /// When the file is missing, is no such file, or holds other tensors: all that are missing, unexpected or of another type.

@@ -59,8 +59,8 @@ impl Parameters {
         block_on("Parameters::compile_async", self.compile_async(graph, outputs))
     }
 
-    /// As [`Parameters::compile`], without waiting. A browser compiles kernels while the future is not yet done; a machine compiles
-    /// them side by side while it is polled.
+    /// As [`Parameters::compile`], without waiting. A browser compiles kernels while the future is not yet done; a machine
+    /// compiles them side by side while it is polled.
     ///
     /// # Errors
     /// As [`Parameters::compile`].
@@ -95,7 +95,7 @@ impl Parameters {
                 Ok(Executable::reference(graph.clone(), reference))
             }
             Kind::Gpu(gpu) => {
-                // Each turn does without at least one kernel more, and there are finitely many.
+                // Each attempt does without at least one kernel more, and there are finitely many.
                 let (plan, pipelines) = loop {
                     let plan = plan()?;
                     Needs::of(&plan).check(gpu)?;

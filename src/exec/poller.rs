@@ -1,5 +1,5 @@
-//! Who asks a device whether it is done: the host, or where it does not wait, a thread that is begun for the first future that is
-//! not there yet. In a browser the device calls back by itself.
+//! Who asks a device whether it is done: the host, or where it does not wait, a thread that is begun for the first future that
+//! is not there yet. In a browser the device calls back by itself.
 
 use crate::error::{Error, Result};
 use crate::platform::{BROWSER, spawn};
@@ -26,7 +26,8 @@ impl Poller {
         self.ask(wgpu::PollType::Poll, "to work")
     }
 
-    /// Waits for a submission, or for all of them, and lets their callbacks run; for where that may be, which is never in a browser.
+    /// Waits for a submission, or for all of them, and lets their callbacks run; for where that may be, which is never in a
+    /// browser.
     pub(super) fn wait(&self, submission: Option<wgpu::SubmissionIndex>) -> Result<()> {
         self.ask(wgpu::PollType::Wait { submission_index: submission, timeout: None }, "to finish")
     }

@@ -38,7 +38,7 @@ impl Reference {
 
     /// Runs with the inputs that it holds.
     pub(super) fn run(&mut self) -> Result<()> {
-        self.told()?;
+        self.reported()?;
         let (graph, finite) = (self.interpreter.graph(), self.finite);
         let mut failure = None;
         let mut watch = |node: &Node, inputs: &[&Array], outputs: &[Array]| {
@@ -56,7 +56,7 @@ impl Reference {
     }
 
     /// Says what a run so far met, once.
-    pub(super) fn told(&self) -> Result<()> {
+    pub(super) fn reported(&self) -> Result<()> {
         lock(&self.store).failures.take(Some(self.number))
     }
 }

@@ -8,7 +8,7 @@ use crate::platform::BROWSER;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// The most memory of a place for inputs; what is larger goes through the queue, which makes a buffer each time.
+/// The most memory of a staging slot for inputs; what is larger goes through the queue, which makes a buffer each time.
 const MOST_BYTES: u64 = 16 << 20;
 
 /// Bytes that an input takes up: mapped ranges begin at multiples of 8.
@@ -16,45 +16,44 @@ fn room(bytes: u64) -> u64 {
     bytes.next_multiple_of(wgpu::MAP_ALIGNMENT)
 }
 
-/// One place for all inputs of a run.
+/// One staging slot for all inputs of a run.
 #[derive(Debug)]
-struct Place {
+struct Slot {
     buffer: wgpu::Buffer,
     /// Whether the host may write to it.
     mapped: Arc<AtomicBool>,
 }
 
-/// Places for the inputs of runs that are under way, taken in turns.
+/// Staging slots for the inputs of runs that are under way, taken one after the other.
 #[derive(Debug, Default)]
 pub(super) struct Uploads {
-    places: Vec<Place>,
+    slots: Vec<Slot>,
     /// As many as runs may be under way.
     most: usize,
     /// Bytes of each.
     bytes: u64,
     next: usize,
-    /// What waits in the next place: its first byte there, its length, and the buffer it is for.
+    /// What waits in the next slot: its first byte there, its length, and the buffer it is for.
     waiting: Vec<(u64, u64, BufferId)>,
 }
 
 impl Uploads {
-    /// For so many runs, each with inputs of so many bytes. A place is made when an input first needs it. A browser's queue takes
-    /// what it is given at once, where a mapped buffer would be copied twice.
+    /// For so many runs, each with inputs of so many bytes. A slot is made when an input first needs it. A browser's queue
+    /// takes what it is given at once, where a mapped buffer would be copied twice.
     pub(super) fn new(most: usize, inputs: impl Iterator<Item = u64>) -> Self {
         let bytes = inputs.map(room).sum();
         Self { most: if bytes <= MOST_BYTES && !BROWSER { most } else { 0 }, bytes, ..Self::default() }
     }
 
-    /// Writes an input for the next run, in place of what waits for the same buffer; false where there is no room or the
+    /// Writes an input for the next run, instead of what waits for the same buffer; false where there is no room or the
     /// device gives none.
     pub(super) fn write(&mut self, gpu: &Gpu, to: BufferId, bytes: &[u8]) -> bool {
-        if self.next == self.places.len() && self.next < self.most {
+        if self.next == self.slots.len() && self.next < self.most {
             let usage = wgpu::BufferUsages::MAP_WRITE | wgpu::BufferUsages::COPY_SRC;
             let buffer = gpu.staging("inputs", self.bytes, usage);
-            self.places.push(Place { buffer, mapped: Arc::new(AtomicBool::new(true)) });
+            self.slots.push(Slot { buffer, mapped: Arc::new(AtomicBool::new(true)) });
         }
-        let Some(place) = self.places.get(self.next).filter(|place| place.mapped.load(Ordering::Acquire))
-        else {
+        let Some(slot) = self.slots.get(self.next).filter(|slot| slot.mapped.load(Ordering::Acquire)) else {
             return false;
         };
         // Whole words are copied; the last may hold one f16 only.
@@ -63,8 +62,7 @@ impl Uploads {
         let behind = self.waiting.last().map_or(0, |(begin, length, _)| begin + room(*length));
         let begin = before.map_or(behind, |at| self.waiting[at].0);
         let fits = begin + length <= self.bytes;
-        let Some(Ok(mut view)) = fits.then(|| place.buffer.get_mapped_range_mut(begin..begin + length))
-        else {
+        let Some(Ok(mut view)) = fits.then(|| slot.buffer.get_mapped_range_mut(begin..begin + length)) else {
             return false;
         };
         view.slice(..bytes.len()).copy_from_slice(bytes);
@@ -81,19 +79,19 @@ impl Uploads {
 
     /// Encodes the copies to where the inputs belong, before the steps of a run.
     pub(super) fn encode(&mut self, encoder: &mut wgpu::CommandEncoder, buffers: &[wgpu::Buffer]) {
-        let Some(place) = self.places.get(self.next).filter(|_| self.any()) else { return };
-        place.mapped.store(false, Ordering::Release);
-        place.buffer.unmap();
+        let Some(slot) = self.slots.get(self.next).filter(|_| self.any()) else { return };
+        slot.mapped.store(false, Ordering::Release);
+        slot.buffer.unmap();
         for (begin, length, to) in &self.waiting {
-            encoder.copy_buffer_to_buffer(&place.buffer, *begin, &buffers[*to], 0, *length);
+            encoder.copy_buffer_to_buffer(&slot.buffer, *begin, &buffers[*to], 0, *length);
         }
     }
 
-    /// The place is free again when what was submitted is done; the next run has another.
+    /// The slot is free again when what was submitted is done; the next run has another.
     pub(super) fn submitted(&mut self) {
-        let Some(place) = self.places.get(self.next).filter(|_| self.any()) else { return };
-        let mapped = place.mapped.clone();
-        place.buffer.map_async(wgpu::MapMode::Write, .., move |result| {
+        let Some(slot) = self.slots.get(self.next).filter(|_| self.any()) else { return };
+        let mapped = slot.mapped.clone();
+        slot.buffer.map_async(wgpu::MapMode::Write, .., move |result| {
             mapped.store(result.is_ok(), Ordering::Release);
         });
         self.waiting.clear();

@@ -8,7 +8,7 @@ use crate::tensor::TensorType;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
 
-/// A state and its place on a GPU.
+/// A state and its buffer on a GPU.
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) ty: TensorType,
@@ -28,7 +28,7 @@ pub(super) struct Store {
     pub(super) failures: Failures,
 }
 
-/// What the programs on the CPU reference met and nobody was told yet.
+/// What the programs on the CPU reference met and nobody was shown yet.
 #[derive(Debug, Default)]
 pub(super) struct Failures {
     /// Programs so far.

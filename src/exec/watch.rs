@@ -8,9 +8,9 @@ use crate::plan::{Check, Plan};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// A place that a run copies the words to.
+/// A staging slot that a run copies the words to.
 #[derive(Debug)]
-struct Place {
+struct Slot {
     buffer: wgpu::Buffer,
     state: State,
 }
@@ -26,42 +26,42 @@ enum State {
     Said(Arc<AtomicBool>),
 }
 
-/// The checks of a program and where their words come to the host: as many places as runs may be under way, so that a
+/// The checks of a program and where their words come to the host: as many slots as runs may be under way, so that a
 /// steady state makes no buffer. Who reads a result or a parameter looks here too.
 #[derive(Debug)]
 pub(super) struct Watch {
     checks: Vec<Check>,
     /// Where the kernels say what is wrong.
     words: wgpu::Buffer,
-    places: Mutex<Vec<Place>>,
+    slots: Mutex<Vec<Slot>>,
 }
 
 impl Watch {
     /// `None` for a plan without checks.
     pub(super) fn new(gpu: &Gpu, plan: &Plan, buffers: &[wgpu::Buffer], runs: usize) -> Option<Arc<Self>> {
         let words = buffers[plan.checked?].clone();
-        let place = |_| Place { buffer: staging::checks(gpu, words.size()), state: State::Free };
-        let places = Mutex::new((0..runs).map(place).collect());
-        Some(Arc::new(Self { checks: plan.checks.clone(), words, places }))
+        let slot = |_| Slot { buffer: staging::checks(gpu, words.size()), state: State::Free };
+        let slots = Mutex::new((0..runs).map(slot).collect());
+        Some(Arc::new(Self { checks: plan.checks.clone(), words, slots }))
     }
 
-    /// Behind the steps of a run: copies the words to a free place. Where there is none the next run does; the words
+    /// Behind the steps of a run: copies the words to a free slot. Where there is none the next run does; the words
     /// stay.
     pub(super) fn encode(&self, gpu: &Gpu, encoder: &mut wgpu::CommandEncoder) {
-        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(place) = places.iter_mut().find(|place| matches!(place.state, State::Free)) else { return };
-        encoder.copy_buffer_to_buffer(&self.words, 0, &place.buffer, 0, self.words.size());
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(slot) = slots.iter_mut().find(|slot| matches!(slot.state, State::Free)) else { return };
+        encoder.copy_buffer_to_buffer(&self.words, 0, &slot.buffer, 0, self.words.size());
         count(&gpu.tally.copies, 1);
-        place.state = State::Copying;
+        slot.state = State::Copying;
     }
 
     /// The run is on its way.
     pub(super) fn submitted(&self) {
-        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-        for place in places.iter_mut().filter(|place| matches!(place.state, State::Copying)) {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        for slot in slots.iter_mut().filter(|slot| matches!(slot.state, State::Copying)) {
             let mapped = Arc::new(AtomicBool::new(false));
-            place.state = State::Mapping(mapped.clone());
-            place.buffer.map_async(wgpu::MapMode::Read, .., move |result| {
+            slot.state = State::Mapping(mapped.clone());
+            slot.buffer.map_async(wgpu::MapMode::Read, .., move |result| {
                 mapped.store(result.is_ok(), Ordering::Release);
             });
         }
@@ -73,24 +73,24 @@ impl Watch {
     /// When a run met something wrong: the first of it. It is said once; what later runs meet is said anew.
     pub(super) fn look(&self, gpu: &Gpu) -> Result<()> {
         let mut failure = None;
-        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-        for place in places.iter_mut() {
-            let (State::Mapping(mapped) | State::Said(mapped)) = &place.state else { continue };
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        for slot in slots.iter_mut() {
+            let (State::Mapping(mapped) | State::Said(mapped)) = &slot.state else { continue };
             if !mapped.load(Ordering::Acquire) {
                 continue;
             }
-            let new = failure.is_none() && matches!(place.state, State::Mapping(_));
-            if let (true, Ok(view)) = (new, place.buffer.get_mapped_range(..)) {
+            let new = failure.is_none() && matches!(slot.state, State::Mapping(_));
+            if let (true, Ok(view)) = (new, slot.buffer.get_mapped_range(..)) {
                 failure = self.checks.iter().find_map(|check| failed(check, &view));
             }
-            place.buffer.unmap();
-            place.state = State::Free;
+            slot.buffer.unmap();
+            slot.state = State::Free;
         }
         let Some(failure) = failure else { return Ok(()) };
         gpu.upload(&self.words, &vec![u8::MAX; self.words.size() as usize]);
-        for place in places.iter_mut() {
-            if let State::Mapping(mapped) = &place.state {
-                place.state = State::Said(mapped.clone());
+        for slot in slots.iter_mut() {
+            if let State::Mapping(mapped) = &slot.state {
+                slot.state = State::Said(mapped.clone());
             }
         }
         Err(failure)

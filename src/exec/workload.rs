@@ -13,7 +13,7 @@ use crate::plan::{BufferId, BufferKind, BufferPlan, Plan};
 use crate::platform::{Instant, block_on};
 use std::sync::Arc;
 
-/// A compute shader that somebody else wrote.
+/// A compute shader from outside the crate.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ForeignShader {
     /// Its WGSL.
@@ -33,7 +33,7 @@ pub struct Workload {
 }
 
 impl Workload {
-    /// `sets` copies of a plan's buffers: enough of them, used in turn, keep the cache cold.
+    /// `sets` copies of a plan's buffers: enough of them, used one after the other, keep the cache cold.
     ///
     /// # Errors
     /// For the CPU reference, and when the device cannot do it.
@@ -169,7 +169,7 @@ impl Workload {
     }
 
     /// `samples` times: seconds for one run, the mean of `runs` that follow one another. Runs take the sets
-    /// in turn. `None` stands for a measurement that the device gave wrongly.
+    /// one after the other. `None` stands for a measurement that the device gave wrongly.
     ///
     /// # Errors
     /// When the device failed.

@@ -1,7 +1,7 @@
 //! Zip archives: what they hold, and one file after another out of them.
 
 use super::budget::Budget;
-use super::entry::{Format, Place};
+use super::entry::{Format, Location};
 use crate::error::Mismatch;
 use flate2::read::DeflateDecoder;
 use rawzip::{CompressionMethod, ZipArchive, ZipArchiveEntryWayfinder, ZipSliceArchive};
@@ -55,19 +55,19 @@ impl<'a> Archive<'a> {
     /// The bytes of a file, unpacked where it is packed; its checksum is looked at where there is one.
     ///
     /// # Errors
-    /// When there is none of this name, it is cut off or changed, packed in another way than `deflate`, or more than fits the size
-    /// of the archive.
-    pub(super) fn place(&mut self, name: &str) -> Result<Place, Mismatch> {
+    /// When there is none of this name, it is cut off or changed, packed in another way than `deflate`, or more than fits the
+    /// size of the archive.
+    pub(super) fn locate(&mut self, name: &str) -> Result<Location, Mismatch> {
         let Some((way, method)) = self.files.get(name) else {
             return Err(Mismatch::new(format!("a file {name} in the archive"), "none"));
         };
         let entry = self.archive.get_entry(*way).map_err(|e| broken(name, e))?;
         let (claims, (from, to)) = (entry.claim_verifier(), entry.compressed_data_range());
-        let (place, data) = match *method {
+        let (location, data) = match *method {
             CompressionMethod::STORE => {
                 let range = usize::try_from(from).ok().zip(usize::try_from(to).ok());
                 let (from, to) = range.ok_or_else(|| broken(name, "beyond the end"))?;
-                (Place::File(from..to), entry.data())
+                (Location::File(from..to), entry.data())
             }
             CompressionMethod::DEFLATE => {
                 self.budget.spend(claims.uncompressed_size, &format!("a packed file {name}"))?;
@@ -76,9 +76,9 @@ impl<'a> Archive<'a> {
                 let limit = claims.uncompressed_size.saturating_add(1);
                 let read = DeflateDecoder::new(entry.data()).take(limit).read_to_end(&mut part);
                 read.map_err(|e| broken(name, e))?;
-                let place = Place::Part(self.parts.len(), 0..part.len());
+                let location = Location::Part(self.parts.len(), 0..part.len());
                 self.parts.push(part);
-                (place, self.parts.last().map(Vec::as_slice).unwrap_or_default())
+                (location, self.parts.last().map(Vec::as_slice).unwrap_or_default())
             }
             other => {
                 return Err(Mismatch::new("files stored or deflated", format!("{name} packed by {other:?}")));
@@ -93,20 +93,20 @@ impl<'a> Archive<'a> {
         if sum != claims.crc {
             return Err(broken(name, format!("a checksum of {sum:08x}, where {:08x} is noted", claims.crc)));
         }
-        Ok(place)
+        Ok(location)
     }
 
-    /// The bytes of a place that [`Archive::place`] gave.
-    pub(super) fn bytes(&self, place: &Place) -> &[u8] {
-        match place {
-            Place::File(range) => self.bytes.get(range.clone()).unwrap_or_default(),
-            Place::Part(part, range) => {
+    /// The bytes of a location that [`Archive::locate`] gave.
+    pub(super) fn bytes(&self, location: &Location) -> &[u8] {
+        match location {
+            Location::File(range) => self.bytes.get(range.clone()).unwrap_or_default(),
+            Location::Part(part, range) => {
                 self.parts.get(*part).and_then(|part| part.get(range.clone())).unwrap_or_default()
             }
         }
     }
 
-    /// What was unpacked, by [`Place::Part`].
+    /// What was unpacked, by [`Location::Part`].
     pub(super) fn into_parts(self) -> Vec<Vec<u8>> {
         self.parts
     }

@@ -202,12 +202,12 @@ fn each<const N: usize, T>(bytes: &[u8], big_endian: bool, of: impl Fn([u8; N]) 
 fn whole<T: Copy + std::fmt::Display + TryInto<u32>>(
     values: impl Iterator<Item = T>,
 ) -> Result<Vec<u32>, Mismatch> {
-    let place = |(at, value): (usize, T)| {
+    let put = |(at, value): (usize, T)| {
         value.try_into().map_err(|_| {
             Mismatch::new(format!("whole numbers of 0 to {}", u32::MAX), format!("{value} as element {at}"))
         })
     };
-    values.enumerate().map(place).collect()
+    values.enumerate().map(put).collect()
 }
 
 fn narrowed(bytes: &[u8], big_endian: bool) -> Result<Vec<f32>, Mismatch> {

@@ -42,7 +42,7 @@ impl fmt::Display for Format {
 
 /// Where the bytes of a storage are.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) enum Place {
+pub(super) enum Location {
     /// In the file.
     File(Range<usize>),
     /// Among what was unpacked of it.
@@ -56,7 +56,7 @@ pub(crate) struct Entry {
     pub(super) element: Element,
     pub(super) layout: Layout,
     pub(super) big_endian: bool,
-    pub(super) place: Place,
+    pub(super) location: Location,
 }
 
 impl Entry {

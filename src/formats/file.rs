@@ -1,7 +1,7 @@
-//! Files of tensors, told apart by their first bytes: what they hold, and one tensor after another out of them.
+//! Files of tensors, recognised by their first bytes: what they hold, and one tensor after another out of them.
 
 use super::budget::Budget;
-use super::entry::{Contents, Entry, Format, Place};
+use super::entry::{Contents, Entry, Format, Location};
 use super::prefix::strip;
 use super::recognise::{parse, recognise};
 use crate::dtype::DType;
@@ -23,7 +23,8 @@ pub struct ReadOptions {
     pub strip_prefix: Option<String>,
 }
 
-/// A file of tensors that was opened: their names, types and shapes are known, and their values are read when they are asked for.
+/// A file of tensors that was opened: their names, types and shapes are known, and their values are read when they are asked
+/// for.
 #[derive(Debug)]
 pub struct TensorFile {
     path: PathBuf,
@@ -89,8 +90,8 @@ impl TensorFile {
         self.entries.iter().map(|(name, e)| (name.as_str(), e.element.name(), e.layout.shape()))
     }
 
-    /// The tensor called `name`: floats of every width as `f32`, which of an `f64` is the nearest; whole numbers and truth values
-    /// as `u32`.
+    /// The tensor called `name`: floats of every width as `f32`, which of an `f64` is the nearest; whole numbers and truth
+    /// values as `u32`.
     ///
     /// # Errors
     /// When there is none, its elements are of another type (complex, quantised), a number is none of the type here, or it
@@ -157,9 +158,9 @@ impl TensorFile {
     /// The bytes of an entry's elements in row-major order.
     fn elements(&self, entry: &Entry) -> Result<Cow<'_, [u8]>, Mismatch> {
         Budget::of(self.bytes.len()).spend(entry.cost()?, "a tensor")?;
-        let storage = match &entry.place {
-            Place::File(range) => self.bytes.get(range.clone()),
-            Place::Part(part, range) => self.parts.get(*part).and_then(|part| part.get(range.clone())),
+        let storage = match &entry.location {
+            Location::File(range) => self.bytes.get(range.clone()),
+            Location::Part(part, range) => self.parts.get(*part).and_then(|part| part.get(range.clone())),
         };
         entry.layout.gather(storage.unwrap_or_default(), entry.element.size())
     }

@@ -126,14 +126,14 @@ impl Layout {
             out.extend_from_slice(storage.get(from..from.saturating_add(size)).ok_or_else(held)?);
             // The next index: the last axis that has not run out moves on, those behind it begin anew.
             let axes = index.iter_mut().zip(&self.shape).zip(&self.strides);
-            for ((place, &size), &stride) in axes.rev() {
-                *place += 1;
-                if *place < size {
+            for ((index, &size), &stride) in axes.rev() {
+                *index += 1;
+                if *index < size {
                     at += stride;
                     break;
                 }
                 at -= stride * (size - 1);
-                *place = 0;
+                *index = 0;
             }
         }
         Ok(Cow::Owned(out))

@@ -1,6 +1,6 @@
 //! Files of tensors from elsewhere: safetensors, PyTorch's and NumPy's, read and written.
 //!
-//! [`Tensors::read`] takes any of them, told apart by their first bytes and not by their names, and [`Tensors::save`] writes
+//! [`Tensors::read`] takes any of them, recognised by their first bytes and not by their names, and [`Tensors::save`] writes
 //! safetensors:
 //!
 //! ```no_run
@@ -26,22 +26,24 @@
 //!
 //! # How a file's numbers become ours
 //!
-//! - `f16`, `bf16` and `f64` become `f32`: the first two exactly, of an `f64` the nearest. A finite number beyond `f32` is refused.
+//! - `f16`, `bf16` and `f64` become `f32`: the first two exactly, of an `f64` the nearest. A finite number beyond `f32` is
+//!   refused.
 //! - Whole numbers and truth values become `u32`; one below 0 or above 32 bits is refused. PyTorch's `num_batches_tracked` is
 //!   such a number, and `u32` is written as `I64` for it.
 //! - A complex, quantised or 8-bit float tensor is listed, and refused when it is read.
 //!
 //! # Nothing in a file is executed
 //!
-//! A pickle is a program that may call anything in Python. Here the names of tensors and plain containers are on a list and each
-//! stands for something made here; any other name, `os.system` as `argparse.Namespace` or a class of a whole saved model, is
-//! refused with the name and its place in the file. The remedy is to save `model.state_dict()`.
+//! A pickle is a program that may call anything in Python. Here the names of tensors and plain containers are on a list and
+//! each stands for something made here; any other name, `os.system` as `argparse.Namespace` or a class of a whole saved model,
+//! is refused with the name and its position in the file. The remedy is to save `model.state_dict()`.
 //!
 //! # Memory
 //!
-//! A file is read whole. What is unpacked of it may be 64 MiB and 32 times its own size, and its tensors as much again: archives
-//! that unpack to far more, views that repeat one element a billion times and sizes that no file could hold are refused before
-//! memory is allocated. A pickle may have 2^24 instructions and make 2^21 objects; no depth of nesting is one of calls.
+//! A file is read whole. What is unpacked of it may be 64 MiB and 32 times its own size, and its tensors as much again:
+//! archives that unpack to far more, views that repeat one element a billion times and sizes that no file could hold are
+//! refused before memory is allocated. A pickle may have 2^24 instructions and make 2^21 objects; no depth of nesting is one of
+//! calls.
 //!
 //! # What is not read
 //!

@@ -1,7 +1,7 @@
 //! NumPy's files of one array: a header that is a Python dictionary in words, then the elements.
 
 use super::element::Element;
-use super::entry::{Contents, Entry, Place};
+use super::entry::{Contents, Entry, Location};
 use super::layout::{Layout, MAX_RANK};
 use crate::dtype::DType;
 use crate::error::Mismatch;
@@ -37,14 +37,14 @@ pub(super) fn encode(tensor: &HostTensor) -> Result<Vec<u8>, Mismatch> {
 
 /// The array of a file of these bytes, without a name.
 pub(super) fn parse(bytes: &[u8]) -> Result<Contents, Mismatch> {
-    let entry = entry(bytes, Place::File)?;
+    let entry = entry(bytes, Location::File)?;
     Ok(Contents { entries: vec![(String::new(), entry)], ..Contents::default() })
 }
 
-/// The array of these bytes, of which `place` says where they are.
+/// The array of these bytes, of which `location` says where they are.
 pub(super) fn entry(
     bytes: &[u8],
-    place: impl Fn(std::ops::Range<usize>) -> Place,
+    location: impl Fn(std::ops::Range<usize>) -> Location,
 ) -> Result<Entry, Mismatch> {
     let short =
         || Mismatch::new("a whole NumPy array", format!("{} bytes, cut off in its header", bytes.len()));
@@ -69,7 +69,7 @@ pub(super) fn entry(
         let expected = format!("{expected} bytes for the shape {:?} of {}", layout.shape(), element.name());
         return Err(Mismatch::new(expected, format!("{got}")));
     }
-    Ok(Entry { element, layout, big_endian, place: place(data..bytes.len()) })
+    Ok(Entry { element, layout, big_endian, location: location(data..bytes.len()) })
 }
 
 struct Header {

@@ -1,7 +1,7 @@
 //! NumPy's files of several arrays: a zip archive of `.npy`.
 
 use super::archive::Archive;
-use super::entry::{Contents, Place};
+use super::entry::{Contents, Location};
 use super::npy;
 use crate::error::Mismatch;
 use crate::tensor::HostTensor;
@@ -39,13 +39,13 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Contents, Mismatch> {
     let names: Vec<String> = archive.names().map(str::to_owned).collect();
     let mut entries = Vec::new();
     for name in names {
-        let place = archive.place(&name)?;
+        let location = archive.locate(&name)?;
         let of_file = |Mismatch { expected, got }| Mismatch::new(expected, format!("{got}, in {name}"));
-        let within = |range: std::ops::Range<usize>| match &place {
-            Place::File(file) => Place::File(file.start + range.start..file.start + range.end),
-            Place::Part(part, _) => Place::Part(*part, range),
+        let within = |range: std::ops::Range<usize>| match &location {
+            Location::File(file) => Location::File(file.start + range.start..file.start + range.end),
+            Location::Part(part, _) => Location::Part(*part, range),
         };
-        let entry = npy::entry(archive.bytes(&place), within).map_err(of_file)?;
+        let entry = npy::entry(archive.bytes(&location), within).map_err(of_file)?;
         entries.push((name.strip_suffix(".npy").unwrap_or(&name).to_owned(), entry));
     }
     Ok(Contents { entries, parts: archive.into_parts(), ..Contents::default() })

@@ -1,4 +1,4 @@
-//! Files told apart by their first bytes.
+//! Files recognised by their first bytes.
 
 use super::entry::{Contents, Format};
 #[cfg(feature = "pytorch")]

@@ -1,7 +1,7 @@
 //! Safetensors: header and tensors.
 
 use super::element::Element;
-use super::entry::{Contents, Entry, Place};
+use super::entry::{Contents, Entry, Location};
 use super::layout::Layout;
 use crate::dtype::DType;
 use crate::error::{Error, Mismatch, Result};
@@ -63,16 +63,16 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Contents, Mismatch> {
     };
     let file = SafeTensors::deserialize(bytes).map_err(broken)?;
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(broken)?;
-    let place = |view: &TensorView<'_>| {
+    let location = |view: &TensorView<'_>| {
         // Views are parts of the bytes.
         let from = (view.data().as_ptr() as usize).saturating_sub(bytes.as_ptr() as usize);
-        Place::File(from..from.saturating_add(view.data().len()))
+        Location::File(from..from.saturating_add(view.data().len()))
     };
     let entry = |view: &TensorView<'_>| Entry {
         element: Element::of_safetensors(view.dtype()),
         layout: Layout::rows(view.shape().to_vec()),
         big_endian: false,
-        place: place(view),
+        location: location(view),
     };
     let entries = file.tensors().iter().map(|(name, view)| (name.clone(), entry(view))).collect();
     let metadata = header.metadata().clone().unwrap_or_default().into_iter().collect();

@@ -2,7 +2,7 @@
 //! storages; then the storages, each as its length and its elements. And pickles alone, of NumPy arrays.
 
 use super::dictionary::{Chosen, choose};
-use super::entry::{Contents, Entry, Format, Place};
+use super::entry::{Contents, Entry, Format, Location};
 use super::pickle::{self, Arena, Object, Pickle, Source, Storage, Tensor, Value};
 use super::torch_zip::{Parts, held, of_tensor};
 use crate::error::Mismatch;
@@ -90,17 +90,18 @@ fn entries(
     for (name, tensor) in tensors {
         let entry = match tensor.source {
             Source::Bytes(at, big_endian) => {
-                parts.add(&made.arena, at, tensor).map(|place| (tensor.clone(), place, big_endian))
+                parts.add(&made.arena, at, tensor).map(|location| (tensor.clone(), location, big_endian))
             }
             Source::Storage(at) => match made.arena.object(Value::Object(at)) {
                 Some(Object::Storage(storage)) => {
-                    in_file(tensor, storage, storages).map(|(t, place)| (t, place, false))
+                    in_file(tensor, storage, storages).map(|(t, location)| (t, location, false))
                 }
                 _ => Err(Mismatch::new("a storage", "none")),
             },
         };
-        let (Tensor { element, layout, .. }, place, big_endian) = entry.map_err(|m| of_tensor(&name, m))?;
-        entries.push((name, Entry { element, layout, big_endian, place }));
+        let (Tensor { element, layout, .. }, location, big_endian) =
+            entry.map_err(|m| of_tensor(&name, m))?;
+        entries.push((name, Entry { element, layout, big_endian, location }));
     }
     Ok(Contents { entries, parts: parts.list, remarks, ..Contents::default() })
 }
@@ -110,7 +111,7 @@ fn in_file(
     tensor: &Tensor,
     storage: &Storage,
     storages: &HashMap<String, Range<usize>>,
-) -> Result<(Tensor, Place), Mismatch> {
+) -> Result<(Tensor, Location), Mismatch> {
     let missing = || Mismatch::new("a storage that the file has", format!("one called {}", storage.key));
     let range = storages.get(&storage.key).ok_or_else(missing)?.clone();
     let mut tensor = tensor.clone();
@@ -118,5 +119,5 @@ fn in_file(
         tensor.layout = tensor.layout.within(offset, elements)?;
     }
     held(&tensor, range.len())?;
-    Ok((tensor, Place::File(range)))
+    Ok((tensor, Location::File(range)))
 }

@@ -2,7 +2,7 @@
 
 use super::archive::{self, Archive};
 use super::dictionary::{Chosen, choose};
-use super::entry::{Contents, Entry, Place};
+use super::entry::{Contents, Entry, Location};
 use super::pickle::{self, Object, Source, Tensor, Value};
 use crate::error::Mismatch;
 use std::collections::HashMap;
@@ -15,44 +15,44 @@ pub(super) fn parse(bytes: &[u8], key: Option<&str>) -> Result<Contents, Mismatc
         found.ok_or_else(|| Mismatch::new("a PyTorch file with data.pkl in it", "an archive without"))?;
     let order = format!("{folder}byteorder");
     let big_endian = archive.names().any(|name| name == order) && {
-        let place = archive.place(&order)?;
-        archive.bytes(&place) == b"big"
+        let location = archive.locate(&order)?;
+        archive.bytes(&location) == b"big"
     };
-    let place = archive.place(&name)?;
+    let location = archive.locate(&name)?;
     // Reading storages changes the archive; the pickle is small beside them.
-    let text = archive.bytes(&place).to_vec();
+    let text = archive.bytes(&location).to_vec();
     let made = pickle::load(&text, archive::PICKLE)?;
     let Chosen { tensors, remarks } = choose(&made, key)?;
     let (mut entries, mut own) = (Vec::new(), Vec::new());
-    let mut storages: HashMap<String, Place> = HashMap::new();
+    let mut storages: HashMap<String, Location> = HashMap::new();
     for (name, tensor) in tensors {
-        let (place, big_endian) = match tensor.source {
+        let (location, big_endian) = match tensor.source {
             Source::Bytes(at, big_endian) => (Err(at), big_endian),
             Source::Storage(at) => {
                 let Some(Object::Storage(storage)) = made.arena.object(Value::Object(at)) else { continue };
-                let place = match storages.get(&storage.key) {
-                    Some(place) => place.clone(),
+                let location = match storages.get(&storage.key) {
+                    Some(location) => location.clone(),
                     None => {
-                        let place = archive.place(&format!("{folder}data/{}", storage.key));
-                        let place = place.map_err(|m| of_tensor(&name, m))?;
-                        storages.insert(storage.key.clone(), place.clone());
-                        place
+                        let location = archive.locate(&format!("{folder}data/{}", storage.key));
+                        let location = location.map_err(|m| of_tensor(&name, m))?;
+                        storages.insert(storage.key.clone(), location.clone());
+                        location
                     }
                 };
-                held(tensor, archive.bytes(&place).len()).map_err(|m| of_tensor(&name, m))?;
-                (Ok(place), big_endian)
+                held(tensor, archive.bytes(&location).len()).map_err(|m| of_tensor(&name, m))?;
+                (Ok(location), big_endian)
             }
         };
-        own.push((name, tensor, place, big_endian));
+        own.push((name, tensor, location, big_endian));
     }
     let mut parts = Parts { list: archive.into_parts(), ..Parts::default() };
-    for (name, tensor, place, big_endian) in own {
-        let place = match place {
-            Ok(place) => place,
+    for (name, tensor, location, big_endian) in own {
+        let location = match location {
+            Ok(location) => location,
             Err(at) => parts.add(&made.arena, at, tensor).map_err(|m| of_tensor(&name, m))?,
         };
         let Tensor { element, layout, .. } = tensor.clone();
-        entries.push((name, Entry { element, layout, big_endian, place }));
+        entries.push((name, Entry { element, layout, big_endian, location }));
     }
     Ok(Contents { entries, parts: parts.list, remarks, ..Contents::default() })
 }
@@ -73,7 +73,7 @@ pub(super) fn held(tensor: &Tensor, bytes: usize) -> Result<(), Mismatch> {
 pub(super) struct Parts {
     pub(super) list: Vec<Vec<u8>>,
     /// Those that are in the list, by their object: tensors may share one.
-    known: HashMap<u32, Place>,
+    known: HashMap<u32, Location>,
 }
 
 impl Parts {
@@ -83,15 +83,15 @@ impl Parts {
         arena: &pickle::Arena<'_>,
         at: u32,
         tensor: &Tensor,
-    ) -> Result<Place, Mismatch> {
+    ) -> Result<Location, Mismatch> {
         let Some(Object::Bytes(bytes)) = arena.object(Value::Object(at)) else {
             return Err(Mismatch::new("the bytes of an array", "none"));
         };
         held(tensor, bytes.len())?;
-        let place = self.known.entry(at).or_insert_with(|| {
+        let location = self.known.entry(at).or_insert_with(|| {
             self.list.push(bytes.to_vec());
-            Place::Part(self.list.len() - 1, 0..bytes.len())
+            Location::Part(self.list.len() - 1, 0..bytes.len())
         });
-        Ok(place.clone())
+        Ok(location.clone())
     }
 }

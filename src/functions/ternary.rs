@@ -101,7 +101,8 @@ functions! { TERNARY:
         cases: &[&[-0.5]],
         ..Row::TERNARY
     };
-    /// The negative logarithm of the density of `target` under a normal distribution of this mean and of variance `var`, which is
+    /// The negative logarithm of the density of `target` under a normal distribution of this mean and of variance `var`, which
+    /// is
     /// `eps` at least, less a constant: `(log(var) + (self - target)^2 / var) / 2` (PyTorch's default eps is 1e-6). Derivatives
     /// are those at the variance that is used, as PyTorch's.
     gaussian_nll(target, var; eps) = Row {
@@ -205,7 +206,8 @@ impl Elementwise {
 }
 
 impl Tensor {
-    /// `a` where this is not 0, else `b`, tensors or numbers, all broadcast: PyTorch's `where`. NaN and what is denormal is not 0.
+    /// `a` where this is not 0, else `b`, tensors or numbers, all broadcast: PyTorch's `where`. NaN and what is denormal is not
+    /// 0.
     ///
     /// # Errors
     /// When an operand is not `f32` or shapes do not broadcast.

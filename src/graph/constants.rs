@@ -8,7 +8,7 @@ use crate::tensor::HostTensor;
 use std::sync::Arc;
 
 impl Graph {
-    /// A tensor of these values, which lie on the device from the start.
+    /// A constant tensor of these values.
     ///
     /// # Errors
     /// When the shape is empty or too large.
@@ -40,7 +40,7 @@ impl Graph {
         self.full(shape, 1.0)
     }
 
-    /// The numbers from `start` on, `step` apart, before `end`: `ceil((end - start) / step)` of them.
+    /// The numbers from `start` to before `end` in steps of `step`, as `torch.arange`: `ceil((end - start) / step)` of them.
     ///
     /// # Errors
     /// When `step` is 0 or leads away from the end, or there are none or too many.

@@ -27,7 +27,7 @@ pub type NodeId = usize;
 /// The index of a value in [`GraphData::values`].
 pub type ValueId = usize;
 
-/// One op, applied.
+/// One op of a graph, with its inputs and outputs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Node {
     /// What it computes.
@@ -131,7 +131,7 @@ impl Graph {
         Self::default()
     }
 
-    /// A value given anew before each run, `f32`.
+    /// An input of type `f32`; its values are given with each run.
     ///
     /// # Errors
     /// When the shape is empty or too large, or the name is taken by a value of another type.
@@ -139,7 +139,7 @@ impl Graph {
         self.leaf(Op::Input(Input { name: name.into(), ty: TensorType::f32(shape) }))
     }
 
-    /// A value given anew before each run, `f16`.
+    /// An input of type `f16`; its values are given with each run.
     ///
     /// # Errors
     /// As [`Graph::input`].
@@ -147,7 +147,7 @@ impl Graph {
         self.leaf(Op::Input(Input { name: name.into(), ty: TensorType::f16(shape) }))
     }
 
-    /// A value given anew before each run, `u32`: class labels, indices.
+    /// An input of type `u32`, such as class labels or indices; its values are given with each run.
     ///
     /// # Errors
     /// As [`Graph::input`].
@@ -206,7 +206,7 @@ impl Graph {
         Ok((counter, after))
     }
 
-    /// A scalar known now.
+    /// A constant scalar.
     ///
     /// # Errors
     /// None today.

@@ -10,7 +10,7 @@ use crate::shape::Shape;
 #[derive(Debug)]
 pub(super) struct Normed {
     name: String,
-    /// The dimension that has a length for each place; without one there is one length.
+    /// The dimension that has a length for each position; without one there is one length.
     dim: Option<Dim>,
     /// Whether it was asked for.
     asked: bool,
@@ -18,7 +18,7 @@ pub(super) struct Normed {
 
 impl Graph {
     /// Runs `build`, in which the parameter `weight` of the current scope is made of directions and their lengths, one for each
-    /// place along `dim` or one of all, and says whether it was asked for. See [`crate::nn::WeightNorm`].
+    /// position along `dim` or one of all, and says whether it was asked for. See [`crate::nn::WeightNorm`].
     pub(crate) fn weight_normed<T>(&self, dim: Option<Dim>, build: impl FnOnce() -> T) -> (T, bool) {
         let name = self.scoped_name("weight");
         self.0.borrow_mut().normed.push(Normed { name, dim, asked: false });

@@ -20,7 +20,7 @@ impl Tensor {
         &self.graph
     }
 
-    /// Its place in the graph.
+    /// The id of the value in the graph.
     pub fn id(&self) -> ValueId {
         self.value
     }

@@ -1,7 +1,7 @@
 //! Adaptive max pools whose windows differ in size: `shaders/adaptive_max_pool2d.wgsl`.
 
 use super::pool2d::{Pool, PoolKernel};
-use super::{Binding, Chain, Lower, Lowering, Operand, Refusal, Site, turns};
+use super::{Binding, Chain, Lower, Lowering, Operand, Refusal, Site, iterations};
 use crate::ops::AdaptiveMaxPool2d;
 use minijinja::context;
 
@@ -21,7 +21,7 @@ impl Lower for AdaptiveMaxPool2d {
             name: "adaptive_max_pool2d",
             per_plane: pool.output,
             bindings: &bindings,
-            pieces: turns::pieces([longest(oh, input[2]), longest(ow, input[3])], 0, site.limits),
+            pieces: iterations::pieces([longest(oh, input[2]), longest(ow, input[3])], 0, site.limits),
             fused: &Chain::default(),
             vec4: false,
             why: "a window an invocation".into(),

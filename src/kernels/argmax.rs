@@ -1,7 +1,7 @@
 //! Positions of maxima: `shaders/argmax.wgsl`.
 
 use super::softmax::{Rows, rows, tree};
-use super::{Access, Launch, Limits, Lower, Lowering, Operand, Refusal, Site, launch, turns};
+use super::{Access, Launch, Limits, Lower, Lowering, Operand, Refusal, Site, iterations, launch};
 use crate::error::Mismatch;
 use crate::ops::Argmax;
 
@@ -29,7 +29,7 @@ fn part(rows: &Rows, [outer, length, inner]: [usize; 3], limits: &Limits) -> Res
     let bindings = vec![rows.long(input, Access::Read), rows.short(output, Access::Write)];
     // Every lane must have an element to begin with. A CPU adapter has no invocations to spare.
     let lanes = if limits.software { 1 } else { 1 << length.min(MOST_LANES).ilog2() };
-    let lanes = turns::lanes(lanes, length, 1, limits).min(1 << length.ilog2());
+    let lanes = iterations::lanes(lanes, length, 1, limits).min(1 << length.ilog2());
     // A load takes a CPU adapter as long for four numbers as for one.
     let fits = |unit: &usize| lanes == 1 && limits.software && inner.is_multiple_of(*unit);
     let unit = [4, 2].into_iter().find(fits).unwrap_or(1);

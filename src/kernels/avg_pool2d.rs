@@ -3,7 +3,7 @@
 
 use super::avg_pool2d_side::{self as side, Sides};
 use super::pool2d::{Pool, PoolKernel, windows};
-use super::{Binding, Chain, Limits, Lower, Lowering, Operand, Refusal, Site, turns};
+use super::{Binding, Chain, Limits, Lower, Lowering, Operand, Refusal, Site, iterations};
 use crate::ops::{AvgPool2d, AvgPool2dBackward};
 use crate::shape::{Shape, Window};
 use minijinja::{Value, context};
@@ -25,7 +25,7 @@ fn values(options: &AvgPool2d, whole: [Window; 2]) -> Value {
     context! { count_include_pad => options.count_include_pad, override_, whole }
 }
 
-/// Windows that contain a place, at most.
+/// Windows that contain a position, at most.
 pub(super) fn around(along: &Window) -> usize {
     along.extent().div_ceil(along.stride).min(along.output("").unwrap_or(usize::MAX))
 }
@@ -79,7 +79,7 @@ fn forward(options: &AvgPool2d, input: &Shape, limits: &Limits) -> Result<Loweri
         name: "avg_pool2d",
         per_plane: pool.output,
         bindings: &bindings,
-        pieces: turns::pieces(whole.map(|along| along.kernel.min(along.input)), 0, limits),
+        pieces: iterations::pieces(whole.map(|along| along.kernel.min(along.input)), 0, limits),
         fused: &Chain::default(),
         vec4: false,
         why: "an element an invocation".into(),
@@ -108,7 +108,7 @@ fn backward(options: &AvgPool2d, input: &Shape, limits: &Limits) -> Result<Lower
         name: "avg_pool2d_backward",
         per_plane: pool.input / unit,
         bindings: &bindings,
-        pieces: turns::pieces(whole.each_ref().map(around), 0, limits),
+        pieces: iterations::pieces(whole.each_ref().map(around), 0, limits),
         fused: &Chain::default(),
         vec4: false,
         why: format!("{what} an invocation"),

@@ -1,8 +1,8 @@
 //! Average pools in two passes, each along one side of the windows: `shaders/avg_pool2d_side.wgsl`.
 
+use super::iterations::{self, Piece};
 use super::pool2d::windows;
 use super::ranges::chunks;
-use super::turns::{self, Piece};
 use super::{Binding, Launch, Limits, Lowering, Operand, Refusal, launch};
 use crate::error::Mismatch;
 use crate::ops::AvgPool2d;
@@ -28,14 +28,14 @@ pub(super) struct Sides<'a> {
 /// Between the passes.
 const HALF: Operand = Operand::Workspace(0);
 
-/// One pass: from (planes, lines, length, inner) to (planes, lines, places, inner).
+/// One pass: from (planes, lines, length, inner) to (planes, lines, positions, inner).
 struct Side {
     along: Window,
     backward: bool,
     down: bool,
     lines: usize,
     length: usize,
-    places: usize,
+    positions: usize,
     inner: usize,
 }
 
@@ -49,8 +49,8 @@ impl Sides<'_> {
             // The other side as it is before or after the pass along it.
             let other = if side == first { from[1 - side] } else { to[1 - side] };
             let (lines, inner) = if side == 0 { (1, other) } else { (other, 1) };
-            let (along, length, places) = (self.windows[side], from[side], to[side]);
-            Side { along, backward: self.backward, down: side == 0, lines, length, places, inner }
+            let (along, length, positions) = (self.windows[side], from[side], to[side]);
+            Side { along, backward: self.backward, down: side == 0, lines, length, positions, inner }
         };
         Ok([pass(first), pass(1 - first)])
     }
@@ -67,21 +67,21 @@ impl Sides<'_> {
 }
 
 impl Side {
-    /// Along the width places lie side by side: an invocation's may go on into the next line.
+    /// Along the width positions lie side by side: an invocation's may go on into the next line.
     fn joined(&self) -> bool {
         self.inner == 1
     }
 
-    /// Whether runs of so many places go on into the next line.
+    /// Whether runs of so many positions go on into the next line.
     fn straddles(&self, many: usize) -> bool {
-        self.joined() && !self.places.is_multiple_of(many)
+        self.joined() && !self.positions.is_multiple_of(many)
     }
 
     /// Terms of so many neighbours together, at most.
     fn reach(&self, many: usize) -> usize {
         let straddles = self.straddles(many);
-        let starts = (0..self.places).step_by(if straddles { 1 } else { many });
-        let here = |p: usize| if straddles { many } else { many.min(self.places - p) };
+        let starts = (0..self.positions).step_by(if straddles { 1 } else { many });
+        let here = |p: usize| if straddles { many } else { many.min(self.positions - p) };
         starts.map(|p| self.terms(p, here(p))).max().unwrap_or(0)
     }
 
@@ -89,16 +89,16 @@ impl Side {
     fn many(&self, limits: &Limits) -> usize {
         let each = |many: usize| self.reach(many) as f64 / many as f64;
         let better = |best: usize, &many: &usize| {
-            let fits = self.joined() || many < 2 * self.places;
+            let fits = self.joined() || many < 2 * self.positions;
             if fits && each(many) < WORTH * each(best) { many } else { best }
         };
         if limits.software { MANY.iter().fold(1, better) } else { 1 }
     }
 
-    /// Numbers that are loaded or stored at once: columns, or places along the width, of so many of each launch.
-    fn unit(&self, many: usize, places: &[usize]) -> usize {
+    /// Numbers that are loaded or stored at once: columns, or positions along the width, of so many of each launch.
+    fn unit(&self, many: usize, positions: &[usize]) -> usize {
         let fits = |unit: &usize| match self.joined() {
-            true => *unit <= many && places.iter().all(|n| n.is_multiple_of(*unit)),
+            true => *unit <= many && positions.iter().all(|n| n.is_multiple_of(*unit)),
             false => self.inner.is_multiple_of(*unit),
         };
         [4, 2].into_iter().find(fits).unwrap_or(1)
@@ -106,21 +106,21 @@ impl Side {
 
     /// Loads and stores of so many planes, about.
     fn cost(&self, planes: usize, limits: &Limits) -> usize {
-        let (many, all) = (self.many(limits), planes * self.lines * self.places);
+        let (many, all) = (self.many(limits), planes * self.lines * self.positions);
         let unit = self.unit(many, &[all]);
         let columns = if self.joined() { 1 } else { self.inner / unit };
         let loads = all.div_ceil(many).saturating_mul(columns).saturating_mul(self.reach(many));
         loads.saturating_add(all * self.inner / unit)
     }
 
-    /// Terms from the first of place `p` to the end of those `many - 1` places on, in lines that follow each other.
+    /// Terms from the first of position `p` to the end of those `many - 1` positions on, in lines that follow each other.
     fn terms(&self, p: usize, many: usize) -> usize {
         let Window { kernel, stride, before, .. } = self.along;
         let first = match self.backward {
             true => (p + before + stride).saturating_sub(kernel) / stride,
             false => (p * stride).saturating_sub(before),
         };
-        let (over, last) = ((p + many - 1) / self.places, (p + many - 1) % self.places);
+        let (over, last) = ((p + many - 1) / self.positions, (p + many - 1) % self.positions);
         let end = match self.backward {
             true => (last + before) / stride + 1,
             false => (last * stride + kernel).saturating_sub(before),
@@ -132,7 +132,7 @@ impl Side {
 /// Launches of both passes, the one along side `first` before the other.
 pub(super) fn lower(sides: &Sides<'_>, first: usize, limits: &Limits) -> Result<Lowering, Refusal> {
     let [before, after] = sides.passes(first)?;
-    let between = sides.planes * before.lines * before.places * before.inner;
+    let between = sides.planes * before.lines * before.positions * before.inner;
     // Sums are divided when they are whole; errors of windows that are divided by different numbers, before they are added.
     let divided = if sides.backward && sides.area.is_none() { ["first", ""] } else { ["", "last"] };
     let mut launches = pass(sides, &before, (Operand::Input(0), HALF), divided[0], limits)?;
@@ -148,24 +148,24 @@ fn pass(
     divide: &str,
     limits: &Limits,
 ) -> Result<Vec<Launch>, Refusal> {
-    let &Side { along, backward, down, lines, length, places, inner } = side;
-    let numbers = |places: usize| lines * places * inner;
-    let (read, written) = (numbers(length) as u64 * 4, numbers(places) as u64 * 4);
+    let &Side { along, backward, down, lines, length, positions, inner } = side;
+    let numbers = |positions: usize| lines * positions * inner;
+    let (read, written) = (numbers(length) as u64 * 4, numbers(positions) as u64 * 4);
     let planes = chunks(sides.planes, &[(from, read), (to, written)], limits)?;
     let (joined, many) = (side.joined(), side.many(limits));
-    let all: Vec<usize> = planes.iter().map(|(_, planes)| planes * lines * places).collect();
+    let all: Vec<usize> = planes.iter().map(|(_, planes)| planes * lines * positions).collect();
     let unit = side.unit(many, &all);
-    let (whole_runs, straddle) = (places.is_multiple_of(many), side.straddles(many));
-    let pieces = turns::runs(side.reach(many).max(1), limits);
+    let (whole_runs, straddle) = (positions.is_multiple_of(many), side.straddles(many));
+    let pieces = iterations::runs(side.reach(many).max(1), limits);
     let part = |(first, planes): (usize, usize), piece: &Piece| {
         let lines = planes * lines;
-        let runs = places.div_ceil(many);
-        let groups = if straddle { (lines * places).div_ceil(many) } else { lines * runs };
+        let runs = positions.div_ceil(many);
+        let groups = if straddle { (lines * positions).div_ceil(many) } else { lines * runs };
         let invocations = groups * if joined { 1 } else { inner / unit };
-        let whole_runs = whole_runs || straddle && (lines * places).is_multiple_of(many);
+        let whole_runs = whole_runs || straddle && (lines * positions).is_multiple_of(many);
         let Window { kernel, stride, before, .. } = along;
         let values = context! {
-            backward, down, lines, length, places, inner, kernel, stride, before, many, unit, joined, straddle, runs,
+            backward, down, lines, length, positions, inner, kernel, stride, before, many, unit, joined, straddle, runs,
             whole_runs, invocations, divide,
             area => sides.area.unwrap_or(0),
             whole_oh => sides.windows[0].output("height")?,
@@ -179,7 +179,7 @@ fn pass(
         let bindings = vec![run(Binding::read(from), read), run(Binding::write(to), written)];
         let name = if down { "height" } else { "width" };
         let why = format!("sums along the {name}, {many} an invocation{}", piece.why());
-        launch(limits, "avg_pool2d_side", invocations.div_ceil(64), piece.turns, bindings, why, values)
+        launch(limits, "avg_pool2d_side", invocations.div_ceil(64), piece.iterations, bindings, why, values)
     };
     let launches = planes.into_iter().flat_map(|run| pieces.iter().map(move |piece| (run, piece)));
     Ok(launches.map(|(run, piece)| part(run, piece)).collect::<Result<_, Mismatch>>()?)

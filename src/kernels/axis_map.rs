@@ -1,14 +1,14 @@
 //! Linear maps along a dimension: copies `shaders/axis_gather.wgsl`, sums `shaders/axis_map.wgsl`.
 
+use super::iterations::{self, Piece};
 use super::ranges::{Lies, Part, parts};
-use super::turns::{self, Piece};
 use super::{Access, Binding, Launch, Limits, Lower, Lowering, Operand, Refusal, Site, launch};
 use crate::error::Mismatch;
 use crate::ops::{AxisMap, SparseRows};
 use minijinja::{Value, context};
 use std::sync::Arc;
 
-/// Runs of evenly spaced places up to which where an element comes from is computed instead of looked up.
+/// Runs of evenly spaced positions up to which where an element comes from is computed instead of looked up.
 const MOST_RUNS: usize = 4;
 /// Pairs of entries of a row up to which sums are written out.
 const MOST_PAIRS: usize = 4;
@@ -38,7 +38,7 @@ impl Axis<'_> {
         self.matrix.outputs()
     }
 
-    /// How input and output lie along the places before the dimension; all of it is read for one of them.
+    /// How input and output lie along the positions before the dimension; all of it is read for one of them.
     fn lies(&self) -> [Lies; 2] {
         let lies = |operand, item: usize| Lies::of(operand, vec![item], self.outer * item).item(item);
         let Self { inputs, inner, .. } = self;
@@ -71,12 +71,12 @@ impl Axis<'_> {
         let inner = if how == "row" { inner / 4 } else { inner };
         let gaps = self.matrix.has_empty_rows();
         let rule = runs(self.matrix);
-        let tables = if rule.is_some() { vec![] } else { vec![self.places(inner)] };
+        let tables = if rule.is_some() { vec![] } else { vec![self.positions(inner)] };
         let rule: Vec<Value> = rule.unwrap_or_default().iter().map(|run| run.value(inner)).collect();
         let looked_up = if rule.is_empty() { "looked up" } else { "by rule" };
         let fill = format!("{fill:08x}");
         let launch = |part: &Part, [input, output]: [Binding; 2], [first_input, first_output]: [usize; 2]| {
-            let outer = part.places();
+            let outer = part.positions();
             let units = outer * outputs * self.inner / unit;
             let mut bindings = vec![input, output];
             if rule.is_empty() {
@@ -91,8 +91,8 @@ impl Axis<'_> {
         self.parts(launch, tables)
     }
 
-    /// Of each output its input's place in a plane of `inner` a row.
-    fn places(&self, inner: usize) -> Arc<[u32]> {
+    /// Of each output its input's position in a plane of `inner` a row.
+    fn positions(&self, inner: usize) -> Arc<[u32]> {
         self.matrix.rows().map(|mut row| row.next().map_or(u32::MAX, |(at, _)| (at * inner) as u32)).collect()
     }
 
@@ -107,11 +107,11 @@ impl Axis<'_> {
         };
         let ragged = pairs.is_some_and(|pairs| self.matrix.rows().any(|row| row.len() != 2 * pairs));
         let pieces = match pairs {
-            Some(_) => vec![turns::whole(0)],
-            None => turns::runs(longest, self.limits),
+            Some(_) => vec![iterations::whole(0)],
+            None => iterations::runs(longest, self.limits),
         };
         let launch = |part: &Part, [input, output]: [Binding; 2], [first_input, first_output]: [usize; 2]| {
-            let outer = part.places();
+            let outer = part.positions();
             let rows = self.rows(outer, outputs * inner);
             let units = outer / rows * outputs * inner;
             let table = |i: usize| Binding::read(Operand::Table(i));
@@ -126,20 +126,20 @@ impl Axis<'_> {
                 let how = if pairs.is_some() { "written out" } else { "in a loop" };
                 let why = format!("up to {longest} entries {how}, {rows} rows{}{}", part.why(), piece.why());
                 let groups = units.div_ceil(64);
-                launch(self.limits, "axis_map", groups, piece.turns, bindings.clone(), why, values)
+                launch(self.limits, "axis_map", groups, piece.iterations, bindings.clone(), why, values)
             };
             pieces.iter().map(piece).collect()
         };
         self.parts(launch, tables.clone())
     }
 
-    /// Places before the dimension that an invocation computes with the same weights.
+    /// Positions before the dimension that an invocation computes with the same weights.
     fn rows(&self, outer: usize, plane: usize) -> usize {
         let enough = |rows: usize| self.limits.software || outer / rows * plane >= MANY;
         [4, 2].into_iter().find(|&rows| outer.is_multiple_of(rows) && enough(rows)).unwrap_or(1)
     }
 
-    /// As many pairs of entries for each row: places in a plane of `inner` a row, and the bits of the weights.
+    /// As many pairs of entries for each row: positions in a plane of `inner` a row, and the bits of the weights.
     fn padded(&self, pairs: usize, inner: usize) -> Arc<[u32]> {
         let mut words = Vec::with_capacity(self.outputs() * 4 * pairs);
         for row in self.matrix.rows() {
@@ -181,7 +181,7 @@ struct Run {
 }
 
 impl Run {
-    /// As the shader reads it: places in a plane of `inner` a row, in the arithmetic of u32, which wraps.
+    /// As the shader reads it: positions in a plane of `inner` a row, in the arithmetic of u32, which wraps.
     fn value(&self, inner: usize) -> Value {
         let word = |n: i64| (n.wrapping_mul(inner as i64)) as u32;
         let (first, step) = self.line.unwrap_or((0, 0));
@@ -191,17 +191,17 @@ impl Run {
 
 /// The runs of a map that copies, where they are few.
 fn runs(matrix: &SparseRows) -> Option<Vec<Run>> {
-    let place = |t: usize| matrix.row(t).next().map(|(at, _)| at as i64);
+    let position = |t: usize| matrix.row(t).next().map(|(at, _)| at as i64);
     let (mut runs, mut t) = (Vec::new(), 0);
     while t < matrix.outputs() {
         let start = t;
-        let first = place(t);
-        let step = match (first, place(t + 1)) {
+        let first = position(t);
+        let step = match (first, position(t + 1)) {
             (Some(a), Some(b)) => b - a,
             _ => 0,
         };
         let next = |t: usize| first.map(|first| first + step * (t - start) as i64);
-        while t < matrix.outputs() && place(t) == next(t) {
+        while t < matrix.outputs() && position(t) == next(t) {
             t += 1;
         }
         runs.push(Run { end: t, line: first.map(|first| (first - step * start as i64, step)) });
@@ -216,8 +216,8 @@ fn runs(matrix: &SparseRows) -> Option<Vec<Run>> {
 mod tests {
     use super::*;
 
-    fn of(inputs: usize, places: &[Option<usize>]) -> Option<Vec<Run>> {
-        runs(&SparseRows::gather(inputs, places.iter().copied()).unwrap())
+    fn of(inputs: usize, positions: &[Option<usize>]) -> Option<Vec<Run>> {
+        runs(&SparseRows::gather(inputs, positions.iter().copied()).unwrap())
     }
 
     fn run(end: usize, first: i64, step: i64) -> Run {

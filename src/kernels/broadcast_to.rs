@@ -1,4 +1,4 @@
-//! Repetition along stretched dimensions: `shaders/broadcast_to.wgsl`.
+//! Repetition along broadcast dimensions: `shaders/broadcast_to.wgsl`.
 
 use super::ranges::Lies;
 use super::strided::{Strided, joined, unit};

@@ -59,7 +59,7 @@ pub(super) fn avoid(
     for other in others {
         let Ok(mut lowering) = lower_once(op, fused, inputs, outputs, &other) else { continue };
         if limits.broken.first_in(&lowering).is_none() {
-            let instead = format!("; in place of a {} that does not compile here", kernel.name);
+            let instead = format!("; fallback for a {} that does not compile here", kernel.name);
             lowering.launches.iter_mut().for_each(|launch| launch.why.push_str(&instead));
             return Ok(lowering);
         }
@@ -81,7 +81,7 @@ mod tests {
             match lower(op, &Fused::default(), inputs, outputs, &limits) {
                 Ok(lowering) => {
                     let computing = lowering.launches.iter().find(|launch| launch.computes()).unwrap();
-                    assert_eq!(computing.why.contains("in place of"), count > 0, "{}", computing.why);
+                    assert_eq!(computing.why.contains("fallback for"), count > 0, "{}", computing.why);
                     assert!(limits.broken.first_in(&lowering).is_none());
                     Arc::make_mut(&mut limits.broken).add(computing.kernel.clone(), "no such instruction");
                 }
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn each_variant_has_its_turn_and_then_an_error_names_the_op() -> Result<()> {
+    fn each_variant_is_tried_and_then_an_error_names_the_op() -> Result<()> {
         let limits = Limits { subgroup_size: Some(8), software: true, wide_loads: true, ..Limits::default() };
         let graph = Graph::new();
         let (x, w) = (graph.input("x", [64, 64])?, graph.input("w", [64, 64])?);

@@ -56,7 +56,7 @@ impl ChannelsLast {
     /// The launch that packs `from` into a workspace.
     pub(super) fn launch(&self, from: Binding, to: Operand, limits: &Limits) -> Result<Launch, Mismatch> {
         let ([outer, inner, middle], strides) = self.dimensions();
-        // Four neighbours are one load where they lie side by side at aligned places.
+        // Four neighbours are one load where they lie side by side at aligned positions.
         let aligned = |(size, stride): (usize, usize)| size == 1 || stride.is_multiple_of(4);
         let others = [(outer, strides[0]), (middle, strides[2]), (self.channels, strides[3])];
         let fours = strides[1] == 1 && inner.is_multiple_of(4) && others.into_iter().all(aligned);

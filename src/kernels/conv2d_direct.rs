@@ -4,9 +4,10 @@
 use super::conv2d::{bytes, of_images, window};
 use super::partials::{self, Layout};
 use super::roles::Sum;
-use super::runs::{Places, Run, elements, part};
+use super::runs::{Positions, Run, elements, part};
 use super::{
-    Binding, Chain, FEWEST_LANES, Launch, Limits, Lowering, Operand, Refusal, chunks, lanes, launch, turns,
+    Binding, Chain, FEWEST_LANES, Launch, Limits, Lowering, Operand, Refusal, chunks, iterations, lanes,
+    launch,
 };
 use crate::error::Mismatch;
 use crate::ops::ConvGeometry;
@@ -29,7 +30,7 @@ pub(super) fn applies(g: &ConvGeometry, backward: bool, limits: &Limits) -> bool
     let dense = !backward || g.options.stride == 1.into();
     let few = rows <= MOST_ROWS && (rows * g.r).saturating_mul(g.s) <= MOST_PRODUCTS;
     let worth = limits.software || g.options.groups > 1 && rows * terms == 1;
-    limits.variant.is_none() && dense && few && worth && terms < turns::most(limits)
+    limits.variant.is_none() && dense && few && worth && terms < iterations::most(limits)
 }
 
 /// Lines, or columns, of the source that so many neighbours of the target are computed from, tap by tap.
@@ -82,22 +83,22 @@ impl Pieces {
         let (last, step) = ((target_w - columns) * stride / unit, across / unit);
         let vertical = taps(tall, g.r, [options.stride.h, options.dilation.h, options.padding.top], backward);
         let horizontal = taps(columns, g.s, [stride, options.dilation.w, options.padding.left], backward);
-        let height = Places {
+        let height = Positions {
             at: elements(vertical.iter().flatten().copied(), 1),
             last: (strips - 1) * tall * options.stride.h,
             count: sum.source[1],
         };
         let loaded = elements(horizontal.iter().flatten().copied(), unit);
-        let width = Places { at: loaded, last, count: sum.source[2] / unit };
+        let width = Positions { at: loaded, last, count: sum.source[2] / unit };
         let line = |&at: &i64| {
             let of_tap = |(r, lines): (usize, &Vec<i64>)| {
-                let places = lines.iter().enumerate().filter(|(_, line)| **line == at);
-                places.map(|(t, _)| context! { t, r }).collect::<Vec<Value>>()
+                let positions = lines.iter().enumerate().filter(|(_, line)| **line == at);
+                positions.map(|(t, _)| context! { t, r }).collect::<Vec<Value>>()
             };
             let products: Vec<Value> = vertical.iter().enumerate().flat_map(of_tap).collect();
             context! { at, outside => height.outside(at), products }
         };
-        let place = |&at: &i64| {
+        let position = |&at: &i64| {
             let (element, part) = part(at, unit, &width.at);
             context! { element, part }
         };
@@ -105,8 +106,8 @@ impl Pieces {
             let parts = columns.chunks(many).enumerate();
             parts
                 .map(|(part, columns)| {
-                    let places: Vec<Value> = columns.iter().map(place).collect();
-                    context! { s, part, places }
+                    let positions: Vec<Value> = columns.iter().map(position).collect();
+                    context! { s, part, positions }
                 })
                 .collect::<Vec<_>>()
         };
@@ -119,7 +120,8 @@ impl Pieces {
             wide => limits.wide_loads,
             ..context! { ..sum.values(), ..window(g) }
         };
-        let why = format!("direct, {tall}x{columns} pixels of {} channels a turn, loads of {unit}", sum.rows);
+        let why =
+            format!("direct, {tall}x{columns} pixels of {} channels an iteration, loads of {unit}", sum.rows);
         Self { sum, many, ragged, runs, strips, values, why }
     }
 }
@@ -179,16 +181,16 @@ pub(super) fn applies_to_weight(g: &ConvGeometry, limits: &Limits) -> bool {
         && most_pieces(rows * g.r * g.s, limits) > 0
 }
 
-/// Turns in which an invocation adds what all lanes have of its weights.
-fn joining_turns(weights: usize, lanes: usize) -> usize {
-    turns::of_loop(weights.div_ceil(lanes), turns::of_loop(lanes, 0))
+/// Iterations in which an invocation adds what all lanes have of its weights.
+fn joining_iterations(weights: usize, lanes: usize) -> usize {
+    iterations::of_loop(weights.div_ceil(lanes), iterations::of_loop(lanes, 0))
 }
 
 /// Pieces that one lane can have.
 fn most_pieces(weights: usize, limits: &Limits) -> usize {
     let all = lanes(usize::MAX >> 1, limits);
-    let joining = [FEWEST_LANES, all].map(|lanes| joining_turns(weights, lanes));
-    turns::most(limits).saturating_sub(1 + joining[0].max(joining[1]))
+    let joining = [FEWEST_LANES, all].map(|lanes| joining_iterations(weights, lanes));
+    iterations::most(limits).saturating_sub(1 + joining[0].max(joining[1]))
 }
 
 /// The gradient of the weight: sums over parts of the pixels, then over the parts.
@@ -222,12 +224,12 @@ pub(super) fn lower_weight(g: &ConvGeometry, limits: &Limits) -> Result<Lowering
             pieces_per_part => pieces.div_ceil(parts),
             ..values.clone()
         };
-        let why = format!("{why}, {lanes} lanes, {parts} parts");
+        let why = format!("{why}, {lanes} lanes{}", partials::why(parts));
         lowering.launches.push(launch(
             limits,
             "conv2d_direct_weight",
             groups * parts,
-            1 + pieces.div_ceil(parts).div_ceil(lanes) + joining_turns(weights, lanes),
+            1 + pieces.div_ceil(parts).div_ceil(lanes) + joining_iterations(weights, lanes),
             bindings,
             why,
             values,

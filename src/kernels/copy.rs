@@ -162,7 +162,7 @@ fn narrow_backward(
     let launch = |part: Part| {
         let (grad, first_grad) = part.bind(&read, Access::Read, limits);
         let (output, first) = part.bind(&written, Access::Write, limits);
-        let outer = part.places();
+        let outer = part.positions();
         // Fours of a line are loaded as they are stored; others are put together where rows are whole fours.
         let together = inner.is_multiple_of(4);
         let unit = if (size * inner).is_multiple_of(4) { 4 } else { 1 };
@@ -185,7 +185,7 @@ fn in_fours(dims: &[Dim]) -> Option<ChannelsLast> {
     if apart == 1 || !channels.is_multiple_of(4) || others.len() > 3 {
         return None;
     }
-    let of = |place: usize| others.get(place).map_or((1, 0), |&(size, stride, _)| (size, stride));
+    let of = |position: usize| others.get(position).map_or((1, 0), |&(size, stride, _)| (size, stride));
     let dims = if let [only] = others { [(1, 0), (only.0, only.1), (1, 0)] } else { [of(0), of(1), of(2)] };
     let [outer, inner, middle] = dims;
     Some(ChannelsLast {

@@ -43,7 +43,7 @@ fn forward(o: &CrossEntropy, inputs: &[&TensorType], limits: &Limits) -> Result<
         let dealt = dealt(rows.sizes(), all, 2, limits);
         let values = context! { ..options(o, all[1]), ..context! { ..dealt.values, ..rows.values() } };
         let why = format!("{}{}", dealt.why, rows.why());
-        launch(limits, "cross_entropy", dealt.groups, dealt.turns, bindings, why, values)
+        launch(limits, "cross_entropy", dealt.groups, dealt.iterations, bindings, why, values)
     };
     let launches = rows(all, Operand::Input(0), &[Operand::Input(1)], &[Operand::Output(1)], limits)?
         .into_iter()

@@ -1,7 +1,7 @@
 //! The CTC loss: `shaders/ctc_loss_alpha.wgsl` and `shaders/ctc_loss.wgsl`, `shaders/ctc_loss_beta.wgsl` and
 //! `shaders/ctc_loss_backward.wgsl`.
 
-use super::{Binding, Limits, Lower, Lowering, Operand, Refusal, Site, lanes, launch, turns};
+use super::{Binding, Limits, Lower, Lowering, Operand, Refusal, Site, iterations, lanes, launch};
 use crate::error::Mismatch;
 use crate::ops::{CtcLoss, CtcLossBackward, CtcSizes};
 use minijinja::{Value, context};
@@ -21,11 +21,11 @@ fn by_steps(
 ) -> Result<Vec<super::Launch>, Mismatch> {
     let states = sizes.states();
     let lanes = lanes(states, limits);
-    let pieces = turns::pieces([sizes.steps, states.div_ceil(lanes)], 0, limits);
-    let piece = |piece: turns::Piece| {
+    let pieces = iterations::pieces([sizes.steps, states.div_ceil(lanes)], 0, limits);
+    let piece = |piece: iterations::Piece| {
         let values = context! { lanes, ..context! { ..values(op, sizes), ..piece.values() } };
         let why = format!("a sample a workgroup of {lanes}{}", piece.why());
-        launch(limits, name, sizes.batch, piece.turns, bindings.to_vec(), why, values)
+        launch(limits, name, sizes.batch, piece.iterations, bindings.to_vec(), why, values)
     };
     pieces.into_iter().map(piece).collect()
 }
@@ -57,9 +57,9 @@ impl Lower for CtcLossBackward {
         let read = [0, 2, 3, 4, 5].map(|i| Binding::read(Operand::Input(i)));
         let bindings = [&read[..], &[Binding::read(beta), Binding::write(Operand::Output(0))]].concat();
         let groups = site.outputs[0].shape.elements().div_ceil(64);
-        let (turns, why) = (turns::of_loop(sizes.labels + 1, 0), "an element an invocation");
+        let (iterations, why) = (iterations::of_loop(sizes.labels + 1, 0), "an element an invocation");
         let values = values(&self.0, &sizes);
-        launches.push(launch(site.limits, "ctc_loss_backward", groups, turns, bindings, why, values)?);
+        launches.push(launch(site.limits, "ctc_loss_backward", groups, iterations, bindings, why, values)?);
         Ok(Lowering { launches, workspaces: vec![site.inputs[5].bytes()], ..Lowering::default() })
     }
 }

@@ -38,9 +38,9 @@ fn launch(kernel: &custom::Kernel, site: &Site<'_>, scratch: usize) -> Result<La
     let count = kernel.bindings.len();
     let expected = format!("1 to {most} bindings of {entry}");
     Mismatch::check((1..=most).contains(&count), expected, count.to_string())?;
-    let (turns, longest) = (kernel.turns, limits.max_turns as usize);
-    let expected = format!("at most {longest} loop turns of an invocation on this device");
-    Mismatch::check(turns <= longest, expected, format!("{turns} in {entry}"))?;
+    let (iterations, longest) = (kernel.iterations, limits.max_iterations as usize);
+    let expected = format!("at most {longest} loop iterations of an invocation on this device");
+    Mismatch::check(iterations <= longest, expected, format!("{iterations} in {entry}"))?;
     let mut wgsl = kernel.wgsl.clone();
     let (mut bindings, mut accesses): (Vec<Binding>, Vec<Access>) = (Vec::new(), Vec::new());
     for (number, binding) in kernel.bindings.iter().enumerate() {
@@ -61,7 +61,7 @@ fn launch(kernel: &custom::Kernel, site: &Site<'_>, scratch: usize) -> Result<La
     let _ = write!(wgsl, "\nconst GROUPS_X = {x}u;\n");
     let kernel = Kernel { foreign: Some(accesses), ..Kernel::new(entry, wgsl) };
     let why = format!("{count} bindings, from outside the crate");
-    Ok(Launch { kernel, bindings, grid: [x, y], turns: turns as u32, why })
+    Ok(Launch { kernel, bindings, grid: [x, y], iterations: iterations as u32, why })
 }
 
 /// Workgroups along x and y.

@@ -19,7 +19,7 @@ fn forward(o: &Dropout, inputs: &[&TensorType], limits: &Limits) -> Result<Lower
         let run = |b: Binding| b.range(first as u64 * 16, count as u64 * 16);
         let read = |i| Binding::read(Operand::Input(i));
         let bindings = vec![run(read(0)), read(1), run(Binding::write(Operand::Output(0)))];
-        // Random bits are those of an element's place in the whole tensor.
+        // Random bits are those of an element's position in the whole tensor.
         let (seed, scale, threshold) = (o.seed, literal(o.scale()), o.threshold());
         let values = context! { first, vec4s => count, seed, scale, threshold };
         launch(limits, "dropout", count.div_ceil(64), 0, bindings, "a vec4 an invocation", values)

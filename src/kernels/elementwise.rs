@@ -1,7 +1,7 @@
 //! Element-wise functions of tensors that broadcast, and chains of them: `shaders/elementwise.wgsl`.
 
+use super::broadcast::Broadcast;
 use super::fused::value_operand;
-use super::stretch::Stretch;
 use super::{
     Binding, Chain, ChainStep, Launch, Limits, Lower, Lowering, Operand, Refusal, Site, chunks, launch,
 };
@@ -13,7 +13,7 @@ use minijinja::context;
 
 impl Lower for Elementwise {
     fn lower(&self, site: &Site<'_>) -> Result<Lowering, Refusal> {
-        chain(self, &site.fused.stores, site.own(), site.outputs, site.limits)
+        chain(self, &site.fused.epilogue, site.own(), site.outputs, site.limits)
     }
 
     fn takes_epilogue(&self) -> bool {
@@ -42,7 +42,7 @@ fn chain(
     // Through reshapes, the output may have another shape than the function gives.
     let to = broadcast(&shapes)?;
     let value = value_operand(&shapes, &to).unwrap_or(0);
-    let lies = Stretch::of(shapes[value], &to);
+    let lies = Broadcast::of(shapes[value], &to);
     let mut first = ChainStep::new(*function, &shapes, value, 0, &to);
     first.skip(value);
     let epilogue = Chain(std::iter::once(first).chain(fused.0.iter().cloned()).collect());

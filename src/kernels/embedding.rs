@@ -1,11 +1,11 @@
-//! Rows of a table: `shaders/embedding.wgsl`; their gradient, where each row looks for the places that showed it,
-//! `shaders/embedding_backward.wgsl`, or where places are sorted by row, `shaders/embedding_sort.wgsl`,
+//! Rows of a table: `shaders/embedding.wgsl`; their gradient, where each row looks for the positions that showed it,
+//! `shaders/embedding_backward.wgsl`, or where positions are sorted by row, `shaders/embedding_sort.wgsl`,
 //! `shaders/embedding_starts.wgsl`, `shaders/embedding_blocks.wgsl` and `shaders/embedding_rows.wgsl`. Where there are fewer
-//! places than rows, most rows are zeros, `shaders/embedding_zeros.wgsl`.
+//! positions than rows, most rows are zeros, `shaders/embedding_zeros.wgsl`.
 
 use super::ranges::{Lies, Part, parts};
 use super::{
-    Access, Binding, Launch, Limits, Lower, Lowering, Operand, Refusal, Site, chunks, launch, turns,
+    Access, Binding, Launch, Limits, Lower, Lowering, Operand, Refusal, Site, chunks, iterations, launch,
 };
 use crate::error::Mismatch;
 use crate::ops::{Embedding, EmbeddingBackward};
@@ -57,14 +57,14 @@ fn forward(inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Refusal>
         let (weight, first_weight) = part.bind(&weight, Access::Read, limits);
         let (indices, first_index) = part.bind(&indices, Access::Read, limits);
         let (output, first_output) = part.bind(&output, Access::Write, limits);
-        let [places, shown] = [part.ranges[0].len(), part.ranges[1].len()];
+        let [positions, shown] = [part.ranges[0].len(), part.ranges[1].len()];
         let values = context! {
-            wide => limits.wide_loads, count => places, before => part.ranges[0].start, first_row => part.ranges[1].start, shown,
+            wide => limits.wide_loads, count => positions, before => part.ranges[0].start, first_row => part.ranges[1].start, shown,
             first_weight => first_weight / unit, first_index, first_output => first_output / unit,
             unit, width, many, tiles, rows,
         };
         let why = format!("by index, {} columns an invocation{}", many * unit, part.why());
-        let groups = (places * tiles).div_ceil(64);
+        let groups = (positions * tiles).div_ceil(64);
         launch(
             limits,
             "embedding",
@@ -91,7 +91,7 @@ fn backward(weight: &Shape, inputs: &[&TensorType], limits: &Limits) -> Result<L
     let lanes = width.next_power_of_two().clamp(8, 64);
     let tiles = width.div_ceil(lanes);
     let looks = weight[0].saturating_mul(count).saturating_mul(tiles * lanes);
-    if looks > MOST_LOOKS || count > MOST_INDICES || count >= turns::most(limits) {
+    if looks > MOST_LOOKS || count > MOST_INDICES || count >= iterations::most(limits) {
         return Sorted::new(weight, count, limits).lower(weight, &values);
     }
     let why = format!("a row gathers, {lanes} lanes");
@@ -101,8 +101,8 @@ fn backward(weight: &Shape, inputs: &[&TensorType], limits: &Limits) -> Result<L
         let read = |i| Binding::read(Operand::Input(i));
         let bindings = vec![read(0), read(1), written, Binding::write(Operand::Check)];
         let values = context! { lanes, tiles, first_row, ..values.clone() };
-        let turns = turns::of_loop(count, 0);
-        launch(limits, "embedding_backward", rows * tiles, turns, bindings, why.clone(), values)
+        let iterations = iterations::of_loop(count, 0);
+        launch(limits, "embedding_backward", rows * tiles, iterations, bindings, why.clone(), values)
     };
     let parts = chunks(weight[0], &[(Operand::Output(0), row)], limits)?.into_iter();
     Ok(Lowering { launches: parts.map(part).collect::<Result<_, Mismatch>>()?, ..Lowering::default() })
@@ -112,21 +112,21 @@ fn backward(weight: &Shape, inputs: &[&TensorType], limits: &Limits) -> Result<L
 const RUN: usize = 64;
 /// Elements or vec4 of a row that an invocation adds up.
 const MANY: usize = 4;
-/// Places of a block at least.
+/// Positions of a block at least.
 const LEAST_BLOCK: usize = 16;
 
-/// Sorted places, two copies of which take turns while runs are merged; where the rows begin in them; sums of blocks.
-const PLACES: [Operand; 2] = [Operand::Workspace(0), Operand::Workspace(1)];
+/// Sorted positions, two copies of which alternate while runs are merged; where the rows begin in them; sums of blocks.
+const POSITIONS: [Operand; 2] = [Operand::Workspace(0), Operand::Workspace(1)];
 const STARTS: Operand = Operand::Workspace(2);
 const BLOCKS: Operand = Operand::Workspace(3);
 
-/// Turns of a search by halves.
+/// Iterations of a search by halves.
 pub(super) fn searched(count: usize) -> usize {
-    turns::of_loop(count.ilog2() as usize + 1, 0)
+    iterations::of_loop(count.ilog2() as usize + 1, 0)
 }
 
-/// The gradient by sorted places: every place is read once, however many rows there are. A row that many places show is
-/// added up block by block.
+/// The gradient by sorted positions: every position is read once, however many rows there are. A row that many positions show
+/// is added up block by block.
 struct Sorted<'a> {
     limits: &'a Limits,
     count: usize,
@@ -134,17 +134,17 @@ struct Sorted<'a> {
     width: usize,
     /// Neighbours that an invocation adds up.
     many: usize,
-    /// Places of a block, and whole blocks.
+    /// Positions of a block, and whole blocks.
     block: usize,
     blocks: usize,
-    /// Whether there are fewer places than rows: those that are shown are looked for, and all are zeros before.
+    /// Whether there are fewer positions than rows: those that are shown are looked for, and all are zeros before.
     few: bool,
 }
 
 impl<'a> Sorted<'a> {
     fn new(weight: &Shape, count: usize, limits: &'a Limits) -> Self {
         let width = if weight[1].is_multiple_of(4) { weight[1] / 4 } else { weight[1] };
-        // Half as many places in a block as there are blocks, at least: a row adds few of both.
+        // Half as many positions in a block as there are blocks, at least: a row adds few of both.
         let block = (count / 4).isqrt().next_power_of_two().max(LEAST_BLOCK);
         let whole = count / block;
         // A row of one block gains nothing by it.
@@ -157,30 +157,30 @@ impl<'a> Sorted<'a> {
         let &Self { count, many, block, blocks, few, limits, .. } = self;
         let (tiles, wide) = (self.width.div_ceil(many), limits.wide_loads);
         let values = context! { block, blocks, many, tiles, wide, few, ..values.clone() };
-        let (mut launches, sorted) = sorted(count, Some(weight[0]), Operand::Input(1), PLACES, limits)?;
+        let (mut launches, sorted) = sorted(count, Some(weight[0]), Operand::Input(1), POSITIONS, limits)?;
         if !few {
             let starts = vec![Binding::read(sorted), Binding::write(STARTS)];
             let groups = (weight[0] + 1).div_ceil(64);
-            let (why, values) = ("where each row's places begin", values.clone());
+            let (why, values) = ("where each row begins among the sorted indices", values.clone());
             launches.push(launch(limits, "embedding_starts", groups, searched(count), starts, why, values)?);
         }
         let grad = Binding::read(Operand::Input(0));
         if blocks > 0 {
             let bindings = vec![grad, Binding::read(sorted), Binding::write(BLOCKS)];
-            let (groups, why) = ((blocks * tiles).div_ceil(64), format!("blocks of {block} places"));
+            let (groups, why) = ((blocks * tiles).div_ceil(64), format!("sums of blocks of {block} indices"));
             launches.push(launch(
                 limits,
                 "embedding_blocks",
                 groups,
-                turns::of_loop(block, 0),
+                iterations::of_loop(block, 0),
                 bindings,
                 why,
                 values.clone(),
             )?);
         }
-        // Places before the first and behind the last whole block of a row that has all, and the blocks.
+        // Positions before the first and behind the last whole block of a row that has all, and the blocks.
         let alone = if blocks > 0 { 2 * (block - 1) } else { count };
-        let (added, row) = (turns::of_loop(alone + blocks, 0), weight[1] as u64 * 4);
+        let (added, row) = (iterations::of_loop(alone + blocks, 0), weight[1] as u64 * 4);
         for (first_row, rows) in chunks(weight[0], &[(Operand::Output(0), row)], limits)? {
             let written = Binding::write(Operand::Output(0)).range(first_row as u64 * row, rows as u64 * row);
             if few {
@@ -193,7 +193,7 @@ impl<'a> Sorted<'a> {
             let owners = if few { count } else { rows };
             let (groups, values) =
                 ((owners * tiles).div_ceil(64), context! { first_row, rows, ..values.clone() });
-            let why = "each row adds its sorted places";
+            let why = "each row adds its errors in sorted order";
             launches.push(launch(limits, "embedding_rows", groups, added, bindings, why, values)?);
         }
         let (pairs, row_starts) = (count as u64 * 8, if few { 0 } else { (weight[0] as u64 + 1) * 4 });
@@ -207,13 +207,13 @@ impl<'a> Sorted<'a> {
         let many = if limits.software { MANY } else { 1 };
         let groups = elements.div_ceil(64 * many * unit);
         let values = context! { elements, unit, many, wide => limits.wide_loads };
-        launch(limits, "embedding_zeros", groups, 0, vec![written], "zeros where no index is", values)
+        launch(limits, "embedding_zeros", groups, 0, vec![written], "zeros where no index points", values)
     }
 }
 
-/// The places of `count` indices in the order of the indices, equal ones in their own order: runs that are sorted by counting,
-/// then merged two by two; and where the result lies. `indices` may lie where the first merge writes. Where the number of rows
-/// is known, an index beyond them is told.
+/// The positions of `count` indices in the order of the indices, equal ones in their own order: runs that are sorted by
+/// counting, then merged two by two; and where the result lies. `indices` may lie where the first merge writes. Where the
+/// number of rows is known, an index beyond them is reported.
 pub(super) fn sorted(
     count: usize,
     rows: Option<usize>,
@@ -225,12 +225,12 @@ pub(super) fn sorted(
     let mut first = vec![Binding::read(indices), Binding::write(sorted)];
     first.extend(rows.map(|_| Binding::write(Operand::Check)));
     let values = context! { count, run, rows, checked => rows.is_some(), merge => false };
-    let why = format!("runs of {run} places by index");
-    launches.push(launch(limits, "embedding_sort", groups, turns::of_loop(run, 0), first, why, values)?);
+    let why = format!("sorts runs of {run} indices");
+    launches.push(launch(limits, "embedding_sort", groups, iterations::of_loop(run, 0), first, why, values)?);
     while run < count {
         let bindings = vec![Binding::read(sorted), Binding::write(other)];
         let values = context! { count, run, merge => true };
-        let why = format!("merges runs of {run} places");
+        let why = format!("merges sorted runs of {run} indices");
         launches.push(launch(limits, "embedding_sort", groups, searched(run), bindings, why, values)?);
         (sorted, other, run) = (other, sorted, run * 2);
     }

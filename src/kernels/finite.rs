@@ -15,7 +15,7 @@ pub fn finite(ty: &TensorType, limits: &Limits) -> Result<Vec<Launch>, Refusal> 
         let input = Binding::read(Operand::Output(0)).range(before as u64 * 4, elements as u64 * 4);
         let bindings = vec![input, Binding::write(Operand::Check)];
         let values = context! { before, elements };
-        launch(limits, "finite", elements.div_ceil(64), 0, bindings, "looks for NaN and infinity", values)
+        launch(limits, "finite", elements.div_ceil(64), 0, bindings, "checks for NaN and infinity", values)
     };
     let elements = ty.shape.elements();
     let parts = |limits: &Limits| -> Result<Vec<Launch>, Refusal> {

@@ -2,7 +2,7 @@
 
 use super::pool2d::{Pool, PoolKernel};
 use super::template::literal;
-use super::{Binding, Chain, Lower, Lowering, Operand, Refusal, Site, turns};
+use super::{Binding, Chain, Lower, Lowering, Operand, Refusal, Site, iterations};
 use crate::ops::FractionalMaxPool2d;
 use minijinja::context;
 
@@ -23,7 +23,7 @@ impl Lower for FractionalMaxPool2d {
             name: "fractional_max_pool2d",
             per_plane: pool.output,
             bindings: &bindings,
-            pieces: turns::pieces([kernel.h, kernel.w], 0, site.limits),
+            pieces: iterations::pieces([kernel.h, kernel.w], 0, site.limits),
             fused: &Chain::default(),
             vec4: false,
             why: "a window an invocation".into(),

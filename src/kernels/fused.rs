@@ -1,6 +1,7 @@
-//! Element-wise functions in the kernels of another op, of what it loads or stores: `shaders/common/chain.wgsl`.
+//! Element-wise functions in the kernels of another op, applied to what it loads (prologue) or before it stores (epilogue):
+//! `shaders/common/chain.wgsl`.
 
-use super::stretch::Stretch;
+use super::broadcast::Broadcast;
 use super::template::literal;
 use super::{Access, Binding, Operand};
 use crate::functions::texts;
@@ -14,7 +15,7 @@ pub enum Source {
     /// The value so far.
     Value,
     /// An input of the node, and how it lies beside the value.
-    Input(usize, Stretch),
+    Input(usize, Broadcast),
 }
 
 /// One function of the value so far and perhaps of other tensors, broadcast.
@@ -36,7 +37,7 @@ impl ChainStep {
                 return Source::Value;
             }
             next += 1;
-            Source::Input(next - 1, Stretch::of(shape, to))
+            Source::Input(next - 1, Broadcast::of(shape, to))
         };
         Self { function, operands: shapes.iter().enumerate().map(source).collect() }
     }
@@ -56,10 +57,10 @@ impl ChainStep {
     }
 
     /// The inputs it reads besides the value so far.
-    fn inputs(&self) -> impl Iterator<Item = (usize, &Stretch)> {
+    fn inputs(&self) -> impl Iterator<Item = (usize, &Broadcast)> {
         self.operands.iter().filter_map(|operand| match operand {
             Source::Value => None,
-            Source::Input(input, stretch) => Some((*input, stretch)),
+            Source::Input(input, broadcast) => Some((*input, broadcast)),
         })
     }
 }
@@ -75,23 +76,23 @@ pub struct Chain(pub Vec<ChainStep>);
 
 impl Chain {
     /// The inputs it reads, each of one step, ascending.
-    pub(super) fn operands(&self) -> Vec<(usize, &Stretch)> {
-        let mut operands: Vec<(usize, &Stretch)> = self.0.iter().flat_map(ChainStep::inputs).collect();
+    pub(super) fn operands(&self) -> Vec<(usize, &Broadcast)> {
+        let mut operands: Vec<(usize, &Broadcast)> = self.0.iter().flat_map(ChainStep::inputs).collect();
         operands.sort_unstable_by_key(|(input, _)| *input);
         operands
     }
 
     /// Those that have the shape of the value.
     pub(super) fn alike(&self) -> impl Iterator<Item = usize> {
-        self.operands().into_iter().filter(|(_, stretch)| stretch.is_alike()).map(|(input, _)| input)
+        self.operands().into_iter().filter(|(_, broadcast)| broadcast.is_alike()).map(|(input, _)| input)
     }
 
-    /// What it reads, to be bound behind a kernel's own bindings; `like` cuts the range of the tensor. What is stretched is
+    /// What it reads, to be bound behind a kernel's own bindings; `like` cuts the range of the tensor. What is broadcast is
     /// bound whole.
     pub(super) fn bindings(&self, like: impl Fn(Binding) -> Binding) -> Vec<Binding> {
-        let bind = |(input, stretch): (usize, &Stretch)| {
+        let bind = |(input, broadcast): (usize, &Broadcast)| {
             let whole = Binding::read(Operand::Input(input));
-            if stretch.is_alike() { like(whole) } else { whole }
+            if broadcast.is_alike() { like(whole) } else { whole }
         };
         self.operands().into_iter().map(bind).collect()
     }
@@ -107,22 +108,22 @@ impl Chain {
         let operands = self.operands();
         // The binding of each.
         let number = |input: usize| first + operands.iter().take_while(|(i, _)| *i != input).count();
-        let load = |(input, stretch): &(usize, &Stretch)| {
+        let load = |(input, broadcast): &(usize, &Broadcast)| {
             let number = number(*input);
-            let load = stretch.load(&format!("other{number}"), vec4, before);
+            let load = broadcast.load(&format!("other{number}"), vec4, before);
             context! { number, element => load.element }
         };
         let line = |(i, step): (usize, &ChainStep)| {
             let mut loads = String::new();
             let mut names = Vec::new();
-            for (place, operand) in step.operands.iter().enumerate() {
-                let Source::Input(input, stretch) = operand else {
+            for (position, operand) in step.operands.iter().enumerate() {
+                let Source::Input(input, broadcast) = operand else {
                     names.push("x".to_owned());
                     continue;
                 };
-                let load = stretch.load(&format!("other{}", number(*input)), vec4, before);
-                names.push(format!("operand{i}_{place}"));
-                loads.push_str(&format!("  let operand{i}_{place} = {};\n", load.expression));
+                let load = broadcast.load(&format!("other{}", number(*input)), vec4, before);
+                names.push(format!("operand{i}_{position}"));
+                loads.push_str(&format!("  let operand{i}_{position} = {};\n", load.expression));
             }
             format!("{loads}  x = {};", call(&step.function, &names, vec4))
         };
@@ -180,20 +181,20 @@ fn values(chains: &[(&str, &Chain, usize, bool, usize)]) -> Value {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Fused {
     /// To each element of the first input as it is loaded; sums do.
-    pub loads: Chain,
+    pub prologue: Chain,
     /// To each element of the only output before it is stored.
-    pub stores: Chain,
+    pub epilogue: Chain,
 }
 
 impl Fused {
     /// Whether there is nothing to apply.
     pub fn is_empty(&self) -> bool {
-        self.loads.0.is_empty() && self.stores.0.is_empty()
+        self.prologue.0.is_empty() && self.epilogue.0.is_empty()
     }
 
     /// How many functions there are.
     pub fn functions(&self) -> usize {
-        self.loads.0.len() + self.stores.0.len()
+        self.prologue.0.len() + self.epilogue.0.len()
     }
 
     /// What both read, to be bound behind a kernel's own bindings; the range of what is read beside the input is cut like it,
@@ -203,8 +204,8 @@ impl Fused {
         like_input: impl Fn(Binding) -> Binding,
         like_output: impl Fn(Binding) -> Binding,
     ) -> Vec<Binding> {
-        let mut bindings = self.loads.bindings(like_input);
-        bindings.extend(self.stores.bindings(like_output));
+        let mut bindings = self.prologue.bindings(like_input);
+        bindings.extend(self.epilogue.bindings(like_output));
         bindings
     }
 
@@ -213,29 +214,29 @@ impl Fused {
     pub(super) fn values(
         &self,
         first: usize,
-        loads_vec4: bool,
-        stores_vec4: bool,
+        prologue_vec4: bool,
+        epilogue_vec4: bool,
         bindings: &[Binding],
     ) -> Value {
-        let behind = first + self.loads.operands().len();
+        let behind = first + self.prologue.operands().len();
         values(&[
-            ("prologue", &self.loads, first, loads_vec4, before(bindings.first())),
-            ("epilogue", &self.stores, behind, stores_vec4, before(written(bindings, first))),
+            ("prologue", &self.prologue, first, prologue_vec4, before(bindings.first())),
+            ("epilogue", &self.epilogue, behind, epilogue_vec4, before(written(bindings, first))),
         ])
     }
 
     /// The fused ops in words, empty when there is none.
     pub(super) fn why(&self) -> String {
-        self.loads.why() + &self.stores.why()
+        self.prologue.why() + &self.epilogue.why()
     }
 
     /// Without what is applied before the store, where a later launch stores.
     pub(super) fn loading(&self) -> Self {
-        Self { loads: self.loads.clone(), stores: Chain::default() }
+        Self { prologue: self.prologue.clone(), epilogue: Chain::default() }
     }
 
     /// The inputs it reads besides the op's own.
     pub(super) fn operands(&self) -> usize {
-        self.loads.operands().len() + self.stores.operands().len()
+        self.prologue.operands().len() + self.epilogue.operands().len()
     }
 }

@@ -1,8 +1,9 @@
-//! Elements by index along a dimension: `shaders/gather.wgsl`; their sums, and the last of them: `shaders/scatter_add.wgsl`; their order:
+//! Elements by index along a dimension: `shaders/gather.wgsl`; their sums, and the last of them: `shaders/scatter_add.wgsl`;
+//! their order:
 //! `shaders/argsort.wgsl`.
 
 use super::ranges::{Lies, Part, parts};
-use super::{Access, Binding, Launch, Lower, Lowering, Operand, Refusal, Site, launch, turns};
+use super::{Access, Binding, Launch, Lower, Lowering, Operand, Refusal, Site, iterations, launch};
 use crate::error::Mismatch;
 use crate::ops::{Argsort, Gather, Scatter, ScatterAdd};
 use minijinja::context;
@@ -22,14 +23,14 @@ impl Lower for Gather {
         let output = lies(Operand::Output(0), outer, count * inner);
         let part = |part: Part| {
             let (read, first_input) = part.bind(&input, Access::Read, limits);
-            let (places, first_index) = part.bind(&index, Access::Read, limits);
+            let (positions, first_index) = part.bind(&index, Access::Read, limits);
             let (written, first_output) = part.bind(&output, Access::Write, limits);
-            let elements = part.places() * count * inner;
+            let elements = part.positions() * count * inner;
             let values = context! {
                 elements, length, inner, count, first_input, first_index, first_output,
                 before => part.ranges[0].start * count * inner,
             };
-            let bindings = vec![read, places, written, Binding::write(Operand::Check)];
+            let bindings = vec![read, positions, written, Binding::write(Operand::Check)];
             let why = format!("by index{}", part.why());
             launch(limits, "gather", elements.div_ceil(64), 0, bindings, why, values)
         };
@@ -62,16 +63,16 @@ fn by_index(site: &Site<'_>, dim: usize, size: usize, last_one: bool) -> Result<
     let source = lies(Operand::Input(0), outer, count * inner);
     let index = lies(Operand::Input(1), outer, count * inner);
     let output = lies(Operand::Output(0), outer, size * inner);
-    let all = turns::of_loop(size, 0) + turns::of_loop(count, 0);
-    let by_row = outer * inner >= MANY_ROWS && count >= MANY_INDICES && all <= turns::most(limits);
-    let pieces = if by_row { vec![turns::whole(all)] } else { turns::runs(count, limits) };
+    let all = iterations::of_loop(size, 0) + iterations::of_loop(count, 0);
+    let by_row = outer * inner >= MANY_ROWS && count >= MANY_INDICES && all <= iterations::most(limits);
+    let pieces = if by_row { vec![iterations::whole(all)] } else { iterations::runs(count, limits) };
     let cut = parts(&[outer], &[1], &[source.clone(), index.clone(), output.clone()], limits)?;
     let mut launches: Vec<Launch> = Vec::new();
     for part in &cut {
         let (read, first_source) = part.bind(&source, Access::Read, limits);
-        let (places, first_index) = part.bind(&index, Access::Read, limits);
+        let (positions, first_index) = part.bind(&index, Access::Read, limits);
         let (written, first_output) = part.bind(&output, Access::Write, limits);
-        let rows = part.places() * inner;
+        let rows = part.positions() * inner;
         let work = if by_row { rows } else { rows * size };
         let before = part.ranges[0].start * count * inner;
         for piece in &pieces {
@@ -82,12 +83,12 @@ fn by_index(site: &Site<'_>, dim: usize, size: usize, last_one: bool) -> Result<
             };
             let how = if by_row { "a row an invocation" } else { "an element an invocation" };
             let why = format!("{how}{}{}", part.why(), piece.why());
-            let bindings = vec![read, places, written, Binding::write(Operand::Check)];
+            let bindings = vec![read, positions, written, Binding::write(Operand::Check)];
             launches.push(launch(
                 limits,
                 "scatter_add",
                 work.div_ceil(64),
-                piece.turns,
+                piece.iterations,
                 bindings,
                 why,
                 values,
@@ -107,20 +108,20 @@ impl Lower for Argsort {
         let most = if limits.software { 64 } else { limits.max_workgroup_invocations.min(256) as usize };
         let lanes = (padded / 2).min(most.max(1));
         let stages = padded.ilog2() as usize * (padded.ilog2() as usize + 1) / 2;
-        let pairs = turns::of_loop((padded / 2).div_ceil(lanes), 0);
+        let pairs = iterations::of_loop((padded / 2).div_ceil(lanes), 0);
         // Loads, stages within merges, and stores.
-        let turns = 2 * turns::of_loop(padded.div_ceil(lanes), 0)
-            + turns::of_loop(stages, pairs)
-            + turns::of_loop(padded.ilog2() as usize, 1);
+        let iterations = 2 * iterations::of_loop(padded.div_ceil(lanes), 0)
+            + iterations::of_loop(stages, pairs)
+            + iterations::of_loop(padded.ilog2() as usize, 1);
         let part = |part: Part| {
             let (read, first_input) = part.bind(&input, Access::Read, limits);
             let (written, first_output) = part.bind(&output, Access::Write, limits);
-            let rows = part.places() * inner;
+            let rows = part.positions() * inner;
             let values = context! {
                 rows, length, inner, k, padded, lanes, first_input, first_output, descending => self.descending,
             };
             let why = format!("a row a workgroup of {lanes}{}", part.why());
-            launch(limits, "argsort", rows, turns, vec![read, written], why, values)
+            launch(limits, "argsort", rows, iterations, vec![read, written], why, values)
         };
         let cut = parts(&[outer], &[1], &[input.clone(), output.clone()], limits)?;
         let launches = cut.into_iter().map(part).collect::<Result<_, Mismatch>>()?;

@@ -1,10 +1,11 @@
-//! An image read at the points of a grid: `shaders/grid_sample.wgsl`; the gradient by the grid: `shaders/grid_sample_backward_grid.wgsl`;
-//! that by the image, where points are sorted by the cell that they lie in (`shaders/grid_sample_cells.wgsl`, `shaders/embedding_sort.wgsl`,
+//! An image read at the points of a grid: `shaders/grid_sample.wgsl`; the gradient by the grid:
+//! `shaders/grid_sample_backward_grid.wgsl`; that by the image, where points are sorted by the cell that they lie in
+//! (`shaders/grid_sample_cells.wgsl`, `shaders/embedding_sort.wgsl`,
 //! `shaders/embedding_starts.wgsl`) and each pixel adds up those around it: `shaders/grid_sample_backward_input.wgsl`.
 
 use super::embedding::{searched, sorted};
 use super::ranges::{Lies, Part, parts};
-use super::{Access, Binding, Launch, Limits, Lower, Lowering, Operand, Refusal, Site, launch, turns};
+use super::{Access, Binding, Launch, Limits, Lower, Lowering, Operand, Refusal, Site, iterations, launch};
 use crate::error::Mismatch;
 use crate::ops::{
     GridMode, GridPadding, GridSample, GridSampleBackwardGrid, GridSampleBackwardInput, GridSizes,
@@ -14,7 +15,7 @@ use minijinja::{Value, context};
 /// Channels of which an invocation computes its point or pixel.
 const CHANNELS: usize = 4;
 
-/// What all shaders are told.
+/// The template values of all shaders.
 fn values(options: &GridSample, sizes: &GridSizes) -> Value {
     let padding = match options.padding_mode {
         GridPadding::Zeros => "zeros",
@@ -72,7 +73,7 @@ impl Lower for GridSample {
         let output = tensors.channels(Operand::Output(0), points);
         let part = |part: Part| {
             let (read, first_input) = part.bind(&input, Access::Read, limits);
-            let (places, first_grid) = part.bind(&grid, Access::Read, limits);
+            let (positions, first_grid) = part.bind(&grid, Access::Read, limits);
             let (written, first_output) = part.bind(&output, Access::Write, limits);
             let [images, planes] = [part.ranges[0].len(), part.ranges[1].len()];
             let tiles = planes.div_ceil(many);
@@ -82,8 +83,8 @@ impl Lower for GridSample {
             };
             let groups = (images * tiles * points).div_ceil(64);
             let why = format!("a point of {many} channels an invocation{}", part.why());
-            let turns = turns::of_loop(many, 0);
-            launch(limits, "grid_sample", groups, turns, vec![read, places, written], why, values)
+            let iterations = iterations::of_loop(many, 0);
+            launch(limits, "grid_sample", groups, iterations, vec![read, positions, written], why, values)
         };
         let all = [input.clone(), grid.clone(), output.clone()];
         let cut = parts(&[sizes.images, sizes.channels], &[1, many], &all, limits)?;
@@ -93,7 +94,7 @@ impl Lower for GridSample {
 }
 
 impl Lower for GridSampleBackwardGrid {
-    /// Cut by images, and by channels where there are more than an invocation has turns for.
+    /// Cut by images, and by channels where there are more than an invocation has iterations for.
     fn lower(&self, site: &Site<'_>) -> Result<Lowering, Refusal> {
         let limits = site.limits;
         let sizes = self.0.sizes(&site.inputs[1].shape, site.inputs[2])?;
@@ -106,19 +107,19 @@ impl Lower for GridSampleBackwardGrid {
         for part in parts(&[sizes.images], &[1], &all, limits)? {
             let (errors, first_error) = part.bind(&error, Access::Read, limits);
             let (read, first_input) = part.bind(&input, Access::Read, limits);
-            let (places, first_grid) = part.bind(&grid, Access::Read, limits);
+            let (positions, first_grid) = part.bind(&grid, Access::Read, limits);
             let (written, first_output) = part.bind(&output, Access::Write, limits);
-            for piece in turns::runs(sizes.channels, limits) {
+            for piece in iterations::runs(sizes.channels, limits) {
                 let values = context! {
-                    images => part.places(), first_error, first_input, first_grid, first_output, cut => !part.whole,
+                    images => part.positions(), first_error, first_input, first_grid, first_output, cut => !part.whole,
                     ..context! { ..piece.values(), ..values(&self.0, &sizes) }
                 };
                 launches.push(launch(
                     limits,
                     Self::KERNEL,
-                    (part.places() * points).div_ceil(64),
-                    piece.turns,
-                    vec![errors, read, places, written],
+                    (part.positions() * points).div_ceil(64),
+                    piece.iterations,
+                    vec![errors, read, positions, written],
                     format!("a point an invocation{}{}", part.why(), piece.why()),
                     values,
                 )?);
@@ -132,8 +133,8 @@ impl GridSampleBackwardGrid {
     const KERNEL: &'static str = "grid_sample_backward_grid";
 }
 
-/// Sorted points, two copies of which take turns while runs are merged, and where the cells begin in them.
-const PLACES: [Operand; 2] = [Operand::Workspace(0), Operand::Workspace(1)];
+/// Sorted points, two copies of which alternate while runs are merged, and where the cells begin in them.
+const POSITIONS: [Operand; 2] = [Operand::Workspace(0), Operand::Workspace(1)];
 const STARTS: Operand = Operand::Workspace(2);
 
 impl Lower for GridSampleBackwardInput {
@@ -147,26 +148,26 @@ impl Lower for GridSampleBackwardInput {
         let starts = Lies::of(STARTS, vec![cells], sizes.images * cells + 1).item(cells + 1);
         let (mut launches, mut most) = (Vec::new(), 0);
         for part in parts(&[sizes.images], &[1], &[grid.clone(), starts], limits)? {
-            let images = part.places();
+            let images = part.positions();
             most = images.max(most);
-            let (places, first_grid) = part.bind(&grid, Access::Read, limits);
+            let (positions, first_grid) = part.bind(&grid, Access::Read, limits);
             let values = context! { images, first_grid, ..values(&self.options, &sizes) };
             let count = images * points;
             // Keys lie where the first merge will write.
-            let bindings = vec![places, Binding::write(PLACES[1])];
-            let why = format!("the cells of points{}", part.why());
+            let bindings = vec![positions, Binding::write(POSITIONS[1])];
+            let why = format!("finds the cells of points{}", part.why());
             let keys =
                 launch(limits, "grid_sample_cells", count.div_ceil(64), 0, bindings, why, values.clone())?;
             launches.push(keys);
-            let (sorting, by_cell) = sorted(count, None, PLACES[1], PLACES, limits)?;
+            let (sorting, by_cell) = sorted(count, None, POSITIONS[1], POSITIONS, limits)?;
             launches.extend(sorting);
             let rows = context! { rows => images * cells, count };
             let bindings = vec![Binding::read(by_cell), Binding::write(STARTS)];
-            let (groups, turns) = ((images * cells + 1).div_ceil(64), searched(count));
-            let why = "where each cell's points begin";
-            launches.push(launch(limits, "embedding_starts", groups, turns, bindings, why, rows)?);
+            let (groups, iterations) = ((images * cells + 1).div_ceil(64), searched(count));
+            let why = "where each cell begins among the sorted points";
+            launches.push(launch(limits, "embedding_starts", groups, iterations, bindings, why, rows)?);
             let nearest = self.options.mode == GridMode::Nearest;
-            let sorted = Sorted { tensors: &tensors, images: part, places, by_cell, nearest };
+            let sorted = Sorted { tensors: &tensors, images: part, positions, by_cell, nearest };
             launches.extend(sorted.gather(&values, limits)?);
         }
         let pairs = (most * points) as u64 * 8;
@@ -180,7 +181,7 @@ struct Sorted<'a> {
     tensors: &'a Tensors,
     images: Part,
     /// The grid, and its points in order.
-    places: Binding,
+    positions: Binding,
     by_cell: Operand,
     nearest: bool,
 }
@@ -197,7 +198,7 @@ impl Sorted<'_> {
         };
         let error = first(self.tensors.channels(Operand::Input(0), points));
         let output = first(self.tensors.channels(Operand::Output(0), plane));
-        let (all, work) = ([error.clone(), output.clone()], [self.images.places(), sizes.channels]);
+        let (all, work) = ([error.clone(), output.clone()], [self.images.positions(), sizes.channels]);
         let mut launches = Vec::new();
         for part in parts(&work, &[1, many], &all, limits)? {
             let (errors, first_error) = part.bind(&error, Access::Read, limits);
@@ -206,8 +207,8 @@ impl Sorted<'_> {
             let tiles = planes.div_ceil(many);
             let mut bindings = vec![errors, Binding::read(self.by_cell), Binding::read(STARTS), written];
             // Nearest pixels have no weights.
-            bindings.extend((!self.nearest).then_some(self.places));
-            for piece in turns::runs(points, limits) {
+            bindings.extend((!self.nearest).then_some(self.positions));
+            for piece in iterations::runs(points, limits) {
                 let values = context! {
                     part => of, before => part.ranges[0].start, planes, tiles, many, first_error, first_output,
                     ..context! { ..piece.values(), ..common.clone() }
@@ -217,7 +218,7 @@ impl Sorted<'_> {
                     limits,
                     "grid_sample_backward_input",
                     (of * tiles * plane).div_ceil(64),
-                    piece.turns,
+                    piece.iterations,
                     bindings.clone(),
                     why,
                     values,

@@ -247,8 +247,8 @@ impl Declared<'_> {
                 rest = here.get(first.len_utf8()..)?;
                 continue;
             };
-            let (place, behind) = behind.split_at(bracketed(behind)?);
-            let (place, inside) = self.rewritten(place)?;
+            let (position, behind) = behind.split_at(bracketed(behind)?);
+            let (position, inside) = self.rewritten(position)?;
             loads += inside;
             let Stored { load, store, .. } = self.stored;
             let value = behind.trim_start().strip_prefix('=').filter(|value| !value.starts_with('='));
@@ -257,7 +257,7 @@ impl Declared<'_> {
                 let (value, inside) = self.rewritten(value)?;
                 loads += inside;
                 out.push_str(&format!(
-                    "{}{place} = {}{}{}",
+                    "{}{position} = {}{}{}",
                     self.name,
                     store[0],
                     value.trim_start(),
@@ -266,7 +266,7 @@ impl Declared<'_> {
                 rest = behind;
             } else {
                 loads += 1;
-                out.push_str(&format!("{}{}{place}{}", load[0], self.name, load[1]));
+                out.push_str(&format!("{}{}{position}{}", load[0], self.name, load[1]));
                 rest = behind;
             }
         }

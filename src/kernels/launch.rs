@@ -13,7 +13,7 @@ pub struct Kernel {
     pub name: &'static str,
     /// The generated text.
     pub wgsl: String,
-    /// Numbers that each launch tells it, in `var<immediate> sizes`; 0 for one whose sizes are constants.
+    /// Sizes that each launch passes to it, in `var<immediate> sizes`; 0 for one whose sizes are constants.
     pub sizes: u32,
     /// Of a text from outside the crate, how each of its bindings is used: it runs with wgpu's bounds checks, and has to agree
     /// with this.
@@ -52,7 +52,7 @@ pub enum Operand {
 }
 
 /// Bytes of an [`Operand::Check`]. A kernel that meets an index out of its range takes the minimum of the first word and
-/// the row; one that looks for what is not finite, of the first three and the place of a NaN, of inf and of -inf.
+/// the row; one that looks for what is not finite, of the first three and the position of a NaN, of inf and of -inf.
 pub const CHECK_BYTES: u64 = 16;
 
 /// How a kernel uses a binding.
@@ -64,7 +64,7 @@ pub enum Access {
     Write,
 }
 
-/// One binding; its number is its place in the list.
+/// One binding; its number is its position in the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Binding {
     /// The tensor.
@@ -100,8 +100,8 @@ pub struct Launch {
     pub bindings: Vec<Binding>,
     /// Workgroups along x and y.
     pub grid: [u32; 2],
-    /// Turns of the loops of one invocation at most, nested ones added up.
-    pub turns: u32,
+    /// Iterations of the loops of one invocation at most, nested ones added up.
+    pub iterations: u32,
     /// The variant and why it was chosen.
     pub why: String,
 }
@@ -159,8 +159,8 @@ impl Lowering {
         Self { launches: vec![launch], ..Self::default() }
     }
 
-    /// Shares the operations of the op out among the launches that compute it, by their workgroups.
-    pub fn shares(&self, flops: u64) -> Vec<u64> {
+    /// Divides the FLOPs of the op among the launches that compute it, by their workgroups.
+    pub fn divide_flops(&self, flops: u64) -> Vec<u64> {
         let groups = |launch: &Launch| {
             let [x, y] = launch.grid.map(u128::from);
             if launch.computes() { x * y } else { 0 }
@@ -169,22 +169,22 @@ impl Lowering {
         let mut before = 0;
         // Rounded where they add up, so that nothing is lost.
         let upto = |groups: u128| (u128::from(flops) * groups / all.max(1)) as u64;
-        let share = |launch: &Launch| {
+        let part = |launch: &Launch| {
             let from = before;
             before += groups(launch);
             upto(before) - upto(from)
         };
-        self.launches.iter().map(share).collect()
+        self.launches.iter().map(part).collect()
     }
 }
 
-/// Builds a launch of `groups` workgroups of the shader `name`, the loops of whose invocations take `turns` turns at most.
-/// The grid is folded into two dimensions; the shader finds its flat workgroup number with `common/group.wgsl`.
+/// Builds a launch of `groups` workgroups of the shader `name`, the loops of whose invocations take `iterations` iterations at
+/// most. The grid is folded into two dimensions; the shader finds its flat workgroup number with `common/group.wgsl`.
 pub(super) fn launch(
     limits: &Limits,
     name: &'static str,
     groups: usize,
-    turns: usize,
+    iterations: usize,
     bindings: Vec<Binding>,
     why: impl Into<String>,
     values: Value,
@@ -193,12 +193,12 @@ pub(super) fn launch(
     let x = groups.min(most);
     let y = groups.div_ceil(x.max(1));
     Mismatch::check(y <= most, format!("at most {most}x{most} workgroups"), groups.to_string())?;
-    let longest = limits.max_turns;
-    let too_long = || format!("{turns} in {name}");
+    let longest = limits.max_iterations;
+    let too_long = || format!("{iterations} in {name}");
     Mismatch::check(
-        turns <= longest as usize,
+        iterations <= longest as usize,
         format!(
-            "at most {longest} loop turns of an invocation, after which this \
+            "at most {longest} loop iterations of an invocation, after which this \
         driver may end its loops"
         ),
         too_long(),
@@ -208,7 +208,7 @@ pub(super) fn launch(
         kernel: Kernel::new(name, wgsl),
         bindings,
         grid: [x as u32, y as u32],
-        turns: turns as u32,
+        iterations: iterations as u32,
         why: why.into(),
     })
 }

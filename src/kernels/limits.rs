@@ -20,9 +20,9 @@ pub struct Limits {
     pub max_workgroup_invocations: u32,
     /// Buffers a kernel can bind.
     pub max_storage_buffers: u32,
-    /// Turns of the loops of one invocation, nested ones added up, that the device was seen to take. Mesa's llvmpipe ends
+    /// Iterations of the loops of one invocation, nested ones added up, that the device was seen to take. Mesa's llvmpipe ends
     /// all loops after 65,535, without an error.
-    pub max_turns: u32,
+    pub max_iterations: u32,
     /// Operations of a launch, about, that surely take less time than a watchdog allows; see
     /// [`Dispatch::work`](crate::plan::Dispatch::work). Launches of more are divided.
     pub max_launch_work: u64,
@@ -34,7 +34,7 @@ pub struct Limits {
     pub wide_loads: bool,
     /// Whether shaders can load and store `f16`.
     pub f16: bool,
-    /// Whether kernels can be told sizes at each launch, and had better be where that leaves fewer to compile: a CPU
+    /// Whether kernels can get sizes at each launch, and are merged where that leaves fewer to compile: a CPU
     /// adapter compiles slowly.
     pub immediates: bool,
     /// A variant to take instead of the planner's choice, by ops that have [`variants`](super::variants).
@@ -56,7 +56,7 @@ impl Default for Limits {
             max_workgroup_bytes: 16 << 10,
             max_workgroup_invocations: 256,
             max_storage_buffers: 8,
-            max_turns: u32::MAX,
+            max_iterations: u32::MAX,
             max_launch_work: u64::MAX,
             subgroup_size: None,
             software: false,
@@ -71,7 +71,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// What a test gives a planner for this device, so that every variant has its turn: each tile, no shuffles,
+    /// What a test gives a planner for this device, so that every variant is chosen: each tile, no shuffles,
     /// bindings and grids so small that work is split. Name and limits.
     pub fn variants(&self) -> Vec<(String, Self)> {
         let (bytes, aligned) = ((16 << 10).min(self.max_binding_bytes), self.offset_alignment.max(256));
@@ -79,7 +79,7 @@ impl Limits {
         let mut variants = vec![
             ("bindings of 16 KiB".to_owned(), small),
             ("100 workgroups a dimension".to_owned(), Self { max_workgroups: 100, ..self.clone() }),
-            ("100 turns an invocation".to_owned(), Self { max_turns: 100, ..self.clone() }),
+            ("100 iterations an invocation".to_owned(), Self { max_iterations: 100, ..self.clone() }),
             ("short launches".to_owned(), Self { max_launch_work: 1 << 22, ..self.clone() }),
         ];
         let forced = variant::all(self).into_iter();

@@ -24,7 +24,7 @@ impl Lower for NllLoss {
             let (labels, first_label) = part.bind(&labels, Access::Read, limits);
             let (loss, first_loss) = part.bind(&loss, Access::Write, limits);
             let (counted, first_counted) = part.bind(&counted, Access::Write, limits);
-            let rows = part.places() * inner;
+            let rows = part.positions() * inner;
             let mut bindings = vec![read, labels, loss, counted, Binding::write(Operand::Check)];
             bindings.extend(self.weight.then(|| Binding::read(Operand::Input(2))));
             let values = context! {
@@ -51,7 +51,7 @@ impl Lower for NllLossBackward {
             let (read, first_grad) = part.bind(&grad, Access::Read, limits);
             let (labels, first_label) = part.bind(&labels, Access::Read, limits);
             let (written, first_output) = part.bind(&output, Access::Write, limits);
-            let elements = part.places() * length * inner;
+            let elements = part.positions() * length * inner;
             let mut bindings = vec![read, labels, written];
             bindings.extend(self.forward.weight.then(|| Binding::read(Operand::Input(2))));
             let values = context! {

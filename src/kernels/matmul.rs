@@ -1,181 +1,28 @@
 //! Matrix products: `shaders/matmul.wgsl`, and `shaders/matmul_workgroup.wgsl` where workgroups share loads.
 
-use super::matmul_packed::{self, Packed};
+use super::matmul_method::{Method, Slice, batch, batch_strides, register_iterations};
+use super::matmul_packed::Packed;
 use super::partials::{self, Layout};
 use super::ranges::{self, Lies, Part};
 use super::tile::{self, Extent, Tile};
-use super::workgroup_tile::WorkgroupTile;
-use super::{Access, Binding, Chain, Launch, Limits, Lower, Lowering, Operand, Refusal, Site, launch, turns};
+use super::{
+    Access, Binding, Chain, Launch, Limits, Lower, Lowering, Operand, Refusal, Site, iterations, launch,
+};
 use crate::error::Mismatch;
 use crate::ops::{MatMul, MatMulGeometry};
 use crate::shape::Shape;
 use crate::tensor::TensorType;
-use minijinja::{Value, context};
+use minijinja::context;
 use std::ops::Range;
 
 impl Lower for MatMul {
     fn lower(&self, site: &Site<'_>) -> Result<Lowering, Refusal> {
-        forward(self, &site.fused.stores, site.own(), site.limits)
+        forward(self, &site.fused.epilogue, site.own(), site.limits)
     }
 
     fn takes_epilogue(&self) -> bool {
         true
     }
-}
-
-/// What one launch computes of a product, and where its operands begin in what is bound.
-struct Share {
-    /// Matrices along each dimension of the batch.
-    batch: Vec<usize>,
-    m: usize,
-    n: usize,
-    k: usize,
-    first_a: usize,
-    first_b: usize,
-    first_bias: usize,
-    first_output: usize,
-    /// Whether it goes on with sums of terms before, which were stored.
-    carried: bool,
-    /// Whether sums may be cut into runs of terms, which lie one after the other.
-    cut: bool,
-}
-
-impl Share {
-    fn all(geometry: &MatMulGeometry) -> Self {
-        let MatMulGeometry { ref batch, m, n, k } = *geometry;
-        let (first_a, first_b, first_bias, first_output) = (0, 0, 0, 0);
-        let batch = batch.to_vec();
-        Self { batch, m, n, k, first_a, first_b, first_bias, first_output, carried: false, cut: false }
-    }
-}
-
-/// Elements from one matrix of an operand to the next, along each dimension of the batch.
-fn batch_strides(geometry: &MatMulGeometry, operand: &Shape, matrix: usize) -> Vec<usize> {
-    let lead = Shape::from(&operand[..operand.len() - 2]);
-    lead.broadcast_strides(&geometry.batch).into_iter().map(|s| s * matrix).collect()
-}
-
-/// Where matrix `z` of a share begins in each operand and in the result, a dimension of the batch at a time.
-fn batch(geometry: &MatMulGeometry, a: &Shape, b: &Shape, share: &Share) -> Vec<Value> {
-    let of_a = batch_strides(geometry, a, geometry.m * geometry.k);
-    let of_b = batch_strides(geometry, b, geometry.k * geometry.n);
-    let of_output = geometry.batch.strides().into_iter().map(|s| s * geometry.m * geometry.n);
-    let divisors = Shape::from(share.batch.clone()).strides();
-    let dims = share.batch.iter().zip(divisors).zip(of_a.into_iter().zip(of_b)).zip(of_output);
-    dims.map(|(((size, div), (a, b)), output)| context! { size, div, a, b, output }).collect()
-}
-
-/// How one product is computed.
-struct Method {
-    shader: &'static str,
-    tiles_m: usize,
-    tiles_n: usize,
-    /// Whether four numbers of an operand that lie side by side are loaded at once.
-    a_vec4: bool,
-    b_vec4: bool,
-    /// Whether eight columns are, and whether eight sums are stored at once.
-    b_eight: bool,
-    out_eight: bool,
-    /// Turns of an invocation for so many terms: one for all that are loaded at once, and one for each that is left.
-    turns: usize,
-    /// Terms that are added in one turn, where sums can go on with those of terms before; 0 where they cannot.
-    turn: usize,
-    packed: Option<Packed>,
-    values: Value,
-    why: String,
-}
-
-impl Method {
-    /// The one for the whole product, of which the share is computed.
-    fn choose(options: &MatMul, geometry: &MatMulGeometry, share: &Share, limits: &Limits) -> Self {
-        if let Some(packed) = Packed::choose(options, geometry, share.cut, limits) {
-            return Self::packed(options, geometry, share, packed, limits);
-        }
-        let MatMulGeometry { ref batch, m, k, n } = *geometry;
-        let (batch, eight) = (batch.elements(), options.trans_b || n % 8 == 0);
-        let extent = Extent { batch, rows: m, columns: n, terms: k, cut: false, eight };
-        match WorkgroupTile::choose(extent, limits) {
-            Some(tile) => Self::shared(options, geometry, share, &tile, limits),
-            None => Self::alone(options, geometry, share, &Tile::choose(extent, limits)),
-        }
-    }
-
-    /// A workgroup copies fours of rows, of columns or of terms: whichever lie side by side.
-    fn shared(
-        options: &MatMul,
-        geometry: &MatMulGeometry,
-        share: &Share,
-        tile: &WorkgroupTile,
-        limits: &Limits,
-    ) -> Self {
-        let MatMulGeometry { m, k, n, .. } = *geometry;
-        Self {
-            shader: "matmul_workgroup",
-            tiles_m: tile.count(share.m),
-            tiles_n: tile.count(share.n),
-            a_vec4: if options.trans_a { m % 4 == 0 } else { k % 4 == 0 },
-            b_vec4: if options.trans_b { k % 4 == 0 } else { n % 4 == 0 },
-            b_eight: false,
-            out_eight: false,
-            turns: tile.turns(share.k, limits),
-            turn: tile.turn_in_order(),
-            packed: None,
-            values: tile.values(limits),
-            why: tile.why(),
-        }
-    }
-
-    /// Every invocation loads its own rows and columns, four terms a turn.
-    fn alone(options: &MatMul, geometry: &MatMulGeometry, share: &Share, tile: &Tile) -> Self {
-        let MatMulGeometry { m, k, n, .. } = *geometry;
-        Self {
-            shader: "matmul",
-            tiles_m: tile.tiles_m(share.m),
-            tiles_n: tile.tiles_n(share.n),
-            // Of a transposed matrix, four rows of a term are side by side.
-            a_vec4: k % 4 == 0 && (!options.trans_a || tile.shuffle && m % 4 == 0),
-            b_vec4: if options.trans_b { k % 4 == 0 } else { n % 4 == 0 },
-            b_eight: tile.eight() && !options.trans_b && n % 8 == 0,
-            out_eight: tile.eight() && n % 8 == 0,
-            turns: alone_turns(share.k),
-            turn: 4,
-            packed: None,
-            values: tile.values(),
-            why: tile.why(),
-        }
-    }
-
-    /// Every invocation has a tile, or a run of its terms, of its own.
-    fn packed(
-        options: &MatMul,
-        geometry: &MatMulGeometry,
-        share: &Share,
-        packed: Packed,
-        limits: &Limits,
-    ) -> Self {
-        let MatMulGeometry { k, n, .. } = *geometry;
-        let rows = matmul_packed::rows_in_fours(options, geometry, packed.rows);
-        Self {
-            shader: "matmul",
-            tiles_m: packed.tiles_m(share.m),
-            tiles_n: packed.tiles_n(share.n),
-            a_vec4: if options.trans_a { rows } else { k % 4 == 0 },
-            b_vec4: if options.trans_b { k % 4 == 0 } else { n % 4 == 0 },
-            b_eight: false,
-            out_eight: false,
-            turns: packed.turns(share.k),
-            turn: 4,
-            packed: Some(packed),
-            values: packed.values(limits.wide_loads),
-            why: packed.why(),
-        }
-    }
-}
-
-/// Turns of an invocation with register tiles: four terms each, and those that are left one by one.
-pub(super) fn alone_turns(terms: usize) -> usize {
-    let left = terms % 4;
-    turns::of_loop(terms / 4, 0) + if left > 0 { turns::of_loop(left, 0) } else { 0 }
 }
 
 fn forward(
@@ -191,10 +38,10 @@ fn forward(
     if let Some(cut) = work.cut(fused)? {
         return Ok(cut);
     }
-    let method = Method::choose(options, &work.geometry, &Share::all(&work.geometry), limits);
-    if alone_turns(k) > turns::most(limits) && method.shader == "matmul" {
+    let method = Method::choose(options, &work.geometry, &Slice::all(&work.geometry), limits);
+    if register_iterations(k) > iterations::most(limits) && method.shader == "matmul" {
         // Fours of terms, so that all parts but the last are whole ones; up to three terms are left for it.
-        return work.in_parts(fused, turns::most(limits).saturating_sub(5).max(1) * 4);
+        return work.in_parts(fused, iterations::most(limits).saturating_sub(5).max(1) * 4);
     }
     if let ([a, b], true) = (inputs, fused.0.is_empty())
         && let Some(count) = runs(options, &work.geometry, limits)
@@ -205,7 +52,7 @@ fn forward(
     let parts = work.parts(fused, 0..k, output, limits)?;
     let step = parts.iter().filter_map(|part| part.ranges.last()).map(Range::len).find(|&step| step < k);
     // Slices of the terms have their sums added at the end: they cannot go on with others.
-    if let (0, Some(step)) = (method.turn, step) {
+    if let (0, Some(step)) = (method.k_tile, step) {
         return work.in_parts(fused, step);
     }
     Ok(Lowering { launches: work.launches(fused, 0..k, output)?, ..Lowering::default() })
@@ -260,8 +107,8 @@ impl Work<'_> {
         tensors.extend(self.bias.then_some(bias));
         let sizes = [&batch[..], &[m, n, terms.len()]].concat();
         // Fours of rows and of terms and eights of columns stay together where they are loaded or stored at once.
-        let method = Method::choose(self.options, &self.geometry, &Share::all(&self.geometry), limits);
-        let grains = [&vec![1; batch.len()][..], &[4, 8, method.turn.max(4)]].concat();
+        let method = Method::choose(self.options, &self.geometry, &Slice::all(&self.geometry), limits);
+        let grains = [&vec![1; batch.len()][..], &[4, 8, method.k_tile.max(4)]].concat();
         ranges::parts(&sizes, &grains, &tensors, limits)
     }
 
@@ -303,9 +150,9 @@ impl Work<'_> {
         let (m, n, carried, k) = (m.len(), n.len(), k.start > 0, k.len());
         let batch = lead.iter().map(|range| range.len()).collect();
         let cut = false;
-        let share = Share { batch, m, n, k, first_a, first_b, first_bias, first_output, carried, cut };
+        let slice = Slice { batch, m, n, k, first_a, first_b, first_bias, first_output, carried, cut };
         let launch =
-            share_of_product(self.options, fused, self.shapes, biased, bindings, share, self.limits)?;
+            slice_of_product(self.options, fused, self.shapes, biased, bindings, slice, self.limits)?;
         Ok(Launch { why: format!("{}{}", launch.why, part.why()), ..launch })
     }
 
@@ -322,10 +169,10 @@ impl Work<'_> {
         }
         let read = |i| Binding::read(Operand::Input(i));
         let bindings = vec![read(0), read(1), Binding::write(Operand::Workspace(0))];
-        let share = Share { cut: true, ..Share::all(&self.geometry) };
+        let slice = Slice { cut: true, ..Slice::all(&self.geometry) };
         let nothing = Chain::default();
         let launch =
-            share_of_product(self.options, &nothing, self.shapes, false, bindings, share, self.limits)?;
+            slice_of_product(self.options, &nothing, self.shapes, false, bindings, slice, self.limits)?;
         let mut lowering = Lowering::single(launch);
         lowering.workspaces.push((parts * elements * 4) as u64);
         lowering.launches.extend(partials::fused(
@@ -350,7 +197,7 @@ impl Work<'_> {
             let terms = part * step..k.min((part + 1) * step);
             let output = (parts, part * elements, count * elements);
             for mut launch in work.launches(&Chain::default(), terms, output)? {
-                launch.why = format!("part {} of {count} of the terms, {}", part + 1, launch.why);
+                launch.why = format!("slice {} of {count} of the terms, {}", part + 1, launch.why);
                 lowering.launches.push(launch);
             }
         }
@@ -403,17 +250,17 @@ fn in_runs(
     Ok(Lowering { launches, workspaces, ..Lowering::default() })
 }
 
-/// The share of the time below which a product is computed turned round: of few columns, most of a tile lies outside.
-const TURNED: f64 = 0.6;
+/// The fraction of the time below which a product is computed transposed: of few columns, most of a tile lies outside.
+const TRANSPOSED: f64 = 0.6;
 
-/// Whether a product is computed as the turned one of the turned operands. On CPU adapters, where tiles tell the time; a
-/// workgroup's blocks are square.
-fn better_turned(geometry: &MatMulGeometry, limits: &Limits) -> bool {
+/// Whether a product is computed as the transposed product of the transposed operands. On CPU adapters, where tiles tell the
+/// time; a workgroup's blocks are square.
+fn better_transposed(geometry: &MatMulGeometry, limits: &Limits) -> bool {
     let MatMulGeometry { ref batch, m, k, n } = *geometry;
     let extent =
         |rows, columns| Extent { batch: batch.elements(), rows, columns, terms: k, cut: false, eight: false };
     let measured = limits.software && tile::shuffles(limits) && limits.variant.is_none();
-    measured && n < m && Tile::time(extent(n, m), limits) < TURNED * Tile::time(extent(m, n), limits)
+    measured && n < m && Tile::time(extent(n, m), limits) < TRANSPOSED * Tile::time(extent(m, n), limits)
 }
 
 /// One launch: the bindings are the operands, a bias if there is one, the result and what is fused.
@@ -425,36 +272,36 @@ pub(super) fn product(
     bindings: Vec<Binding>,
     limits: &Limits,
 ) -> Result<Launch, Mismatch> {
-    let share = Share::all(&MatMulGeometry::new(options, shapes[0], shapes[1])?);
-    share_of_product(options, fused, shapes, bias, bindings, share, limits)
+    let slice = Slice::all(&MatMulGeometry::new(options, shapes[0], shapes[1])?);
+    slice_of_product(options, fused, shapes, bias, bindings, slice, limits)
 }
 
-/// As [`product`], of a share of it.
-fn share_of_product(
+/// As [`product`], of a slice of it.
+fn slice_of_product(
     options: &MatMul,
     fused: &Chain,
     [mut a, mut b]: [&Shape; 2],
     bias: bool,
     mut bindings: Vec<Binding>,
-    mut share: Share,
+    mut slice: Slice,
     limits: &Limits,
 ) -> Result<Launch, Mismatch> {
     let (mut geometry, mut options) = (MatMulGeometry::new(options, a, b)?, *options);
-    let packed = Packed::choose(&options, &geometry, share.cut, limits).is_some();
-    let turned = !packed && better_turned(&geometry, limits);
+    let packed = Packed::choose(&options, &geometry, slice.cut, limits).is_some();
+    let transposed = !packed && better_transposed(&geometry, limits);
     // Elements from one line of a matrix to the next.
     let row = geometry.n;
-    if turned {
+    if transposed {
         bindings.swap(0, 1);
         (a, b) = (b, a);
         (options.trans_a, options.trans_b) = (!options.trans_b, !options.trans_a);
         (geometry.m, geometry.n) = (geometry.n, geometry.m);
-        (share.m, share.n) = (share.n, share.m);
-        (share.first_a, share.first_b) = (share.first_b, share.first_a);
+        (slice.m, slice.n) = (slice.n, slice.m);
+        (slice.first_a, slice.first_b) = (slice.first_b, slice.first_a);
     }
     let row_a = if options.trans_a { geometry.m } else { geometry.k };
     let row_b = if options.trans_b { geometry.k } else { geometry.n };
-    let method = Method::choose(&options, &geometry, &share, limits);
+    let method = Method::choose(&options, &geometry, &slice, limits);
     let Method {
         shader,
         tiles_m,
@@ -463,16 +310,16 @@ fn share_of_product(
         b_vec4,
         b_eight,
         out_eight,
-        turns,
+        iterations,
         packed,
         values,
         why,
         ..
     } = method;
-    let (out_vec4, carried) = (geometry.n % 4 == 0 && !turned, share.carried);
-    let out_eight = out_eight && !turned && !carried;
-    let mut batch = batch(&geometry, a, b, &share);
-    let products = share.batch.iter().product::<usize>();
+    let (out_vec4, carried) = (geometry.n % 4 == 0 && !transposed, slice.carried);
+    let out_eight = out_eight && !transposed && !carried;
+    let mut batch = batch(&geometry, a, b, &slice);
+    let products = slice.batch.iter().product::<usize>();
     let parts = packed.map_or(1, |packed| packed.parts);
     if parts > 1 {
         let output = products * geometry.m * geometry.n;
@@ -480,17 +327,17 @@ fn share_of_product(
     }
     let tiles = parts * products * tiles_m * tiles_n;
     let groups = if packed.is_some() { Packed::groups(tiles) } else { tiles };
-    let Share { m, n, k, first_a, first_b, first_bias, first_output, .. } = share;
+    let Slice { m, n, k, first_a, first_b, first_bias, first_output, .. } = slice;
     let values = context! {
         first_a, first_b, first_bias, first_output, carried, row, row_a, row_b,
         parts, products, tiles,
         packed => packed.is_some(),
-        m, n, k, tiles_m, tiles_n, bias, a_vec4, b_vec4, b_eight, out_eight, out_vec4, turned, batch,
+        m, n, k, tiles_m, tiles_n, bias, a_vec4, b_vec4, b_eight, out_eight, out_vec4, transposed, batch,
         wide => limits.wide_loads,
         trans_a => options.trans_a,
         trans_b => options.trans_b,
         ..context! { ..values, ..fused.values(if bias { 4 } else { 3 }, out_vec4, &bindings) }
     };
-    let how = if turned { ", turned round" } else { "" };
-    launch(limits, shader, groups, turns, bindings, format!("{why}{how}{}", fused.why()), values)
+    let how = if transposed { ", transposed" } else { "" };
+    launch(limits, shader, groups, iterations, bindings, format!("{why}{how}{}", fused.why()), values)
 }

@@ -1,7 +1,7 @@
 //! Products of few rows and columns, many of them or of many terms: each invocation of a CPU adapter has a tile of its own, or
 //! its own run of terms, where in the usual tiles most lanes would be idle. For `shaders/matmul.wgsl`.
 
-use super::matmul::alone_turns;
+use super::matmul_method::register_iterations;
 use super::{Limits, tile};
 use crate::ops::{MatMul, MatMulGeometry};
 use minijinja::{Value, context};
@@ -23,7 +23,7 @@ const MOST_ROWS: usize = 12;
 /// The cycles that a load or store takes all lanes of a vector, and those of a multiply-add.
 const LOAD: f64 = 70.0;
 const MULTIPLY_ADD: f64 = 1.0;
-/// The share of the time of the usual tiles below which the others are taken.
+/// The fraction of the time of the usual tiles below which the others are taken.
 const PAYS: f64 = 0.7;
 /// Terms of a run at least, and invocations that are enough for all cores.
 const LEAST_TERMS: usize = 64;
@@ -46,8 +46,8 @@ struct Tiles {
 impl Tiles {
     fn time(&self, terms: usize) -> f64 {
         let sums = (self.rows * self.columns * 4) as f64;
-        let turn = self.loads as f64 * LOAD + sums * MULTIPLY_ADD;
-        self.vectors as f64 * (terms as f64 / 4.0 * turn + self.stores as f64 * LOAD)
+        let iteration = self.loads as f64 * LOAD + sums * MULTIPLY_ADD;
+        self.vectors as f64 * (terms as f64 / 4.0 * iteration + self.stores as f64 * LOAD)
     }
 }
 
@@ -129,9 +129,9 @@ impl Packed {
         columns.div_ceil(self.columns)
     }
 
-    /// Turns of an invocation, where a product has so many terms: the last run may have some that are no whole four.
-    pub(super) fn turns(&self, terms: usize) -> usize {
-        if self.parts > 1 { alone_turns(self.step + terms % 4) } else { alone_turns(terms) }
+    /// Iterations of an invocation, where a product has so many terms: the last run may have some that are no whole four.
+    pub(super) fn iterations(&self, terms: usize) -> usize {
+        if self.parts > 1 { register_iterations(self.step + terms % 4) } else { register_iterations(terms) }
     }
 
     /// Workgroups of so many tiles.
@@ -148,7 +148,7 @@ impl Packed {
 
     pub(super) fn why(&self) -> String {
         let Self { rows, columns, parts, .. } = self;
-        let cut = if *parts > 1 { format!(" of one of {parts} runs of terms") } else { String::new() };
+        let cut = if *parts > 1 { format!(" of one of {parts} slices of the terms") } else { String::new() };
         format!("a tile {rows}x{columns}{cut} an invocation")
     }
 }
@@ -163,9 +163,9 @@ fn usual(options: &MatMul, geometry: &MatMulGeometry) -> f64 {
         let loads = a + loads_of_b(options, g, columns);
         Tiles { rows, columns, vectors, loads, stores: stores(g.n, rows.min(g.m), columns) }.time(k)
     };
-    // Turned round, too, where there are fewer columns than rows.
-    let turned = MatMul { trans_a: !options.trans_b, trans_b: !options.trans_a };
+    // Transposed, too, where there are fewer columns than rows.
+    let transposed = MatMul { trans_a: !options.trans_b, trans_b: !options.trans_a };
     let round = MatMulGeometry { batch: batch.clone(), m: n, n: m, k };
     let usual = one(options, geometry);
-    if n < m { usual.min(one(&turned, &round)) } else { usual }
+    if n < m { usual.min(one(&transposed, &round)) } else { usual }
 }

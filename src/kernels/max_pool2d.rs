@@ -4,8 +4,8 @@
 //! or four numbers at a time and what several windows share is loaded once.
 
 use super::pool2d::{Pool, PoolKernel};
-use super::runs::{Places, Run, elements, part};
-use super::{Binding, Chain, Limits, Lower, Lowering, Operand, Refusal, Site, avg_pool2d, turns};
+use super::runs::{Positions, Run, elements, part};
+use super::{Binding, Chain, Limits, Lower, Lowering, Operand, Refusal, Site, avg_pool2d, iterations};
 use crate::ops::{MaxPool2d, MaxPool2dBackward};
 use crate::shape::{Shape, Window};
 use minijinja::{Value, context};
@@ -19,7 +19,7 @@ impl Lower for MaxPool2d {
 
 impl Lower for MaxPool2dBackward {
     fn lower(&self, site: &Site<'_>) -> Result<Lowering, Refusal> {
-        backward(&self.options, &self.input, &site.fused.stores, site.limits)
+        backward(&self.options, &self.input, &site.fused.epilogue, site.limits)
     }
 
     fn takes_epilogue(&self) -> bool {
@@ -52,8 +52,9 @@ fn forward(options: &MaxPool2d, shape: &Shape, limits: &Limits) -> Result<Loweri
     let mut values = context! { unroll, unit, many => windows, runs, wide => limits.wide_loads };
     if unroll {
         let loaded = elements((0..windows).flat_map(|window| taps(&columns, window)), unit);
-        let width = Places { at: loaded, last: (runs - 1) * across / unit, count: columns.input / unit };
-        let height = Places { at: taps(&rows, 0).collect(), last: (oh - 1) * rows.stride, count: rows.input };
+        let width = Positions { at: loaded, last: (runs - 1) * across / unit, count: columns.input / unit };
+        let height =
+            Positions { at: taps(&rows, 0).collect(), last: (oh - 1) * rows.stride, count: rows.input };
         let tap = |at: i64| {
             let (element, part) = part(at, unit, &width.at);
             context! { at, element, part }
@@ -76,9 +77,9 @@ fn forward(options: &MaxPool2d, shape: &Shape, limits: &Limits) -> Result<Loweri
         per_plane: oh * runs,
         bindings: &bindings,
         pieces: if unroll {
-            vec![turns::whole(0)]
+            vec![iterations::whole(0)]
         } else {
-            turns::pieces([rows.kernel, columns.kernel], 0, limits)
+            iterations::pieces([rows.kernel, columns.kernel], 0, limits)
         },
         fused: &Chain::default(),
         vec4: false,
@@ -88,20 +89,20 @@ fn forward(options: &MaxPool2d, shape: &Shape, limits: &Limits) -> Result<Loweri
     pool.lower(kernel, limits)
 }
 
-/// The windows that can contain a place, counted from where an invocation begins.
-fn around(along: &Window, place: usize) -> RangeInclusive<i64> {
-    let (last, stride) = ((place + along.before) as i64, along.stride as i64);
+/// The windows that can contain a position, counted from where an invocation begins.
+fn around(along: &Window, position: usize) -> RangeInclusive<i64> {
+    let (last, stride) = ((position + along.before) as i64, along.stride as i64);
     let first = last - along.extent() as i64 + 1;
     -(-first).div_euclid(stride)..=last.div_euclid(stride)
 }
 
-/// Windows tried by so many places, all together.
-fn tried(along: &Window, places: usize) -> usize {
-    let of = |place| {
-        let around = around(along, place);
+/// Windows tried by so many positions, all together.
+fn tried(along: &Window, positions: usize) -> usize {
+    let of = |position| {
+        let around = around(along, position);
         (around.end() - around.start() + 1).max(0) as usize
     };
-    (0..places).map(of).fold(0, usize::saturating_add)
+    (0..positions).map(of).fold(0, usize::saturating_add)
 }
 
 fn backward(options: &MaxPool2d, input: &Shape, fused: &Chain, limits: &Limits) -> Result<Lowering, Refusal> {
@@ -123,18 +124,19 @@ fn backward(options: &MaxPool2d, input: &Shape, fused: &Chain, limits: &Limits) 
     let together = if ow.is_multiple_of(windows) { windows } else { 1 };
     let mut values = context! { unroll, unit, across, together, cells, runs, wide => limits.wide_loads };
     if unroll {
-        let all =
-            |along: &Window, places: usize| *around(along, 0).start()..=*around(along, places - 1).end();
-        let height = Places { at: all(&rows, rows.stride).collect(), last: cells - 1, count: oh };
+        let all = |along: &Window, positions: usize| {
+            *around(along, 0).start()..=*around(along, positions - 1).end()
+        };
+        let height = Positions { at: all(&rows, rows.stride).collect(), last: cells - 1, count: oh };
         let step = windows / together;
         let loaded = elements(all(&columns, across), together);
-        let width = Places { at: loaded, last: (runs - 1) * step, count: ow / together };
+        let width = Positions { at: loaded, last: (runs - 1) * step, count: ow / together };
         let pixel = |y: usize, x: usize| -> Vec<Value> {
             let pairs = around(&rows, y).flat_map(|i| around(&columns, x).map(move |j| (i, j)));
             let window = |(i, j): (i64, i64)| {
                 let ((row, _), (element, part)) = (part(i, 1, &height.at), part(j, together, &width.at));
-                let place = format!("{row}_{element}");
-                context! { place, part, at => x }
+                let position = format!("{row}_{element}");
+                context! { position, part, at => x }
             };
             pairs.map(window).collect()
         };
@@ -155,9 +157,9 @@ fn backward(options: &MaxPool2d, input: &Shape, fused: &Chain, limits: &Limits) 
         false => "an element an invocation".into(),
     };
     let pieces = if unroll {
-        vec![turns::whole(0)]
+        vec![iterations::whole(0)]
     } else {
-        turns::pieces([&rows, &columns].map(avg_pool2d::around), 0, limits)
+        iterations::pieces([&rows, &columns].map(avg_pool2d::around), 0, limits)
     };
     let (name, per_plane, vec4) = ("max_pool2d_backward", cells * runs, unit == 4);
     let kernel = PoolKernel { name, per_plane, bindings: &bindings, pieces, fused, vec4, why, values };

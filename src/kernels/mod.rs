@@ -8,12 +8,14 @@ mod argmax;
 mod avg_pool2d;
 mod avg_pool2d_side;
 mod axis_map;
+mod broadcast;
 mod broadcast_to;
 mod broken;
 mod cast;
 mod channels_last;
 mod conv2d;
 mod conv2d_direct;
+mod conv2d_weight;
 mod copy;
 mod cross_entropy;
 mod ctc_loss;
@@ -28,10 +30,12 @@ mod fused;
 mod gather;
 mod grid_sample;
 mod halves;
+mod iterations;
 mod launch;
 mod limits;
 mod losses;
 mod matmul;
+mod matmul_method;
 mod matmul_packed;
 mod max_pool2d;
 mod norm;
@@ -47,6 +51,7 @@ mod pool2d;
 mod ranges;
 mod recurrent;
 mod recurrent_held;
+mod recurrent_tiling;
 mod reduce;
 mod refusal;
 mod roles;
@@ -54,19 +59,18 @@ mod rows;
 mod runs;
 mod select;
 mod softmax;
-mod stretch;
 mod strided;
 mod sum;
 mod template;
 mod tile;
 mod tuned;
-mod turns;
 mod variant;
 mod winograd;
 mod winograd_gradient;
 mod winograd_transforms;
 mod workgroup_tile;
 
+pub use broadcast::Broadcast;
 pub use broken::Broken;
 pub use finite::finite;
 pub use fused::{Chain, ChainStep, Fused, Source, value_operand};
@@ -76,7 +80,6 @@ pub use limits::Limits;
 pub use optimizer::shared_by_steps;
 pub use peaks::micro_kernels;
 pub use refusal::Refusal;
-pub use stretch::Stretch;
 pub use template::sources;
 pub use tuned::Tuned;
 pub use variant::{Variant, variants};
@@ -171,10 +174,10 @@ pub fn lower(
     outputs: &[&TensorType],
     limits: &Limits,
 ) -> Result<Lowering, Refusal> {
-    let loads = || inputs.first().is_some_and(|input| takes_prologue(op, input));
-    let stores = || takes_epilogue(op);
-    if !(fused.loads.0.is_empty() || loads()) || !(fused.stores.0.is_empty() || stores()) {
-        let expected = format!("nothing fused with {} but what its kernels apply", op.name());
+    let prologue = || inputs.first().is_some_and(|input| takes_prologue(op, input));
+    let epilogue = || takes_epilogue(op);
+    if !(fused.prologue.0.is_empty() || prologue()) || !(fused.epilogue.0.is_empty() || epilogue()) {
+        let expected = format!("only fused functions that the kernels of {} apply", op.name());
         return Err(Mismatch::new(expected, fused.why()).into());
     }
     let usual = lower_once(op, fused, inputs, outputs, limits)?;

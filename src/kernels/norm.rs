@@ -3,7 +3,8 @@
 use super::ranges::{Lies, Part, parts};
 use super::template::literal;
 use super::{
-    Access, Binding, Chain, Launch, Limits, Lower, Lowering, Operand, Refusal, Site, chunks, launch, turns,
+    Access, Binding, Chain, Launch, Limits, Lower, Lowering, Operand, Refusal, Site, chunks, iterations,
+    launch,
 };
 use crate::error::Mismatch;
 use crate::ops::{Norm, NormApply, NormBackward, NormOver};
@@ -33,7 +34,7 @@ impl Lower for NormApply {
             norm: self.norm,
             names,
             operands,
-            fused: &site.fused.stores,
+            fused: &site.fused.epilogue,
             values: context! { eps => self.eps.map(literal), weight => self.weight, bias => self.bias },
         };
         walk.lower(&site.inputs[0].shape, site.limits)
@@ -49,7 +50,7 @@ impl Lower for NormBackward {
         let shape = &site.inputs[1].shape;
         let kinds = 1 + usize::from(self.norm.centered);
         let mut names = vec!["grad_output", "input", "grad_input", "rstd", "products"];
-        let inputs = |places: &[usize]| places.iter().map(|&i| Operand::Input(i)).collect::<Vec<_>>();
+        let inputs = |positions: &[usize]| positions.iter().map(|&i| Operand::Input(i)).collect::<Vec<_>>();
         let mut operands = inputs(&[0, 1]);
         operands.push(Operand::Output(0));
         operands.extend(inputs(&[1 + kinds, 1 + 2 * kinds]));
@@ -92,7 +93,7 @@ impl Strides {
     }
 }
 
-/// The place of the first of a row in WGSL, for a row of the sizes `(N, G, K)`.
+/// The position of the first of a row in WGSL, for a row of the sizes `(N, G, K)`.
 pub(super) fn of_row(strides: [usize; 3], first: usize) -> String {
     let parts = ["row / (G * K)", "row / K % G", "row % K"];
     let terms = strides.iter().zip(parts).filter(|(stride, _)| **stride > 0);
@@ -112,7 +113,7 @@ fn stretch(fours: usize) -> (usize, usize) {
         let stretches = fours.div_ceil(lanes * FOURS);
         (lanes, fours.div_ceil(stretches))
     };
-    // Of all turns, those that compute something.
+    // Of all iterations, those that compute something.
     let used = |&(lanes, stretch): &(usize, usize)| {
         let stretches = fours.div_ceil(stretch);
         fours * 100 / (stretches * stretch.div_ceil(lanes) * lanes)
@@ -175,7 +176,7 @@ impl Walk<'_> {
         self.names.iter().zip(&self.operands).map(lies).collect()
     }
 
-    /// Whether each row has a weight, and not each place of a row.
+    /// Whether each row has a weight, and not each position of a row.
     fn per_row(&self) -> bool {
         !matches!(self.norm.over, NormOver::Last(_))
     }
@@ -203,7 +204,7 @@ impl Walk<'_> {
         let (row_lanes, stretch) = stretch(l / 4);
         let stretches = (l / 4).div_ceil(stretch);
         let three = |strides: [usize; 4]| [strides[0], strides[1], strides[2]];
-        // All whole tensors begin at the same place, the first among them.
+        // All whole tensors begin at the same position, the first among them.
         let output = bound[0];
         let base = [all[1] * all[2] * all[3] / 4, all[2] * all[3] / 4, all[3] / 4];
         let first_parameter = first("weight").max(first("bias"));
@@ -223,8 +224,8 @@ impl Walk<'_> {
         let values = context! { ..values, ..self.fused.values(number, true, &bindings) };
         let why = format!("{row_lanes} lanes a row, four terms a load{}{}", part.why(), self.fused.why());
         let groups = rows.div_ceil(64 / row_lanes) * stretches;
-        let turns = turns::of_loop(stretch.div_ceil(row_lanes), 0);
-        launch(limits, self.name, groups, turns, bindings, why, values)
+        let iterations = iterations::of_loop(stretch.div_ceil(row_lanes), 0);
+        launch(limits, self.name, groups, iterations, bindings, why, values)
     }
 
     /// A run of four neighbours each, of whatever rows: the first and how many.

@@ -1,7 +1,7 @@
 //! How sums over A and B of a tensor (A, M, B) are dealt out: to lanes, and to runs whose results a second pass joins.
 
 use super::ranges::{self, Lies, Part};
-use super::{Access, Binding, Limits, Operand, Refusal, lanes, turns};
+use super::{Access, Binding, Limits, Operand, Refusal, iterations, lanes, partials};
 use minijinja::{Value, context};
 
 /// The sizes (A, M, B) of a tensor that is summed over A and B, and how.
@@ -33,13 +33,13 @@ const MANY_SHORT: usize = 32;
 /// Rows of a run of columns at least, and runs at most where they may be longer.
 const ROWS: usize = 64;
 const RUNS: usize = 256;
-/// Turns of an invocation beside those of fours by four: the last few fours, and the ends of both loops.
+/// Iterations of an invocation beside those of fours by four: the last few fours, and the ends of both loops.
 const REST: usize = 6;
 
 impl Runs {
     /// `columns`: whether each invocation has columns of its own, for a B of 1.
     pub(super) fn new([a, m, b]: [usize; 3], columns: bool, limits: &Limits) -> Self {
-        let most = turns::most(limits).saturating_sub(REST).max(1);
+        let most = iterations::most(limits).saturating_sub(REST).max(1);
         // Numbers that a run may reach over, where the tensor does not fit a binding.
         let alignment = limits.offset_alignment.max(16);
         let fits = (a * m * b) as u64 * 4 <= limits.max_binding_bytes;
@@ -167,22 +167,22 @@ impl Runs {
         }
     }
 
-    /// Turns of an invocation.
-    pub(super) fn turns(&self) -> usize {
+    /// Iterations of an invocation.
+    pub(super) fn iterations(&self) -> usize {
         let numbers = |numbers: usize| if self.aligned { numbers / 4 } else { (numbers + 6) / 4 };
         let terms = if self.unit > 0 { self.rows } else { self.rows * numbers(self.piece) };
         let lanes = if self.unit > 0 { 1 } else { self.lanes };
-        turns::of_loop(terms / (4 * lanes), 0)
-            + turns::of_loop((terms % (4 * lanes)).div_ceil(lanes).max(3), 0)
+        iterations::of_loop(terms / (4 * lanes), 0)
+            + iterations::of_loop((terms % (4 * lanes)).div_ceil(lanes).max(3), 0)
     }
 
     /// In words.
     pub(super) fn why(&self) -> String {
-        let parts = self.parts();
+        let sums = partials::why(self.parts());
         match self.unit {
-            0 => format!("{} lanes a sum, {parts} parts", self.lanes),
-            1 => format!("a column a lane, {parts} parts"),
-            unit => format!("{unit} columns a lane, {parts} parts"),
+            0 => format!("{} lanes a sum{sums}", self.lanes),
+            1 => format!("a column a lane{sums}"),
+            unit => format!("{unit} columns a lane{sums}"),
         }
     }
 }
@@ -205,7 +205,7 @@ impl Join {
         let parts = runs.parts();
         let fewest =
             if limits.software { lanes(parts, limits) } else { parts.next_power_of_two().clamp(8, 64) };
-        let lanes = turns::lanes(fewest, parts, 1, limits);
+        let lanes = iterations::lanes(fewest, parts, 1, limits);
         Self { m: runs.m, parts, lanes, items: if limits.software { 1 } else { (64 / lanes).max(1) } }
     }
 
@@ -227,20 +227,20 @@ impl Join {
     pub(super) fn values(&self, part: &Part, first_input: usize) -> Value {
         context! {
             m => self.m, parts => self.parts, lanes => self.lanes, items => self.items,
-            kept => part.places(), first_input, tree => tree(self.lanes),
+            kept => part.positions(), first_input, tree => tree(self.lanes),
         }
     }
 
     pub(super) fn groups(&self, part: &Part) -> usize {
-        part.places().div_ceil(self.items)
+        part.positions().div_ceil(self.items)
     }
 
-    pub(super) fn turns(&self) -> usize {
-        turns::of_loop(self.parts.div_ceil(self.lanes), 0)
+    pub(super) fn iterations(&self) -> usize {
+        iterations::of_loop(self.parts.div_ceil(self.lanes), 0)
     }
 
     pub(super) fn why(&self) -> String {
-        format!("{} parts, {} lanes a sum", self.parts, self.lanes)
+        format!("{} partial sums, {} lanes a sum", self.parts, self.lanes)
     }
 }
 
@@ -253,15 +253,15 @@ pub(super) fn bind(lies: &[(Lies, Access)], part: &Part, limits: &Limits) -> (Ve
 mod tests {
     use super::*;
 
-    /// Runs cover all numbers once, in no more turns than there are.
+    /// Runs cover all numbers once, in no more iterations than there are.
     #[test]
     fn runs_cover_a_tensor() {
-        for max_turns in [100, u32::MAX] {
+        for max_iterations in [100, u32::MAX] {
             for software in [true, false] {
-                let limits = Limits { max_turns, software, ..Limits::default() };
+                let limits = Limits { max_iterations, software, ..Limits::default() };
                 for sizes in [[16, 64, 3136], [1, 3, 1_000_000], [5, 7, 49], [2, 1, 100_001], [1, 1000, 64]] {
                     let runs = Runs::new(sizes, false, &limits);
-                    assert!(runs.turns() <= turns::most(&limits), "{sizes:?}");
+                    assert!(runs.iterations() <= iterations::most(&limits), "{sizes:?}");
                     assert!(
                         runs.rows * runs.runs[0] >= sizes[0] && runs.rows * (runs.runs[0] - 1) < sizes[0]
                     );
@@ -272,7 +272,7 @@ mod tests {
                 }
                 for sizes in [[1000, 10, 1], [100_000, 64, 1], [2, 8, 1]] {
                     let runs = Runs::new(sizes, true, &limits);
-                    assert!(runs.turns() <= turns::most(&limits), "{sizes:?}");
+                    assert!(runs.iterations() <= iterations::most(&limits), "{sizes:?}");
                     assert!(
                         runs.rows * runs.runs[0] >= sizes[0] && runs.rows * (runs.runs[0] - 1) < sizes[0]
                     );

@@ -110,7 +110,7 @@ impl Results<'_> {
                 ..context! { ..runs.values(&part, first[0]), ..self.values(done, part.ranges[2].start) }
             };
             let why = format!("{}{}", runs.why(), part.why());
-            launch(limits, name, runs.groups(&part), runs.turns(), bindings, why, values)
+            launch(limits, name, runs.groups(&part), runs.iterations(), bindings, why, values)
         };
         Ok(runs.cut(&tensors, limits)?.into_iter().map(one).collect::<Result<_, Mismatch>>()?)
     }
@@ -131,7 +131,15 @@ impl Results<'_> {
                 }
             };
             let why = format!("{}{}", join.why(), part.why());
-            launch(limits, "norm_statistics_join", join.groups(&part), join.turns(), bindings, why, values)
+            launch(
+                limits,
+                "norm_statistics_join",
+                join.groups(&part),
+                join.iterations(),
+                bindings,
+                why,
+                values,
+            )
         };
         Ok(join.cut(&tensors, limits)?.into_iter().map(one).collect::<Result<_, Mismatch>>()?)
     }

@@ -81,7 +81,7 @@ impl Pass<'_> {
         }
         if self.op.weight {
             names.push(("weight", lies.len()));
-            // A weight for each place of a row.
+            // A weight for each position of a row.
             let whole = Lies::of(Operand::Input(3 + centered), vec![0, runs.piece(), 0], runs.b());
             lies.push(read(whole.item(runs.piece())));
         }
@@ -112,7 +112,7 @@ impl Pass<'_> {
                 eps => self.op.eps.map(literal),
                 statistic,
                 first_statistic => first[2],
-                first_place => format!("{}u{piece}", weight / unit),
+                first_position => format!("{}u{piece}", weight / unit),
                 first_kept => first[first_result],
                 first_part => first[first_result] / NUMBERS,
                 to_part => runs.to_part(first[first_result] / NUMBERS),
@@ -120,7 +120,7 @@ impl Pass<'_> {
                 ..context! { ..runs.values(&part, first[0]), ..self.values(done, first_result) }
             };
             let why = format!("{}{}", runs.why(), part.why());
-            launch(limits, name, runs.groups(&part), runs.turns(), bindings, why, values)
+            launch(limits, name, runs.groups(&part), runs.iterations(), bindings, why, values)
         };
         Ok(runs.cut(&tensors, limits)?.into_iter().map(one).collect::<Result<_, Mismatch>>()?)
     }
@@ -137,7 +137,7 @@ impl Pass<'_> {
                 ..context! { ..join.values(&part, first[0] / NUMBERS), ..self.values(true, 1) }
             };
             let why = format!("{}{}", join.why(), part.why());
-            launch(limits, "norm_sums_join", join.groups(&part), join.turns(), bindings, why, values)
+            launch(limits, "norm_sums_join", join.groups(&part), join.iterations(), bindings, why, values)
         };
         Ok(join.cut(&tensors, limits)?.into_iter().map(one).collect::<Result<_, Mismatch>>()?)
     }

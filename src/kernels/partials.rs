@@ -1,7 +1,7 @@
 //! The second pass of sums that were split: `shaders/sum_partials.wgsl`.
 
 use super::ranges::{self, Lies, Part};
-use super::{Access, Binding, Chain, Launch, Limits, Operand, Refusal, launch, turns};
+use super::{Access, Binding, Chain, Launch, Limits, Operand, Refusal, iterations, launch};
 use crate::error::Mismatch;
 use minijinja::context;
 
@@ -70,7 +70,7 @@ fn added(
     let many = limits.software || last || length >= MANY;
     let (padded, fours) = (channels.next_multiple_of(4), length.is_multiple_of(4) && many);
     let nothing = Chain::default();
-    let cut = |run: &turns::Piece| -> Result<Vec<Launch>, Refusal> {
+    let cut = |run: &iterations::Piece| -> Result<Vec<Launch>, Refusal> {
         let first = run.outer.start * length;
         let read = Lies::of(workspace, vec![length, 1], count * length).first(first);
         // Channels that come first again lie all over the result.
@@ -102,11 +102,16 @@ fn added(
                 wide => limits.wide_loads,
                 ..fused.values(2, fours, &bindings)
             };
-            let turns = turns::of_loop(runs, 0);
-            launch(limits, "sum_partials", width.div_ceil(64 * unit), turns, bindings, why, values)
+            let iterations = iterations::of_loop(runs, 0);
+            launch(limits, "sum_partials", width.div_ceil(64 * unit), iterations, bindings, why, values)
         };
         Ok(parts.into_iter().map(launch).collect::<Result<_, Mismatch>>()?)
     };
-    let launches: Vec<Vec<Launch>> = turns::runs(count, limits).iter().map(cut).collect::<Result<_, _>>()?;
+    let launches: Vec<Vec<Launch>> =
+        iterations::runs(count, limits).iter().map(cut).collect::<Result<_, _>>()?;
     Ok(launches.concat())
+}
+/// How many partial sums a launch leaves, in words, where there are several.
+pub(super) fn why(count: usize) -> String {
+    if count > 1 { format!(", {count} partial sums") } else { String::new() }
 }

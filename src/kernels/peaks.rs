@@ -30,7 +30,7 @@ fn write(i: usize) -> Binding {
 pub(crate) struct Chains {
     /// Independent sums: enough to hide the latency of an fma, few enough for the registers.
     accumulators: usize,
-    /// Terms added to each a turn.
+    /// Terms added to each in an iteration.
     unroll: usize,
     /// Components of a sum, 1 or 4.
     width: usize,
@@ -44,20 +44,20 @@ pub(crate) const CHAINS: [Chains; 4] = [
     Chains { accumulators: 8, unroll: 16, width: 1 },
 ];
 
-/// Multiply-adds of `groups` workgroups, `turns` turns each, in 32 or 16 bits.
+/// Multiply-adds of `groups` workgroups, `iterations` iterations each, in 32 or 16 bits.
 pub(crate) fn fma(
     chains: Chains,
     groups: usize,
-    turns: usize,
+    iterations: usize,
     half: bool,
     limits: &Limits,
 ) -> Result<MicroKernel, Mismatch> {
     let Chains { accumulators, unroll, width } = chains;
-    let values = context! { accumulators, unroll, width, turns, half };
+    let values = context! { accumulators, unroll, width, iterations, half };
     let number = if half { "f16" } else { "f32" };
-    let why = format!("{accumulators} sums of {width} x {number}, {unroll} terms a turn");
-    let launch = launch(limits, "bench_fma", groups, 1 + turns, vec![read(0), write(1)], why, values)?;
-    let flops = (groups * 64 * turns * unroll * accumulators * width * 2) as u64;
+    let why = format!("{accumulators} sums of {width} x {number}, {unroll} terms an iteration");
+    let launch = launch(limits, "bench_fma", groups, 1 + iterations, vec![read(0), write(1)], why, values)?;
+    let flops = (groups * 64 * iterations * unroll * accumulators * width * 2) as u64;
     Ok(MicroKernel { launch, buffers: vec![32, groups as u64 * 16], flops, bytes: 0 })
 }
 
@@ -75,20 +75,22 @@ pub(crate) fn stream(bytes: u64, triad: bool, limits: &Limits) -> Result<MicroKe
     Ok(MicroKernel { launch, buffers: vec![bytes; arrays], flops, bytes: moved })
 }
 
-/// Reads workgroup memory in `groups` workgroups, `turns` turns of 4 vec4 an invocation.
-pub(crate) fn workgroup(groups: usize, turns: usize, limits: &Limits) -> Result<MicroKernel, Mismatch> {
-    let values = context! { turns };
+/// Reads workgroup memory in `groups` workgroups, `iterations` iterations of 4 vec4 an invocation.
+pub(crate) fn workgroup(groups: usize, iterations: usize, limits: &Limits) -> Result<MicroKernel, Mismatch> {
+    let values = context! { iterations };
     let bindings = vec![read(0), write(1)];
-    let launch = launch(limits, "bench_workgroup", groups, 1 + turns, bindings, "workgroup memory", values)?;
-    let bytes = (groups * 64 * turns * 4 * 16) as u64;
+    let launch =
+        launch(limits, "bench_workgroup", groups, 1 + iterations, bindings, "workgroup memory", values)?;
+    let bytes = (groups * 64 * iterations * 4 * 16) as u64;
     Ok(MicroKernel { launch, buffers: vec![256 * 16, groups as u64 * 16], flops: 0, bytes })
 }
 
-/// Counts the turns that loops really take, one loop and two nested ones: `shaders/count_turns.wgsl`.
-pub(crate) fn turns(limits: &Limits) -> Result<MicroKernel, Mismatch> {
+/// Counts the iterations that loops really take, one loop and two nested ones: `shaders/count_turns.wgsl`.
+pub(crate) fn iterations(limits: &Limits) -> Result<MicroKernel, Mismatch> {
     // What it is there to find out is no limit yet.
-    let limits = Limits { max_turns: u32::MAX, ..limits.clone() };
-    let launch = launch(&limits, "count_turns", 2, 0, vec![read(0), write(1)], "counts turns", context! {})?;
+    let limits = Limits { max_iterations: u32::MAX, ..limits.clone() };
+    let launch =
+        launch(&limits, "count_turns", 2, 0, vec![read(0), write(1)], "counts loop iterations", context! {})?;
     Ok(MicroKernel { launch, buffers: vec![16, 16], flops: 0, bytes: 0 })
 }
 
@@ -104,7 +106,7 @@ pub(crate) fn empty(limits: &Limits) -> Result<MicroKernel, Mismatch> {
 /// When a template does not render.
 pub fn micro_kernels(limits: &Limits) -> Result<Vec<Kernel>, Mismatch> {
     let mut all = vec![stream(1 << 16, false, limits)?, stream(1 << 16, true, limits)?];
-    all.extend([workgroup(8, 4, limits)?, empty(limits)?, turns(limits)?]);
+    all.extend([workgroup(8, 4, limits)?, empty(limits)?, iterations(limits)?]);
     for chains in CHAINS {
         all.push(fma(chains, 8, 4, false, limits)?);
     }

@@ -111,7 +111,7 @@ fn spread_run(
         ..fused.values(2, fours, &bindings)
     };
     let groups = (elements / if fours { 4 } else { 1 }).div_ceil(64);
-    let why = format!("pixels {}x{} apart, zeros between{}", stride.h, stride.w, fused.why());
+    let why = format!("strided: {}x{} pixels, zeros between{}", stride.h, stride.w, fused.why());
     launch(limits, "conv2d_spread", groups, 0, bindings, why, values)
 }
 

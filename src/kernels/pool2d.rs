@@ -2,7 +2,7 @@
 //!
 //! The planes (n, c) are independent, so a large tensor is split into runs of planes.
 
-use super::turns::Piece;
+use super::iterations::Piece;
 use super::{Binding, Chain, Launch, Limits, Lowering, Refusal, chunks, launch};
 use crate::error::Mismatch;
 use crate::shape::{Shape, Window};
@@ -70,7 +70,7 @@ impl Pool {
             } };
             let (groups, why) =
                 ((planes * per_plane).div_ceil(64), format!("{why}{}{}", piece.why(), fused.why()));
-            launch(limits, name, groups, piece.turns, all, why, values)
+            launch(limits, name, groups, piece.iterations, all, why, values)
         };
         let runs = chunks(self.planes, &sizes, limits)?.into_iter();
         let launches = runs.flat_map(|run| pieces.iter().map(move |piece| (run, piece)));

@@ -1,5 +1,5 @@
 //! Ranges of tensors that are larger than a binding: what part of a kernel's work is a launch of its own, and where its
-//! operands begin in what is bound. The one place where they are cut.
+//! operands begin in what is bound. The only code that cuts them.
 
 use super::{Access, Binding, Limits, Operand, Refusal};
 use std::ops::Range;
@@ -30,18 +30,18 @@ pub(super) fn chunks(
 #[derive(Debug, Clone)]
 pub(super) struct Lies {
     pub(super) operand: Operand,
-    /// Elements from one place of each dimension to the next; 0 where it has the same for all.
+    /// Elements from one position of each dimension to the next; 0 where it has the same for all.
     pub(super) strides: Vec<usize>,
-    /// Elements that one place of the work takes, the first to the last of them.
+    /// Elements that one position of the work takes, the first to the last of them.
     pub(super) item: usize,
-    /// The element at which the first place begins.
+    /// The element at which the first position begins.
     pub(super) first: usize,
     /// Elements of the tensor.
     pub(super) elements: usize,
 }
 
 impl Lies {
-    /// One element a place, from the tensor's first on.
+    /// One element a position, from the tensor's first on.
     pub(super) fn of(operand: Operand, strides: Vec<usize>, elements: usize) -> Self {
         Self { operand, strides, item: 1, first: 0, elements }
     }
@@ -80,24 +80,24 @@ impl Lies {
 /// A part of the work of a kernel, for a launch of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Part {
-    /// Places along each dimension.
+    /// Positions along each dimension.
     pub(super) ranges: Vec<Range<usize>>,
     /// Whether it is all of the work.
     pub(super) whole: bool,
 }
 
 impl Part {
-    /// Places along each dimension.
+    /// Positions along each dimension.
     pub(super) fn sizes(&self) -> Vec<usize> {
         self.ranges.iter().map(|range| range.len()).collect()
     }
 
-    /// Places in all.
-    pub(super) fn places(&self) -> usize {
+    /// Positions in all.
+    pub(super) fn positions(&self) -> usize {
         self.ranges.iter().map(|range| range.len()).product()
     }
 
-    /// How many of the places behind each of a dimension there are: what a flat number is divided by.
+    /// How many of the positions behind each of a dimension there are: what a flat number is divided by.
     pub(super) fn divisors(&self) -> Vec<usize> {
         let mut behind = 1;
         let mut divisors: Vec<usize> = self
@@ -114,7 +114,7 @@ impl Part {
         divisors
     }
 
-    /// The binding of a tensor, and the element of it at which the part's first place begins.
+    /// The binding of a tensor, and the element of it at which the part's first position begins.
     pub(super) fn bind(&self, lies: &Lies, access: Access, limits: &Limits) -> (Binding, usize) {
         let binding = Binding { operand: lies.operand, access, range: None, half: false };
         if self.whole {
@@ -132,7 +132,7 @@ impl Part {
         }
         let ranges: Vec<String> =
             self.ranges.iter().map(|range| format!("{}..{}", range.start, range.end)).collect();
-        format!(", part {}", ranges.join(" x "))
+        format!(", slice {}", ranges.join(" x "))
     }
 }
 
@@ -181,7 +181,7 @@ pub(super) fn parts(
     Ok(parts)
 }
 
-/// Along which dimension a part is cut so that less of a tensor has to be bound, and into how many places each.
+/// Along which dimension a part is cut so that less of a tensor has to be bound, and into how many positions each.
 fn cut(
     ranges: &[Range<usize>],
     grains: &[usize],
@@ -193,7 +193,7 @@ fn cut(
     let can = |d: &usize| grains[*d] > 0 && ranges[*d].len() > grains[*d] && reach(*d) > 0;
     let along = (0..ranges.len()).filter(can).max_by_key(|&d| reach(d))?;
     let alignment = limits.offset_alignment.max(16);
-    // Elements that a binding has room for, wherever the part begins, beside what one place along the dimension takes.
+    // Elements that a binding has room for, wherever the part begins, beside what one position along the dimension takes.
     let room = (limits.max_binding_bytes.saturating_sub(alignment) / 4) as usize;
     let one = largest.span(ranges).len().saturating_sub(reach(along));
     let most = room.saturating_sub(one) / largest.strides[along] + 1;
@@ -222,10 +222,10 @@ mod tests {
         Lies::of(Operand::Input(0), strides.to_vec(), elements)
     }
 
-    /// Every place once, in order; every tensor bound as far as it reaches, and no further than the device can.
+    /// Every position once, in order; every tensor bound as far as it reaches, and no further than the device can.
     fn check(sizes: &[usize], grains: &[usize], tensors: &[Lies], limits: &Limits) -> Vec<Vec<Range<usize>>> {
         let parts = parts(sizes, grains, tensors, limits).expect("parts");
-        assert_eq!(parts.iter().map(Part::places).sum::<usize>(), sizes.iter().product::<usize>());
+        assert_eq!(parts.iter().map(Part::positions).sum::<usize>(), sizes.iter().product::<usize>());
         for part in &parts {
             for lies in tensors {
                 let (binding, first) = part.bind(lies, Access::Read, limits);

@@ -1,7 +1,7 @@
 //! Recurrent layers of few units over all steps on a CPU adapter, weights held in registers: `shaders/recurrent_held.wgsl`,
 //! `shaders/recurrent_held_backward.wgsl`.
 
-use super::turns::{self, Piece};
+use super::iterations::{self, Piece};
 use super::{Binding, Launch, Limits, Lowering, Operand, launch, tile};
 use crate::error::Mismatch;
 use crate::ops::RecurrentSizes;
@@ -38,7 +38,7 @@ impl Held {
         (limits.software && tile::shuffles(limits) && pays).then_some(Self { kind, sizes, rows, own })
     }
 
-    /// A launch for each run of steps, as many as an invocation's loops may turn.
+    /// A launch for each run of steps, as many as an invocation's loops may take.
     fn launches(
         &self,
         limits: &Limits,
@@ -47,9 +47,9 @@ impl Held {
     ) -> Result<Lowering, Mismatch> {
         let &Self { kind, sizes: RecurrentSizes { steps, batch, hidden }, rows, own } = self;
         // Rows and their steps.
-        let most = (turns::most(limits).saturating_sub(1) / rows).saturating_sub(2).max(1);
-        let limit = Limits { max_turns: (most + 1) as u32, ..limits.clone() };
-        let launches = turns::runs(steps, &limit).into_iter().map(|run| {
+        let most = (iterations::most(limits).saturating_sub(1) / rows).saturating_sub(2).max(1);
+        let limit = Limits { max_iterations: (most + 1) as u32, ..limits.clone() };
+        let launches = iterations::runs(steps, &limit).into_iter().map(|run| {
             let (named, values) = one(&run)?;
             let groups = batch.div_ceil(rows);
             let write = |write: bool| if write { "read_write" } else { "read" };
@@ -65,9 +65,12 @@ impl Held {
             };
             let bind = |n: &Named| if n.write { Binding::write(n.operand) } else { Binding::read(n.operand) };
             let bindings = named.iter().map(bind).collect();
-            let turns = turns::of_loop(rows, turns::of_loop(run.outer.len(), 0));
-            let why = format!("whole sequence; weights of {own} units a lane held, {rows} rows{}", run.why());
-            launch(limits, name, groups, turns, bindings, why, values)
+            let iterations = iterations::of_loop(rows, iterations::of_loop(run.outer.len(), 0));
+            let why = format!(
+                "whole sequence; weights of {own} units a lane in registers, {rows} rows{}",
+                run.why()
+            );
+            launch(limits, name, groups, iterations, bindings, why, values)
         });
         Ok(Lowering { launches: launches.collect::<Result<Vec<Launch>, _>>()?, ..Lowering::default() })
     }

@@ -17,7 +17,7 @@ fn fields(kind: ReduceKind) -> &'static [(&'static str, &'static str)] {
     match kind {
         ReduceKind::Prod => &[("product", "f32"), ("zeros", "f32"), ("endless", "f32")],
         ReduceKind::Amax | ReduceKind::Amin => &[("extreme", "f32"), ("ties", "f32")],
-        ReduceKind::Argmin => &[("smallest", "f32"), ("place", "u32")],
+        ReduceKind::Argmin => &[("smallest", "f32"), ("position", "u32")],
         ReduceKind::Var { .. } | ReduceKind::Std { .. } => {
             &[("count", "f32"), ("mean", "f32"), ("squares", "f32")]
         }
@@ -39,7 +39,7 @@ fn own(kind: ReduceKind, count: usize) -> Value {
     match kind {
         ReduceKind::Amax => extreme(true, false),
         ReduceKind::Amin => extreme(false, false),
-        ReduceKind::Argmin => context! { kind => "place" },
+        ReduceKind::Argmin => context! { kind => "position" },
         ReduceKind::Var { correction } => spread(false, correction),
         ReduceKind::Std { correction } => spread(true, correction),
         ReduceKind::Norm { p } if p.is_infinite() => extreme(p > 0.0, true),

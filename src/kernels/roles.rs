@@ -77,7 +77,7 @@ pub(super) fn swapped(g: &ConvGeometry) -> (ConvGeometry, Sum) {
     let Conv2d { stride, padding, dilation, groups } = g.options;
     let (k, c, pixels, taps, plane) = (g.k / groups, g.c / groups, g.oh * g.ow, g.r * g.s, g.h * g.w);
     let options = Conv2d { stride: dilation, dilation: stride, padding, groups };
-    let turned = ConvGeometry { n: c, c: g.n * groups, r: g.oh, s: g.ow, oh: g.r, ow: g.s, options, ..*g };
+    let swapped = ConvGeometry { n: c, c: g.n * groups, r: g.oh, s: g.ow, oh: g.r, ow: g.s, options, ..*g };
     let sum = Sum {
         source: [g.k, g.r, g.s],
         target: [g.n * groups, g.h, g.w],
@@ -87,10 +87,10 @@ pub(super) fn swapped(g: &ConvGeometry) -> (ConvGeometry, Sum) {
         source_strides: [taps, k * c * taps, c * taps],
         target_strides: [plane, c * plane, g.c * plane],
     };
-    (turned, sum)
+    (swapped, sum)
 }
 
-/// The share of the time below which operands are swapped: on CPU adapters, where tiles tell the time; and on GPUs, where
+/// The fraction of the time below which operands are swapped: on CPU adapters, where tiles tell the time; and on GPUs, where
 /// workgroups that share loads are not made for it.
 const SOFTWARE: f64 = 0.8;
 const GPU: f64 = 0.1;
@@ -105,9 +105,9 @@ pub(super) fn swaps(g: &ConvGeometry, limits: &Limits) -> bool {
     if forced || g.r * g.s <= g.oh * g.ow || sizes.iter().any(|&size| size > most) || weights > most {
         return false;
     }
-    let (turned, sum) = swapped(g);
-    let share = if limits.software { SOFTWARE } else { GPU };
-    time(&turned, &sum, limits) < share * time(g, &Sum::new(g, true), limits)
+    let (swapped, sum) = swapped(g);
+    let fraction = if limits.software { SOFTWARE } else { GPU };
+    time(&swapped, &sum, limits) < fraction * time(g, &Sum::new(g, true), limits)
 }
 
 /// The time of an input gradient, by the tile that would be taken.
@@ -152,8 +152,8 @@ mod tests {
         let options = Conv2d { stride: crate::shape::Pair { h: 3, w: 2 }, ..Conv2d::default() };
         let (row, column) = ([2, 3, 1, 90], [2, 3, 90, 1]);
         let lies = lying(geometry(column, [4, 3, 7, 1], options));
-        let turned = Conv2d { stride: crate::shape::Pair { h: 1, w: 3 }, ..Conv2d::default() };
-        assert_eq!(lies, geometry(row, [4, 3, 1, 7], turned));
+        let swapped = Conv2d { stride: crate::shape::Pair { h: 1, w: 3 }, ..Conv2d::default() };
+        assert_eq!(lies, geometry(row, [4, 3, 1, 7], swapped));
         assert_eq!(lying(lies), lies);
         // Padding makes more of a column than lies there.
         let padded = geometry([2, 3, 9, 1], [4, 3, 3, 1], Conv2d::default().padding(1));

@@ -3,8 +3,8 @@
 
 use super::ranges::{self, Lies, Part, chunks};
 use super::{
-    Access, Binding, FEWEST_LANES, Fused, Launch, Limits, Lowering, Operand, Refusal, Site, lanes, launch,
-    partials, turns,
+    Access, Binding, FEWEST_LANES, Fused, Launch, Limits, Lowering, Operand, Refusal, Site, iterations,
+    lanes, launch, partials,
 };
 use crate::error::Mismatch;
 use crate::shape::Shape;
@@ -57,7 +57,7 @@ fn axes(shape: &Shape, keep: impl Fn(usize) -> bool) -> Vec<(usize, usize)> {
     merged
 }
 
-/// Places along some axes.
+/// Positions along some axes.
 fn count(axes: &[(usize, usize)]) -> usize {
     axes.iter().map(|axis| axis.0).product()
 }
@@ -87,7 +87,7 @@ fn columns(reducer: &Reducer<'_>, site: &Site<'_>) -> Result<Option<Lowering>, R
     }
     let columns = kept / 4;
     let lanes = columns.next_power_of_two().clamp(8, 64);
-    let parts = rows.div_ceil(ROWS.min(turns::most(limits).saturating_sub(1).max(1)));
+    let parts = rows.div_ceil(ROWS.min(iterations::most(limits).saturating_sub(1).max(1)));
     let wide = limits.wide_loads;
     let own = if parts == 1 { site.fused.clone() } else { site.fused.loading() };
     let rows_per_part = rows.div_ceil(parts);
@@ -123,7 +123,12 @@ fn columns(reducer: &Reducer<'_>, site: &Site<'_>) -> Result<Option<Lowering>, R
             first_row => part.ranges[0].start * rows_per_part,
             ..context! { ..own.values(number, true, true, &bindings), ..reducer.values.clone() }
         };
-        let why = format!("leading dimensions, 4 columns a lane, {parts} parts{}{}", part.why(), own.why());
+        let why = format!(
+            "leading dimensions, 4 columns a lane{}{}{}",
+            partials::why(parts),
+            part.why(),
+            own.why()
+        );
         launch(limits, reducer.kernels[1], tiles * parts_here, 1 + rows_per_part, bindings, why, values)
     };
     let launches = cut.into_iter().map(launch).collect::<Result<_, Mismatch>>()?;
@@ -181,11 +186,11 @@ fn second_pass(
     let (workspace, limits) = (Operand::Workspace(0), site.limits);
     lowering.workspaces.push((parts * reducer.fields * count * 4) as u64);
     if reducer.adds {
-        lowering.launches.extend(partials::fused(workspace, parts, count, &site.fused.stores, limits)?);
+        lowering.launches.extend(partials::fused(workspace, parts, count, &site.fused.epilogue, limits)?);
         return Ok(());
     }
     let run = Run::of_parts(parts, count, reducer.fields);
-    let fused = Fused { stores: site.fused.stores.clone(), ..Fused::default() };
+    let fused = Fused { epilogue: site.fused.epilogue.clone(), ..Fused::default() };
     let pass = Pass {
         reducer,
         own: fused,
@@ -282,7 +287,8 @@ impl Run {
         let run_of = if vec4 { 4 } else { 1 };
         let terms = count(&summed) / run_of;
         let longest = if limits.software && count(&kept) >= MANY { terms } else { LONGEST / run_of };
-        let parts = terms.div_ceil(longest.min(FEWEST_LANES * turns::most(limits).saturating_sub(1).max(1)));
+        let parts =
+            terms.div_ceil(longest.min(FEWEST_LANES * iterations::most(limits).saturating_sub(1).max(1)));
         let terms_per_part = terms.div_ceil(parts);
         let first_term = first * dims.iter().filter(|&&d| d > 0).map(|&d| shape[d]).product::<usize>();
         let first = first * shape.iter().skip(1).product::<usize>();
@@ -343,7 +349,7 @@ impl Run {
         let Self { vec4, terms, parts, terms_per_part, .. } = *self;
         let (own, all_outputs) = (&pass.own, count(&self.kept));
         let lanes = lanes(terms_per_part, limits);
-        let turns = turns::of_loop(terms_per_part.div_ceil(lanes), 0);
+        let iterations = iterations::of_loop(terms_per_part.div_ceil(lanes), 0);
         let tree: Vec<usize> = (0..lanes.ilog2()).rev().map(|b| 1 << b).collect();
         let (read, first, written) = self.lies(pass);
         let Bound { mut bindings, first: [first_input, first_of_row, first_output], input, output } =
@@ -353,7 +359,7 @@ impl Run {
         let axes = |strides: &[usize]| -> Vec<(usize, usize)> {
             part.sizes().into_iter().zip(strides.iter().copied()).collect()
         };
-        let outputs = part.places();
+        let outputs = part.positions();
         let values = context! {
             outputs, terms, parts, lanes, tree, vec4, terms_per_part, first_input, first_output, all_outputs,
             kept => divided(&axes(&read.strides)),
@@ -364,13 +370,18 @@ impl Run {
             ..context! { ..own.values(number, vec4, false, &bindings), ..pass.reducer.values.clone() }
         };
         let four = if vec4 { ", four terms a load" } else { "" };
-        let joins = if pass.second { ", joins parts" } else { "" };
-        let why = format!("{lanes} lanes an output, {parts} parts{four}{joins}{}{}", part.why(), own.why());
+        let joins = if pass.second { ", adds partial results" } else { "" };
+        let why = format!(
+            "{lanes} lanes an output{}{four}{joins}{}{}",
+            partials::why(parts),
+            part.why(),
+            own.why()
+        );
         launch(
             limits,
             pass.reducer.kernels[if pass.second { 2 } else { 0 }],
             outputs * parts,
-            turns,
+            iterations,
             bindings,
             why,
             values,

@@ -30,16 +30,16 @@ impl Run {
     }
 }
 
-/// Places along a dimension, counted from where an invocation begins.
-pub(super) struct Places {
+/// Positions along a dimension, counted from where an invocation begins.
+pub(super) struct Positions {
     pub(super) at: Vec<i64>,
     /// Where the last invocation begins; the first begins at 0.
     pub(super) last: usize,
-    /// Places there are.
+    /// Positions there are.
     pub(super) count: usize,
 }
 
-impl Places {
+impl Positions {
     pub(super) fn outside(&self, at: i64) -> bool {
         at < 0 || self.last as i64 + at >= self.count as i64
     }

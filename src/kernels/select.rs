@@ -18,7 +18,7 @@ fn mask(max_length: usize, inputs: &[&TensorType], limits: &Limits) -> Result<Lo
     let written = Lies::of(Operand::Output(0), vec![batch], max_length * batch).item(batch);
     let launch = |part: Part| {
         let (output, first) = part.bind(&written, Access::Write, limits);
-        let (steps, first_step) = (part.places(), part.ranges[0].start);
+        let (steps, first_step) = (part.positions(), part.ranges[0].start);
         let bindings = vec![Binding::read(Operand::Input(0)), output, Binding::write(Operand::Check)];
         let why = format!("an element an invocation{}", part.why());
         let values = context! { steps, first_step, first, max_length, batch };

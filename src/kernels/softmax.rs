@@ -1,7 +1,9 @@
 //! Softmax and its logarithm: `shaders/softmax.wgsl`, `shaders/softmax_backward.wgsl`.
 
 use super::ranges::{Lies, Part, parts};
-use super::{Access, Binding, Limits, Lower, Lowering, Operand, Refusal, Site, lanes, launch, tile, turns};
+use super::{
+    Access, Binding, Limits, Lower, Lowering, Operand, Refusal, Site, iterations, lanes, launch, tile,
+};
 use crate::error::Mismatch;
 use crate::ops::{Softmax, SoftmaxBackward};
 use crate::tensor::TensorType;
@@ -31,8 +33,8 @@ pub(super) struct Dealt {
     pub(super) values: Value,
     /// Workgroups.
     pub(super) groups: usize,
-    /// Turns of an invocation.
-    pub(super) turns: usize,
+    /// Iterations of an invocation.
+    pub(super) iterations: usize,
     /// In words.
     pub(super) why: &'static str,
 }
@@ -47,12 +49,12 @@ pub(super) fn dealt(
 ) -> Dealt {
     let short = tile::shuffles(limits) && length <= SHORT && all[0] * all[2] >= MANY_ROWS;
     let fewest = if short { 1 } else { lanes(length, limits) };
-    let lanes = turns::lanes(fewest, length, passes, limits);
+    let lanes = iterations::lanes(fewest, length, passes, limits);
     let rows = if lanes == 1 { ROWS } else { 1 };
     Dealt {
         values: context! { outer, length, inner, lanes, rows, tree => tree(lanes) },
         groups: (outer * inner).div_ceil(rows),
-        turns: passes * turns::of_loop(length.div_ceil(lanes), 0),
+        iterations: passes * iterations::of_loop(length.div_ceil(lanes), 0),
         why: if lanes == 1 { "a row an invocation" } else { "a row a workgroup" },
     }
 }
@@ -78,7 +80,7 @@ fn lies([outer, _, inner]: [usize; 3], operand: Operand, numbers: usize) -> Lies
 impl Rows<'_> {
     /// Sizes of what it has.
     pub(super) fn sizes(&self) -> [usize; 3] {
-        [self.part.places(), self.sizes[1], self.sizes[2]]
+        [self.part.positions(), self.sizes[1], self.sizes[2]]
     }
 
     fn bind(&self, operand: Operand, numbers: usize, access: Access) -> (Binding, usize) {
@@ -155,7 +157,7 @@ fn build(
         let dealt = dealt(rows.sizes(), sizes, passes, limits);
         let values = context! { log => options.log, ..context! { ..dealt.values, ..rows.values() } };
         let why = format!("{}{}", dealt.why, rows.why());
-        launch(limits, name, dealt.groups, dealt.turns, bindings, why, values)
+        launch(limits, name, dealt.groups, dealt.iterations, bindings, why, values)
     };
     let launches = rows(sizes, Operand::Input(0), &[], &[], limits)?.into_iter().map(part);
     Ok(Lowering { launches: launches.collect::<Result<_, Mismatch>>()?, ..Lowering::default() })

@@ -6,8 +6,8 @@ use super::{Access, Launch, Limits, Lowering, Operand, Refusal, launch};
 use crate::error::Mismatch;
 use minijinja::{Value, context};
 
-/// The place of element `i` of a part in a tensor: an expression of `i`. Strides and offset are divided by `unit`.
-fn place(part: &Part, strides: &[usize], first: usize, unit: usize) -> String {
+/// The position of element `i` of a part in a tensor: an expression of `i`. Strides and offset are divided by `unit`.
+fn position(part: &Part, strides: &[usize], first: usize, unit: usize) -> String {
     let (sizes, divisors) = (part.sizes(), part.divisors());
     let moving = || (0..sizes.len()).filter(|&d| sizes[d] > 1);
     let step = |d: usize| if strides[d] == 1 { 1 } else { strides[d] / unit };
@@ -18,14 +18,14 @@ fn place(part: &Part, strides: &[usize], first: usize, unit: usize) -> String {
     let outermost = moving().next();
     let term = |d: usize| {
         let divided = if divisors[d] > 1 { format!("i / {}u", divisors[d]) } else { "i".to_owned() };
-        let place = if outermost == Some(d) { divided } else { format!("{divided} % {}u", sizes[d]) };
-        format!("({place}) * {}u", step(d))
+        let position = if outermost == Some(d) { divided } else { format!("{divided} % {}u", sizes[d]) };
+        format!("({position}) * {}u", step(d))
     };
     let terms: Vec<String> = moving().filter(|&d| strides[d] > 0).map(term).collect();
     if terms.is_empty() { format!("{}u", first / unit) } else { terms.join(" + ") + &behind }
 }
 
-/// Whether a tensor has one word for all places of the last dimension.
+/// Whether a tensor has one word for all positions of the last dimension.
 fn is_one(strides: &[usize]) -> bool {
     strides.last() == Some(&0)
 }
@@ -72,7 +72,7 @@ pub(super) struct Strided<'a> {
 }
 
 impl Strided<'_> {
-    /// A launch for each part. The shader has `elements`, and `at`, the places by name.
+    /// A launch for each part. The shader has `elements`, and `at`, the positions by name.
     pub(super) fn lower(&self, limits: &Limits) -> Result<Lowering, Refusal> {
         let lies: Vec<Lies> = self.tensors.iter().map(|(_, lies)| lies.clone()).collect();
         let mut grains = vec![1; self.sizes.len()];
@@ -94,9 +94,9 @@ impl Strided<'_> {
             let (binding, first) = part.bind(lies, access, limits);
             bindings.push(binding);
             let unit = if is_one(&lies.strides) { 1 } else { self.unit };
-            at.push(((*name).to_owned(), place(&units, &lies.strides, first, unit)));
+            at.push(((*name).to_owned(), position(&units, &lies.strides, first, unit)));
         }
-        let elements = units.places();
+        let elements = units.positions();
         // Which tensors have four words side by side, where an invocation has four.
         let sides: Vec<(String, bool)> =
             self.tensors.iter().map(|(name, lies)| ((*name).to_owned(), !is_one(&lies.strides))).collect();
@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn places_are_as_short_as_they_can_be() {
         let of = |ranges: &[std::ops::Range<usize>], strides: &[usize], first, unit| {
-            place(&Part { ranges: ranges.to_vec(), whole: false }, strides, first, unit)
+            position(&Part { ranges: ranges.to_vec(), whole: false }, strides, first, unit)
         };
         assert_eq!(of(&[0..3, 0..4], &[4, 1], 0, 1), "i");
         assert_eq!(of(&[0..3, 4..8], &[4, 1], 5, 1), "i + 5u");

@@ -21,7 +21,7 @@ pub enum Variant {
     Workgroup {
         /// Rows, and columns, that a workgroup computes.
         size: usize,
-        /// Parts of the workgroup that take turns at the terms.
+        /// Slices of the workgroup, each of which adds its part of the terms.
         slices: usize,
     },
     /// Fewer products for more sums, as `4x4-winograd`; 3x3 convolutions of stride 1 and their gradients only.

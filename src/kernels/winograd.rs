@@ -219,7 +219,7 @@ impl<'a> Tiled<'a> {
         Ok(Lowering { launches, workspaces, winograd: Some(self.m), ..Lowering::default() })
     }
 
-    /// What all kernels are told.
+    /// The template values of all kernels.
     pub(super) fn values(&self, images: usize) -> Value {
         let [tiles_h, tiles_w] = self.tiles();
         let ([source_channels, source_h, source_w], [rows, target_h, target_w]) = (self.source, self.target);
@@ -269,7 +269,7 @@ impl<'a> Tiled<'a> {
             of_images(Binding::read(from), self.source, first, images),
             Binding::write(SOURCE).range(0, self.scratch(images)[0]),
         ];
-        launch(limits, "winograd_input", groups, 0, bindings, format!("{}, source", self.name()), values)
+        launch(limits, "winograd_input", groups, 0, bindings, format!("{}, input", self.name()), values)
     }
 
     fn product(&self, images: usize, limits: &Limits) -> Result<Launch, Mismatch> {
@@ -299,7 +299,7 @@ impl<'a> Tiled<'a> {
         let values = context! {
             out_vec4 => vec4, pairs => self.target[2].is_multiple_of(2), wide => limits.wide_loads, ..context! { ..self.values(images), ..fused }
         };
-        let why = format!("{}, target{}", self.name(), self.fused.why());
+        let why = format!("{}, output{}", self.name(), self.fused.why());
         launch(limits, "winograd_output", groups, 0, bindings, why, values)
     }
 }
@@ -383,7 +383,7 @@ mod tests {
         assert_eq!(lowered([2, 8, 9, 8], padded(1).stride(2), &forced).unwrap().winograd, None);
     }
 
-    /// Images take turns in the scratch memory; one that is too large is refused, or left to the other way.
+    /// Images use the scratch memory one after the other; one that is too large is refused, or left to the other way.
     #[test]
     fn scratch_memory_is_bounded() {
         let shape = [64, 64, 28, 64];
@@ -411,6 +411,6 @@ mod tests {
             assert_eq!(launch.computes(), launch.kernel.name == "matmul");
             assert_eq!(launch.stores(), launch.kernel.name == "winograd_output");
         }
-        assert_eq!(lowering.shares(1000).iter().sum::<u64>(), 1000);
+        assert_eq!(lowering.divide_flops(1000).iter().sum::<u64>(), 1000);
     }
 }

@@ -74,7 +74,15 @@ impl<'a> Gradient<'a> {
             of_images(Binding::read(Operand::Input(0)), tiled.target, first, images),
             Binding::write(ERROR).range(0, tiled.scratch(images)[1]),
         ];
-        launch(limits, "winograd_error", groups, 0, bindings, format!("{}, error", tiled.name()), values)
+        launch(
+            limits,
+            "winograd_error",
+            groups,
+            0,
+            bindings,
+            format!("{}, grad_output", tiled.name()),
+            values,
+        )
     }
 
     fn product(&self, at: usize, images: usize, limits: &Limits) -> Result<Launch, Mismatch> {

@@ -62,7 +62,7 @@ impl Transforms {
         Self { source, weight, target: (0..m).map(row).collect() }
     }
 
-    /// As the shaders name them: the terms of each row, place and factor.
+    /// As the shaders name them: the terms of each row, position and factor.
     pub(super) fn values(&self) -> Value {
         let factor = |v: f64| match v {
             1.0 => String::new(),
@@ -70,8 +70,8 @@ impl Transforms {
             _ => format!("{} * ", literal(v as f32)),
         };
         let terms = |row: &Vec<f64>| -> Vec<Value> {
-            let places = row.iter().enumerate().filter(|(_, v)| **v != 0.0);
-            places.map(|(at, v)| context! { at, factor => factor(*v) }).collect()
+            let positions = row.iter().enumerate().filter(|(_, v)| **v != 0.0);
+            positions.map(|(at, v)| context! { at, factor => factor(*v) }).collect()
         };
         let rows = |matrix: &[Vec<f64>]| matrix.iter().map(terms).collect::<Vec<_>>();
         context! {

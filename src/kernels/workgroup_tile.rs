@@ -1,7 +1,7 @@
 //! Workgroup tiles of matrix products: blocks of the result whose operands a workgroup shares.
 
 use super::tile::{self, Extent};
-use super::{Limits, Variant, turns};
+use super::{Limits, Variant, iterations};
 use minijinja::{Value, context};
 use std::ops::RangeInclusive;
 
@@ -14,7 +14,7 @@ pub(super) struct WorkgroupTile {
     terms: usize,
     /// Rows and columns of an invocation.
     micro: [usize; 2],
-    /// Parts of the workgroup that take turns at the terms.
+    /// Slices of the workgroup, each of which adds its part of the terms.
     slices: usize,
     /// The least workgroups for which it is chosen.
     enough: usize,
@@ -66,7 +66,7 @@ impl WorkgroupTile {
         // A large tile may compute a quarter more numbers than the smallest does, outside the matrix.
         let lean = |tile: &Self| tile.padded(rows, columns) <= smallest.padded(rows, columns) / 4 * 5;
         let enough = |tile: &Self| tile.fill_a_gpu(batch * tile.count(rows) * tile.count(columns), cut);
-        // Every slice has a turn.
+        // Every slice has terms.
         let long = |tile: &Self| tile.slices * tile.terms <= terms;
         let best = || fit().find(|tile| lean(tile) && long(tile) && enough(tile));
         let most_invocations = || fit().rfind(|tile| lean(tile) && long(tile));
@@ -77,40 +77,43 @@ impl WorkgroupTile {
     /// As [`WorkgroupTile::choose`], where the terms are not more than a workgroup can add.
     pub(super) fn choose(extent: Extent, limits: &Limits) -> Option<Self> {
         Self::of_shape(extent, limits)
-            .filter(|tile| tile.turns(extent.terms, limits) <= limits.max_turns as usize)
+            .filter(|tile| tile.iterations(extent.terms, limits) <= limits.max_iterations as usize)
     }
 
-    /// Terms that one turn copies, of all slices.
-    fn turn(&self) -> usize {
+    /// Terms that one iteration copies, of all slices.
+    fn k_tile(&self) -> usize {
         self.terms * self.slices
     }
 
-    /// As [`WorkgroupTile::turn`], where terms are added in order; 0 where slices of them are added at the end.
-    pub(super) fn turn_in_order(&self) -> usize {
+    /// As [`WorkgroupTile::k_tile`], where terms are added in order; 0 where slices of them are added at the end.
+    pub(super) fn k_tile_in_order(&self) -> usize {
         if self.slices > 1 { 0 } else { self.terms }
     }
 
-    /// Turns of the loops for one such turn.
-    fn turns_a_turn(&self, limits: &Limits) -> usize {
+    /// Iterations of the loops for one such tile of terms.
+    fn iterations_a_k_tile(&self, limits: &Limits) -> usize {
         let unroll = self.unroll(limits);
-        if unroll < self.terms { 1 + turns::of_loop(self.terms / unroll, 0) } else { 1 }
+        if unroll < self.terms { 1 + iterations::of_loop(self.terms / unroll, 0) } else { 1 }
     }
 
-    /// Turns of an invocation's loops.
-    pub(super) fn turns(&self, terms: usize, limits: &Limits) -> usize {
+    /// Iterations of an invocation's loops.
+    pub(super) fn iterations(&self, terms: usize, limits: &Limits) -> usize {
         let Self { size, micro: [rows_each, columns_each], slices, .. } = *self;
         let invocations = self.lanes().iter().product::<usize>();
         // Rows of an invocation whose sums fit the memory of a slice are added up at once.
         let rows_at_once = 2 * self.terms * (size / 4 + 1) / (invocations * columns_each / 4);
-        let joined =
-            if slices > 1 { rows_each.div_ceil(rows_at_once) * turns::of_loop(slices - 1, 0) } else { 0 };
-        1 + terms.div_ceil(self.turn()) * self.turns_a_turn(limits) + joined
+        let joined = if slices > 1 {
+            rows_each.div_ceil(rows_at_once) * iterations::of_loop(slices - 1, 0)
+        } else {
+            0
+        };
+        1 + terms.div_ceil(self.k_tile()) * self.iterations_a_k_tile(limits) + joined
     }
 
-    /// The most terms, a multiple of 4, that so many turns are enough for.
-    pub(super) fn most_terms(&self, turns: usize, limits: &Limits) -> usize {
-        let spent = self.turns(0, limits);
-        (turns.saturating_sub(spent) / self.turns_a_turn(limits)).max(1) * self.turn()
+    /// The most terms, a multiple of 4, that so many iterations are enough for.
+    pub(super) fn most_terms(&self, iterations: usize, limits: &Limits) -> usize {
+        let spent = self.iterations(0, limits);
+        (iterations.saturating_sub(spent) / self.iterations_a_k_tile(limits)).max(1) * self.k_tile()
     }
 
     /// Terms that are written out. A CPU adapter, which only tests give this tile to, takes seconds to compile long code.
@@ -163,7 +166,7 @@ impl WorkgroupTile {
         let Self { size, terms, micro: [rows_each, columns_each], slices, .. } = self;
         let [down_lanes, across_lanes] = self.lanes();
         let unroll = self.unroll(limits);
-        context! { size, turn => terms, rows_each, columns_each, slices, unroll, down_lanes, across_lanes }
+        context! { size, k_tile => terms, rows_each, columns_each, slices, unroll, down_lanes, across_lanes }
     }
 
     /// The choice in words.
@@ -172,7 +175,7 @@ impl WorkgroupTile {
         let [down, across] = self.lanes();
         let sliced = if *slices > 1 { format!(", {slices} slices of the terms") } else { String::new() };
         format!(
-            "workgroup tile {size}x{size}, {terms} terms a turn, workgroup {down}x{across} of {rows}x{columns}{sliced}"
+            "workgroup tile {size}x{size}, {terms} terms an iteration, workgroup {down}x{across} of {rows}x{columns}{sliced}"
         )
     }
 }

@@ -159,7 +159,7 @@ impl<F: Fn(&Tensor) -> Result<Tensor>> Module for Lambda<F> {
     }
 }
 
-/// One module in several places of a network: clones share its parameters, whose keys begin with the name given here,
+/// One module used several times in a network: clones share its parameters, whose keys begin with the name given here,
 /// wherever it is used.
 ///
 /// ```

@@ -51,7 +51,7 @@ pub use weight_norm::WeightNorm;
 use crate::error::Result;
 use crate::graph::Tensor;
 
-/// Something that maps a tensor to a tensor and may own parameters. Parameters are named by the scope in
+/// A layer or network: maps a tensor to a tensor and may own parameters. Parameters are named by the scope in
 /// which `forward` runs: see [`Sequential`].
 pub trait Module {
     /// Adds the layer to the graph of `input`.

@@ -107,7 +107,7 @@ macro_rules! of_channels {
                 Self(Channels { eps, ..self.0 })
             }
 
-            /// Sets the share of the newest statistics in the running ones; 0.1.
+            /// Sets the fraction of the newest statistics in the running ones; 0.1.
             #[must_use]
             pub fn momentum(self, momentum: impl Into<Option<f32>>) -> Self {
                 Self(Channels { momentum: momentum.into(), ..self.0 })

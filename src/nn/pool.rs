@@ -109,7 +109,7 @@ impl FractionalMaxPool2d {
         Self(ops::FractionalMaxPool2d::new(kernel_size, output_size))
     }
 
-    /// A pool whose output has these shares of the input's rows and columns, between 0 and 1.
+    /// A pool whose output has these fractions of the input's rows and columns, between 0 and 1.
     pub fn of_ratio(kernel_size: impl Into<Pair>, output_ratio: [f64; 2]) -> Self {
         Self(ops::FractionalMaxPool2d::of_ratio(kernel_size, output_ratio))
     }

@@ -249,29 +249,29 @@ impl Array {
         }
     }
 
-    /// Of the values that are not 0 and their places.
+    /// Of the values that are not 0 and their positions.
     pub(crate) fn sparse(proto: &SparseTensorProto, folder: Option<&Path>) -> Result<Self, Mismatch> {
         /// Elements that a sparse tensor may have beside each that it writes.
         const MOST: usize = 1 << 24;
         let missing = || Mismatch::new("values and indices of a sparse tensor", "none");
         let values = Self::read(proto.values.as_ref().ok_or_else(missing)?, folder)?;
-        let places = Self::read(proto.indices.as_ref().ok_or_else(missing)?, folder)?;
+        let positions = Self::read(proto.indices.as_ref().ok_or_else(missing)?, folder)?;
         let (shape, count) = elements(&proto.dims)?;
         let expected = format!("a sparse tensor of at most {MOST} elements");
         Mismatch::check(count <= MOST, expected, count.to_string())?;
         let strides = Shape::from(shape.clone()).strides();
-        let linear = places.shape.len() < 2;
+        let linear = positions.shape.len() < 2;
         let width = if linear { 1 } else { shape.len().max(1) };
-        let at: Vec<usize> = places
+        let at: Vec<usize> = positions
             .as_ints()
             .unwrap_or_default()
             .chunks(width)
-            .map(|place| {
+            .map(|position| {
                 let one = |(&i, stride): (&i64, usize)| {
                     usize::try_from(i).unwrap_or(usize::MAX).saturating_mul(stride)
                 };
                 let strides = if linear { vec![1] } else { strides.clone() };
-                place.iter().zip(strides).map(one).fold(0, usize::saturating_add)
+                position.iter().zip(strides).map(one).fold(0, usize::saturating_add)
             })
             .collect();
         let fits = at.len() == values.len() && at.iter().all(|&at| at < count);

@@ -4,8 +4,8 @@ use std::fmt;
 
 /// The type of a tensor's elements in an ONNX file.
 ///
-/// Every number is computed as `f32`: `float16`, `bfloat16` and `double` are converted when they are read, integers that are not
-/// known in advance are whole numbers of up to 2^24, truth values are 0 and 1.
+/// Every number is computed as `f32`: `float16`, `bfloat16` and `double` are converted when they are read, integers that are
+/// not known in advance are whole numbers of up to 2^24, truth values are 0 and 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ElementType {
     /// `float`.

@@ -9,7 +9,7 @@ use crate::nn::{Linear, Module};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// The last layer of a model: what turns features into a number for each class.
+/// The last layer of a model: which computes from features a number for each class.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Head {
     /// The node: its operator and name.
@@ -96,7 +96,7 @@ impl Network {
         Ok(Self { model, options, output, classes: None })
     }
 
-    /// A new linear layer `head` of so many classes in the place of its last one. Features that are images are averaged first.
+    /// A new linear layer `head` of so many classes instead of its last one. Features that are images are averaged first.
     ///
     /// # Errors
     /// As [`Model::head`].

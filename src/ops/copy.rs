@@ -1,4 +1,4 @@
-//! concat, split, narrow and permute: the same elements in other places.
+//! concat, split, narrow and permute: the same elements at other positions.
 
 use super::{Rule, count, only_f32, same};
 use crate::error::Mismatch;

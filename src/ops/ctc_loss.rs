@@ -1,17 +1,18 @@
 //! The connectionist temporal classification loss (Graves and others, 2006), in log space.
 //!
-//! With the labels of a sample spread out as `blank, l1, blank, l2, .., blank`, `alpha[t][s]` is the logarithm of the probability
-//! of all ways to have come to state `s` after step `t`. A state follows from itself, from the one before, and, where its
-//! label is neither a blank nor that of two before, from that one.
+//! With the labels of a sample spread out as `blank, l1, blank, l2, .., blank`, `alpha[t][s]` is the logarithm of the
+//! probability of all ways to have come to state `s` after step `t`. A state follows from itself, from the one before, and,
+//! where its label is neither a blank nor that of two before, from that one.
 
 use super::{Rule, count, elements, f32s, same};
 use crate::error::Mismatch;
 use crate::shape::Shape;
 use crate::tensor::TensorType;
 
-/// `log_probs (T, N, C)`, labels `targets (N, S)`, `input_lengths (N)` and `target_lengths (N)`, all three `u32`, to losses `(N)`,
-/// `alpha (N, T, 2 S + 1)`, and for the mean the target lengths, at least 1, as numbers `(N)`. States behind the end of a sample
-/// and steps behind it are -inf.
+/// `log_probs (T, N, C)`, labels `targets (N, S)`, `input_lengths (N)` and `target_lengths (N)`, all three `u32`, to losses
+/// `(N)`,
+/// `alpha (N, T, 2 S + 1)`, and for the mean the target lengths, at least 1, as numbers `(N)`. States behind the end of a
+/// sample and steps behind it are -inf.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct CtcLoss {
     /// The class of no label; 0.

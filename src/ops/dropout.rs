@@ -13,7 +13,7 @@ use std::fmt;
 /// The attributes of a dropout.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Dropout {
-    /// The share of elements that become 0, from 0 to below 1; PyTorch's default is 0.5.
+    /// The fraction of elements that become 0, from 0 to below 1; PyTorch's default is 0.5.
     pub p: f32,
     /// Which stream of random numbers: two layers want two.
     pub seed: u32,

@@ -1,6 +1,7 @@
 //! fractional_max_pool2d: the maxima of windows of one size whose distances vary at random (Graham, 2014).
 //!
-//! Along a side of `L` elements, window `i` of `O > 1` begins at `floor((i + u) a) - floor(u a)`, `a = (L - K) / (O - 1)`, for a random
+//! Along a side of `L` elements, window `i` of `O > 1` begins at `floor((i + u) a) - floor(u a)`, `a = (L - K) / (O - 1)`, for
+//! a random
 //! number `u` from 0 to 1 of its image and channel, and the last at `L - K`: PyTorch's formula, computed in f32. Numbers beyond
 //! 0 and 1 are taken for these, NaN for 0, so that no window leaves the image.
 
@@ -15,7 +16,7 @@ use std::fmt;
 pub enum FractionalOutput {
     /// Rows and columns.
     Size(Pair),
-    /// The shares of the input's rows and of its columns, between 0 and 1; rounded down.
+    /// The fractions of the input's rows and of its columns, between 0 and 1; rounded down.
     Ratio(f64, f64),
 }
 
@@ -44,7 +45,7 @@ impl FractionalMaxPool2d {
         Self { kernel_size: kernel_size.into(), output: FractionalOutput::Size(output_size.into()) }
     }
 
-    /// A pool whose output has these shares of the input's rows and columns.
+    /// A pool whose output has these fractions of the input's rows and columns.
     pub fn of_ratio(kernel_size: impl Into<Pair>, [rows, columns]: [f64; 2]) -> Self {
         Self { kernel_size: kernel_size.into(), output: FractionalOutput::Ratio(rows, columns) }
     }

@@ -1,7 +1,7 @@
 //! Elements by index along a dimension, their sums and the last of them by index, and the order of elements along a dimension.
 //!
 //! Indices are `u32`; the graph cannot see their values. One beyond the dimension gives 0 where it is looked up and is left
-//! out where it is added, and the next run or read of the program fails, naming its place: see
+//! out where it is added, and the next run or read of the program fails, naming its position: see
 //! [`Op::index_range`](super::Op::index_range).
 
 use super::{Rule, count, elements, f32s, only_f32};
@@ -67,8 +67,8 @@ fn by_index(inputs: &[&TensorType], dim: usize, size: usize) -> Result<Vec<Tenso
     Ok(vec![TensorType::f32(shape)])
 }
 
-/// `source, index` of one shape to `output[o,j,i]`, the last `source[o,l,i]` in the order of `l` where `index[o,l,i]` is `j`, or 0
-/// where there is none.
+/// `source, index` of one shape to `output[o,j,i]`, the last `source[o,l,i]` in the order of `l` where `index[o,l,i]` is `j`,
+/// or 0 where there is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Scatter {
     /// The dimension.
@@ -101,7 +101,8 @@ impl Rule for Scatter {
     }
 }
 
-/// `source, index` of one shape to `output[o,j,i]`, the sum of `source[o,l,i]` where `index[o,l,i]` is `j`, in the order of `l`.
+/// `source, index` of one shape to `output[o,j,i]`, the sum of `source[o,l,i]` where `index[o,l,i]` is `j`, in the order of
+/// `l`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ScatterAdd {
     /// The dimension.
@@ -134,7 +135,7 @@ impl Rule for ScatterAdd {
     }
 }
 
-/// The places along a dimension of its first `k` elements in order, equal ones in the order in which they lie. NaN is larger
+/// The positions along a dimension of its first `k` elements in order, equal ones in the order in which they lie. NaN is larger
 /// than all numbers, -0 is 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Argsort {

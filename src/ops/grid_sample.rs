@@ -2,8 +2,10 @@
 //! definition.
 //!
 //! A coordinate `g` of a grid is -1 and 1 at the two ends of a side of `L` pixels: at the centres of its outermost pixels with
-//! `align_corners`, there `x = (g + 1) (L - 1) / 2`, else at their outer edges, `x = ((g + 1) L - 1) / 2`. Where `x` lies outside,
-//! `padding_mode` says what is read. Bilinear: `output[n,c,p] = sum of input[n,c,i,j] (1 - |y - i|) (1 - |x - j|)` over the up to four
+//! `align_corners`, there `x = (g + 1) (L - 1) / 2`, else at their outer edges, `x = ((g + 1) L - 1) / 2`. Where `x` lies
+//! outside,
+//! `padding_mode` says what is read. Bilinear: `output[n,c,p] = sum of input[n,c,i,j] (1 - |y - i|) (1 - |x - j|)` over the up
+//! to four
 //! pixels nearer than 1 along both sides; nearest: the pixel at `y` and `x` rounded, halves to the even one.
 //!
 //! Why ops of their own and not gathers: four gathered corners are four times the output in memory, and their indices, which
@@ -43,8 +45,8 @@ pub enum GridPadding {
     Zeros,
     /// The nearest point of the image.
     Border,
-    /// The point reflected at the ends until it lies inside: at the centres of the outermost pixels with `align_corners`, else at
-    /// their outer edges.
+    /// The point reflected at the ends until it lies inside: at the centres of the outermost pixels with `align_corners`, else
+    /// at their outer edges.
     Reflection,
 }
 
@@ -189,8 +191,8 @@ impl Rule for GridSample {
     }
 }
 
-/// `grad_output (N, C, OH, OW), grid (N, OH, OW, 2)` to `grad_input (N, C, H, W)`: each pixel takes the errors of the points that
-/// read it, by the same weights.
+/// `grad_output (N, C, OH, OW), grid (N, OH, OW, 2)` to `grad_input (N, C, H, W)`: each pixel takes the errors of the points
+/// that read it, by the same weights.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GridSampleBackwardInput {
     /// The forward op.
@@ -222,8 +224,9 @@ impl Rule for GridSampleBackwardInput {
     }
 }
 
-/// `grad_output (N, C, OH, OW), input (N, C, H, W), grid (N, OH, OW, 2)` to `grad_grid (N, OH, OW, 2)`: the slope of the bilinear
-/// surface at each point, 0 where the padding holds a coordinate at an end, times the error, added up over the channels.
+/// `grad_output (N, C, OH, OW), input (N, C, H, W), grid (N, OH, OW, 2)` to `grad_grid (N, OH, OW, 2)`: the slope of the
+/// bilinear surface at each point, 0 where the padding holds a coordinate at an end, times the error, added up over the
+/// channels.
 /// Nearest pixels have none: all 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct GridSampleBackwardGrid(pub GridSample);

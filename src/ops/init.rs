@@ -55,9 +55,9 @@ pub enum Init {
         /// What all is multiplied with; PyTorch's default is 1.
         gain: f32,
     },
-    /// A matrix, normal around 0, with this share of each column set to 0, rounded up (Martens, 2010).
+    /// A matrix, normal around 0, with this fraction of each column set to 0, rounded up (Martens, 2010).
     Sparse {
-        /// The share of zeros, from 0 to 1.
+        /// The fraction of zeros, from 0 to 1.
         sparsity: f32,
         /// Standard deviation of the others; PyTorch's default is 0.01.
         std: f32,
@@ -67,8 +67,8 @@ pub enum Init {
         /// The row.
         padding_idx: usize,
     },
-    /// The lengths of what lies at each place along one dimension of another state, `(out, 1, ..)` or with the size of another
-    /// dimension; of all of it, of a shape of ones alone.
+    /// The lengths of what lies at each position along one dimension of another state, `(out, 1, ..)` or with the size of
+    /// another dimension; of all of it, of a shape of ones alone.
     Lengths(Arc<Drawn>),
     /// These values, of the state's shape: a network that comes with its weights.
     Values(Given),
@@ -193,7 +193,7 @@ impl Init {
                 let deviation = std.is_finite() && *std >= 0.0;
                 numbers(
                     (0.0..=1.0).contains(sparsity) && deviation,
-                    "a share from 0 to 1 and a deviation of 0 or more",
+                    "a fraction from 0 to 1 and a deviation of 0 or more",
                 )?;
                 ranks(shape.len() == 2, "a matrix")
             }
@@ -211,7 +211,7 @@ impl Init {
                 let ranks_agree = shape.is_empty() || shape.len() == of.shape.len();
                 let fits =
                     ranks_agree && along <= 1 && !shape.iter().zip(&of.shape[..]).any(|pair| long(&pair));
-                ranks(fits, "a length for each place along one dimension")
+                ranks(fits, "a length for each position along one dimension")
             }
         }
     }
@@ -251,10 +251,10 @@ impl Init {
                 let window: usize = shape.iter().skip(2).product();
                 let middle = shape.iter().skip(2).fold(0, |at, &size| at * size + size / 2);
                 let each = rows.checked_div(*groups).unwrap_or(0);
-                let place = |o: usize| {
+                let position = |o: usize| {
                     Some(o % each).filter(|&d| d < inputs).map(|d| (o * inputs + d) * window + middle)
                 };
-                ones((0..rows).filter(|_| each > 0).filter_map(place).collect())
+                ones((0..rows).filter(|_| each > 0).filter_map(position).collect())
             }
             Init::Orthogonal { gain } => {
                 let flat = orthogonal(&mut rng, rows, columns);
@@ -411,14 +411,14 @@ mod tests {
     #[test]
     fn ones_are_where_pytorch_has_them() {
         assert_eq!(Init::Eye.values("w", 0, &Shape::from([2, 3])), [1.0, 0.0, 0.0, 0.0, 1.0, 0.0]);
-        let places = |init: Init, shape: &[usize]| {
+        let positions = |init: Init, shape: &[usize]| {
             let values = init.values("w", 0, &Shape::from(shape));
             (0..values.len()).filter(|&i| values[i] != 0.0).collect::<Vec<_>>()
         };
-        // torch.nn.init.dirac_(torch.empty(4, 3, 3, 2), groups).nonzero(), as places.
-        assert_eq!(places(Init::Dirac { groups: 1 }, &[4, 3, 3, 2]), [3, 27, 51]);
-        assert_eq!(places(Init::Dirac { groups: 2 }, &[4, 3, 3, 2]), [3, 27, 39, 63]);
-        assert_eq!(places(Init::Dirac { groups: 1 }, &[2, 2, 3]), [1, 10]);
+        // torch.nn.init.dirac_(torch.empty(4, 3, 3, 2), groups).nonzero(), as positions.
+        assert_eq!(positions(Init::Dirac { groups: 1 }, &[4, 3, 3, 2]), [3, 27, 51]);
+        assert_eq!(positions(Init::Dirac { groups: 2 }, &[4, 3, 3, 2]), [3, 27, 39, 63]);
+        assert_eq!(positions(Init::Dirac { groups: 1 }, &[2, 2, 3]), [1, 10]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::shape::MAX_ELEMENTS;
 /// How elements in between are found, with PyTorch's names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum InterpolateMode {
-    /// The element at or before the place; PyTorch's default.
+    /// The element at or before the position; PyTorch's default.
     Nearest,
     /// The element that is nearest.
     NearestExact,
@@ -99,7 +99,7 @@ impl Interpolate {
         Self { align_corners, ..self }
     }
 
-    /// Sets whether places follow from the sizes, instead of from the factors that were given; false.
+    /// Sets whether positions follow from the sizes, instead of from the factors that were given; false.
     #[must_use]
     pub fn recompute_scale_factor(self, recompute_scale_factor: bool) -> Self {
         Self { recompute_scale_factor, ..self }
@@ -214,7 +214,7 @@ impl Axis<'_> {
     }
 
     /// Where among the inputs the middle of an output lies.
-    fn place(&self, t: usize) -> f64 {
+    fn position(&self, t: usize) -> f64 {
         let (scale, t) = (self.scale(), t as f64);
         if self.options.align_corners { scale * t } else { scale * (t + 0.5) - 0.5 }
     }
@@ -236,17 +236,17 @@ impl Axis<'_> {
         if self.output == self.input {
             return vec![(t, 1.0)];
         }
-        let place = self.place(t).max(0.0);
-        let at = (place.floor() as usize).min(self.input - 1);
-        let share = (place - at as f64).clamp(0.0, 1.0);
-        vec![(at, 1.0 - share), ((at + 1).min(self.input - 1), share)]
+        let position = self.position(t).max(0.0);
+        let at = (position.floor() as usize).min(self.input - 1);
+        let fraction = (position - at as f64).clamp(0.0, 1.0);
+        vec![(at, 1.0 - fraction), ((at + 1).min(self.input - 1), fraction)]
     }
 
     fn bicubic(&self, t: usize) -> Vec<(usize, f64)> {
-        let (place, last) = (self.place(t), self.input as i64 - 1);
-        let at = (place.floor() as i64).min(last);
-        let share = (place - at as f64).clamp(0.0, 1.0);
-        let entry = |k: i64| ((at + k).clamp(0, last) as usize, cubic(share - k as f64, -0.75));
+        let (position, last) = (self.position(t), self.input as i64 - 1);
+        let at = (position.floor() as i64).min(last);
+        let fraction = (position - at as f64).clamp(0.0, 1.0);
+        let entry = |k: i64| ((at + k).clamp(0, last) as usize, cubic(fraction - k as f64, -0.75));
         (-1..=2).map(entry).collect()
     }
 

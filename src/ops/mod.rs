@@ -179,7 +179,8 @@ macro_rules! ops {
                 }
             }
 
-            /// What the indices or lengths that the op reads must be, in words; `None` for an op that reads none. The graph cannot see
+            /// What the indices or lengths that the op reads must be, in words; `None` for an op that reads none. The graph
+            /// cannot see
             /// their values: kernels and reference look, and the next run or read says which row is wrong.
             pub fn index_range(&self, inputs: &[&TensorType]) -> Option<String> {
                 self.infer(inputs).ok()?;

@@ -19,7 +19,7 @@ pub enum NormOver {
     /// Of `(N, C, ..)`: statistics of each run of `C / groups` channels of each sample, weights of each channel. Group norm;
     /// with as many groups as channels, instance norm.
     Groups(usize),
-    /// Statistics over the last so many dimensions, weights of each place in them. Layer and RMS norm.
+    /// Statistics over the last so many dimensions, weights of each position in them. Layer and RMS norm.
     Last(usize),
 }
 
@@ -33,8 +33,8 @@ pub struct Norm {
 }
 
 impl Norm {
-    /// The sizes `(N, G, K, L)` of a tensor: of batch norm samples, channels, 1, places of a channel; of group norm samples,
-    /// groups, channels of a group, places of a channel; of layer norm rows, 1, 1, places of a row.
+    /// The sizes `(N, G, K, L)` of a tensor: of batch norm samples, channels, 1, positions of a channel; of group norm samples,
+    /// groups, channels of a group, positions of a channel; of layer norm rows, 1, 1, positions of a row.
     pub(crate) fn sizes(&self, shape: &Shape) -> Result<[usize; 4], Mismatch> {
         let rank = shape.len();
         let channels = || {
@@ -53,8 +53,8 @@ impl Norm {
             NormOver::Last(last) => {
                 let expected = || format!("1 to {rank} dimensions to normalise over");
                 Mismatch::check((1..=rank).contains(&last), expected(), last.to_string())?;
-                let (rows, places) = shape.split_at(rank - last);
-                Ok([rows.iter().product(), 1, 1, places.iter().product()])
+                let (rows, positions) = shape.split_at(rank - last);
+                Ok([rows.iter().product(), 1, 1, positions.iter().product()])
             }
         }
     }
@@ -90,7 +90,7 @@ impl Norm {
 /// How running statistics follow those of a batch.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Running {
-    /// The share of the new value: `running = (1 - momentum) running + momentum new`. `None`: the average of all batches.
+    /// The fraction of the new value: `running = (1 - momentum) running + momentum new`. `None`: the average of all batches.
     pub momentum: Option<f32>,
 }
 

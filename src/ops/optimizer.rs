@@ -27,17 +27,17 @@ impl OptimizerStep {
         2..3 + numbers
     }
 
-    /// What is kept for each parameter, with its place in the row.
+    /// What is kept for each parameter, with its position in the row.
     pub fn kept(&self) -> Vec<(usize, &'static Memory)> {
         self.update.kept(&self.options)
     }
 
-    /// The place of the step's number among the inputs.
+    /// The position of the step's number among the inputs.
     pub(crate) fn step(&self) -> Option<usize> {
         self.update.counts(&self.options).then_some(3)
     }
 
-    /// The place of NAdam's product among the inputs.
+    /// The position of NAdam's product among the inputs.
     pub(crate) fn product(&self) -> Option<usize> {
         self.update.product().then(|| self.shared().end - 1)
     }
@@ -77,10 +77,10 @@ impl Rule for OptimizerStep {
         let [param, grad, lr] = f32s(&inputs[..3])?;
         same("grad", param, grad)?;
         same("lr", &TensorType::f32([]), lr)?;
-        for (place, name, ty) in
+        for (position, name, ty) in
             [(self.step(), "step", TensorType::u32([])), (self.product(), "product", TensorType::f32([]))]
         {
-            place.map_or(Ok(()), |place| same(name, &ty, inputs[place]))?;
+            position.map_or(Ok(()), |position| same(name, &ty, inputs[position]))?;
         }
         kept.iter().zip(&inputs[shared.end..]).try_for_each(|((_, m), ty)| same(m.name, param, ty))?;
         Ok(vec![param.clone(); 1 + kept.len()])

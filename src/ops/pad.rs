@@ -59,7 +59,7 @@ impl Pad {
                 Mismatch::check(widest <= left, format!("padding of at most {left}, once around"), got())?;
             }
         }
-        let place = |at: i64| match self {
+        let position = |at: i64| match self {
             Pad::Constant(_) => Some(at).filter(|at| (0..n).contains(at)),
             Pad::Reflect if at < 0 => Some(-at),
             Pad::Reflect if at >= n => Some(2 * (n - 1) - at),
@@ -70,6 +70,6 @@ impl Pad {
                 Some(first + (at - first).rem_euclid(left))
             }
         };
-        SparseRows::gather(size, (0..padded).map(|t| place(t - before).map(|at| at as usize)))
+        SparseRows::gather(size, (0..padded).map(|t| position(t - before).map(|at| at as usize)))
     }
 }

@@ -204,7 +204,8 @@ impl MaxUnpool2d {
         Self { padding: padding.into(), ..self }
     }
 
-    /// The output's sizes for an input of `size`: those that were asked for, if they are less than a stride from the usual ones.
+    /// The output's sizes for an input of `size`: those that were asked for, if they are less than a stride from the usual
+    /// ones.
     pub(crate) fn output(&self, size: Pair, asked: Option<Pair>) -> Result<Pair, Mismatch> {
         let Self { kernel_size: k, stride: s, padding: p } = self;
         let h = unpooled("height", [size.h, k.h, s.h, p.h], asked.map(|asked| asked.h))?;

@@ -14,7 +14,7 @@ pub enum ReduceKind {
     Amax,
     /// The smallest; NaN, if there is one.
     Amin,
-    /// The place of the smallest, the first of equals; of the first NaN, if there is one.
+    /// The position of the smallest, the first of equals; of the first NaN, if there is one.
     Argmin,
     /// The mean of squared differences from the mean, whose divisor is the number of elements less the correction.
     Var {

@@ -49,8 +49,11 @@ impl SparseRows {
     ///
     /// # Errors
     /// As [`SparseRows::new`].
-    pub fn gather(inputs: usize, places: impl IntoIterator<Item = Option<usize>>) -> Result<Self, Mismatch> {
-        Self::new(inputs, places.into_iter().map(|place| place.map(|at| (at, 1.0))))
+    pub fn gather(
+        inputs: usize,
+        positions: impl IntoIterator<Item = Option<usize>>,
+    ) -> Result<Self, Mismatch> {
+        Self::new(inputs, positions.into_iter().map(|position| position.map(|at| (at, 1.0))))
     }
 
     /// Adds a row of entries in the order of their columns.

@@ -139,9 +139,9 @@ impl Unfold {
 /// Of each tap of a window the elements that it sees, `(kernel, outputs)` in one: what lies in the padding has none.
 pub(crate) fn taps(window: &Window, axis: &str) -> Result<SparseRows, Mismatch> {
     let outputs = window.output(axis)?;
-    let place = |at: usize| {
+    let position = |at: usize| {
         let padded = at % outputs * window.stride + at / outputs * window.dilation;
         padded.checked_sub(window.before).filter(|&at| at < window.input)
     };
-    SparseRows::gather(window.input, (0..window.kernel * outputs).map(place))
+    SparseRows::gather(window.input, (0..window.kernel * outputs).map(position))
 }

@@ -25,7 +25,7 @@ pub const LEARNING_RATE: &str = crate::ops::LEARNING_RATE;
 /// The name of the state that counts steps, a `u32` scalar.
 pub const STEP: &str = "optimizer.step";
 
-/// Something that can update parameters.
+/// An optimizer: updates parameters by their gradients.
 pub trait Optimizer {
     /// Adds to the graph of `loss`: the gradients of all its parameters and their update.
     ///

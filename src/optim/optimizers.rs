@@ -61,7 +61,7 @@ impl Options {
             Start::Zero => Init::Zeros,
             Start::LearningRate => Init::Constant(self.lr),
             Start::Option(name) => {
-                Init::Constant(step.update.option(name).map_or(0.0, |place| step.options[place]) as f32)
+                Init::Constant(step.update.option(name).map_or(0.0, |position| step.options[position]) as f32)
             }
         };
         parameter.graph().state(&key, parameter.ty(), init, Role::Optimizer)
@@ -74,8 +74,8 @@ fn product(graph: &Graph, group: &str, step: &OptimizerStep, shared: &[Tensor]) 
     let product = graph.state(&name, TensorType::f32([]), Init::Constant(1.0), Role::Optimizer)?;
     let missing = || Error::op("nadam", &name, Mismatch::new("the row of its product", "none"));
     let update = Update::named("nadam_product").ok_or_else(missing)?;
-    let place = |name: &str| step.update.option(name).map_or(0.0, |place| step.options[place]);
-    let options = update.options.iter().map(|hyper| place(hyper.name)).collect();
+    let position = |name: &str| step.update.option(name).map_or(0.0, |position| step.options[position]);
+    let options = update.options.iter().map(|hyper| position(hyper.name)).collect();
     // Of one number and without a gradient: the rate stands in for it.
     let inputs = [&[&product, &shared[0]][..], &shared.iter().collect::<Vec<_>>()].concat();
     let new = graph.apply(OptimizerStep { update, options }, &inputs)?.remove(0);
@@ -179,7 +179,7 @@ optimizer! {
     Sgd = "sgd", 1e-3, [];
     /// Sets the momentum; 0.
     number momentum;
-    /// Sets the share of each gradient that the momentum leaves out; 0.
+    /// Sets the fraction of each gradient that the momentum leaves out; 0.
     number dampening;
     /// Sets whether the momentum is Nesterov's; false.
     flag nesterov;
@@ -196,7 +196,7 @@ optimizer! {
     pair betas;
     /// Sets what is added to the root; 1e-8.
     number eps;
-    /// Sets the L2 penalty, or with `decoupled` the share of the parameter lost per unit of learning rate; 0.
+    /// Sets the L2 penalty, or with `decoupled` the fraction of the parameter lost per unit of learning rate; 0.
     number weight_decay;
     /// Sets whether the decay is AdamW's; false.
     flag decoupled;
@@ -213,7 +213,7 @@ optimizer! {
     pair betas;
     /// Sets what is added to the root; 1e-8.
     number eps;
-    /// Sets the share of the parameter lost per unit of learning rate; 0.01.
+    /// Sets the fraction of the parameter lost per unit of learning rate; 0.01.
     number weight_decay;
     /// Sets whether the root is of the largest second moment so far; false.
     flag amsgrad;
@@ -286,7 +286,7 @@ optimizer! {
     pair betas;
     /// Sets what is added to the root; 1e-8.
     number eps;
-    /// Sets the L2 penalty, or with `decoupled` the share of the parameter lost per unit of learning rate; 0.
+    /// Sets the L2 penalty, or with `decoupled` the fraction of the parameter lost per unit of learning rate; 0.
     number weight_decay;
     /// Sets how fast the momentum grows to its final value; 0.004.
     number momentum_decay;
@@ -303,7 +303,7 @@ optimizer! {
     pair betas;
     /// Sets what is added to the root; 1e-8.
     number eps;
-    /// Sets the L2 penalty, or with `decoupled` the share of the parameter lost per unit of learning rate; 0.
+    /// Sets the L2 penalty, or with `decoupled` the fraction of the parameter lost per unit of learning rate; 0.
     number weight_decay;
     /// Sets whether the decay is AdamW's; false.
     flag decoupled;
@@ -314,9 +314,9 @@ optimizer! {
 optimizer! {
     /// Lion: the sign of a momentum (Chen et al., 2023).
     Lion = "lion", 1e-4, [];
-    /// Sets the shares of the momentum in the step and in itself; 0.9 and 0.99.
+    /// Sets the weights of the momentum in the step and in itself; 0.9 and 0.99.
     pair betas;
-    /// Sets the share of the parameter lost per unit of learning rate; 0.
+    /// Sets the fraction of the parameter lost per unit of learning rate; 0.
     number weight_decay;
     /// Sets whether the loss is to grow; false.
     flag maximize;
@@ -329,7 +329,7 @@ optimizer! {
     pair betas;
     /// Sets what is added to the root; 1e-6.
     number eps;
-    /// Sets the share of the parameter that its direction goes back; 0.
+    /// Sets the fraction of the parameter that its direction goes back; 0.
     number weight_decay;
     /// Sets whether the loss is to grow; false.
     flag maximize;
@@ -339,7 +339,7 @@ optimizer! {
     /// Resilient backpropagation, PyTorch's `Rprop`, for gradients of all data at once. The learning rate is what step sizes
     /// begin with.
     Rprop = "rprop", 1e-2, [];
-    /// Sets the factors of a step size where the gradient turns and where it does not; 0.5 and 1.2.
+    /// Sets the factors of a step size where the gradient changes its sign and where it does not; 0.5 and 1.2.
     pair etas;
     /// Sets the least and the largest step; 1e-6 and 50.
     pair step_sizes;

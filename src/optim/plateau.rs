@@ -11,7 +11,7 @@ pub struct ReduceOnPlateau {
     pub factor: f64,
     /// Looks without an improvement that are borne; 10.
     pub patience: u64,
-    /// By what share of the best a metric must be better to count; 1e-4.
+    /// By what fraction of the best a metric must be better to count; 1e-4.
     pub threshold: f64,
     /// Whether `threshold` is the difference itself; false.
     pub absolute: bool,
@@ -79,7 +79,7 @@ impl ReduceOnPlateau {
         }
     }
 
-    /// Looks at a metric; whether the rates are to fall now.
+    /// Takes in a metric; whether the rates are to be lowered now.
     pub fn look(&mut self, metric: f64) -> bool {
         if self.better(metric) {
             (self.seen.best, self.seen.bad) = (Some(metric), 0);
@@ -96,7 +96,7 @@ impl ReduceOnPlateau {
         falls
     }
 
-    /// What becomes of a rate that is to fall.
+    /// A rate after it was lowered.
     pub fn lowered(&self, rate: f64) -> f64 {
         let lower = (rate * self.factor).max(self.min_lr);
         if rate - lower > self.eps { lower } else { rate }

@@ -63,23 +63,23 @@ pub enum Schedule {
     },
     /// `LinearLR`, a warm-up: from `start_factor` to `end_factor` of the initial rate in `total_iters` steps.
     Linear {
-        /// The first share, above 0 and at most 1; PyTorch's default is 1/3.
+        /// The first factor, above 0 and at most 1; PyTorch's default is 1/3.
         start_factor: f64,
-        /// The last share, 0 to 1; PyTorch's default is 1.
+        /// The last factor, 0 to 1; PyTorch's default is 1.
         end_factor: f64,
         /// Steps until then, at least 1; PyTorch's default is 5.
         total_iters: u64,
     },
     /// `ConstantLR`: `factor` of the initial rate for `total_iters` steps, then the whole.
     Constant {
-        /// The share, 0 to 1; PyTorch's default is 1/3.
+        /// The factor, 0 to 1; PyTorch's default is 1/3.
         factor: f64,
         /// Steps until then; PyTorch's default is 5.
         total_iters: u64,
     },
     /// `LambdaLR`: what a function gives of the step, times the initial rate.
     Lambda(Arc<dyn Fn(u64) -> f64 + Send + Sync>),
-    /// `ChainedScheduler`: the product of the shares that each of these leaves of the initial rate.
+    /// `ChainedScheduler`: the product of the factors of these schedules.
     Chained(Vec<Schedule>),
     /// `SequentialLR`: one after the other, each counting from 0 where it begins.
     Sequential {
@@ -98,7 +98,7 @@ pub struct OneCycle {
     pub max_lr: f64,
     /// Steps of the cycle, at least 1.
     pub total_steps: u64,
-    /// The share of the steps that goes up, 0 to 1; 0.3.
+    /// The fraction of the steps that goes up, 0 to 1; 0.3.
     pub pct_start: f64,
     /// Whether the way is a line rather than half a cosine; false.
     pub linear: bool,

@@ -5,14 +5,14 @@ use super::check::{Check, add};
 use super::common::merge;
 use super::divide;
 use super::fold::fold;
-use super::fuse::{Group, apart, fuse};
+use super::fuse::{Group, fuse, unfused};
 use super::layout::lay_out;
 use super::lowered::{Lowered, Lowerings};
 use super::memory::{END, Life, padded};
+use super::merge::merge_kernels;
 use super::rewrite::rewrite;
-use super::share::share;
 use super::slots::settle;
-use super::views::{Place, is_view, places};
+use super::views::{Alias, aliases, is_view};
 use super::{Bound, BufferId, BufferKind, BufferPlan, Dispatch, Named, Output, Plan, State, Step};
 use crate::error::{Error, Mismatch, Result};
 use crate::graph::{GraphData, Node, NodeId, ValueId};
@@ -60,22 +60,22 @@ fn planned(graph: &GraphData, outputs: &[ValueId], limits: &Limits, kind: Kind) 
     let needed = graph.reachable(outputs);
     let (groups, unfused) = match kind {
         Kind::Usual => fuse(graph, outputs, &needed),
-        Kind::Unfused | Kind::Finite => apart(graph, &needed),
+        Kind::Unfused | Kind::Finite => unfused(graph, &needed),
     };
     let groups = if kind == Kind::Finite { groups } else { batch(graph, groups) };
     let mut builder = Builder::new(graph, &groups, outputs, limits);
     builder.finite = kind == Kind::Finite;
-    for (turn, group) in groups.iter().enumerate() {
-        builder.group(turn, group)?;
+    for (position, group) in groups.iter().enumerate() {
+        builder.group(position, group)?;
     }
     builder.plan.unfused = unfused;
     builder.write_updates();
     let mut plan = builder.finish(outputs)?;
     divide::keep_used(&mut plan);
     plan.submissions = divide::submissions(&plan.steps, limits);
-    // A shared kernel that does not compile gives way to those it stands for.
+    // A merged kernel that does not compile is replaced by those it was made of.
     if limits.immediates && limits.broken.is_empty() {
-        share(&mut plan);
+        merge_kernels(&mut plan);
     }
     Ok(plan)
 }
@@ -103,14 +103,14 @@ struct Builder<'a> {
     graph: &'a GraphData,
     limits: &'a Limits,
     /// Where each value lies.
-    places: Vec<Place>,
-    /// The turn of the last group that reads a root, [`END`] for what must outlive the run.
+    aliases: Vec<Alias>,
+    /// The position of the last group that reads a root, [`END`] for what must outlive the run.
     last_use: Vec<usize>,
     /// The buffer of each root that has one by now.
     buffer: HashMap<ValueId, BufferId>,
     /// What lies in the buffers of kind [`BufferKind::Slot`], each in one of its own until the plan is finished.
     lives: Vec<Life>,
-    /// The place of each buffer's life in `lives`.
+    /// The index of each buffer's life in `lives`.
     life_of: HashMap<BufferId, usize>,
     /// The new value of each state that has one.
     updates: HashMap<ValueId, ValueId>,
@@ -125,20 +125,20 @@ struct Builder<'a> {
 impl<'a> Builder<'a> {
     fn new(graph: &'a GraphData, groups: &[Group], outputs: &[ValueId], limits: &'a Limits) -> Self {
         let kept: Vec<ValueId> = outputs.iter().copied().chain(graph.updates.iter().map(|u| u.1)).collect();
-        let places = places(graph, groups, &kept, limits);
+        let aliases = aliases(graph, groups, &kept, limits);
         let mut last_use = vec![0; graph.values.len()];
-        for (turn, group) in groups.iter().enumerate() {
+        for (position, group) in groups.iter().enumerate() {
             for &value in group.inputs.iter().chain(&group.outputs) {
-                last_use[places[value].root] = turn;
+                last_use[aliases[value].root] = position;
             }
         }
         for value in kept {
-            last_use[places[value].root] = END;
+            last_use[aliases[value].root] = END;
         }
         Self {
             graph,
             limits,
-            places,
+            aliases,
             last_use,
             buffer: HashMap::new(),
             lives: Vec::new(),
@@ -151,7 +151,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn group(&mut self, turn: usize, group: &Group) -> Result<()> {
+    fn group(&mut self, position: usize, group: &Group) -> Result<()> {
         let graph = self.graph;
         let node = group.node(graph);
         if self.leaf(node) {
@@ -160,14 +160,14 @@ impl<'a> Builder<'a> {
         }
         let lowered = self.lowerings.of(graph, group, self.limits);
         let lowered = lowered.map_err(|refusal| self.refused(group, refusal))?;
-        self.place_outputs(turn, group, &lowered.lowering);
+        self.place_outputs(position, group, &lowered.lowering);
         let what = format!("scratch of {}", described(node));
         let workspaces = lowered.lowering.workspaces.iter();
         let workspaces: Vec<BufferId> = workspaces.map(|&bytes| self.take(what.clone(), bytes)).collect();
         self.dispatches(group, &lowered, &workspaces);
         self.look(group)?;
         workspaces.into_iter().for_each(|w| self.give(w));
-        self.release(turn, group);
+        self.release(position, group);
         Ok(())
     }
 
@@ -203,7 +203,7 @@ impl<'a> Builder<'a> {
 
     /// The buffer a value lies in.
     fn buffer_of(&self, value: ValueId) -> BufferId {
-        self.buffer[&self.places[value].root]
+        self.buffer[&self.aliases[value].root]
     }
 
     /// What an operand of a group's kernels is called, and its bytes.
@@ -223,7 +223,7 @@ impl<'a> Builder<'a> {
 
     /// A value by its own name, such as `features.0.weight`, or by the op that computes it.
     fn name(&self, value: ValueId) -> String {
-        let (root, ty) = (self.places[value].root, self.graph.ty(value));
+        let (root, ty) = (self.aliases[value].root, self.graph.ty(value));
         let node = self.graph.producer(root);
         if let Some(name) = node.op.leaf_name() {
             let role = if let Op::State(ops::State { role, .. }) = node.op {
@@ -233,8 +233,8 @@ impl<'a> Builder<'a> {
             };
             return format!("{role} '{name}', {ty},");
         }
-        let place = node.outputs.iter().position(|&v| v == root).unwrap_or(0);
-        format!("output {place} of {}, {ty},", described(node))
+        let number = node.outputs.iter().position(|&v| v == root).unwrap_or(0);
+        format!("output {number} of {}, {ty},", described(node))
     }
 
     /// Leaves and views need no dispatch.
@@ -258,18 +258,18 @@ impl<'a> Builder<'a> {
             let table = self.table(&bytemuck::pod_collect_to_vec(values.as_bytes()).into());
             self.buffer.insert(node.outputs[0], table);
         } else {
-            return is_view(node, &self.places);
+            return is_view(node, &self.aliases);
         }
         true
     }
 
     /// Gives each output a buffer: the state's own for an update in place, else a slot, which begins as a
     /// copy of the input where the kernel updates in place but the old value is still needed.
-    fn place_outputs(&mut self, turn: usize, group: &Group, lowering: &Lowering) {
+    fn place_outputs(&mut self, position: usize, group: &Group, lowering: &Lowering) {
         let updated: HashMap<usize, usize> = lowering.in_place.iter().copied().collect();
         for (i, &output) in group.outputs.iter().enumerate() {
             let source = updated.get(&i).map(|&input| group.inputs[input]);
-            if let Some(state) = source.filter(|&s| self.may_overwrite(s, output, turn)) {
+            if let Some(state) = source.filter(|&s| self.may_overwrite(s, output, position)) {
                 self.buffer.insert(output, self.buffer_of(state));
                 continue;
             }
@@ -283,18 +283,18 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Whether the group of this turn may write `output` over `state`: it is the state's update, and nobody
+    /// Whether the group at this position may write `output` over `state`: it is the state's update, and nobody
     /// reads the old value later.
-    fn may_overwrite(&self, state: ValueId, output: ValueId, turn: usize) -> bool {
+    fn may_overwrite(&self, state: ValueId, output: ValueId, position: usize) -> bool {
         let is_state = matches!(self.graph.producer(state).op, Op::State(_));
-        is_state && self.updates.get(&state) == Some(&output) && self.last_use[state] == turn
+        is_state && self.updates.get(&state) == Some(&output) && self.last_use[state] == position
     }
 
     fn dispatches(&mut self, group: &Group, lowered: &Lowered, workspaces: &[BufferId]) {
         let node = group.node(self.graph);
         let flops = group.nodes.iter().map(|&id| self.flops(&self.graph.nodes[id])).sum();
         let lowering = &lowered.lowering;
-        let shares = lowering.shares(flops);
+        let divided = lowering.divide_flops(flops);
         // The steps of a batch are side by side, not one in another's kernel.
         let alone = shared_by_steps(&node.op).is_some();
         let inside = |nodes: &[NodeId]| -> Vec<String> {
@@ -307,7 +307,7 @@ impl<'a> Builder<'a> {
         let check = Check::indices(node, &inputs).map(|check| add(&mut self.plan, check, self.limits));
         let tables: Vec<BufferId> = lowering.tables.iter().map(|words| self.table(words)).collect();
         let launches = lowering.launches.iter().zip(&lowered.kernels);
-        for ((launch, &kernel), flops) in launches.zip(shares) {
+        for ((launch, &kernel), flops) in launches.zip(divided) {
             let (computes, stores) = (launch.computes(), launch.stores());
             let fused = [(computes, &loaded), (stores, &stored)].into_iter().filter(|(here, _)| *here);
             let fused = fused.flat_map(|(_, nodes)| nodes.iter().cloned()).collect();
@@ -325,14 +325,14 @@ impl<'a> Builder<'a> {
 
     /// Where a value lies: buffer, first byte, bytes.
     fn lies(&self, value: ValueId) -> (BufferId, u64, u64) {
-        (self.buffer_of(value), self.places[value].offset, self.graph.ty(value).bytes())
+        (self.buffer_of(value), self.aliases[value].offset, self.graph.ty(value).bytes())
     }
 
     /// Adds a launch of a node, in parts where it would take too long.
     fn dispatch(&mut self, launch: &Launch, dispatch: Dispatch, node: &Node) {
         let dispatch = Dispatch {
             grid: launch.grid,
-            turns: launch.turns,
+            iterations: launch.iterations,
             op: node.op.name(),
             label: node.label.clone(),
             why: launch.why.clone(),
@@ -379,15 +379,15 @@ impl<'a> Builder<'a> {
         node.op.flops(&types(&node.inputs), &types(&node.outputs))
     }
 
-    /// Frees the slots of values that the group of this turn was the last to use.
-    fn release(&mut self, turn: usize, group: &Group) {
+    /// Frees the slots of values that the group at this position was the last to use.
+    fn release(&mut self, position: usize, group: &Group) {
         let mut roots: Vec<ValueId> =
-            group.inputs.iter().chain(&group.outputs).map(|&v| self.places[v].root).collect();
+            group.inputs.iter().chain(&group.outputs).map(|&v| self.aliases[v].root).collect();
         roots.sort_unstable();
         roots.dedup();
         for root in roots {
             let buffer = self.buffer[&root];
-            if self.last_use[root] == turn && self.plan.buffers[buffer].kind == BufferKind::Slot {
+            if self.last_use[root] == position && self.plan.buffers[buffer].kind == BufferKind::Slot {
                 self.give(buffer);
             }
         }
@@ -419,13 +419,13 @@ impl<'a> Builder<'a> {
         }
         self.plan.kernels = std::mem::take(&mut self.lowerings.kernels);
         let lives = std::mem::take(&mut self.lives);
-        let place = settle(&mut self.plan, lives, self.limits);
-        self.buffer.values_mut().for_each(|buffer| *buffer = place[*buffer]);
+        let moved = settle(&mut self.plan, lives, self.limits);
+        self.buffer.values_mut().for_each(|buffer| *buffer = moved[*buffer]);
         let most = self.limits.max_buffer_bytes;
         if let Some(large) = self.plan.buffers.iter().position(|b| b.bytes > most) {
             let bytes = self.plan.buffers[large].bytes;
             let held = self.buffer.iter().filter(|(_, buffer)| **buffer == large).map(|(value, _)| *value);
-            // Of several that take turns, the one that made it as large; of equal ones, the first.
+            // Of several that share it one after the other, the one that made it as large; of equal ones, the first.
             let value = held.max_by_key(|&v| (self.graph.ty(v).bytes(), Reverse(v)));
             let name = value.map_or_else(|| "scratch memory".to_owned(), |v| self.name(v));
             let expected = format!("at most {most} bytes in a buffer of this device");

@@ -38,10 +38,10 @@ pub enum Wanted {
 impl Check {
     /// What is wrong, from the words that the kernels left; `None` if nothing is.
     pub fn failure(&self, words: [u32; 3]) -> Option<Error> {
-        let (place, kind) = (0..3).filter(|&i| words[i] != u32::MAX).map(|i| (words[i], i)).min()?;
+        let (position, kind) = (0..3).filter(|&i| words[i] != u32::MAX).map(|i| (words[i], i)).min()?;
         Some(match &self.wanted {
-            Wanted::Indices(_) => self.bad_row(place as usize)?,
-            Wanted::Finite { .. } => self.not_finite(place as usize, ["NaN", "inf", "-inf"][kind])?,
+            Wanted::Indices(_) => self.bad_row(position as usize)?,
+            Wanted::Finite { .. } => self.not_finite(position as usize, ["NaN", "inf", "-inf"][kind])?,
         })
     }
 
@@ -52,7 +52,7 @@ impl Check {
         Some(Error::op(&self.op, &self.label, mismatch))
     }
 
-    /// That this was found in place `at` of the value.
+    /// That this was found at index `at` of the value.
     pub fn not_finite(&self, at: usize, found: &str) -> Option<Error> {
         let Wanted::Finite { value, shape } = &self.wanted else { return None };
         let index: Vec<usize> =
@@ -96,7 +96,7 @@ impl Check {
     }
 }
 
-/// Adds a check to a plan, and gives the place where its kernels say what is wrong.
+/// Adds a check to a plan, and gives the bytes in which its kernels say what is wrong.
 pub(super) fn add(plan: &mut Plan, check: Check, limits: &Limits) -> Bound {
     let buffer = *plan.checked.get_or_insert_with(|| {
         plan.buffers.push(BufferPlan { bytes: 0, kind: BufferKind::Checks });

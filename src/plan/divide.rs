@@ -11,19 +11,19 @@ const BEGINS: &str = "const FIRST_GROUP = 0u;";
 const MOST_PARTS: u64 = 256;
 /// Launches of the longest time that one submission may hold.
 const LAUNCHES: u64 = 4;
-/// Invocations of a workgroup, about, and operations of a turn, at least.
+/// Invocations of a workgroup, about, and operations of an iteration, at least.
 const INVOCATIONS: u64 = 64;
 const OPERATIONS: u64 = 4;
 
 impl Dispatch {
-    /// How much work it is, about, in operations: those of the op, a byte bound counting as one, or those of all turns of all
-    /// loops, whichever are more.
+    /// How much work it is, about, in operations: those of the op, a byte bound counting as one, or those of all iterations of
+    /// all loops, whichever are more.
     pub fn work(&self) -> u64 {
         let bytes: u64 = self.bindings.iter().map(|b| b.bytes).sum();
         let [x, y] = self.grid.map(u64::from);
         let invocations = (x * y).saturating_mul(INVOCATIONS);
-        let turns = invocations.saturating_mul(u64::from(self.turns)).saturating_mul(OPERATIONS);
-        self.flops.saturating_add(bytes).max(turns)
+        let iterations = invocations.saturating_mul(u64::from(self.iterations)).saturating_mul(OPERATIONS);
+        self.flops.saturating_add(bytes).max(iterations)
     }
 }
 
@@ -51,7 +51,7 @@ pub(super) fn parts(
         let divided = Dispatch {
             grid: if y > 1 { [size, long] } else { [long, 1] },
             flops: upto(dispatch.flops, number + 1) - upto(dispatch.flops, number),
-            why: format!("{}, part {} of {count} in time", dispatch.why, number + 1),
+            why: format!("{}, launch {} of {count}", dispatch.why, number + 1),
             ..dispatch.clone()
         };
         (Kernel { wgsl, ..kernel.clone() }, divided)
@@ -66,17 +66,17 @@ pub(super) fn keep_used(plan: &mut Plan) {
         Step::Copy { .. } => None,
     };
     let used: HashSet<usize> = plan.steps.iter().filter_map(of).collect();
-    let mut place = vec![0; plan.kernels.len()];
+    let mut position = vec![0; plan.kernels.len()];
     let mut kept = 0;
-    for (number, place) in place.iter_mut().enumerate() {
-        *place = kept;
+    for (number, position) in position.iter_mut().enumerate() {
+        *position = kept;
         kept += usize::from(used.contains(&number));
     }
     let mut number = 0..;
     plan.kernels.retain(|_| number.next().is_some_and(|number| used.contains(&number)));
     for step in &mut plan.steps {
         if let Step::Dispatch(dispatch) = step {
-            dispatch.kernel = place[dispatch.kernel];
+            dispatch.kernel = position[dispatch.kernel];
         }
     }
 }
@@ -103,13 +103,13 @@ pub(super) fn submissions(steps: &[Step], limits: &Limits) -> Vec<usize> {
 mod tests {
     use super::*;
 
-    fn launch(grid: [u32; 2], flops: u64, turns: u32) -> (Kernel, Dispatch) {
+    fn launch(grid: [u32; 2], flops: u64, iterations: u32) -> (Kernel, Dispatch) {
         let kernel = Kernel::new("f", format!("{BEGINS} fn f() {{}}"));
-        (kernel, Dispatch { grid, flops, turns, ..Dispatch::default() })
+        (kernel, Dispatch { grid, flops, iterations, ..Dispatch::default() })
     }
 
-    fn grids(grid: [u32; 2], flops: u64, turns: u32, max_launch_work: u64) -> Vec<([u32; 2], String)> {
-        let (kernel, dispatch) = launch(grid, flops, turns);
+    fn grids(grid: [u32; 2], flops: u64, iterations: u32, max_launch_work: u64) -> Vec<([u32; 2], String)> {
+        let (kernel, dispatch) = launch(grid, flops, iterations);
         let limits = Limits { max_launch_work, ..Limits::default() };
         let all = parts(&kernel, &dispatch, &limits).unwrap_or_else(|| vec![(kernel, dispatch)]);
         assert_eq!(all.iter().map(|(_, d)| d.flops).sum::<u64>(), flops);
@@ -130,7 +130,7 @@ mod tests {
         assert_eq!(
             grids([4, 1], 0, 100, 64 * 4 * 100 * 2).len(),
             2,
-            "by turns where there are no operations"
+            "by iterations where there are no operations"
         );
     }
 

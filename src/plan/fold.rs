@@ -7,7 +7,7 @@ use crate::ops::{Constant, Op};
 /// The most bytes a folded constant may have: it takes up memory of its own for as long as the program lives.
 const MOST_BYTES: u64 = 1 << 20;
 
-/// Turns every node whose result is one number throughout into a constant of that shape.
+/// Iterations every node whose result is one number throughout into a constant of that shape.
 pub(super) fn fold(graph: &GraphData) -> GraphData {
     let mut folded = graph.clone();
     for id in 0..folded.nodes.len() {

@@ -3,7 +3,7 @@
 //!
 //! A node joins the group of the node that computes its input when that value has no other reader and the group's
 //! kernel can apply an epilogue. The other operands of a joined node, broadcast or not, become inputs of the group, which
-//! runs at the place of its last node. A sum joins a group of element-wise functions in the same way, and from then on it is
+//! runs at the position of its last node. A sum joins a group of element-wise functions in the same way, and from then on it is
 //! its kernel, and the functions are a prologue. A reshape between the two joins as well: element by element, both
 //! shapes are alike.
 
@@ -19,7 +19,7 @@ pub(super) struct Group {
     /// Those applied to what is loaded, the node whose op is lowered, those applied to its output; and the reshapes
     /// between them.
     pub(super) nodes: Vec<NodeId>,
-    /// The place of the node whose op is lowered.
+    /// The position of the node whose op is lowered.
     pub(super) base: usize,
     /// What is applied.
     pub(super) fused: Fused,
@@ -37,7 +37,7 @@ impl Group {
     }
 
     /// Where it runs: at its last node, but a sum as early as it can, since what it reads may be large.
-    fn place(&self, graph: &GraphData) -> (Option<NodeId>, u8) {
+    fn position(&self, graph: &GraphData) -> (Option<NodeId>, u8) {
         if !is_sum(self.node(graph)) {
             return (self.nodes.last().copied(), 0);
         }
@@ -84,11 +84,11 @@ pub(super) fn fuse(graph: &GraphData, outputs: &[ValueId], needed: &[bool]) -> (
             refused.is_none().then(|| (group, reshapes(value, source, graph), through))
         });
         if joined.is_none() && is_elementwise(node) {
-            let stretched = || "all operands are broadcast".to_owned();
-            let why = why.into_iter().next().unwrap_or_else(stretched);
+            let broadcast = || "all operands are broadcast".to_owned();
+            let why = why.into_iter().next().unwrap_or_else(broadcast);
             unfused.push((id, Unfused { op: node.op.name(), label: node.label.clone(), why }));
         }
-        let place = match joined {
+        let position = match joined {
             Some((group, reshapes, through)) => {
                 for reshape in reshapes {
                     group_of[reshape].iter().for_each(|&alone| groups[alone].nodes.clear());
@@ -102,18 +102,18 @@ pub(super) fn fuse(graph: &GraphData, outputs: &[ValueId], needed: &[bool]) -> (
                 groups.len() - 1
             }
         };
-        group_of[id] = Some(place);
+        group_of[id] = Some(position);
     }
     // A sum behind it may have taken it in.
     unfused
         .retain(|&(id, _)| group_of[id].is_some_and(|group| groups[group].nodes[groups[group].base] == id));
     groups.retain(|group| !group.nodes.is_empty());
-    groups.sort_by_cached_key(|group| group.place(graph));
+    groups.sort_by_cached_key(|group| group.position(graph));
     (groups, unfused.into_iter().map(|(_, unfused)| unfused).collect())
 }
 
 /// Each needed node alone, as if no kernel could apply another's function.
-pub(super) fn apart(graph: &GraphData, needed: &[bool]) -> (Vec<Group>, Vec<Unfused>) {
+pub(super) fn unfused(graph: &GraphData, needed: &[bool]) -> (Vec<Group>, Vec<Unfused>) {
     let nodes = graph.nodes.iter().enumerate().filter(|(id, _)| needed[*id]);
     let alone = nodes.clone().filter(|(_, node)| is_elementwise(node)).map(|(_, node)| Unfused {
         op: node.op.name(),
@@ -202,11 +202,11 @@ fn join(group: &mut Group, id: NodeId, through: usize, graph: &GraphData) {
         let first = step(chain, value, 1, graph);
         // What the chain begins with is what the kernel loads.
         group.inputs[..=value].rotate_right(1);
-        let stores = std::mem::take(&mut group.fused.stores.0);
-        group.fused.loads.0.extend(first.into_iter().chain(stores));
+        let stores = std::mem::take(&mut group.fused.epilogue.0);
+        group.fused.prologue.0.extend(first.into_iter().chain(stores));
         group.base = group.nodes.len();
     } else {
-        group.fused.stores.0.extend(step(node, through, group.inputs.len(), graph));
+        group.fused.epilogue.0.extend(step(node, through, group.inputs.len(), graph));
         group.inputs.extend(others(node, through));
     }
     group.nodes.push(id);
@@ -282,7 +282,7 @@ mod tests {
         // The first function is the kernel's own.
         assert_eq!(lengths, [MOST_FUNCTIONS + 1, MOST_FUNCTIONS + 1, MOST_FUNCTIONS - 2]);
         let why = graph.with(|data| fuse(data, &[y.id()], &data.reachable(&[y.id()])).1);
-        let expected = format!("relu applies {MOST_FUNCTIONS} functions by then");
+        let expected = format!("relu already applies {MOST_FUNCTIONS} functions");
         assert_eq!(why.iter().filter(|unfused| unfused.why == expected).count(), 2, "{why:?}");
         // A sum that takes in a long chain applies no more behind it.
         let chain = (0..MOST_FUNCTIONS).try_fold(graph.input("z", [8])?, |y, _| y.relu())?;
@@ -391,7 +391,7 @@ mod tests {
         assert_eq!(groups(&[&y.add(&bias)?.relu()?]), ["conv2d+add+relu"]);
         assert_eq!(groups(&[&bias.sub(&y)?.lerp(&x, &bias)?]), ["conv2d+sub+lerp"]);
         let two = graph.input("two", [2, 1, 6, 6])?;
-        assert_eq!(groups(&[&y.mul(&two)?.relu()?]), ["conv2d", "mul+relu"], "the chain itself is stretched");
+        assert_eq!(groups(&[&y.mul(&two)?.relu()?]), ["conv2d", "mul+relu"], "the chain itself is broadcast");
         Ok(())
     }
 }

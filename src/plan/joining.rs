@@ -89,10 +89,10 @@ impl Known {
         if !self.takes_epilogue[group.nodes[group.base]] {
             Some(match base.op {
                 Op::Input(_) | Op::State(_) | Op::Constant(_) | Op::Table(_) => {
-                    "it reads memory only".to_owned()
+                    "it reads memory that no kernel writes".to_owned()
                 }
                 // The list of those is in `takes_epilogue`.
-                _ => format!("{} stores its output as it is", base.op.name()),
+                _ => format!("{} has no epilogue", base.op.name()),
             })
         } else if let Some(stored) = stored {
             Some(format!("the output of {} is needed elsewhere too", graph.producer(stored).op.name()))
@@ -102,7 +102,7 @@ impl Known {
             Some(format!("{} reads {most} other operands", base.op.name()))
         } else {
             (group.fused.functions() >= MOST_FUNCTIONS)
-                .then(|| format!("{} applies {MOST_FUNCTIONS} functions by then", base.op.name()))
+                .then(|| format!("{} already applies {MOST_FUNCTIONS} functions", base.op.name()))
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::tensor::TensorType;
 /// What an op is with its channels last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Role {
-    /// A matrix product of pixels by channels, whose transposed operands are told, and which of its operands are
+    /// A matrix product of pixels by channels, with the operands that are transposed, and which of its operands are
     /// images.
     Product(MatMul, &'static [usize]),
     /// The same op, on matrices.
@@ -36,7 +36,7 @@ fn of_pixels(options: &Conv2d, weight: &Shape) -> bool {
 }
 
 fn role(graph: &GraphData, node: &Node) -> Role {
-    let shape = |place: usize| &graph.ty(node.inputs[place]).shape;
+    let shape = |position: usize| &graph.ty(node.inputs[position]).shape;
     let product = |trans_a, trans_b, images| Role::Product(MatMul { trans_a, trans_b }, images);
     match &node.op {
         Op::Conv2d(options) if of_pixels(options, shape(1)) => product(false, true, &[0]),
@@ -87,10 +87,10 @@ fn roles(graph: &GraphData, outputs: &[ValueId], needed: &[bool]) -> Vec<Role> {
 /// The images that must lie alike if this node is to take them with their channels last.
 fn images(node: &Node, role: Role) -> Vec<ValueId> {
     match role {
-        Role::Product(_, places) => {
+        Role::Product(_, positions) => {
             let weight = matches!(node.op, Op::Conv2dBackwardWeight(_));
             let output = node.outputs.iter().copied().filter(|_| !weight);
-            places.iter().map(|&place| node.inputs[place]).chain(output).collect()
+            positions.iter().map(|&position| node.inputs[position]).chain(output).collect()
         }
         Role::Alike => node.inputs.iter().chain(&node.outputs).copied().collect(),
         Role::Sum | Role::Fixed => Vec::new(),
@@ -161,14 +161,14 @@ fn read_with_channels_first(
 ) -> Vec<bool> {
     let mut read = vec![false; graph.values.len()];
     for (id, node) in graph.nodes.iter().enumerate().filter(|(id, _)| needed[*id]) {
-        // By their places: one value may be an image and a weight.
-        let is_image = |place: &usize| match roles[id] {
-            Role::Product(_, images) => images.contains(place),
+        // By their positions: one value may be an image and a weight.
+        let is_image = |position: &usize| match roles[id] {
+            Role::Product(_, images) => images.contains(position),
             Role::Alike | Role::Sum => true,
             Role::Fixed => false,
         };
-        let others = (0..node.inputs.len()).filter(|place| !is_image(place));
-        others.for_each(|place| read[node.inputs[place]] = true);
+        let others = (0..node.inputs.len()).filter(|position| !is_image(position));
+        others.for_each(|position| read[node.inputs[position]] = true);
     }
     let updates = graph.updates.iter().flat_map(|&(state, new)| [state, new]);
     outputs.iter().copied().chain(updates).for_each(|value| read[value] = true);
@@ -239,13 +239,14 @@ impl Rewriter {
 
     fn fixed(&mut self, node: Node) {
         let label = node.label.clone();
-        let turned: Vec<ValueId> = node.outputs.iter().copied().filter(|&value| self.last[value]).collect();
+        let transposed: Vec<ValueId> =
+            node.outputs.iter().copied().filter(|&value| self.last[value]).collect();
         self.push(node);
-        for value in turned {
+        for value in transposed {
             let [n, c, h, w] = self.sizes(value);
             let op = Op::Permute(Permute { dims: vec![0, 2, 3, 1] });
-            let turned = self.then(op, vec![value], [n, h, w, c].into(), &label);
-            self.matrix[value] = Some(self.reshaped(turned, [n * h * w, c].into(), &label));
+            let transposed = self.then(op, vec![value], [n, h, w, c].into(), &label);
+            self.matrix[value] = Some(self.reshaped(transposed, [n * h * w, c].into(), &label));
         }
     }
 

@@ -38,7 +38,7 @@ impl Lowerings {
         // What is fused may have other shapes; the kernel knows its own.
         let outputs = if group.fused.is_empty() { &group.outputs } else { &group.node(graph).outputs };
         let (mut inputs, outputs) = (types(&group.inputs), types(outputs));
-        if !group.fused.loads.0.is_empty() {
+        if !group.fused.prologue.0.is_empty() {
             inputs[0] = graph.ty(group.node(graph).inputs[0]);
         }
         let all = format!("{:?}", (op, &group.fused, &inputs, &outputs));

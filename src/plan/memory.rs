@@ -1,4 +1,4 @@
-//! Slots: buffers that values take in turn and side by side, by liveness.
+//! Slots: buffers that values share, one after the other and side by side, by liveness.
 
 use super::BufferId;
 use super::stream::as_they_come;
@@ -64,7 +64,7 @@ pub(super) struct Spot {
 #[derive(Debug, Clone)]
 pub(super) struct Rules {
     /// For each life, those that must lie in other slots: a kernel may not write into a buffer that it also reads.
-    pub(super) apart: Vec<Vec<usize>>,
+    pub(super) conflicts: Vec<Vec<usize>>,
     /// Whether a life must lie at the start of its slot.
     pub(super) first: Vec<bool>,
     /// What offsets are multiples of.
@@ -78,7 +78,7 @@ pub(super) fn total((_, sizes): &Placed) -> u64 {
     sizes.iter().sum()
 }
 
-/// Gives every life a place in a slot, so that no two overlap in time and place: in the best of some orders,
+/// Gives every life a range of a slot, so that no two overlap in time and memory: in the best of some orders,
 /// improved by trials that are the same every time. Of many lives each is looked at once.
 pub(super) fn assign(lives: &[Life], rules: &Rules) -> Placed {
     if lives.len() > MANY {
@@ -121,20 +121,21 @@ fn small(life: &Life) -> bool {
 /// Lives from which looking at every pair of them takes too long: 2048 take up to 0.2 s.
 const MANY: usize = 2048;
 
-/// How often one life takes another turn, which is kept unless it is worse: on the networks of `wgrad bench train` 500
-/// trials gain 1 to 6 % and 5000 another 1 to 4 %. Of the largest, planned fused and apart, 1000 take 4 % more of
+/// How many times one life is moved to another position in the order, which is kept unless it is worse: on the networks of
+/// `wgrad bench train` 500 trials gain 1 to 6 % and 5000 another 1 to 4 %. Of the largest, planned fused and unfused, 1000 take
+/// 4 % more of
 /// `wgrad explain` than 500 (1.64 s for 1.57).
 const TRIALS: usize = 1000;
 /// The most pairs of lives that the trials may look at, so that they stay quick for long programs.
 const TRIAL_WORK: usize = 1 << 24;
 
-/// The place of each life, and the size of each slot.
+/// The range of each life, and the size of each slot.
 pub(super) type Placed = (Vec<Spot>, Vec<u64>);
 
 /// Slots while they are filled: the size, and the lives in it.
 type Slots = Vec<(u64, Vec<usize>)>;
 
-/// Each life in turn takes the place, free for all its life, by which a slot grows least, of those the tightest; or a
+/// Each life, in order, takes the free range by which a slot grows least, of those the tightest; or a
 /// new slot.
 fn in_order(lives: &[Life], order: &[usize], rules: &Rules) -> Placed {
     let mut slots = Slots::new();
@@ -144,7 +145,7 @@ fn in_order(lives: &[Life], order: &[usize], rules: &Rules) -> Placed {
         let slot_of = |j: &usize| spots[*j].map(|spot: Spot| spot.slot);
         for (slot, (size, held)) in slots.iter().enumerate() {
             let alike = held.first().is_none_or(|&j| small(&lives[j]) == small(&lives[i]));
-            if !alike || rules.apart[i].iter().any(|j| slot_of(j) == Some(slot)) {
+            if !alike || rules.conflicts[i].iter().any(|j| slot_of(j) == Some(slot)) {
                 continue;
             }
             let busy = held.iter().filter(|&&j| lives[j].overlaps(&lives[i]));
@@ -218,8 +219,8 @@ mod tests {
     }
 
     fn free(count: usize) -> Rules {
-        let (apart, first) = (vec![Vec::new(); count], vec![false; count]);
-        Rules { apart, first, alignment: 256, largest: u64::MAX }
+        let (conflicts, first) = (vec![Vec::new(); count], vec![false; count]);
+        Rules { conflicts, first, alignment: 256, largest: u64::MAX }
     }
 
     /// No two lives that overlap in time do in place, and all lie inside.
@@ -240,7 +241,7 @@ mod tests {
         let lives = [life(100, 0, 1), life(1000, 1, 2), life(64, 2, 3), life(800, 3, 4), life(800, 4, 4)];
         let (spots, sizes) = assign(&lives, &free(5));
         check(&lives, &spots, &sizes);
-        assert_eq!(spots[1].slot, spots[3].slot, "the large ones take turns");
+        assert_eq!(spots[1].slot, spots[3].slot, "the large ones take iterations");
         assert_eq!(alive(&lives, 5), [100, 1100, 1064, 864, 1600]);
         assert_eq!(sizes.iter().sum::<u64>(), 1000 + 800 + 100 - 100);
     }
@@ -263,7 +264,7 @@ mod tests {
         assert_eq!(sizes, [1024]);
         // What a kernel reads and what it writes keep apart, and what must begin a slot does.
         let mut rules = free(5);
-        (rules.apart[1], rules.apart[2], rules.first[4]) = (vec![2], vec![1], true);
+        (rules.conflicts[1], rules.conflicts[2], rules.first[4]) = (vec![2], vec![1], true);
         let (spots, sizes) = assign(&lives, &rules);
         check(&lives, &spots, &sizes);
         assert_ne!(spots[1].slot, spots[2].slot);

@@ -1,4 +1,4 @@
-//! The plan: a graph turned into dispatches, buffers and their lifetimes, as plain data.
+//! The plan: a graph compiled to dispatches, buffers and their lifetimes, as plain data.
 //!
 //! Everything is decided here, once: which kernel, which grid, which buffer holds which value when. The
 //! executor only replays it.
@@ -14,8 +14,8 @@ mod joining;
 mod layout;
 mod lowered;
 mod memory;
+mod merge;
 mod rewrite;
-mod share;
 mod slots;
 mod stream;
 mod summary;
@@ -50,7 +50,7 @@ pub enum BufferKind {
     Constant(f32),
     /// Words that were known when the graph was built, written once.
     Table(Arc<[u32]>),
-    /// Activations, gradients and scratch that take turns.
+    /// Activations, gradients and scratch, in memory that is reused.
     Slot,
     /// What kernels found wrong: [`Plan::checks`]. All bits are ones before anything is.
     Checks,
@@ -87,9 +87,9 @@ pub struct Dispatch {
     pub bindings: Vec<Bound>,
     /// Workgroups along x and y.
     pub grid: [u32; 2],
-    /// Turns of the loops of one invocation at most, nested ones added up.
-    pub turns: u32,
-    /// What the kernel is told at this launch, where it stands for several: [`Kernel::sizes`] numbers.
+    /// Iterations of the loops of one invocation at most, nested ones added up.
+    pub iterations: u32,
+    /// The sizes that the kernel gets at this launch, where it was merged from several: [`Kernel::sizes`] numbers.
     pub sizes: Vec<u32>,
     /// The op it belongs to.
     pub op: &'static str,
@@ -99,7 +99,7 @@ pub struct Dispatch {
     pub why: String,
     /// The element-wise nodes that it computes too.
     pub fused: Vec<String>,
-    /// Its share of the op's floating-point operations; 0 for one that only prepares or gathers.
+    /// Its part of the FLOPs of the op; 0 for one that only prepares or gathers.
     pub flops: u64,
 }
 
@@ -261,7 +261,7 @@ impl Plan {
         let dispatch = Dispatch {
             bindings: micro.launch.bindings.iter().map(bound).collect(),
             grid: micro.launch.grid,
-            turns: micro.launch.turns,
+            iterations: micro.launch.iterations,
             op: "micro-kernel",
             why: micro.launch.why.clone(),
             flops: micro.flops,

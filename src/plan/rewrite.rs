@@ -19,7 +19,7 @@ pub(super) fn rewrite(graph: &GraphData, outputs: &[ValueId]) -> GraphData {
         if readers[through] != 1 {
             continue;
         }
-        // The two nodes change places; the value between them now has the pooled shape.
+        // The two nodes change positions; the value between them now has the pooled shape.
         let (mask, unpool_node) = (&graph.nodes[relu], &graph.nodes[unpool]);
         rewritten.nodes[unpool].op = mask.op.clone();
         rewritten.nodes[unpool].label.clone_from(&mask.label);

@@ -15,15 +15,15 @@ pub(super) fn settle(plan: &mut Plan, mut lives: Vec<Life>, limits: &Limits) -> 
     let end = plan.steps.len().saturating_sub(1);
     lives.iter_mut().for_each(|life| life.last = life.last.min(end).max(life.first));
     let (spots, sizes) = assign(&lives, &rules);
-    let mut place = vec![(0, 0); plan.buffers.len()];
+    let mut moved = vec![(0, 0); plan.buffers.len()];
     let mut buffers = Vec::new();
     for (old, buffer) in plan.buffers.iter().enumerate().filter(|(_, b)| b.kind != BufferKind::Slot) {
-        place[old] = (buffers.len(), 0);
+        moved[old] = (buffers.len(), 0);
         buffers.push(buffer.clone());
     }
     for (life, spot) in lives.iter_mut().zip(spots) {
         let buffer = buffers.len() + spot.slot;
-        place[life.buffer] = (buffer, spot.offset);
+        moved[life.buffer] = (buffer, spot.offset);
         (life.buffer, life.offset) = (buffer, spot.offset);
     }
     buffers.extend(sizes.into_iter().map(|bytes| BufferPlan { bytes, kind: BufferKind::Slot }));
@@ -31,19 +31,19 @@ pub(super) fn settle(plan: &mut Plan, mut lives: Vec<Life>, limits: &Limits) -> 
     for step in &mut plan.steps {
         match step {
             Step::Dispatch(d) => d.bindings.iter_mut().for_each(|b| {
-                let (buffer, offset) = place[b.buffer];
+                let (buffer, offset) = moved[b.buffer];
                 (b.buffer, b.offset) = (buffer, b.offset + offset);
             }),
-            Step::Copy { from, to, .. } => (*from, *to) = (place[*from].0, place[*to].0),
+            Step::Copy { from, to, .. } => (*from, *to) = (moved[*from].0, moved[*to].0),
         }
     }
     let named = plan.inputs.iter_mut().chain(plan.states.iter_mut().map(|s| &mut s.named));
-    named.for_each(|n| n.buffer = place[n.buffer].0);
-    plan.outputs.iter_mut().for_each(|o| o.buffer = place[o.buffer].0);
-    plan.checked = plan.checked.map(|buffer| place[buffer].0);
+    named.for_each(|n| n.buffer = moved[n.buffer].0);
+    plan.outputs.iter_mut().for_each(|o| o.buffer = moved[o.buffer].0);
+    plan.checked = plan.checked.map(|buffer| moved[buffer].0);
     plan.lives = lives;
     plan.memory = memory(plan, requested);
-    place.into_iter().map(|(buffer, _)| buffer).collect()
+    moved.into_iter().map(|(buffer, _)| buffer).collect()
 }
 
 /// What is copied or outlives the run begins its slot. WebGPU forbids a dispatch to write into a buffer that it also
@@ -52,7 +52,7 @@ fn rules(plan: &Plan, lives: &[Life], limits: &Limits) -> Rules {
     let life_of: HashMap<BufferId, usize> =
         lives.iter().enumerate().map(|(i, life)| (life.buffer, i)).collect();
     let mut first: Vec<bool> = lives.iter().map(|life| life.last == END).collect();
-    let mut apart = vec![Vec::new(); lives.len()];
+    let mut conflicts = vec![Vec::new(); lives.len()];
     for step in &plan.steps {
         match step {
             Step::Copy { from, to, .. } => {
@@ -63,19 +63,19 @@ fn rules(plan: &Plan, lives: &[Life], limits: &Limits) -> Rules {
                 let bound: Vec<(usize, bool)> = bound.collect();
                 for (i, &(a, a_writes)) in bound.iter().enumerate() {
                     for &(b, _) in bound[..i].iter().filter(|(b, writes)| *b != a && (a_writes || *writes)) {
-                        apart[a].push(b);
-                        apart[b].push(a);
+                        conflicts[a].push(b);
+                        conflicts[b].push(a);
                     }
                 }
             }
         }
     }
-    for others in &mut apart {
+    for others in &mut conflicts {
         others.sort_unstable();
         others.dedup();
     }
     let Limits { offset_alignment: alignment, max_buffer_bytes: largest, .. } = *limits;
-    Rules { apart, first, alignment, largest }
+    Rules { conflicts, first, alignment, largest }
 }
 
 /// The memory of a plan whose buffers are settled.

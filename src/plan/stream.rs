@@ -1,4 +1,4 @@
-//! Slots for long programs: each life, as it begins, takes the tightest place that is free by then.
+//! Slots for long programs: each life, as it begins, takes the tightest range that is free by then.
 //!
 //! Where [`super::memory::assign`] looks at pairs of lives, this looks at each when it begins and when it ends, and what
 //! is free is kept in order.
@@ -7,10 +7,10 @@ use super::memory::{Life, Placed, Rules, Spot, total};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
-/// Free places that are tried for a life, if it must keep apart from what shares their slots.
+/// Free ranges that are tried for a life, if it must keep apart from what shares their slots.
 const TRIES: usize = 32;
 
-/// Gives every life a place in a slot, so that no two overlap in time and place: as they begin or, where that takes less,
+/// Gives every life a range of a slot, so that no two overlap in time and memory: as they begin or, where that takes less,
 /// from the end of the program to its start, as they end.
 pub(super) fn as_they_come(lives: &[Life], rules: &Rules) -> Placed {
     let spans: Vec<(usize, usize)> = lives.iter().map(|life| (life.first, life.last)).collect();
@@ -36,8 +36,9 @@ fn placed(lives: &[Life], spans: &[(usize, usize)], rules: &Rules) -> Placed {
                 slots.give(spot, lives[over].bytes);
             }
         }
-        let apart: Vec<usize> = rules.apart[i].iter().filter_map(|&j| spots[j].map(|s| s.slot)).collect();
-        spots[i] = Some(slots.take(lives[i].bytes, rules.first[i], &apart));
+        let conflicts: Vec<usize> =
+            rules.conflicts[i].iter().filter_map(|&j| spots[j].map(|s| s.slot)).collect();
+        spots[i] = Some(slots.take(lives[i].bytes, rules.first[i], &conflicts));
         ends.push(Reverse((spans[i].1, i)));
     }
     (spots.into_iter().map(Option::unwrap_or_default).collect(), slots.sizes)
@@ -61,12 +62,12 @@ struct Slots {
 }
 
 impl Slots {
-    /// A place for so many bytes, at the start of a slot where `first`, in none of the slots `apart`: the tightest that
+    /// A range of so many bytes, at the start of a slot where `first`, in none of the slots `conflicts`: the tightest that
     /// is free; else the end of the slot that grows least; else a new slot.
-    fn take(&mut self, bytes: u64, first: bool, apart: &[usize]) -> Spot {
+    fn take(&mut self, bytes: u64, first: bool, conflicts: &[usize]) -> Spot {
         let length = bytes.max(1).next_multiple_of(self.alignment);
         let suits = |&&(_, slot, begin): &&(u64, usize, u64)| {
-            !apart.contains(&slot) && (begin == 0 || !first && begin + bytes <= self.largest)
+            !conflicts.contains(&slot) && (begin == 0 || !first && begin + bytes <= self.largest)
         };
         let tightest = self.by_length.range((length, 0, 0)..).take(TRIES).find(suits).copied();
         let found = tightest.or_else(|| self.tails.iter().rev().take(TRIES).find(suits).copied());
@@ -85,7 +86,7 @@ impl Slots {
         Spot { slot, offset: begin }
     }
 
-    /// The place is free again, and one with its free neighbours.
+    /// The range is free again, and one with its free neighbours.
     fn give(&mut self, spot: Spot, bytes: u64) {
         let slot = spot.slot;
         let mut begin = spot.offset;
@@ -128,8 +129,8 @@ mod tests {
     }
 
     fn rules(count: usize) -> Rules {
-        let (apart, first) = (vec![Vec::new(); count], vec![false; count]);
-        Rules { apart, first, alignment: 256, largest: 1 << 20 }
+        let (conflicts, first) = (vec![Vec::new(); count], vec![false; count]);
+        Rules { conflicts, first, alignment: 256, largest: 1 << 20 }
     }
 
     /// All rules are kept: seen step by step, since pairs are many.
@@ -138,7 +139,7 @@ mod tests {
         for (i, (life, spot)) in lives.iter().zip(spots).enumerate() {
             assert!(spot.offset.is_multiple_of(256) && spot.offset + life.bytes <= sizes[spot.slot], "{i}");
             assert!(spot.offset == 0 || !rules.first[i] && spot.offset + life.bytes <= rules.largest, "{i}");
-            assert!(rules.apart[i].iter().all(|&j| spots[j].slot != spot.slot), "{i}");
+            assert!(rules.conflicts[i].iter().all(|&j| spots[j].slot != spot.slot), "{i}");
             begins.entry(life.first).or_default().push(i);
         }
         let mut held: BTreeMap<(usize, u64), usize> = BTreeMap::new();
@@ -185,7 +186,7 @@ mod tests {
             let mut rules = rules(count);
             rules.largest = 8192;
             for i in (1..count).filter(|i| i % 5 == 0) {
-                (rules.apart[i], rules.apart[i - 1]) = (vec![i - 1], vec![i]);
+                (rules.conflicts[i], rules.conflicts[i - 1]) = (vec![i - 1], vec![i]);
                 rules.first[i] = i % 3 == 0;
             }
             let placed = as_they_come(&lives, &rules);

@@ -107,14 +107,15 @@ fn unstepped(label: &str) -> (&str, bool) {
 fn add(layers: &mut Vec<Layer>, node: &Node, graph: &GraphData, read: &mut HashSet<ValueId>) {
     let (name, stepped) = unstepped(&node.label);
     let last = layers.len().saturating_sub(1);
-    let of_name =
-        |(place, layer): (usize, &Layer)| (layer.name == name && (stepped || place == last)).then_some(place);
-    let place = layers.iter().enumerate().rev().find_map(of_name).unwrap_or_else(|| {
+    let of_name = |(position, layer): (usize, &Layer)| {
+        (layer.name == name && (stepped || position == last)).then_some(position)
+    };
+    let position = layers.iter().enumerate().rev().find_map(of_name).unwrap_or_else(|| {
         let (output, name) = (Shape::from([]), name.to_owned());
         layers.push(Layer { name, ops: Vec::new(), output, parameters: 0 });
         layers.len() - 1
     });
-    let Some(layer) = layers.get_mut(place) else { return };
+    let Some(layer) = layers.get_mut(position) else { return };
     let types = |ids: &[ValueId]| ids.iter().map(|&id| graph.ty(id)).collect::<Vec<_>>();
     let flops = node.op.flops(&types(&node.inputs), &types(&node.outputs));
     match layer.ops.iter_mut().find(|(op, _)| *op == node.op.name()) {
@@ -137,8 +138,8 @@ fn add(layers: &mut Vec<Layer>, node: &Node, graph: &GraphData, read: &mut HashS
 /// A whole number with a comma after every third digit.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
-    let comma = |(place, digit): (usize, char)| {
-        let here = place > 0 && (digits.len() - place).is_multiple_of(3);
+    let comma = |(position, digit): (usize, char)| {
+        let here = position > 0 && (digits.len() - position).is_multiple_of(3);
         if here { format!(",{digit}") } else { String::from(digit) }
     };
     digits.chars().enumerate().map(comma).collect()

@@ -5,18 +5,18 @@ use crate::graph::{GraphData, Node, ValueId};
 use crate::kernels::Limits;
 use crate::ops::{Narrow, Op, Split};
 
-/// Where a value lies.
+/// The memory that a value has: its own, or an alias of a part of another value's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct Alias {
     /// The value whose memory it is; itself for most.
     pub(super) root: ValueId,
     /// Its first byte in there.
     pub(super) offset: u64,
 }
 
-/// The place of each value: what a reshape renames and what `narrow` or `split` take from the outermost dimension
+/// The alias of each value: what a reshape renames and what `narrow` or `split` take from the outermost dimension
 /// lie in the memory of their input, where a binding may begin there. Values in `own` begin a buffer.
-pub(super) fn places(graph: &GraphData, groups: &[Group], own: &[ValueId], limits: &Limits) -> Vec<Place> {
+pub(super) fn aliases(graph: &GraphData, groups: &[Group], own: &[ValueId], limits: &Limits) -> Vec<Alias> {
     // A reshape renames whatever its input is, so what must begin a buffer must do so before it.
     let mut begins = vec![false; graph.values.len()];
     own.iter().for_each(|&value| begins[value] = true);
@@ -27,25 +27,25 @@ pub(super) fn places(graph: &GraphData, groups: &[Group], own: &[ValueId], limit
             node.inputs.iter().for_each(|&v| begins[v] = true);
         }
     }
-    let mut places: Vec<Place> = (0..graph.values.len()).map(|root| Place { root, offset: 0 }).collect();
+    let mut aliases: Vec<Alias> = (0..graph.values.len()).map(|root| Alias { root, offset: 0 }).collect();
     for group in groups {
         let node = group.node(graph);
         let Some(starts) = starts(graph, node) else { continue };
         let renames = matches!(node.op, Op::Reshape(_));
-        let from = places[node.inputs[0]];
-        let at = |start: u64| Place { root: from.root, offset: from.offset + start };
-        let bound = |place: Place| place.offset.is_multiple_of(limits.offset_alignment.max(16));
+        let from = aliases[node.inputs[0]];
+        let at = |start: u64| Alias { root: from.root, offset: from.offset + start };
+        let bound = |alias: Alias| alias.offset.is_multiple_of(limits.offset_alignment.max(16));
         let fits = node.outputs.iter().zip(&starts).all(|(&v, &start)| bound(at(start)) && !begins[v]);
         if renames || fits {
-            node.outputs.iter().zip(starts).for_each(|(&value, start)| places[value] = at(start));
+            node.outputs.iter().zip(starts).for_each(|(&value, start)| aliases[value] = at(start));
         }
     }
-    places
+    aliases
 }
 
 /// Whether a node of this group needs no kernel.
-pub(super) fn is_view(node: &Node, places: &[Place]) -> bool {
-    node.outputs.iter().all(|&value| places[value].root != value)
+pub(super) fn is_view(node: &Node, aliases: &[Alias]) -> bool {
+    node.outputs.iter().all(|&value| aliases[value].root != value)
 }
 
 /// The byte of the input where each output begins, of a node whose outputs are contiguous parts of it.
@@ -77,12 +77,12 @@ mod tests {
     use crate::plan::fuse::fuse;
     use crate::{Graph, Result, Tensor};
 
-    fn places_of(graph: &Graph, outputs: &[&Tensor]) -> Vec<Place> {
+    fn aliases_of(graph: &Graph, outputs: &[&Tensor]) -> Vec<Alias> {
         let ids: Vec<ValueId> = outputs.iter().map(|t| t.id()).collect();
         let limits = Limits { offset_alignment: 32, ..Limits::default() };
         graph.with(|data| {
             let (groups, _) = fuse(data, &ids, &data.reachable(&ids));
-            places(data, &groups, &ids, &limits)
+            aliases(data, &groups, &ids, &limits)
         })
     }
 
@@ -94,12 +94,12 @@ mod tests {
         let inner = parts[1].reshape([4, 4])?.narrow(0, 2, 2)?;
         let output = inner.relu()?;
         let first = parts[0].relu()?;
-        let places = places_of(&graph, &[&output, &first]);
-        let place = |tensor: &Tensor| (places[tensor.id()].root, places[tensor.id()].offset);
-        assert_eq!(place(&parts[0]), (x.id(), 0));
-        assert_eq!(place(&parts[1]), (x.id(), 32));
-        assert_eq!(place(&inner), (x.id(), 64));
-        assert_eq!(place(&output), (output.id(), 0));
+        let aliases = aliases_of(&graph, &[&output, &first]);
+        let alias = |tensor: &Tensor| (aliases[tensor.id()].root, aliases[tensor.id()].offset);
+        assert_eq!(alias(&parts[0]), (x.id(), 0));
+        assert_eq!(alias(&parts[1]), (x.id(), 32));
+        assert_eq!(alias(&inner), (x.id(), 64));
+        assert_eq!(alias(&output), (output.id(), 0));
         Ok(())
     }
 
@@ -110,12 +110,12 @@ mod tests {
         let (odd, inner) = (x.narrow(0, 1, 2)?, x.narrow(1, 0, 2)?);
         let output = x.narrow(0, 2, 2)?.reshape([8])?;
         let (a, b) = (odd.relu()?, inner.relu()?);
-        let places = places_of(&graph, &[&a, &b, &output]);
-        let own = |tensor: &Tensor| places[tensor.id()] == Place { root: tensor.id(), offset: 0 };
+        let aliases = aliases_of(&graph, &[&a, &b, &output]);
+        let own = |tensor: &Tensor| aliases[tensor.id()] == Alias { root: tensor.id(), offset: 0 };
         assert!(own(&odd), "16 is no multiple of the alignment");
         assert!(own(&inner), "rows of it lie apart");
         let kept = graph.with(|data| data.producer(output.id()).inputs[0]);
-        assert_eq!(places[output.id()], Place { root: kept, offset: 0 }, "an output begins a buffer");
+        assert_eq!(aliases[output.id()], Alias { root: kept, offset: 0 }, "an output begins a buffer");
         Ok(())
     }
 }

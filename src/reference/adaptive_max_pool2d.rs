@@ -13,7 +13,7 @@ fn bounds(i: usize, windows: usize, length: usize) -> (usize, usize) {
     (first, end)
 }
 
-/// The largest element of a window, and its place in an image of `w` columns: the first of equals, of NaNs the last.
+/// The largest element of a window, and its position in an image of `w` columns: the first of equals, of NaNs the last.
 pub(super) fn winner(image: &[f64], w: usize, rows: Range<usize>, columns: Range<usize>) -> (f64, usize) {
     let first = rows.start * w + columns.start;
     let (mut best, mut index) = (image[first], first);

@@ -12,7 +12,7 @@ impl Define for BroadcastTo {
     }
 }
 
-/// The place in `from` that element `index` of `to` reads: coordinates from the last dimension on, those of
+/// The position in `from` that element `index` of `to` reads: coordinates from the last dimension on, those of
 /// stretched dimensions dropped.
 pub(super) fn source(mut index: usize, from: &Shape, to: &Shape) -> usize {
     let lead = to.len() - from.len();

@@ -58,7 +58,7 @@ fn placed(
 
 impl Define for ScatterAdd {
     fn eval(&self, inputs: &[&Array], outputs: &[TensorType]) -> Result<Vec<Vec<f64>>, Mismatch> {
-        placed(inputs, outputs, self.dim, self.size, |place, value| *place += value)
+        placed(inputs, outputs, self.dim, self.size, |position, value| *position += value)
     }
 
     fn out_of_range(&self, inputs: &[&Array]) -> Option<usize> {
@@ -68,7 +68,7 @@ impl Define for ScatterAdd {
 
 impl Define for Scatter {
     fn eval(&self, inputs: &[&Array], outputs: &[TensorType]) -> Result<Vec<Vec<f64>>, Mismatch> {
-        placed(inputs, outputs, self.dim, self.size, |place, value| *place = value)
+        placed(inputs, outputs, self.dim, self.size, |position, value| *position = value)
     }
 
     fn out_of_range(&self, inputs: &[&Array]) -> Option<usize> {
@@ -90,13 +90,13 @@ impl Define for Argsort {
         let mut output = vec![0.0; outputs[0].shape.elements()];
         for row in 0..outer * inner {
             let value = |l: usize| inputs[0].data[element(row, l, length, inner)];
-            let mut places: Vec<usize> = (0..length).collect();
-            places.sort_by(|&a, &b| {
+            let mut positions: Vec<usize> = (0..length).collect();
+            positions.sort_by(|&a, &b| {
                 let ascending = order(value(a), value(b));
                 if self.descending { ascending.reverse() } else { ascending }
             });
-            for (l, place) in places.into_iter().take(self.k).enumerate() {
-                output[element(row, l, self.k, inner)] = place as f64;
+            for (l, position) in positions.into_iter().take(self.k).enumerate() {
+                output[element(row, l, self.k, inner)] = position as f64;
             }
         }
         Ok(vec![output])

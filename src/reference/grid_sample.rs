@@ -9,7 +9,7 @@ use crate::tensor::TensorType;
 
 /// Where a coordinate lies along a side, in pixels.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Place {
+pub(crate) struct Position {
     /// The position; far outside where none is meant.
     pub(crate) at: f64,
     /// Its derivative by the coordinate.
@@ -19,42 +19,42 @@ pub(crate) struct Place {
 }
 
 /// A position held within a side; at an end it no longer moves.
-fn clipped(place: Place, size: f64) -> Place {
-    if place.at <= 0.0 || place.at.is_nan() {
-        Place { at: 0.0, slope: 0.0, ..place }
-    } else if place.at >= size - 1.0 {
-        Place { at: size - 1.0, slope: 0.0, ..place }
+fn clipped(position: Position, size: f64) -> Position {
+    if position.at <= 0.0 || position.at.is_nan() {
+        Position { at: 0.0, slope: 0.0, ..position }
+    } else if position.at >= size - 1.0 {
+        Position { at: size - 1.0, slope: 0.0, ..position }
     } else {
-        place
+        position
     }
 }
 
 /// A position reflected at `low` and at `low + span` until it lies between.
-fn reflected(place: Place, low: f64, span: f64) -> Place {
-    if span == 0.0 || !place.at.is_finite() {
-        return Place { at: 0.0, slope: 0.0, ..place };
+fn reflected(position: Position, low: f64, span: f64) -> Position {
+    if span == 0.0 || !position.at.is_finite() {
+        return Position { at: 0.0, slope: 0.0, ..position };
     }
-    let (far, sign) = ((place.at - low).abs(), if place.at < low { -1.0 } else { 1.0 });
+    let (far, sign) = ((position.at - low).abs(), if position.at < low { -1.0 } else { 1.0 });
     let (extra, flips) = (far % span, (far / span).floor());
     if flips % 2.0 == 0.0 {
-        Place { at: extra + low, slope: sign * place.slope, ..place }
+        Position { at: extra + low, slope: sign * position.slope, ..position }
     } else {
-        Place { at: span - extra + low, slope: -sign * place.slope, ..place }
+        Position { at: span - extra + low, slope: -sign * position.slope, ..position }
     }
 }
 
 /// Where coordinate `g` lies along a side of `size` pixels.
-pub(crate) fn place(options: &GridSample, g: f64, size: usize) -> Place {
+pub(crate) fn position(options: &GridSample, g: f64, size: usize) -> Position {
     let size = size as f64;
     let (at, slope) = if options.align_corners {
         ((g + 1.0) * (size - 1.0) / 2.0, (size - 1.0) / 2.0)
     } else {
         (((g + 1.0) * size - 1.0) / 2.0, size / 2.0)
     };
-    let inside = Place { at, slope, lost: false };
+    let inside = Position { at, slope, lost: false };
     match options.padding_mode {
         GridPadding::Zeros if g.is_finite() => inside,
-        GridPadding::Zeros => Place { at: -9.0, slope, lost: true },
+        GridPadding::Zeros => Position { at: -9.0, slope, lost: true },
         GridPadding::Border => clipped(inside, size),
         GridPadding::Reflection if options.align_corners => clipped(reflected(inside, 0.0, size - 1.0), size),
         GridPadding::Reflection => clipped(reflected(inside, -0.5, size), size),
@@ -64,14 +64,14 @@ pub(crate) fn place(options: &GridSample, g: f64, size: usize) -> Place {
 /// A pixel along one side, its weight and the weight's derivative by the coordinate.
 pub(crate) type Tap = (usize, f64, f64);
 
-/// The pixels along a side that a place reads.
-pub(crate) fn taps(mode: GridMode, place: Place, size: usize) -> Vec<Tap> {
-    let first = place.at.floor();
+/// The pixels along a side that a position reads.
+pub(crate) fn taps(mode: GridMode, position: Position, size: usize) -> Vec<Tap> {
+    let first = position.at.floor();
     let all = match mode {
-        GridMode::Nearest => vec![(place.at.round_ties_even(), 1.0, 0.0)],
+        GridMode::Nearest => vec![(position.at.round_ties_even(), 1.0, 0.0)],
         GridMode::Bilinear => {
-            let behind = place.at - first;
-            vec![(first, 1.0 - behind, -place.slope), (first + 1.0, behind, place.slope)]
+            let behind = position.at - first;
+            vec![(first, 1.0 - behind, -position.slope), (first + 1.0, behind, position.slope)]
         }
     };
     let inside = all.into_iter().filter(|(pixel, ..)| (0.0..size as f64).contains(pixel));
@@ -88,7 +88,7 @@ struct Point {
 /// The points of all images, in order.
 fn points(options: &GridSample, sizes: &GridSizes, grid: &Array) -> Vec<Point> {
     let point = |at: &[f64]| {
-        let (x, y) = (place(options, at[0], sizes.w), place(options, at[1], sizes.h));
+        let (x, y) = (position(options, at[0], sizes.w), position(options, at[1], sizes.h));
         let mut pixels = Vec::new();
         for (i, row, row_slope) in taps(options.mode, y, sizes.h) {
             for (j, column, column_slope) in taps(options.mode, x, sizes.w) {

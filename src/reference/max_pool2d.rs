@@ -18,7 +18,7 @@ impl Define for MaxPool2dBackward {
     }
 }
 
-/// The maxima and their places `h * W + w` in the plane.
+/// The maxima and their positions `h * W + w` in the plane.
 fn forward(o: &MaxPool2d, inputs: &[&Array], outputs: &[TensorType]) -> Vec<Vec<f64>> {
     let (input, output) = (&inputs[0].ty.shape, &outputs[0].shape);
     let (h, w) = (input[2], input[3]);

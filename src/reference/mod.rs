@@ -33,9 +33,9 @@ mod select;
 mod softmax;
 mod sum;
 
-pub(crate) use grid_sample::{place as grid_place, taps as grid_taps};
+pub(crate) use grid_sample::{position as grid_position, taps as grid_taps};
 pub use interpreter::{Interpreter, Watch};
-pub(crate) use norm::Places as NormPlaces;
+pub(crate) use norm::Positions as NormPlaces;
 
 use crate::dtype::DType;
 use crate::error::{Error, Mismatch, Result};

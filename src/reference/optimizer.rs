@@ -9,7 +9,7 @@ use crate::updates::Given;
 impl Define for OptimizerStep {
     fn eval(&self, inputs: &[&Array], outputs: &[TensorType]) -> Result<Vec<Vec<f64>>, Mismatch> {
         let (first, kept) = (self.shared().end, self.kept());
-        let scalar = |place: usize| inputs[place].data[0];
+        let scalar = |position: usize| inputs[position].data[0];
         let mut results = vec![Vec::with_capacity(inputs[0].data.len()); outputs.len()];
         for i in 0..inputs[0].data.len() {
             let given = Given {
@@ -18,11 +18,17 @@ impl Define for OptimizerStep {
                 product: self.product().map(scalar),
                 param: inputs[0].data[i],
                 grad: inputs[1].data[i],
-                kept: kept.iter().zip(&inputs[first..]).map(|((place, _), a)| (*place, a.data[i])).collect(),
+                kept: kept
+                    .iter()
+                    .zip(&inputs[first..])
+                    .map(|((position, _), a)| (*position, a.data[i]))
+                    .collect(),
             };
             let (param, after) = self.update.value(&self.options, &given);
             results[0].push(param);
-            kept.iter().zip(&mut results[1..]).for_each(|((place, _), result)| result.push(after[*place]));
+            kept.iter()
+                .zip(&mut results[1..])
+                .for_each(|((position, _), result)| result.push(after[*position]));
         }
         Ok(results)
     }

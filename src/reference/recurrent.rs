@@ -164,9 +164,9 @@ fn backward(o: &RecurrentBackward, inputs: &[&Array]) -> Vec<Vec<f64>> {
                 (0..saved).for_each(|run| kept[run] = reserve[(at * saved + run) * hidden + j]);
                 let found = unit(kind, kept, arriving, dc[j]);
                 for gate in 0..count {
-                    let place = (at * count + gate) * hidden + j;
-                    grad_gates[place] = found.gates[gate];
-                    grad_hidden_gates[place] =
+                    let position = (at * count + gate) * hidden + j;
+                    grad_gates[position] = found.gates[gate];
+                    grad_hidden_gates[position] =
                         if gate + 1 == count { found.last_hidden } else { found.gates[gate] };
                 }
                 (h[j], dc[j]) = (found.h, found.c);

@@ -5,7 +5,7 @@ use crate::error::Mismatch;
 use crate::ops::{Reduce, ReduceBackward, ReduceKind};
 use crate::tensor::TensorType;
 
-/// For each result the places of the elements that become it, in order.
+/// For each result the positions of the elements that become it, in order.
 fn rows(reduce: &Reduce, input: &Array) -> Vec<Vec<usize>> {
     let shape = &input.ty.shape;
     let results = shape.elements() / reduce.count(shape).max(1);

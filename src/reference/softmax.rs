@@ -24,7 +24,7 @@ pub(super) fn sizes(shape: &Shape, dim: usize) -> Result<[usize; 3], Mismatch> {
     shape.axis(dim)
 }
 
-/// The place of element `l` of row `row`.
+/// The position of element `l` of row `row`.
 pub(super) fn element(row: usize, l: usize, length: usize, inner: usize) -> usize {
     (row / inner * length + l) * inner + row % inner
 }
@@ -60,7 +60,8 @@ fn forward(s: &Softmax, inputs: &[&Array]) -> Result<Vec<f64>, Mismatch> {
     })
 }
 
-/// softmax: `y ((g - c) - sum((g - c) y))` with `c = sum(g y)`, which is `y (g - c)` where the `y` add up to 1, and keeps its digits
+/// softmax: `y ((g - c) - sum((g - c) y))` with `c = sum(g y)`, which is `y (g - c)` where the `y` add up to 1, and keeps its
+/// digits
 /// where rounded ones do not; log_softmax: `g - exp(y) sum(g)`.
 fn backward(s: &Softmax, inputs: &[&Array]) -> Result<Vec<f64>, Mismatch> {
     rows(s.dim, inputs, |x| {

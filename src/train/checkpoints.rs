@@ -65,7 +65,8 @@ impl Checkpoints {
     }
 
     /// Writes the checkpoint of a step on a thread, as the best one too if it is; first waits for the one before. Those that
-    /// are one too many go when it is on disk. One with a weight or a number of the optimizer that is not finite is not written.
+    /// are one too many go when it is on disk. One with a weight or a number of the optimizer that is not finite is not
+    /// written.
     ///
     /// # Errors
     /// When the one before could not be written, or was not finite.

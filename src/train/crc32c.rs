@@ -23,7 +23,7 @@ fn crc32c(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0, |crc: u32, byte| TABLE[(crc as u8 ^ byte) as usize] ^ crc >> 8)
 }
 
-/// The sum as it is stored: turned and moved, so that sums of data that hold sums stay good ones.
+/// The sum as it is stored: rotated and offset, so that sums of data that hold sums stay good ones.
 pub(super) fn masked(bytes: &[u8]) -> u32 {
     crc32c(bytes).rotate_right(15).wrapping_add(0xa282_ead8)
 }

@@ -34,8 +34,8 @@ impl Epoch {
 
 impl Trainer {
     /// One pass over the dataset in a seeded random order, the last short batch included, or the rest of one that was stopped.
-    /// `progress` is told after every step and may stop. What is measured comes back while the device works; at the end it waits
-    /// for the device.
+    /// `progress` is called with after every step and may stop. What is measured comes back while the device works; at the end
+    /// it waits for the device.
     ///
     /// # Errors
     /// When the dataset does not fit the network or has fewer examples than a batch, the loss is not finite, the device failed,
@@ -137,7 +137,8 @@ impl Trainer {
         Ok(true)
     }
 
-    /// What was measured in an epoch, when the device has done its steps. Unless [`Trainer::step_async`] said that there is no other
+    /// What was measured in an epoch, when the device has done its steps. Unless [`Trainer::step_async`] said that there is no
+    /// other
     /// batch the epoch is stopped: the next one that is begun goes on where it stopped.
     ///
     /// # Errors

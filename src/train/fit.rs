@@ -13,7 +13,7 @@ use crate::optim::ReduceOnPlateau;
 use crate::platform::Instant;
 use std::sync::Arc;
 
-/// Places where a user hooks into [`Fit`]. Each does nothing unless it is written.
+/// Hooks that [`Fit`] calls during a run. Each does nothing by default.
 pub trait Callback {
     /// Before the first step.
     ///
@@ -31,7 +31,7 @@ pub trait Callback {
         Ok(Flow::Continue)
     }
 
-    /// After an epoch was judged.
+    /// After an epoch was evaluated.
     ///
     /// # Errors
     /// What ends the run.
@@ -48,7 +48,7 @@ pub trait Callback {
     }
 }
 
-/// A whole run of a [`Trainer`].
+/// Trains for a number of epochs, with validation, checkpoints and early stopping.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -89,13 +89,13 @@ impl Fit {
         Self { epochs, ..Self::default() }
     }
 
-    /// Judges every epoch on these examples: with the averaged weights where an average is kept.
+    /// Evaluates every epoch on these examples: with the averaged weights where an average is kept.
     #[must_use]
     pub fn validation(self, data: Arc<dyn Examples>) -> Self {
         Self { validation: Some(data), ..self }
     }
 
-    /// Sets the metric that tells which epoch is best; the loss.
+    /// Sets the metric that decides which epoch is best; the loss.
     #[must_use]
     pub fn monitor(mut self, metric: &str, maximize: bool) -> Self {
         self.watch.monitor = Monitor { metric: metric.to_owned(), maximize };
@@ -128,7 +128,7 @@ impl Fit {
         Self { restore_best, ..self }
     }
 
-    /// Calls this at its places, after those that were given before.
+    /// Adds a callback, which is called after those that were added before.
     #[must_use]
     pub fn callback(mut self, callback: impl Callback + 'static) -> Self {
         self.callbacks.push(Box::new(callback));
@@ -151,8 +151,8 @@ impl Fit {
     /// Trains: the reports of the epochs that this call did.
     ///
     /// # Errors
-    /// When an option is out of range or does not go with another, an epoch fails, a checkpoint cannot be written, or a callback
-    /// fails.
+    /// When an option is out of range or does not go with another, an epoch fails, a checkpoint cannot be written, or a
+    /// callback fails.
     pub fn run(mut self, trainer: &mut Trainer, data: &Arc<dyn Examples>) -> Result<Vec<EpochReport>> {
         self.watch.begin(trainer)?;
         let mut callbacks = std::mem::take(&mut self.callbacks);
@@ -160,7 +160,7 @@ impl Fit {
         let mut reports = Vec::new();
         while trainer.position().0 < self.epochs {
             let Some(report) = self.epoch(trainer, data, &mut callbacks)? else { break };
-            let goes_on = self.judged(trainer, &report, &mut callbacks)?;
+            let goes_on = self.evaluated(trainer, &report, &mut callbacks)?;
             reports.push(report);
             if !goes_on {
                 break;
@@ -213,7 +213,7 @@ impl Fit {
     }
 
     /// Looks at a report; whether the run goes on.
-    fn judged(
+    fn evaluated(
         &mut self,
         trainer: &mut Trainer,
         report: &EpochReport,

@@ -1,4 +1,4 @@
-//! A forecast: a recurrent layer reads what came before, a linear layer tells the values that follow.
+//! A forecast: a recurrent layer reads what came before, a linear layer predicts the values that follow.
 
 use super::network::Network;
 use super::task::Regression;
@@ -15,7 +15,7 @@ use std::sync::Arc;
 pub struct ForecastModel {
     /// Values it sees.
     pub input: usize,
-    /// Values it tells.
+    /// Values it predicts.
     pub horizon: usize,
     /// Size of its state.
     pub hidden_size: usize,

@@ -60,11 +60,12 @@ impl Histogram {
 /// The buckets that hold something, and one empty bucket for each gap, the one before the first among them.
 fn without_empty(limits: &[f64], counts: &[f64]) -> (Vec<f64>, Vec<f64>) {
     let last = counts.iter().rposition(|&count| count > 0.0).unwrap_or(0);
-    let kept = |place: &usize| {
-        let full = |place: usize| counts.get(place).is_some_and(|&count| count > 0.0);
-        full(*place) || full(*place + 1) || *place == last
+    let kept = |position: &usize| {
+        let full = |position: usize| counts.get(position).is_some_and(|&count| count > 0.0);
+        full(*position) || full(*position + 1) || *position == last
     };
-    let pick = |of: &[f64]| (0..=last).filter(kept).filter_map(|place| of.get(place).copied()).collect();
+    let pick =
+        |of: &[f64]| (0..=last).filter(kept).filter_map(|position| of.get(position).copied()).collect();
     (pick(limits), pick(counts))
 }
 
@@ -76,10 +77,10 @@ mod tests {
     fn every_number_lies_between_the_ends_of_its_bucket() {
         for value in [-3e30, -2.0, -1e-20, 0.0, 1e-20, 0.7, 5.0, 3e30] {
             let found = Histogram::of(&[value; 3]);
-            let place = found.counts.iter().position(|&count| count == 3.0).expect("a bucket of three");
+            let position = found.counts.iter().position(|&count| count == 3.0).expect("a bucket of three");
             let value = f64::from(value);
-            assert!(value < found.limits[place], "{value} in {found:?}");
-            assert!(place == 0 || found.limits[place - 1] <= value, "{value} in {found:?}");
+            assert!(value < found.limits[position], "{value} in {found:?}");
+            assert!(position == 0 || found.limits[position - 1] <= value, "{value} in {found:?}");
             assert!(found.limits.len() <= 2, "{found:?}");
         }
     }

@@ -9,7 +9,8 @@ use crate::optim::gradients;
 use crate::tensor::HostTensor;
 
 impl Network {
-    /// What the layers give for some examples, in the order in which they compute, under the names of their scopes: the last tensor
+    /// The outputs of the layers for some examples, in the order in which they compute, under the names of their scopes: the
+    /// last tensor
     /// `(N, ..)` of each. `examples` are as of [`Network::predict`]. A program is compiled for it and dropped.
     ///
     /// # Errors
@@ -50,8 +51,8 @@ impl Network {
         found.into_iter().map(|(name, tensor)| Ok((name, program.read(&tensor)?))).collect()
     }
 
-    /// The gradients of the loss of a batch by the parameters that learn, with the weights of the moment. Dropout and batch norm
-    /// are as in training, and all states stay as they are. A program is compiled for it and dropped.
+    /// The gradients of the loss of a batch by the parameters that learn, with the weights of the moment. Dropout and batch
+    /// norm are as in training, and all states stay as they are. A program is compiled for it and dropped.
     ///
     /// # Errors
     /// When the batch does not fit the network, or the device failed.

@@ -79,8 +79,8 @@ fn quoted(field: &str) -> String {
     }
 }
 
-/// Appends to `steps.jsonl` and `steps.csv` of a run. A line is handed to the operating system whole and at once: a process that
-/// is killed loses at most the one it was writing.
+/// Appends to `steps.jsonl` and `steps.csv` of a run. A line is handed to the operating system whole and at once: a process
+/// that is killed loses at most the one it was writing.
 #[derive(Debug)]
 pub struct StepLog {
     json: (PathBuf, File),

@@ -44,7 +44,7 @@ impl Measures {
         &self.values
     }
 
-    /// Which classes were taken for which, where the task counts that.
+    /// The confusion matrix, where the task counts one.
     pub fn confusion(&self) -> Option<&Confusion> {
         self.confusion.as_ref()
     }
@@ -163,7 +163,7 @@ fn sums<'a>(values: impl Iterator<Item = &'a HostTensor>, examples: usize) -> Re
     Ok(Sums { examples, states })
 }
 
-/// How often each class was taken for each.
+/// A confusion matrix: how often each class was predicted as each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Confusion {
     classes: usize,
@@ -192,7 +192,7 @@ impl Confusion {
         }
     }
 
-    /// Examples of class `label` taken for `predicted`.
+    /// Examples of class `label` predicted as `predicted`.
     pub fn count(&self, label: usize, predicted: usize) -> usize {
         if predicted < self.classes {
             self.counts.get(label * self.classes + predicted).copied().unwrap_or(0)
@@ -206,17 +206,17 @@ impl Confusion {
         (0..self.classes).map(|p| self.count(label, p)).sum()
     }
 
-    /// The number of examples taken for a class.
+    /// The number of examples predicted as a class.
     pub fn taken_for(&self, predicted: usize) -> usize {
         (0..self.classes).map(|l| self.count(l, predicted)).sum()
     }
 
-    /// Of the examples taken for a class, the share that is of it; 0 where there is none.
+    /// Precision: of the examples predicted as a class, the fraction that is of it; 0 where there is none.
     pub fn precision(&self, class: usize) -> f64 {
         share(self.count(class, class), self.taken_for(class))
     }
 
-    /// Of the examples of a class, the share that was taken for it; 0 where there is none.
+    /// Recall: of the examples of a class, the fraction that was predicted as it; 0 where there is none.
     pub fn recall(&self, class: usize) -> f64 {
         share(self.count(class, class), self.of_class(class))
     }

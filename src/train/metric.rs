@@ -11,7 +11,7 @@ use crate::tensor::{HostTensor, TensorType};
 /// The metric that counts what is left out.
 pub(super) const SKIPPED: &str = "skipped";
 
-/// Something that is measured over a pass: sums on the device, from which the host makes a value when it looks.
+/// A metric that is measured over a pass: sums on the device, from which the host makes a value when it looks.
 ///
 /// Sums are f32: counts are exact up to 16,777,216.
 #[derive(Debug, Clone)]
@@ -138,8 +138,8 @@ impl Metric {
         Self::mean("accuracy", &hits)
     }
 
-    /// `top<k>_accuracy`: how often the class `labels (N)` is among the `k` largest of `scores (N, C)`; of equal scores the class
-    /// of the lower number comes first. Scores that are NaN are no hits.
+    /// `top<k>_accuracy`: how often the class `labels (N)` is among the `k` largest of `scores (N, C)`; of equal scores the
+    /// class of the lower number comes first. Scores that are NaN are no hits.
     ///
     /// # Errors
     /// When the shapes do not fit, or `k` is not 1 to C.
@@ -162,7 +162,7 @@ impl Metric {
         Self::mean(&format!("top{k}_accuracy"), &hits)
     }
 
-    /// Which classes are taken for which: counts by `labels (N)` and the largest of `scores (N, C)`.
+    /// A confusion matrix: counts by `labels (N)` and the largest of `scores (N, C)`.
     ///
     /// # Errors
     /// When the shapes do not fit.

@@ -1,9 +1,9 @@
 //! Training: the loop for any task, its metrics and checkpoints; character models; forecasts.
 //!
 //! A [`Task`] says how a batch becomes a loss and what is measured. A [`Trainer`] owns one, with an optimizer, and runs epochs
-//! over any [`crate::data::Examples`]; a [`Network`] judges and predicts. Both compile a program for each batch size they meet
-//! (the last, short batch of an epoch is a size of its own) over one set of [`crate::Parameters`]. What is measured is added
-//! up on the device and read back while it works.
+//! over any [`crate::data::Examples`]; a [`Network`] evaluates and predicts. Both compile a program for each batch size they
+//! meet (the last, short batch of an epoch is a size of its own) over one set of [`crate::Parameters`]. What is measured is
+//! added up on the device and read back while it works.
 
 mod checkpoints;
 mod crc32c;

@@ -1,4 +1,4 @@
-//! A network with its task: judged on datasets, asked about examples.
+//! A network with its task: evaluated on datasets, used for predictions.
 
 use super::measures::{self, Measures};
 use super::metric::{self, Spec};
@@ -21,20 +21,20 @@ pub struct Network {
     pub(super) task: Rc<dyn Task>,
     pub(super) fields: Vec<Field>,
     pub(super) classes: usize,
-    judges: Vec<Judge>,
+    evaluators: Vec<Evaluator>,
     /// Programs that predict, by their rows.
-    told: Vec<Told>,
+    predictors: Vec<Predictor>,
 }
 
 /// A program that says what the network does of batches of one size.
-struct Told {
+struct Predictor {
     inputs: Inputs,
     said: Tensor,
     program: Executable,
 }
 
-/// A program that judges batches of one size and of these fields.
-struct Judge {
+/// A program that evaluates batches of one size and of these fields.
+struct Evaluator {
     fields: Vec<Field>,
     inputs: Inputs,
     specs: Vec<Spec>,
@@ -61,7 +61,8 @@ impl Network {
         classes: usize,
     ) -> Result<Self> {
         let (parameters, task) = (parameters.clone(), Rc::new(task));
-        let network = Self { parameters, task, fields, classes, judges: Vec::new(), told: Vec::new() };
+        let network =
+            Self { parameters, task, fields, classes, evaluators: Vec::new(), predictors: Vec::new() };
         let graph = Graph::new();
         graph.set_training(false);
         network.task.learn(&network.inputs(&graph, 1)?)?;
@@ -76,8 +77,8 @@ impl Network {
             task,
             fields,
             classes: self.classes,
-            judges: Vec::new(),
-            told: Vec::new(),
+            evaluators: Vec::new(),
+            predictors: Vec::new(),
         }
     }
 
@@ -106,13 +107,13 @@ impl Network {
     /// As [`Network::prepare`].
     pub async fn prepare_async(&mut self, batch_size: usize) -> Result<()> {
         let fields = self.fields.clone();
-        self.judge(&fields, batch_size).await.map(drop)
+        self.evaluator(&fields, batch_size).await.map(drop)
     }
 
-    async fn judge(&mut self, fields: &[Field], rows: usize) -> Result<&mut Judge> {
-        let same = |judge: &Judge| judge.inputs.rows() == rows && judge.fields == fields;
-        let place = match self.judges.iter().position(same) {
-            Some(place) => place,
+    async fn evaluator(&mut self, fields: &[Field], rows: usize) -> Result<&mut Evaluator> {
+        let same = |known: &Evaluator| known.inputs.rows() == rows && known.fields == fields;
+        let position = match self.evaluators.iter().position(same) {
+            Some(position) => position,
             None => {
                 let graph = Graph::new();
                 graph.set_training(false);
@@ -120,21 +121,21 @@ impl Network {
                 let outcome = self.task.learn(&inputs)?;
                 let specs = metric::accumulate(&graph, PASS, &outcome.metrics)?;
                 let program = self.parameters.compile_async(&graph, &[]).await?;
-                self.judges.push(Judge { fields: fields.to_vec(), inputs, specs, program });
-                self.judges.len() - 1
+                self.evaluators.push(Evaluator { fields: fields.to_vec(), inputs, specs, program });
+                self.evaluators.len() - 1
             }
         };
-        Ok(&mut self.judges[place])
+        Ok(&mut self.evaluators[position])
     }
 
-    /// The names of what is measured when batches of this size are judged, in the order of [`Measures::values`].
+    /// The names of what is measured when batches of this size are evaluated, in the order of [`Measures::values`].
     ///
     /// # Errors
     /// As [`Network::prepare`].
     pub fn measured(&mut self, batch_size: usize) -> Result<Vec<String>> {
         let fields = self.fields.clone();
-        let judge = block_on("Network::prepare_async", self.judge(&fields, batch_size))?;
-        Ok(metric::names(&judge.specs))
+        let evaluator = block_on("Network::prepare_async", self.evaluator(&fields, batch_size))?;
+        Ok(metric::names(&evaluator.specs))
     }
 
     /// Checks that the fields and classes of a dataset that is learned are those that the network was made for.
@@ -142,9 +143,9 @@ impl Network {
         self.compare(data, |_| true)
     }
 
-    /// Checks those of a dataset that is judged on: what the network reads, and the classes. What they are compared with may be
-    /// of another type, such as classes where probabilities were learned.
-    fn judges(&self, data: &dyn Examples) -> Result<()> {
+    /// Checks those of a dataset that is evaluated on: what the network reads, and the classes. What they are compared with may
+    /// be of another type, such as classes where probabilities were learned.
+    fn check(&self, data: &dyn Examples) -> Result<()> {
         self.compare(data, |field| is_input(&field.name))
     }
 
@@ -159,8 +160,8 @@ impl Network {
         if expected == got { Ok(()) } else { Err(Error::argument("dataset", expected, got)) }
     }
 
-    /// The loss and the metrics on a dataset, in batches of `batch_size` and a shorter last one. `progress` is told the number of
-    /// examples done.
+    /// The loss and the metrics on a dataset, in batches of `batch_size` and a shorter last one. `progress` is called with the
+    /// number of examples done.
     ///
     /// # Errors
     /// When the dataset does not fit the network, the batch size is 0, or the device failed.
@@ -183,24 +184,24 @@ impl Network {
         batch_size: usize,
         mut progress: impl FnMut(usize),
     ) -> Result<Measures> {
-        self.judges(data.as_ref())?;
+        self.check(data.as_ref())?;
         let (fields, parameters) = (data.fields(), self.parameters.clone());
         let (mut examples, mut specs) = (0, Vec::new());
         for batch in Loader::new(data, batch_size, Order::Sequential)? {
             let batch = batch?;
-            let judge = self.judge(&fields, batch.rows).await?;
+            let evaluator = self.evaluator(&fields, batch.rows).await?;
             if examples == 0 {
-                specs.clone_from(&judge.specs);
+                specs.clone_from(&evaluator.specs);
                 metric::reset(&parameters, &specs)?;
             }
-            run(&mut judge.program, &judge.inputs, &batch).await?;
+            run(&mut evaluator.program, &evaluator.inputs, &batch).await?;
             examples += batch.rows;
             progress(examples);
         }
         Ok(measures::read(&self.parameters, &specs, examples).await?.measures(&specs, false))
     }
 
-    /// What the network says of some examples: of each field but `label` and `target` a tensor `(N, ..)`, in the order of the
+    /// The predictions for some examples: of each field but `label` and `target` a tensor `(N, ..)`, in the order of the
     /// data.
     ///
     /// # Errors
@@ -221,19 +222,19 @@ impl Network {
             let expected = format!("a tensor of some examples for each of {}", names.join(", "));
             return Err(Error::argument("predict", expected, format!("{} tensors", examples.len())));
         }
-        let place = match self.told.iter().position(|told| told.inputs.rows() == rows) {
-            Some(place) => place,
+        let position = match self.predictors.iter().position(|known| known.inputs.rows() == rows) {
+            Some(position) => position,
             None => {
                 let graph = Graph::new();
                 graph.set_training(false);
                 let inputs = Inputs::of(&graph, &fields, self.classes, rows)?;
                 let said = self.task.predict(&inputs)?;
                 let program = self.parameters.compile_async(&graph, &[&said]).await?;
-                self.told.push(Told { inputs, said, program });
-                self.told.len() - 1
+                self.predictors.push(Predictor { inputs, said, program });
+                self.predictors.len() - 1
             }
         };
-        let Told { inputs, said, program } = &mut self.told[place];
+        let Predictor { inputs, said, program } = &mut self.predictors[position];
         program.run_async(&inputs.tensors().zip(examples.iter().copied()).collect::<Vec<_>>()).await?;
         program.read_async(said)?.await
     }

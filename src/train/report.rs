@@ -10,7 +10,7 @@ pub struct EpochReport {
     pub epoch: usize,
     /// Over the training examples, while they were learned.
     pub train: Measures,
-    /// Over the examples that it is judged on, after the epoch.
+    /// Over the examples that it is evaluated on, after the epoch.
     pub test: Measures,
     /// The time of the training part.
     pub seconds: f64,
@@ -27,13 +27,14 @@ impl EpochReport {
         self.train.examples as f64 / self.seconds.max(1e-9)
     }
 
-    /// The head of a table of what training and `judged`, `test` or `validation`, measure: these words and `_` before the names.
-    pub fn head(judged: &str, [train, test]: &[Vec<String>; 2]) -> String {
+    /// The head of a table of what training and `evaluated`, `test` or `validation`, measure: these words and `_` before the
+    /// names.
+    pub fn head(evaluated: &str, [train, test]: &[Vec<String>; 2]) -> String {
         let of = |pass: &str, names: &[String]| -> Vec<String> {
             names.iter().map(|name| format!("{pass}_{name}")).collect()
         };
         let ends = vec![SECONDS.to_owned(), RATE.to_owned()];
-        [vec![EPOCH.to_owned()], of("train", train), of(judged, test), ends].concat().join(",")
+        [vec![EPOCH.to_owned()], of("train", train), of(evaluated, test), ends].concat().join(",")
     }
 
     /// A row under its head.
@@ -58,7 +59,7 @@ impl EpochReport {
             return Err(bad());
         }
         let number = |name: &str| {
-            names.iter().position(|known| *known == name).map(|place| numbers[place]).ok_or_else(bad)
+            names.iter().position(|known| *known == name).map(|position| numbers[position]).ok_or_else(bad)
         };
         let (epoch, seconds, rate) = (number(EPOCH)?, number(SECONDS)?, number(RATE)?);
         let of = |pass: &str, examples: f64| {
@@ -66,9 +67,9 @@ impl EpochReport {
             let own = own.filter_map(|(name, value)| Some((name.strip_prefix(pass)?.to_owned(), *value)));
             Measures::new(examples as usize, own.collect())
         };
-        let judged = if head.contains("validation_") { "validation_" } else { "test_" };
-        // On how many examples it was judged is not noted.
-        let (train, test) = (of("train_", (seconds * rate).round().max(1.0)), of(judged, 1.0));
+        let evaluated = if head.contains("validation_") { "validation_" } else { "test_" };
+        // On how many examples it was evaluated is not noted.
+        let (train, test) = (of("train_", (seconds * rate).round().max(1.0)), of(evaluated, 1.0));
         Ok(Self { epoch: epoch as usize, train, test, seconds })
     }
 }

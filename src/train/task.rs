@@ -13,7 +13,7 @@ use crate::tensor::HostTensor;
 
 /// The field of classes.
 const LABEL: &str = "label";
-/// The field of what is to be told.
+/// The field of what is to be predicted.
 const TARGET: &str = "target";
 
 /// The tensors of a batch in a graph, by the names of their fields.
@@ -87,7 +87,7 @@ pub(super) fn is_input(name: &str) -> bool {
     name != LABEL && name != TARGET
 }
 
-/// What a batch comes to.
+/// The loss of a batch, and what is measured on it.
 #[derive(Debug, Clone)]
 pub struct Outcome {
     pub(super) loss: Tensor,
@@ -134,7 +134,7 @@ impl Outcome {
 /// # is_task(task);
 /// ```
 pub trait Task {
-    /// Adds the loss of a batch and what is measured to its graph. Whether it is learned from or judged on,
+    /// Adds the loss of a batch and what is measured to its graph. Whether it is learned from or evaluated on,
     /// [`Graph::is_training`] tells.
     ///
     /// # Errors
@@ -144,9 +144,9 @@ pub trait Task {
     /// Adds what the network says of a batch without `label` and `target`, `(N, ..)`.
     ///
     /// # Errors
-    /// When the batch does not fit the network, or the task tells nothing.
+    /// When the batch does not fit the network, or the task predicts nothing.
     fn predict(&self, _batch: &Inputs) -> Result<Tensor> {
-        Err(Error::argument("task", "one that says what it predicts: Task::predict", "one that does not"))
+        Err(Error::argument("task", "a task with a predict method (Task::predict)", "one that does not"))
     }
 }
 
@@ -156,10 +156,10 @@ impl<F: Fn(&Inputs) -> Result<Outcome>> Task for F {
     }
 }
 
-/// Telling classes apart: a network from the first field to logits `(N, C)`, and a field `label`, classes or, after
+/// Classification: a network from the first field to logits `(N, C)`, and a field `label`, classes or, after
 /// [`crate::data::Examples`] that mix them, probabilities. Sequences to one class, too.
 ///
-/// Measures `accuracy`, `top<k>_accuracy` where asked for, and when it is judged the confusion of classes. Predicts
+/// Measures `accuracy`, `top<k>_accuracy` where asked for, and when it is evaluated the confusion of classes. Predicts
 /// probabilities.
 pub struct Classification {
     model: Box<dyn Module>,
@@ -174,10 +174,10 @@ impl Classification {
         Self { model: Box::new(model), loss: CrossEntropy::default(), weights: Vec::new(), top_k: None }
     }
 
-    /// Sets the share of the target that is spread over all classes; 0.
+    /// Sets the fraction of the target that is spread over all classes; 0.
     #[must_use]
-    pub fn label_smoothing(mut self, share: f32) -> Self {
-        self.loss.label_smoothing = share;
+    pub fn label_smoothing(mut self, fraction: f32) -> Self {
+        self.loss.label_smoothing = fraction;
         self
     }
 
@@ -300,7 +300,7 @@ impl Task for SequenceClassification {
     }
 }
 
-/// Numbers to be told: a network from the first field to `(N, ..)`, and a field `target` of as many numbers. Measures `mae`,
+/// Regression: a network from the first field to `(N, ..)`, and a field `target` of as many numbers. Measures `mae`,
 /// `rmse` and `r2`. Predicts the numbers.
 pub struct Regression {
     model: Box<dyn Module>,
@@ -317,17 +317,17 @@ impl Regression {
 impl Task for Regression {
     fn learn(&self, batch: &Inputs) -> Result<Outcome> {
         let target = batch.get(TARGET)?;
-        let told = self.model.forward(batch.input()?)?;
-        let fits = told.shape().elements() == target.shape().elements();
+        let prediction = self.model.forward(batch.input()?)?;
+        let fits = prediction.shape().elements() == target.shape().elements();
         let expected = format!("as many numbers as targets {}", target.shape());
-        let checked = Mismatch::check(fits, expected, told.shape().to_string());
+        let checked = Mismatch::check(fits, expected, prediction.shape().to_string());
         checked.map_err(|mismatch| Error::op("regression", "", mismatch))?;
-        let told = told.reshape(target.shape())?;
-        let outcome = Outcome::new(batch, self.loss.forward(&told, target)?)?;
+        let prediction = prediction.reshape(target.shape())?;
+        let outcome = Outcome::new(batch, self.loss.forward(&prediction, target)?)?;
         Ok(outcome
-            .metric(Metric::mae(&told, target)?)
-            .metric(Metric::rmse(&told, target)?)
-            .metric(Metric::r2(&told, target)?))
+            .metric(Metric::mae(&prediction, target)?)
+            .metric(Metric::rmse(&prediction, target)?)
+            .metric(Metric::r2(&prediction, target)?))
     }
 
     fn predict(&self, batch: &Inputs) -> Result<Tensor> {
@@ -335,7 +335,7 @@ impl Task for Regression {
     }
 }
 
-/// What went in is to come out: a network from the first field to its own shape, as autoencoders do. Measures `rmse`. Predicts
+/// Reconstruction of the input: a network from the first field to its own shape, as autoencoders do. Measures `rmse`. Predicts
 /// what comes out.
 pub struct Reconstruction {
     model: Box<dyn Module>,
@@ -352,9 +352,9 @@ impl Reconstruction {
 impl Task for Reconstruction {
     fn learn(&self, batch: &Inputs) -> Result<Outcome> {
         let input = batch.input()?;
-        let told = self.model.forward(input)?;
-        let outcome = Outcome::new(batch, self.loss.forward(&told, input)?)?;
-        Ok(outcome.metric(Metric::rmse(&told, input)?))
+        let prediction = self.model.forward(input)?;
+        let outcome = Outcome::new(batch, self.loss.forward(&prediction, input)?)?;
+        Ok(outcome.metric(Metric::rmse(&prediction, input)?))
     }
 
     fn predict(&self, batch: &Inputs) -> Result<Tensor> {

@@ -13,7 +13,7 @@ use std::io::{BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Files of one process and second that are told apart by number.
+/// Files of one process and second that are distinguished by number.
 const TRIES: u32 = 1000;
 
 /// Writes what `tensorboard --logdir FOLDER` shows.
@@ -41,7 +41,8 @@ impl EventWriter {
         Ok(writer)
     }
 
-    /// As [`EventWriter::create`], for a run that goes on from `step`: TensorBoard forgets what earlier files say of later steps.
+    /// As [`EventWriter::create`], for a run that goes on from `step`: TensorBoard forgets what earlier files say of later
+    /// steps.
     ///
     /// # Errors
     /// As [`EventWriter::create`].
@@ -66,7 +67,7 @@ impl EventWriter {
         self.value(tag, step, |summary| summary.float(2, value as f32))
     }
 
-    /// How often which numbers occur, such as weights or gradients. Those that are not finite have no place in it: how many
+    /// A histogram of numbers, such as weights or gradients. Those that are not finite have no place in it: how many
     /// there are, if any, is the scalar `TAG/not_finite`.
     ///
     /// # Errors

@@ -38,8 +38,8 @@ pub struct Options {
     pub batch_size: usize,
     /// Of the first weights, of the order of the examples and of what is drawn for them.
     pub seed: u64,
-    /// Examples that are on the device at a time: their gradients are added up over the batch, which then needs less memory. All
-    /// of a batch. The gradient is that of the whole batch, but for the order of the sums; batch norm sees parts.
+    /// Examples that are on the device at a time: their gradients are added up over the batch, which then needs less memory.
+    /// All of a batch. The gradient is that of the whole batch, but for the order of the sums; batch norm sees parts.
     pub micro_batch: Option<usize>,
     /// The norm to which all gradients together are clipped; they are not.
     pub max_norm: Option<f32>,
@@ -90,8 +90,8 @@ impl Trainer {
     /// Compiles the training for a task on examples like those of `like`.
     ///
     /// # Errors
-    /// When the batch size is 0, the network does not accept such examples, an option is out of range, or the device cannot hold
-    /// the program.
+    /// When the batch size is 0, the network does not accept such examples, an option is out of range, or the device cannot
+    /// hold the program.
     pub fn new(
         device: &Device,
         task: impl Task + 'static,
@@ -273,7 +273,8 @@ impl Trainer {
         &self.profiles
     }
 
-    /// The looks of an epoch that was stopped which arrived only then, and of which no [`Progress`](crate::train::Progress) has told.
+    /// The looks of an epoch that was stopped which arrived only then, and of which no [`Progress`](crate::train::Progress) has
+    /// reported.
     pub fn take_late_looks(&mut self) -> Vec<Look> {
         std::mem::take(&mut self.late)
     }
@@ -293,9 +294,9 @@ impl Trainer {
         use std::collections::hash_map::Entry;
         match self.programs.entry(size) {
             Entry::Occupied(held) => Ok(held.into_mut()),
-            Entry::Vacant(place) => {
+            Entry::Vacant(position) => {
                 let step = Step::build(&self.network, self.optimizer.as_ref(), &self.options, size).await?;
-                Ok(place.insert(step))
+                Ok(position.insert(step))
             }
         }
     }
@@ -312,7 +313,7 @@ impl Trainer {
     /// # Errors
     /// When a program has to be compiled and the device failed.
     pub fn measured(&mut self, data: &Arc<dyn Examples>) -> Result<[Vec<String>; 2]> {
-        let batch_size = self.judged_at(data);
+        let batch_size = self.evaluation_batch(data);
         let specs = block_on("Trainer::new_async", self.specs())?;
         Ok([metric::names(&specs), self.network.measured(batch_size)?])
     }
@@ -322,7 +323,7 @@ impl Trainer {
     /// # Errors
     /// As [`Network::evaluate`].
     pub fn evaluate(&mut self, data: &Arc<dyn Examples>) -> Result<Measures> {
-        let batch_size = self.judged_at(data);
+        let batch_size = self.evaluation_batch(data);
         self.network.evaluate(data, batch_size, |_| ())
     }
 
@@ -331,7 +332,7 @@ impl Trainer {
     /// # Errors
     /// As [`Trainer::evaluate`].
     pub async fn evaluate_async(&mut self, data: &Arc<dyn Examples>) -> Result<Measures> {
-        let batch_size = self.judged_at(data);
+        let batch_size = self.evaluation_batch(data);
         self.network.evaluate_async(data, batch_size, |_| ()).await
     }
 
@@ -340,7 +341,7 @@ impl Trainer {
     /// # Errors
     /// As [`Network::evaluate`], and when no average is kept.
     pub fn evaluate_average(&mut self, data: &Arc<dyn Examples>) -> Result<Measures> {
-        let batch_size = self.judged_at(data);
+        let batch_size = self.evaluation_batch(data);
         self.average(batch_size)?.evaluate(data, batch_size, |_| ())
     }
 
@@ -361,7 +362,7 @@ impl Trainer {
         self.network.gradients(batch, &self.options.frozen)
     }
 
-    fn judged_at(&self, data: &Arc<dyn Examples>) -> usize {
+    fn evaluation_batch(&self, data: &Arc<dyn Examples>) -> usize {
         self.options.micro_batch.unwrap_or(usize::MAX).min(self.options.batch_size).min(data.len())
     }
 

@@ -9,7 +9,7 @@ use crate::optim::{Plateau, ReduceOnPlateau, Schedule};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// A metric that tells which of two epochs is better: of the validation, or of the training where there is none.
+/// A metric that decides which of two epochs is better: of the validation, or of the training where there is none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Monitor {
     /// Its name.
@@ -31,8 +31,8 @@ impl Monitor {
     /// # Errors
     /// When nothing of that name is measured.
     pub fn of(&self, report: &EpochReport) -> Result<f64> {
-        let judged = if report.test.examples > 0 { &report.test } else { &report.train };
-        judged.metric(&self.metric)
+        let evaluated = if report.test.examples > 0 { &report.test } else { &report.train };
+        evaluated.metric(&self.metric)
     }
 }
 

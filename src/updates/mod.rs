@@ -151,7 +151,7 @@ impl Update {
         self.options.iter().map(|hyper| hyper.default).collect()
     }
 
-    /// The place of an option.
+    /// The position of an option.
     pub fn option(&self, name: &str) -> Option<usize> {
         self.options.iter().position(|hyper| hyper.name == name)
     }
@@ -166,10 +166,10 @@ impl Update {
         self.product
     }
 
-    /// What it keeps with these options, with the places in the row.
+    /// What it keeps with these options, with the positions in the row.
     pub fn kept(&self, options: &[f64]) -> Vec<(usize, &'static Memory)> {
         let on = |name: &str| {
-            self.option(name).and_then(|place| options.get(place)).is_some_and(|value| *value != 0.0)
+            self.option(name).and_then(|position| options.get(position)).is_some_and(|value| *value != 0.0)
         };
         self.kept.iter().enumerate().filter(|(_, memory)| memory.kept_for.is_none_or(on)).collect()
     }
@@ -211,14 +211,14 @@ pub(crate) struct Given<R> {
     pub(crate) product: Option<R>,
     pub(crate) param: R,
     pub(crate) grad: R,
-    /// With the places in the row.
+    /// With the positions in the row.
     pub(crate) kept: Vec<(usize, R)>,
 }
 
 impl<R: Real> Given<R> {
     fn number<'a>(&self, options: &'a [f64], nothing: R) -> Number<'a, R> {
         let mut kept = [nothing; MOST_KEPT];
-        self.kept.iter().for_each(|&(place, value)| kept[place] = value);
+        self.kept.iter().for_each(|&(position, value)| kept[position] = value);
         let product = self.product.unwrap_or(nothing);
         Number { options, lr: self.lr, step: self.step, product, p: self.param, g: self.grad, kept }
     }

@@ -1,11 +1,12 @@
-//! Bounds of an image read at the points of a grid. All three ops are sums over the pixels that a point reads, of a weight times
+//! Bounds of an image read at the points of a grid. All three ops are sums over the pixels that a point reads, of a weight
+//! times
 //! what lies there. A weight is off by what its point is: how far it then is off is looked at where the point may lie.
 
 use super::estimates::Estimate;
 use super::rounding::{Errors, U, each, sum_error, unit};
 use crate::error::{Error, Mismatch, Result};
 use crate::ops::{GridMode, GridSample, GridSampleBackwardGrid, GridSampleBackwardInput, GridSizes};
-use crate::reference::{Array, grid_place, grid_taps};
+use crate::reference::{Array, grid_position, grid_taps};
 use std::collections::BTreeMap;
 
 fn fail(m: Mismatch) -> Error {
@@ -26,7 +27,7 @@ type Side = BTreeMap<usize, [Weight; 2]>;
 fn is_exact(options: &GridSample, g: f64, size: usize) -> bool {
     let (g, size) = (g as f32, size as f32);
     let wide = (f64::from(g), f64::from(size));
-    let position = grid_place(options, wide.0, size as usize).at;
+    let position = grid_position(options, wide.0, size as usize).at;
     let steps = if options.align_corners {
         let half = (size - 1.0) * 0.5;
         f64::from((g + 1.0) * half) == (wide.0 + 1.0) * (wide.1 - 1.0) * 0.5
@@ -38,7 +39,7 @@ fn is_exact(options: &GridSample, g: f64, size: usize) -> bool {
 
 /// The pixels along a side of a coordinate that is off by `error`.
 fn side(options: &GridSample, g: f64, error: f64, size: usize) -> Side {
-    let moved = |by: f64| grid_taps(options.mode, grid_place(options, g + by, size), size);
+    let moved = |by: f64| grid_taps(options.mode, grid_position(options, g + by, size), size);
     let mut found = Side::new();
     for (pixel, weight, slope) in moved(0.0) {
         found.insert(pixel, [weight, slope].map(|size| Weight { size, off: 0.0 }));
@@ -147,8 +148,8 @@ pub(super) fn forward(options: &GridSample, inputs: &[&Estimate], output: &Array
     for at in 0..output.data.len() {
         let (number, p) = (at / count, at % count);
         for &(pixel, [weight, ..]) in &points[number / sizes.channels * count + p] {
-            let place = number * plane + pixel;
-            sums.add(at, weight, input.array.data[place], input.error_at(place));
+            let position = number * plane + pixel;
+            sums.add(at, weight, input.array.data[position], input.error_at(position));
         }
     }
     if options.mode == GridMode::Nearest && sums.off.iter().all(|&off| off == 0.0) {
@@ -190,8 +191,8 @@ pub(super) fn backward_grid(
         let (number, p) = (at / count, at % count);
         let point = number / sizes.channels * count + p;
         for &(pixel, [_, slopes @ ..]) in &points[point] {
-            let place = number * plane + pixel;
-            let (value, off) = (input.array.data[place].abs(), input.error_at(place));
+            let position = number * plane + pixel;
+            let (value, off) = (input.array.data[position].abs(), input.error_at(position));
             let reached = grad.error_at(at) * (value + off) + error.abs() * off;
             for (coordinate, slope) in slopes.into_iter().enumerate() {
                 sums.add(2 * point + coordinate, slope, error.abs() * value, reached);

@@ -13,7 +13,7 @@ use crate::shape::Shape;
 
 const TINY: f64 = f32::MIN_POSITIVE as f64;
 
-fn places(norm: &Norm, shape: &Shape) -> Result<NormPlaces> {
+fn positions(norm: &Norm, shape: &Shape) -> Result<NormPlaces> {
     NormPlaces::of(norm, shape).map_err(fail)
 }
 
@@ -60,7 +60,7 @@ pub(super) fn statistics(
     outputs: &[Array],
 ) -> Result<Vec<Errors>> {
     let shape = &inputs[0].array.ty.shape;
-    let (at, count) = (places(&op.norm, shape)?.statistic, count(&op.norm, shape)?);
+    let (at, count) = (positions(&op.norm, shape)?.statistic, count(&op.norm, shape)?);
     // The parts that are joined are far fewer than the numbers.
     let growth = (2.0 * (count + 2.0)).min(8.0 + count.sqrt());
     if !op.norm.centered {
@@ -124,7 +124,7 @@ impl Within {
 
 /// What normalisation reads of each element, with errors.
 struct Operands<'a> {
-    places: NormPlaces,
+    positions: NormPlaces,
     input: &'a Estimate,
     mean: Option<&'a Estimate>,
     scale: &'a Estimate,
@@ -142,19 +142,19 @@ impl<'a> Operands<'a> {
     ) -> Result<Self> {
         let mean = statistics.first().copied().filter(|_| norm.centered);
         let scale = statistics[usize::from(norm.centered)];
-        Ok(Self { places: places(norm, &input.array.ty.shape)?, input, mean, scale, eps, weight })
+        Ok(Self { positions: positions(norm, &input.array.ty.shape)?, input, mean, scale, eps, weight })
     }
 
     /// The distance from the mean, which is rounded.
     fn centered(&self, i: usize) -> Within {
-        let at = self.places.statistic[i];
+        let at = self.positions.statistic[i];
         let (mean, error) = self.mean.map_or((0.0, 0.0), |mean| (mean.array.data[at], mean.error_at(at)));
         let distance = self.input.array.data[i] - mean;
         Within::of(distance, self.input.error_at(i) + error + U * distance.abs())
     }
 
     fn rstd(&self, i: usize) -> Within {
-        let at = self.places.statistic[i];
+        let at = self.positions.statistic[i];
         let (value, error) = (self.scale.array.data[at], self.scale.error_at(at));
         match self.eps {
             None => Within::of(value, error),
@@ -163,7 +163,7 @@ impl<'a> Operands<'a> {
     }
 
     fn weight(&self, i: usize) -> Within {
-        self.weight.map_or(Within(1.0, 1.0), |weight| Within::at(weight, self.places.weight[i]))
+        self.weight.map_or(Within(1.0, 1.0), |weight| Within::at(weight, self.positions.weight[i]))
     }
 }
 
@@ -174,7 +174,7 @@ pub(super) fn apply(op: &NormApply, inputs: &[&Estimate], output: &Array) -> Res
     let operands = Operands::new(&op.norm, op.eps, inputs[0], statistics, weight)?;
     Ok(each(output, |i, v| {
         let product = operands.centered(i).times(operands.rstd(i)).times(operands.weight(i));
-        let bias = bias.map_or(0.0, |bias| bias.error_at(operands.places.weight[i]));
+        let bias = bias.map_or(0.0, |bias| bias.error_at(operands.positions.weight[i]));
         product.error() + 4.0 * U * product.1 + bias + 2.0 * ulp(v) + TINY
     }))
 }
@@ -184,17 +184,17 @@ pub(super) fn sums(op: &NormSums, inputs: &[&Estimate], outputs: &[Array]) -> Re
     let weight = parameters.first().copied();
     let operands = Operands::new(&op.norm, op.eps, inputs[1], statistics, weight)?;
     let to = match (op.parameters, op.norm.over) {
-        (true, _) => &operands.places.weight,
-        (false, NormOver::Last(_)) => &operands.places.statistic,
-        (false, NormOver::Batch | NormOver::Groups(_)) => &operands.places.plane,
+        (true, _) => &operands.positions.weight,
+        (false, NormOver::Last(_)) => &operands.positions.statistic,
+        (false, NormOver::Batch | NormOver::Groups(_)) => &operands.positions.plane,
     };
     let terms = to.len() / outputs[0].data.len().max(1);
     let error = |i: usize| Within::at(inputs[0], i).times(operands.weight(i));
     let product = |i: usize| error(i).times(operands.centered(i)).times(operands.rstd(i));
     let added = |term: &dyn Fn(usize) -> Within| {
         let mut sums = vec![Within(0.0, 0.0); outputs[0].data.len()];
-        for (i, &place) in to.iter().enumerate() {
-            let (sum, term) = (&mut sums[place], term(i));
+        for (i, &position) in to.iter().enumerate() {
+            let (sum, term) = (&mut sums[position], term(i));
             *sum = Within(sum.0 + term.0, sum.1 + term.1);
         }
         sums
@@ -222,7 +222,7 @@ pub(super) fn backward(op: &NormBackward, inputs: &[&Estimate], output: &Array) 
     let count = count(&op.norm, &inputs[1].array.ty.shape)?;
     let of_batch = op.norm.over == NormOver::Batch;
     Ok(each(output, |i, v| {
-        let (at, weight, rstd) = (operands.places.statistic[i], operands.weight(i), operands.rstd(i));
+        let (at, weight, rstd) = (operands.positions.statistic[i], operands.weight(i), operands.rstd(i));
         let factor = if of_batch { weight } else { Within(1.0, 1.0) };
         let share = |sum: &Estimate| {
             let Within(value, most) = Within::at(sum, at).times(factor);

@@ -143,23 +143,27 @@ pub(super) fn nll_loss_backward(
 /// The same formula over numbers that know how far f32 may be from them.
 pub(super) fn optimizer(step: &OptimizerStep, inputs: &[&Estimate], outputs: &[Array]) -> Vec<Errors> {
     let (first, kept) = (step.shared().end, step.kept());
-    let number = |place: usize, i: usize| Tracked {
-        value: inputs[place].array.data[i],
-        error: inputs[place].error_at(i),
+    let number = |position: usize, i: usize| Tracked {
+        value: inputs[position].array.data[i],
+        error: inputs[position].error_at(i),
     };
     let mut errors = vec![Vec::with_capacity(outputs[0].data.len()); outputs.len()];
     for i in 0..outputs[0].data.len() {
         let given = Given {
             lr: number(2, 0),
-            step: step.step().map_or(1.0, |place| number(place, 0).value),
-            product: step.product().map(|place| number(place, 0)),
+            step: step.step().map_or(1.0, |position| number(position, 0).value),
+            product: step.product().map(|position| number(position, 0)),
             param: number(0, i),
             grad: number(1, i),
-            kept: kept.iter().enumerate().map(|(k, (place, _))| (*place, number(first + k, i))).collect(),
+            kept: kept
+                .iter()
+                .enumerate()
+                .map(|(k, (position, _))| (*position, number(first + k, i)))
+                .collect(),
         };
         let (param, after) = step.update.tracked(&step.options, &given);
         errors[0].push(param.error);
-        kept.iter().zip(&mut errors[1..]).for_each(|((place, _), all)| all.push(after[*place].error));
+        kept.iter().zip(&mut errors[1..]).for_each(|((position, _), all)| all.push(after[*position].error));
     }
     outputs.iter().zip(&errors).map(|(output, errors)| each(output, |i, _| errors[i])).collect()
 }

@@ -206,18 +206,18 @@ impl<'a> Patches<'a> {
     /// `side x side` pixels of a channel, zero outside the image.
     fn cut(&self, image: usize, channel: usize, [y, x]: [isize; 2], side: usize) -> [Vec<f64>; 2] {
         let [channels, h, w] = [1, 2, 3].map(|d| self.values.ty.shape[d]);
-        let place = |i: usize| {
+        let position = |i: usize| {
             let y = usize::try_from(y + (i / side) as isize).ok().filter(|y| *y < h)?;
             let x = usize::try_from(x + (i % side) as isize).ok().filter(|x| *x < w)?;
             Some(((image * channels + channel) * h + y) * w + x)
         };
         [&self.values.data, &self.sizes.data]
-            .map(|data| (0..side * side).map(|i| place(i).map_or(0.0, |at| data[at])).collect())
+            .map(|data| (0..side * side).map(|i| position(i).map_or(0.0, |at| data[at])).collect())
     }
 }
 
-/// Binary places that the transforms of the weight add: 1/2 from both sides.
-const PLACES: i32 = 2;
+/// Binary positions that the transforms of the weight add: 1/2 from both sides.
+const POSITIONS: i32 = 2;
 
 /// The errors of a convolution or a gradient that is computed in tiles of `m x m`.
 pub(super) fn errors(m: usize, op: &Op, inputs: &[&Estimate], output: &Array) -> Result<Errors> {
@@ -247,7 +247,7 @@ pub(super) fn errors(m: usize, op: &Op, inputs: &[&Estimate], output: &Array) ->
     let exact = inputs.iter().all(|e| e.error.is_none());
     if exact && tiles.exact() {
         let units: Vec<i32> = inputs.iter().map(|e| unit(&e.array)).collect();
-        let product = units[0] + units[1] - PLACES;
+        let product = units[0] + units[1] - POSITIONS;
         let unit = units.get(2).map_or(product, |bias| product.min(*bias));
         if largest(&sums(Size::Most)) <= f64::powi(2.0, 24 + unit) {
             return Ok(None);

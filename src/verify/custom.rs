@@ -3,9 +3,9 @@
 use super::adapter::Adapter;
 use super::case::Case;
 use super::data::{Fill, Values};
+use super::iterations::{Iterations, iterations};
 use super::line::{Fields, Line};
 use super::trial::{Effort, Outcome, Verdict, run};
-use super::turns::{Turns, turns};
 use crate::custom::Custom;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
@@ -20,15 +20,15 @@ const ABSOLUTE: f64 = 1e-9;
 /// Elements of an input whose derivatives are looked at.
 const ELEMENTS: usize = 32;
 
-/// What came of the check of an op.
+/// The result of [`check_custom`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct CustomReport {
     /// Its kernels and those of its gradient, held to the CPU functions.
     pub outcome: Outcome,
     /// Derivatives that were held to differences.
     pub derivatives: usize,
-    /// Loop turns of its launches, as stated and as counted.
-    pub turns: Vec<Turns>,
+    /// Loop iterations of its launches, as stated and as counted.
+    pub iterations: Vec<Iterations>,
     /// What is wrong, in words.
     pub failures: Vec<String>,
 }
@@ -41,8 +41,8 @@ impl CustomReport {
 }
 
 /// Holds an op on an adapter to its CPU function, at the bound that it gives; its gradient, where it has one, likewise and to
-/// 4-point central differences of step 1e-3 in f64; and its launches to the loop turns that they state. Memory is poisoned and
-/// guarded as for this crate's own ops, and runs must repeat bit for bit.
+/// 4-point central differences of step 1e-3 in f64; and its launches to the loop iterations that they state. Memory is poisoned
+/// and guarded as for this crate's own ops, and runs must repeat bit for bit.
 ///
 /// `inputs` is what stands behind the op in a case's line: a name and a shape an input, in order, then how they are filled:
 /// `x=2x3x8 weight=3x4 data=real:1 seed=2`. An input with a number behind its shape, `labels=8:10`, is of `u32` below it.
@@ -82,13 +82,13 @@ pub fn check_custom(op: &Custom, inputs: &str, adapter: &Adapter, effort: Effort
     if !matches!(outcome.verdict, Verdict::Pass | Verdict::Skipped(_)) {
         failures.push(format!("{}: {:?}", case.line, outcome.verdict));
     }
-    let turns = turns(&case, adapter, &adapter.limits())?.unwrap_or_default();
-    for launch in turns.iter().filter(|launch| launch.counted > launch.stated) {
-        let Turns { kernel, stated, counted } = launch;
-        failures.push(format!("{}: {kernel} states {stated} loop turns and takes {counted}", case.line));
+    let iterations = iterations(&case, adapter, &adapter.limits())?.unwrap_or_default();
+    for launch in iterations.iter().filter(|launch| launch.counted > launch.stated) {
+        let Iterations { kernel, stated, counted } = launch;
+        failures.push(format!("{}: {kernel} states {stated} loop iterations and takes {counted}", case.line));
     }
     let derivatives = derivatives(&case, &mut failures)?;
-    Ok(CustomReport { outcome, derivatives, turns, failures })
+    Ok(CustomReport { outcome, derivatives, iterations, failures })
 }
 
 impl Case {

@@ -19,11 +19,11 @@ pub enum Fill {
     /// Integers of at most 1, but of this size where the longest dimension ends, in its last sixteenth: what a loop that stops
     /// early leaves out decides sums and maxima. The very last is the largest.
     Late(u32),
-    /// Zeros of both signs, tiny and huge numbers, in turn.
+    /// Zeros of both signs, tiny and huge numbers, one after the other.
     Special,
-    /// NaN of both signs, infinities, zeros of both signs and the largest numbers among others, in turn.
+    /// NaN of both signs, infinities, zeros of both signs and the largest numbers among others, one after the other.
     Edges,
-    /// Denormal numbers of both signs among others, in turn: an adapter may take them, and give them, for 0.
+    /// Denormal numbers of both signs among others, one after the other: an adapter may take them, and give them, for 0.
     Denormals,
     /// Numbers as attention's masks leave them: two in five are -inf, and one in fifty is NaN or inf.
     Masked,
@@ -87,7 +87,7 @@ pub(super) enum Values {
     Squares,
     /// 0 in one of so many numbers, of four at least, else 1 to 3.
     Rarely(usize),
-    /// Lengths of sequences: from this many steps down to 1, in turn.
+    /// Lengths of sequences: from this many steps down to 1, one after the other.
     Lengths(usize),
     /// These, which flow into a node of a network.
     Given(HostTensor),
@@ -234,7 +234,8 @@ fn floats(fill: Fill, rng: &mut Rng, count: usize) -> Vec<f32> {
     match fill {
         Fill::Integers(most) if count <= FEW => {
             let most = f64::from(most.max(1));
-            let integer = |place: f64| if place < most { place - most } else { place - most + 1.0 };
+            let integer =
+                |position: f64| if position < most { position - most } else { position - most + 1.0 };
             spread(rng, count).into_iter().map(|part| integer((part * 2.0 * most).floor()) as f32).collect()
         }
         Fill::Real(range) if count <= FEW => {

@@ -10,10 +10,10 @@ use crate::random::Rng;
 const STEP: f64 = 1e-3;
 const RELATIVE: f64 = 1e-7;
 const ABSOLUTE: f64 = 1e-9;
-/// Places at which derivatives are looked at, for each of the parameters' values.
-const PLACES: usize = 64;
+/// Positions at which derivatives are looked at, for each of the parameters' values.
+const POSITIONS: usize = 64;
 
-/// What came of the check of a function.
+/// The result of [`check_function`].
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct FunctionReport {
     /// Derivatives that were held to differences.
@@ -72,7 +72,7 @@ pub fn derivatives(function: &Elementwise) -> (usize, Vec<String>) {
     let value = function.with_part(Part::Value);
     let domains = function.function().domains();
     let (mut rng, mut compared, mut failures) = (Rng::new(2026), 0, Vec::new());
-    for _ in 0..PLACES {
+    for _ in 0..POSITIONS {
         let drawn: Option<Vec<f64>> = domains.iter().map(|&domain| draw(domain, &mut rng)).collect();
         let Some(at) = drawn.filter(|at| value.kink(at) > 5.0 * STEP) else { continue };
         for operand in 0..at.len() {

@@ -10,7 +10,7 @@ use half::f16;
 /// The element that is furthest out of its bound.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Worst {
-    /// Its place, one number a dimension.
+    /// Its position, one number a dimension.
     pub index: Vec<usize>,
     /// What the device gave.
     pub got: f64,
@@ -29,7 +29,7 @@ pub struct Heat {
     pub cells: Vec<f64>,
 }
 
-/// One output, judged.
+/// One output compared with its estimate.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Judgement {
     /// Whether the bound was that the bits agree (-0 is 0).
@@ -92,7 +92,7 @@ pub fn judge(got: &HostTensor, expected: &Estimate) -> Judgement {
     let worst = (0..got.len()).max_by(|&a, &b| fractions[a].total_cmp(&fractions[b])).unwrap_or(0);
     let shape = &expected.array.ty.shape;
     let describe = || Worst {
-        index: place(worst, shape),
+        index: position(worst, shape),
         got: got[worst],
         expected: wanted[worst],
         bound: expected.error_at(worst),
@@ -108,7 +108,7 @@ pub fn judge(got: &HostTensor, expected: &Estimate) -> Judgement {
 }
 
 /// The coordinates of an element.
-fn place(index: usize, shape: &Shape) -> Vec<usize> {
+fn position(index: usize, shape: &Shape) -> Vec<usize> {
     shape.iter().zip(shape.strides()).map(|(size, stride)| index / stride % size).collect()
 }
 

@@ -105,7 +105,7 @@ fn plan(kernel: &UserKernel<'_>, inputs: &[(String, HostTensor)]) -> Plan {
         bindings,
         grid: kernel.workgroups,
         // Whoever wrote it knows.
-        turns: 0,
+        iterations: 0,
         op: kernel.name,
         label: String::new(),
         why: "a kernel from outside the crate".into(),

@@ -65,7 +65,7 @@ impl Guarded {
         &self.before
     }
 
-    /// An output of a run, by its place in the case.
+    /// An output of a run, by its position in the case.
     pub(super) fn output(&self, after: &[Vec<u8>], number: usize) -> Result<HostTensor> {
         let output = &self.plan.outputs[number];
         let (from, bytes) = (self.guard as usize, output.ty.bytes() as usize);
@@ -95,8 +95,8 @@ impl Guarded {
                 found.push(format!("{front} words in front of {what} were overwritten"));
             }
             if rest > 0 {
-                let place = if end == guard { "of or behind" } else { "behind" };
-                found.push(format!("{rest} words {place} {what} were overwritten"));
+                let position = if end == guard { "of or behind" } else { "behind" };
+                found.push(format!("{rest} words {position} {what} were overwritten"));
             }
         }
         found

@@ -11,8 +11,8 @@
 //!
 //! Which of the first two holds for an output is computed, not declared: see [`Estimate`]. What hides mistakes is
 //! undone: outputs and scratch are full of NaN before a run, canaries lie around all data inside the bindings,
-//! inputs must be unchanged, shaders run with and without bounds checks, and every variant of a kernel has its
-//! turn.
+//! inputs must be unchanged, shaders run with and without bounds checks, and every variant of a kernel is
+//! run.
 //!
 //! A kernel of your own is held to a CPU function of your own in the same way: see [`run_kernel`]; an element-wise function
 //! of your own by [`check_function`]; an op of your own, gradient and all, by [`check_custom`].
@@ -40,6 +40,7 @@ mod data;
 mod estimates;
 mod function;
 mod halves;
+mod iterations;
 mod judge;
 mod kernel;
 mod line;
@@ -51,7 +52,6 @@ pub mod report;
 mod rounding;
 mod shrink;
 mod trial;
-mod turns;
 mod whole;
 
 pub use adapter::{Adapter, Replay, Runner};
@@ -61,6 +61,7 @@ pub use custom::{CustomReport, check_custom};
 pub use data::{Fill, Input};
 pub use estimates::Estimate;
 pub use function::{FunctionReport, check_function, derivatives};
+pub use iterations::{Iterations, iterations, iterations_async, loops};
 pub use judge::{Heat, Judgement, Worst, judge};
 pub use kernel::{UserKernel, run_kernel};
 pub use line::Line;
@@ -69,5 +70,4 @@ pub(crate) use oracle::first_value;
 pub use oracle::{TileOf, estimate, estimate_tiled};
 pub use shrink::shrink;
 pub use trial::{Effort, Failure, Outcome, Verdict, run, run_async, run_on, run_variant};
-pub use turns::{Turns, loops, turns, turns_async};
 pub use whole::{Compared, Whole};

@@ -49,7 +49,7 @@ pub struct Network {
 /// A node of a network that computes something.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Site {
-    /// Its place in the graph.
+    /// Its position in the graph.
     pub node: NodeId,
     /// Its op.
     pub op: &'static str,
@@ -138,8 +138,8 @@ impl Network {
         })
     }
 
-    /// Tries every node on every adapter, one after the other; `see` is told the node, the adapter's place among them, and
-    /// what came of it, or how the device failed there. A device that failed is not asked again. A node of more than
+    /// Tries every node on every adapter, one after the other; `see` is called with the node, the adapter's index among them,
+    /// and what came of it, or how the device failed there. A device that failed is not asked again. A node of more than
     /// `most_flops` floating-point operations is skipped: the reference computes each several times.
     ///
     /// # Errors
@@ -150,7 +150,7 @@ impl Network {
         self.walk(data, &self.ids(), &|_| true, round, see)
     }
 
-    /// As [`Network::hold`], but only these nodes have their turn, however large, and only what they need is computed.
+    /// As [`Network::hold`], but only these nodes are computed, however large, and only what they need is computed.
     ///
     /// # Errors
     /// As [`Network::hold`].
@@ -195,7 +195,7 @@ impl Network {
     }
 }
 
-/// Is told a node, an adapter's place, and what came of the node there, or how the device failed.
+/// Called with a node, an adapter's index, and what came of the node there, or how the device failed.
 pub type See<'a> = &'a mut dyn FnMut(&Site, usize, std::result::Result<Outcome, String>);
 
 fn site(data: &GraphData, node: NodeId, of: &Node) -> Site {

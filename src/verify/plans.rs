@@ -23,7 +23,7 @@ type Tiled = (Vec<Option<usize>>, Rc<[Estimate]>);
 
 /// Whether a variant must be planned wherever the planner's own choice is.
 fn as_large(variant: &Limits, own: &Limits) -> bool {
-    let sizes = |l: &Limits| (l.max_binding_bytes, l.max_workgroups, l.max_turns);
+    let sizes = |l: &Limits| (l.max_binding_bytes, l.max_workgroups, l.max_iterations);
     sizes(variant) == sizes(own) && !matches!(variant.variant, Some(kernels::Variant::Winograd { .. }))
 }
 
@@ -39,7 +39,7 @@ impl Trial<'_> {
         let own = self.runner.limits();
         let mut wanted = vec![("the planner's choice".to_owned(), own.clone())];
         if self.effort.variants && !case.is_huge() {
-            // A wrong tile shows best where the bits must agree; the other variants take their turn everywhere.
+            // A wrong tile shows best where the bits must agree; the other variants are tried everywhere.
             let exact = self.outcome.bounded == 0;
             let everywhere = |l: &Limits| matches!(l.variant, None | Some(kernels::Variant::Winograd { .. }));
             let asked = |name: &str| only.is_none_or(|only| only == name);
@@ -64,7 +64,7 @@ impl Trial<'_> {
                     let joins = |name: &str| JOINS.contains(&name);
                     let splits = |plan: &Plan| plan.kernels.iter().any(|k| joins(k.name));
                     let split_sum = splits(&plan) || plans.first().is_some_and(|first| splits(&first.plan));
-                    // A device that allows few turns has rows dealt to more lanes: their sums are joined otherwise.
+                    // A device that allows few iterations has rows dealt to more lanes: their sums are joined otherwise.
                     let dealt = plans.first().is_none_or(|first| lanes(&first.plan) == lanes(&plan));
                     let expected = self.expected_of(case, &limits, &mut known)?;
                     let as_first = plans.first().is_none_or(|first| match (&first.expected, &expected) {
@@ -144,7 +144,7 @@ mod tests {
         let names = [
             "bindings of 16 KiB",
             "100 workgroups a dimension",
-            "100 turns an invocation",
+            "100 iterations an invocation",
             "2x2-winograd tiles",
             "4x4-winograd tiles",
         ];

@@ -39,7 +39,7 @@ fn candidates(line: &Line) -> Vec<Line> {
         if sizes.is_empty() || sizes.len() != value.split(separator).count() {
             continue;
         }
-        for (place, &size) in sizes.iter().enumerate() {
+        for (position, &size) in sizes.iter().enumerate() {
             // A size shared by several tensors must shrink in all of them.
             let together = |new: usize| {
                 let mut line = line.clone();
@@ -55,7 +55,7 @@ fn candidates(line: &Line) -> Vec<Line> {
             };
             for new in smaller(size) {
                 let mut sizes = sizes.clone();
-                sizes[place] = new;
+                sizes[position] = new;
                 let mut one = line.clone();
                 let joined = sizes.iter().map(usize::to_string).collect::<Vec<_>>();
                 one.fields[number].1 = joined.join(&separator.to_string());

@@ -119,7 +119,7 @@ pub fn run_on(case: &Case, runner: &dyn Runner, effort: Effort) -> Result<Outcom
     block_on("verify::run_async", run_some(case, runner, effort, None))
 }
 
-/// As [`run`], but beside the planner's choice only the variant of this name has its turn.
+/// As [`run`], but beside the planner's choice only the variant of this name is run.
 ///
 /// # Errors
 /// When the device fails.
@@ -201,7 +201,7 @@ impl<'a> Trial<'a> {
         Self { inputs, names, expected, runner, effort, first: None, outcome: Outcome::new(expected) }
     }
 
-    /// Runs the plans in turn, the planner's choice first, until one fails.
+    /// Runs the plans in order, the planner's choice first, until one fails.
     pub(super) async fn run(&mut self, plans: Vec<Variant>) -> Result<()> {
         for variant in plans {
             self.outcome.variants += 1;
@@ -304,10 +304,10 @@ fn differing(
 /// Why a pass of this node would say little: it gives nothing but zeros.
 fn silent(expected: &[Estimate]) -> Option<String> {
     let zeros = |e: &Estimate| e.array.data.len() >= MOSTLY.1 && e.array.data.iter().all(|v| *v == 0.0);
-    expected.iter().all(zeros).then(|| "it gives nothing but zeros here".to_owned())
+    expected.iter().all(zeros).then(|| "all of its results are zero here".to_owned())
 }
 
-/// The share of zeros above which a result says little, and the number of elements for that to mean something.
+/// The fraction of zeros above which a result says little, and the number of elements for that to mean something.
 const MOSTLY: (f64, usize) = (0.8, 16);
 
 /// Why a pass of this case would say little: an output of zeros where positive inputs would give none.

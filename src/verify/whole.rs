@@ -164,7 +164,7 @@ fn relative(got: &[f64], expected: &Array) -> f64 {
     }
 }
 
-/// A result beside what it must be. `jumps` is whether it depends on what jumps; `None` where there is no verdict.
+/// A result beside what it must be. `jumps` is whether it depends on what jumps; `None` where it is skipped.
 fn compare(
     name: String,
     expected: &Estimate,
@@ -182,7 +182,7 @@ fn compare(
     let outcome = Outcome::new(std::slice::from_ref(expected));
     let mut compared = Compared { name, ty: expected.array.ty.clone(), relative, rounding, bound, outcome };
     let Some(jumps) = jumps else {
-        compared.outcome.verdict = Verdict::Skipped("what gradients make of a state has no verdict".into());
+        compared.outcome.verdict = Verdict::Skipped("a state that gradients update has no bound".into());
         return compared;
     };
     let fails = |compared: &Compared, what: String, judgement| {
@@ -212,7 +212,7 @@ fn compare(
 mod tests {
     use super::*;
 
-    /// One element of 64 that is `got` in place of 1, where errors of up to `bound` are allowed.
+    /// One element of 64 that is `got` instead of 1, where errors of up to `bound` are allowed.
     fn verdict(got: f32, bound: f64, jumps: Option<bool>) -> Result<Verdict> {
         let array = Array { ty: TensorType::f32([64]), data: vec![1.0; 64] };
         let mut values = vec![1.0; 64];

@@ -53,7 +53,7 @@ struct Walk<'a> {
     arguments: Vec<bool>,
     values: HashMap<Handle<Expression>, bool>,
     variables: Variables,
-    /// What the variables are where the innermost loop or switch is left, and where its next turn begins.
+    /// What the variables are where the innermost loop or switch is left, and where its next iteration begins.
     broken: Variables,
     continued: Variables,
     /// Whether all that is returned is uniform.

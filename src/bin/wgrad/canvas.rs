@@ -1,7 +1,7 @@
 //! What plots are drawn on: an SVG and a PNG at once.
 //!
-//! Plotters' own bitmaps take their letters from the system's fonts, which a server may not have. Here they are the bitmap fonts
-//! that `embedded-graphics` brings along, and no file is looked for.
+//! Plotters' own bitmaps take their letters from the system's fonts, which a server may not have. Here they are the bitmap
+//! fonts that `embedded-graphics` brings along, and no file is looked for.
 
 use anyhow::anyhow;
 use embedded_graphics::Drawable;

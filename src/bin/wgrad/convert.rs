@@ -17,7 +17,7 @@ pub struct ConvertArgs {
     /// The key of the tensors in a training checkpoint of PyTorch's; several with dots between them.
     #[arg(long)]
     key: Option<String>,
-    /// What is taken off names that begin with it [default: module. and _orig_mod. where all begin so; '' for nothing].
+    /// A prefix to remove from names [default: module. and _orig_mod. where all begin with it; '' for none].
     #[arg(long, value_name = "PREFIX")]
     strip: Option<String>,
 }

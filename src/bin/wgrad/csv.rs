@@ -8,14 +8,14 @@ use std::path::Path;
 use wgrad::data::csv::{Form, Mark, Record, Records, form, mark, parse};
 use wgrad::data::read_text;
 
-/// What becomes of rows without a value.
+/// What to do with rows without a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Gaps {
-    /// The first one ends the command.
+    /// Fail at the first.
     Error,
-    /// They are left out: what stood apart becomes neighbours.
+    /// Leave them out: the values around a gap become neighbours.
     Drop,
-    /// They get values on a line between their neighbours; at both ends they are left out.
+    /// Fill them by linear interpolation; gaps at both ends are left out.
     Linear,
 }
 
@@ -25,19 +25,19 @@ pub struct ColumnArgs {
     /// The column, by its header or its number, counted from 1 [default: the last one with anything in it].
     #[arg(long, value_name = "NAME|NUMBER", value_parser = crate::device::name, requires = "data")]
     column: Option<String>,
-    /// What separates fields: a character, or `tab` [default: found out].
+    /// What separates fields: a character, or `tab` [default: detected].
     #[arg(long, value_name = "CHARACTER", value_parser = separator, requires = "data")]
     separator: Option<char>,
-    /// What stands before decimals [default: found out].
+    /// The decimal separator [default: detected].
     #[arg(long, value_enum, requires = "data")]
     decimal: Option<Mark>,
-    /// The first row has names, even if they look like numbers.
+    /// The first row holds names, even if they look like numbers.
     #[arg(long, requires = "data", conflicts_with = "no_header")]
     header: bool,
     /// The first row has values.
     #[arg(long, requires = "data")]
     no_header: bool,
-    /// What becomes of rows without a value.
+    /// What to do with rows without a value.
     #[arg(long, value_enum, default_value = "error")]
     gaps: Gaps,
 }

@@ -24,15 +24,15 @@ const DRAWN: (usize, usize) = (10_000, 2_000);
 const SPOKEN: (usize, usize) = (3_000, 600);
 /// Of the generated sequences, and their bases.
 const PLANTED: (usize, usize, usize) = (6_000, 1_200, 100);
-/// The share of a folder without a test part that becomes one, and the seed of the choice.
+/// The fraction of a folder without a test part that becomes one, and the seed of the choice.
 const TEST_SHARE: (f64, u64) = (0.2, 0);
 
-/// What becomes of files that do not decode.
+/// What to do with files that do not decode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Bad {
-    /// They are an error.
+    /// Fail.
     Stop,
-    /// They are left out, and told.
+    /// Leave them out, and report them.
     Skip,
 }
 
@@ -69,13 +69,14 @@ fn size(text: &str) -> Result<Size, String> {
 #[derive(Debug, Clone, Args)]
 pub struct DataArgs {
     /// For networks of images a folder with IDX files as MNIST's (train-images-idx3-ubyte and so on, plain or .gz) or EMNIST's,
-    /// which are turned upright, with CIFAR's binary files, or of image files (PNG, JPEG, WebP, GIF, BMP), a folder a class,
-    /// below train, val and test or parted by the program; of sound a folder of WAV files, a folder a class; of DNA a FASTA file whose headers say
-    /// label=CLASS, a folder of FASTA files, each a class, or a CSV file with columns sequence and label; of tables a CSV file, or a folder
-    /// with train.csv and test.csv. Without it, data made by the program.
+    /// which are transposed, with CIFAR's binary files, or of image files (PNG, JPEG, WebP, GIF, BMP), a folder a class,
+    /// below train, val and test or parted by the program; of sound a folder of WAV files, a folder a class; of DNA a FASTA
+    /// file whose headers say label=CLASS, a folder of FASTA files, each a class, or a CSV file with columns sequence and
+    /// label; of tables a CSV file, or a folder with train.csv and test.csv. Without it, data made by the program.
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
-    /// Of several sets of images in the folder this one, such as letters of emnist-letters-train-images-idx3-ubyte; of CIFAR-100
+    /// Which of several image sets in the folder to use, such as letters of emnist-letters-train-images-idx3-ubyte; of
+    /// CIFAR-100
     /// `coarse` or `fine` labels.
     #[arg(long, value_name = "NAME", value_parser = name, requires = "data")]
     split: Option<String>,
@@ -85,13 +86,13 @@ pub struct DataArgs {
     /// The channels of image files.
     #[arg(long, value_enum, default_value = "auto")]
     channels: ChannelsName,
-    /// Samples a second that recordings are brought to.
+    /// The sample rate, in Hz, to which recordings are resampled.
     #[arg(long, value_name = "HZ", default_value_t = 8000, value_parser = clap::value_parser!(u32).range(1..))]
     sample_rate: u32,
-    /// Recordings are cut to this length, or followed by silence.
+    /// The length to which recordings are cut or padded with silence, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 1.0)]
     seconds: f64,
-    /// What becomes of files that do not decode.
+    /// What to do with files that do not decode.
     #[arg(long, value_enum, default_value = "stop")]
     on_bad: Bad,
     #[command(flatten)]
@@ -104,7 +105,7 @@ pub struct Sets {
     pub train: Arc<dyn Examples>,
     /// Judged on.
     pub test: Arc<dyn Examples>,
-    /// Held back from those that are learned, and judged on after every epoch.
+    /// Held back from those that are learned, and evaluated on after every epoch.
     pub held: Option<Arc<dyn Examples>>,
     /// Whether they are digits and letters, light on dark, as MNIST has them.
     pub written: bool,
@@ -134,13 +135,13 @@ impl Sets {
         Self { train, test, held: None, written: false, table: None, about }
     }
 
-    /// A part of a whole to be judged on.
+    /// A part of a whole to be evaluated on.
     fn parted(whole: Arc<dyn Examples>, from: &str, what: &str) -> anyhow::Result<Self> {
         let (train, test) = data::split(&whole, TEST_SHARE.0, TEST_SHARE.1)?;
         Ok(Self::new(Arc::new(train), Arc::new(test), from, what))
     }
 
-    /// Holds a share of the training examples back.
+    /// Holds a fraction of the training examples back.
     ///
     /// # Errors
     /// When it leaves nothing for one of the parts.
@@ -173,13 +174,13 @@ impl Sets {
         Ok(self)
     }
 
-    /// What every epoch is judged on.
-    pub fn judge(&self) -> &Arc<dyn Examples> {
+    /// What every epoch is evaluated on.
+    pub fn evaluation(&self) -> &Arc<dyn Examples> {
         self.held.as_ref().unwrap_or(&self.test)
     }
 
     /// What that is called.
-    pub fn judged(&self) -> &'static str {
+    pub fn evaluated(&self) -> &'static str {
         if self.held.is_some() { "validation" } else { "test" }
     }
 }
@@ -290,7 +291,7 @@ impl DataArgs {
         let options = ImageOptions { size, channels, on_bad: self.on_bad() };
         let Parts { train, valid, test } = ImageFolder::parts(folder, options)?;
         let shared = |set: ImageFolder| -> anyhow::Result<Arc<dyn Examples>> {
-            told(set.skipped());
+            report_skipped(set.skipped());
             Ok(match by {
                 Some(Statistics { mean, std }) => Arc::new(set.normalised(mean.clone(), std.clone())?),
                 None => Arc::new(set),
@@ -338,7 +339,7 @@ impl DataArgs {
     fn recordings(&self, folder: &Path, heard: Heard) -> anyhow::Result<Sets> {
         let open = |path: &Path| -> anyhow::Result<Arc<dyn Examples>> {
             let set = AudioFolder::open(path, self.audio(heard))?;
-            told(set.skipped());
+            report_skipped(set.skipped());
             Ok(Arc::new(set))
         };
         let from = folder.display().to_string();
@@ -359,7 +360,7 @@ enum Holds {
 }
 
 impl Holds {
-    /// By the names in it; IDX files, whose absence is told best, where nothing is like anything.
+    /// By the names in it; IDX files, whose absence is reported best, where nothing is like anything.
     fn of(folder: &Path) -> Self {
         let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
         let names: Vec<(String, bool)> =
@@ -378,7 +379,7 @@ impl Holds {
 }
 
 /// Says what was left out.
-fn told(skipped: &[(PathBuf, String)]) {
+fn report_skipped(skipped: &[(PathBuf, String)]) {
     const NAMED: usize = 5;
     skipped.iter().take(NAMED).for_each(|(_, why)| eprintln!("left out: {why}"));
     if skipped.len() > NAMED {

@@ -18,8 +18,8 @@ pub struct DeviceArgs {
     /// Only adapters of this backend: vulkan, metal, dx12 or gl.
     #[arg(long)]
     pub backend: Option<Backend>,
-    /// What a program may hold of the device's memory, in MiB; one that needs more is refused before it runs, with what would
-    /// fit [default: whatever there is].
+    /// The most device memory a program may use, in MiB; one that needs more is refused before it runs, with what would fit
+    /// [default: no limit].
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..))]
     pub memory: Option<u32>,
 }

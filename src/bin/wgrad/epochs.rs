@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use wgrad::ops::Role;
 use wgrad::train::{EpochReport, Flow, Measures, Progress, Trainer};
 
-/// The share of the time that may go into waiting for data before that is said.
+/// The fraction of the time that may go into waiting for data before that is said.
 const WAITED: f64 = 0.05;
 
-/// Trains and judges, with a bar.
+/// Trains and evaluates, with a bar.
 ///
 /// # Errors
 /// When a step fails.
@@ -45,15 +45,15 @@ pub fn one_epoch(
         );
     }
     let test = match trainer.position().1 {
-        0 if averages => trainer.evaluate_average(sets.judge())?,
-        0 => trainer.evaluate(sets.judge())?,
-        // Stopped in its midst: nothing to judge.
+        0 if averages => trainer.evaluate_average(sets.evaluation())?,
+        0 => trainer.evaluate(sets.evaluation())?,
+        // Stopped in its midst: nothing to evaluate.
         _ => train.clone(),
     };
     Ok(EpochReport { epoch, train, test, seconds })
 }
 
-/// Loss and metrics in words; shares of hits in percent.
+/// Loss and metrics in words; accuracies in percent.
 pub fn words(measures: &Measures, between: &str) -> String {
     let word = |(name, value): &(String, f64)| match name.as_str() {
         "skipped" => format!("{name} {value}"),
@@ -64,11 +64,11 @@ pub fn words(measures: &Measures, between: &str) -> String {
 }
 
 /// One line about an epoch.
-pub fn line(report: &EpochReport, (many, epochs): (&str, usize), judged: &str) -> String {
+pub fn line(report: &EpochReport, (many, epochs): (&str, usize), evaluated: &str) -> String {
     let (train, test) = (words(&report.train, " "), words(&report.test, " "));
     let EpochReport { epoch, seconds, .. } = report;
     let rate = report.examples_per_second();
-    format!("epoch {epoch}/{epochs}  train {train}  {judged} {test}  {seconds:.1} s, {rate:.0} {many}/s")
+    format!("epoch {epoch}/{epochs}  train {train}  {evaluated} {test}  {seconds:.1} s, {rate:.0} {many}/s")
 }
 
 /// The numbers of all parameters.

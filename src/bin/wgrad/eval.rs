@@ -4,7 +4,7 @@ use crate::data::DataArgs;
 use crate::device::DeviceArgs;
 use crate::output;
 use crate::plot;
-use crate::trained::{Judge, TrainedArgs};
+use crate::trained::{Evaluated, TrainedArgs};
 use clap::Args;
 use indicatif::ProgressBar;
 use std::path::PathBuf;
@@ -19,7 +19,7 @@ pub struct EvalArgs {
     data: DataArgs,
     #[command(flatten)]
     device: DeviceArgs,
-    /// Images a pass.
+    /// Images in a batch.
     #[arg(long, default_value_t = 64)]
     batch_size: usize,
     /// Write a picture of which classes are taken for which.
@@ -30,8 +30,8 @@ pub struct EvalArgs {
 /// Evaluates on the test images.
 pub fn run(args: &EvalArgs) -> anyhow::Result<()> {
     output::check_all([("--confusion", &args.confusion)])?;
-    let judge = args.trained.judge(&args.data, &args.device, args.batch_size)?;
-    let Judge { model, mut network, sets, weights, device } = judge;
+    let evaluated = args.trained.evaluated(&args.data, &args.device, args.batch_size)?;
+    let Evaluated { model, mut network, sets, weights, device } = evaluated;
     println!("device   {device}");
     println!("model    {} from {}", model.name(), weights.display());
     println!("data     {}", sets.about);
@@ -41,7 +41,10 @@ pub fn run(args: &EvalArgs) -> anyhow::Result<()> {
     bar.finish_and_clear();
     let result = result?;
     let Some(confusion) = result.confusion() else {
-        anyhow::ensure!(args.confusion.is_none(), "--confusion: expected classes, got a number that is told");
+        anyhow::ensure!(
+            args.confusion.is_none(),
+            "--confusion: expected a classification run, got a regression run"
+        );
         let numbers = result.values().iter().map(|(name, value)| format!("{name} {value:.4}"));
         println!("test     {} ({} examples)", numbers.collect::<Vec<_>>().join(" "), result.examples);
         return Ok(());

@@ -24,7 +24,7 @@ pub struct ExplainArgs {
     /// The forward pass alone.
     #[arg(long)]
     forward: bool,
-    /// Draw what is alive at each step, as SVG.
+    /// Draw the memory that is alive at each step, as SVG.
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
     #[command(flatten)]
@@ -54,8 +54,8 @@ pub fn run(args: &ExplainArgs) -> anyhow::Result<()> {
     plan.steps.iter().enumerate().for_each(|(number, step)| line(number, step, plan));
     kernels(plan);
     let (graph, results) = step.graph();
-    let apart = graph.with(|data| plan_unfused(data, &results, &device.limits()))?;
-    fusion(plan, &apart);
+    let unfused = graph.with(|data| plan_unfused(data, &results, &device.limits()))?;
+    fusion(plan, &unfused);
     memory(plan, &alive);
     if let Some(path) = &args.svg {
         let points = alive.iter().enumerate().map(|(step, &bytes)| (step as f64, mib(bytes))).collect();
@@ -96,13 +96,12 @@ fn line(number: usize, step: &Step, plan: &Plan) {
 }
 
 fn kernels(plan: &Plan) {
-    let told = plan.kernels.iter().filter(|kernel| kernel.sizes > 0).count();
-    let how =
-        if told > 0 { format!(", {told} of which are told sizes at each launch") } else { String::new() };
+    let sized = plan.kernels.iter().filter(|kernel| kernel.sizes > 0).count();
+    let how = if sized > 0 { format!(", {sized} of which get sizes at each launch") } else { String::new() };
     println!("\nkernels  {} to compile{how}", plan.kernels.len());
 }
 
-fn fusion(plan: &Plan, apart: &Plan) {
+fn fusion(plan: &Plan, unfused: &Plan) {
     println!(
         "\nfusion   {} element-wise nodes run in the kernels of others, {} alone{}",
         plan.fused,
@@ -119,8 +118,8 @@ fn fusion(plan: &Plan, apart: &Plan) {
             mib(plan.memory.peak)
         )
     };
-    println!("         fused: {}", sizes(plan));
-    println!("         apart: {}", sizes(apart));
+    println!("         fused:   {}", sizes(plan));
+    println!("         unfused: {}", sizes(unfused));
 }
 
 /// The most of a step's memory is of these.
@@ -132,7 +131,7 @@ fn memory(plan: &Plan, alive: &[u64]) {
     let at = alive.iter().position(|bytes| *bytes == most).unwrap_or(0);
     println!("\nmemory   {memory}");
     println!(
-        "         slots {:.2} MiB, {:.3} times what is alive at step {at} and no reuse can be below, {:.2} MiB:",
+        "         slots for activations {:.2} MiB, {:.3} times the lower bound, {:.2} MiB alive at step {at}:",
         mib(memory.activations),
         memory.activations as f64 / most.max(1) as f64,
         mib(most)

@@ -31,7 +31,7 @@ pub struct ForecastArgs {
     data: Option<PathBuf>,
     #[command(flatten)]
     column: ColumnArgs,
-    /// Values the network sees.
+    /// Values the network reads.
     #[arg(long, default_value_t = 28)]
     input: usize,
     /// Values it forecasts at a time.
@@ -40,7 +40,7 @@ pub struct ForecastArgs {
     /// The naive forecast repeats the values of so many steps earlier.
     #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..))]
     season: u32,
-    /// Values at the end that are forecast and not learned [default: a tenth, in whole horizons].
+    /// Values at the end that are held out as a test [default: a tenth, in whole horizons].
     #[arg(long)]
     test: Option<usize>,
     /// Passes over the windows before the test.
@@ -54,14 +54,14 @@ pub struct ForecastArgs {
     hidden: usize,
     #[command(flatten)]
     optimizer: OptimizerArgs,
-    /// Of the first weights and of the order of the windows.
+    /// The seed of the initial weights and of the order of the windows.
     #[arg(long, default_value_t = 0)]
     seed: u64,
     #[command(flatten)]
     ways: WaysArgs,
     #[command(flatten)]
     device: DeviceArgs,
-    /// Look at every input, parameter and result: the first NaN or infinity is named. Slower.
+    /// Check every input, parameter and result, and fail at the first NaN or infinity, naming it. Slower.
     #[arg(long)]
     check_finite: bool,
     /// The folder to write [default: a fresh one under runs/].
@@ -192,9 +192,9 @@ fn train(args: &ForecastArgs) -> anyhow::Result<()> {
     if !run.train(&mut trainer, &mut device)? {
         return Ok(());
     }
-    let (_, mut files) = run.judged(&mut trainer, &mut device)?;
-    let told = |_: &mut Run<'_>, trainer: &mut Trainer| Ok(forecasts(trainer.network(), &series)?);
-    let forecasts = run.surviving((&mut trainer, &mut device), told)?;
+    let (_, mut files) = run.evaluated(&mut trainer, &mut device)?;
+    let forecast = |_: &mut Run<'_>, trainer: &mut Trainer| Ok(forecasts(trainer.network(), &series)?);
+    let forecasts = run.surviving((&mut trainer, &mut device), forecast)?;
     let (ours, naive) = series.errors(&forecasts, args.season as usize);
     run.folder.picture("forecast", &picture(&series, &forecasts)?)?;
     run.folder.write("errors.csv", &format!("forecast,naive\n{ours:.6},{naive:.6}\n"))?;
@@ -210,9 +210,9 @@ fn train(args: &ForecastArgs) -> anyhow::Result<()> {
 fn picture(series: &Series, forecasts: &[Vec<f64>]) -> anyhow::Result<Picture> {
     let from = series.train().saturating_sub(series.values().len() - series.train());
     let truth = (from..series.values().len()).map(|i| (i as f64, series.values()[i])).collect();
-    let mut told = Vec::new();
+    let mut points = Vec::new();
     for (start, forecast) in series.test_starts().into_iter().zip(forecasts) {
-        told.extend(forecast.iter().enumerate().map(|(h, &value)| ((start + h) as f64, value)));
+        points.extend(forecast.iter().enumerate().map(|(h, &value)| ((start + h) as f64, value)));
     }
-    plot::curves("forecast of the test", "place in the series", &[("truth", truth), ("forecast", told)])
+    plot::curves("forecast of the test", "position in the series", &[("truth", truth), ("forecast", points)])
 }

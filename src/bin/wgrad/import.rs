@@ -16,10 +16,10 @@ pub struct ImportArgs {
     file: PathBuf,
     #[command(flatten)]
     sizes: SizeArgs,
-    /// Every parameter, not only how many there are.
+    /// List every parameter, not only their number.
     #[arg(long)]
     parameters: bool,
-    /// Built as for training: batch norm by the batch, dropout drops.
+    /// Build it in training mode: batch norm uses the batch, dropout is on.
     #[arg(long)]
     training: bool,
 }

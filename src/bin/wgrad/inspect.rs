@@ -12,7 +12,7 @@ const SHOWN: usize = 70;
 /// `wgrad inspect`.
 #[derive(Debug, Args)]
 pub struct InspectArgs {
-    /// A safetensors, PyTorch or NumPy file: weights, or a checkpoint of a run, whose checksum is looked at.
+    /// A safetensors, PyTorch or NumPy file: weights, or a checkpoint of a run, whose checksum is verified.
     file: PathBuf,
     /// The key of the tensors in a training checkpoint of PyTorch's; several with dots between them.
     #[arg(long)]

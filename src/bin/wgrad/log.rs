@@ -81,7 +81,7 @@ impl Log {
         Ok(())
     }
 
-    /// How an epoch was judged, what weights and gradients are like, the first filters; after the first epoch some training
+    /// How an epoch was evaluated, what weights and gradients are like, the first filters; after the first epoch some training
     /// examples.
     ///
     /// # Errors
@@ -122,7 +122,7 @@ fn seen(
 ) -> anyhow::Result<()> {
     let (step, options, parameters) = (trainer.position().2 as u64, trainer.options(), trainer.parameters());
     for (name, value) in report.test.values() {
-        events.scalar(&format!("{}/{name}", sets.judged()), step, *value)?;
+        events.scalar(&format!("{}/{name}", sets.evaluated()), step, *value)?;
     }
     for name in parameters.names(Role::Parameter) {
         events.histogram(&format!("weights/{name}"), step, parameters.get(&name)?.as_f32()?)?;

@@ -1,4 +1,4 @@
-//! A network that a command is told to measure, explain or check: by name, or an ONNX file.
+//! A network that a command measures, explain or check: by name, or an ONNX file.
 
 use anyhow::Context;
 use clap::Args;

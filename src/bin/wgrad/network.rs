@@ -16,8 +16,8 @@ use wgrad::verify::{Adapter, Compared, Network, Outcome, Site, Verdict};
 /// Options of a whole network.
 #[derive(Debug, Args)]
 pub struct NetworkArgs {
-    /// Every node of this network instead of the table: a name of `wgrad bench train --list` or `wgrad train`, or an ONNX
-    /// file. Its inputs are random, and each node is tried on what really flows into it.
+    /// Compare every node of this network instead of the table of cases: a name of `wgrad bench train --list` or `wgrad train`,
+    /// or an ONNX file. Its inputs are random, and each node is compared on what really flows into it.
     #[arg(long, value_name = "NAME|FILE.onnx", conflicts_with_all = ["ops", "case", "random", "jobs"])]
     pub model: Option<String>,
     #[command(flatten)]
@@ -201,8 +201,10 @@ fn ends(args: &ParityArgs, network: &Network, adapters: &[Opened], most: u64, re
                     report.rows.push(Row::end(number, output));
                     report.notes.push(format!("[{number}] {}", end(output)));
                 }
-                let judged = |state: &&Compared| !matches!(state.outcome.verdict, Verdict::Skipped(_));
-                report.rows.extend(whole.states.iter().filter(judged).map(|state| Row::end(number, state)));
+                let evaluated = |state: &&Compared| !matches!(state.outcome.verdict, Verdict::Skipped(_));
+                report
+                    .rows
+                    .extend(whole.states.iter().filter(evaluated).map(|state| Row::end(number, state)));
                 let worst = whole.states.iter().max_by(|a, b| a.times().total_cmp(&b.times()));
                 report.notes.extend(worst.map(|worst| {
                     let count = whole.states.len();
@@ -232,9 +234,9 @@ fn end(compared: &Compared) -> String {
         Verdict::Pass => format!("the worst error is {:.1e} of its bound", compared.outcome.fraction),
         Verdict::Fail(_) | Verdict::Mistrusted(_) => "see below".to_owned(),
         Verdict::Skipped(_) if compared.bound.is_finite() => {
-            format!("no verdict: bounds add up to {:.1e} of the values", compared.bound)
+            format!("skipped: bounds add up to {:.1e} of the values", compared.bound)
         }
-        Verdict::Skipped(_) => "no verdict: there is no bound".to_owned(),
+        Verdict::Skipped(_) => "skipped: there is no bound".to_owned(),
     };
     format!("{}; {bound}", off(compared))
 }

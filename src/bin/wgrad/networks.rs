@@ -37,11 +37,11 @@ pub struct OnnxFile {
 /// What becomes of the last layer of a network in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Head {
-    /// It stays where it has as many outputs as there are classes, else a new one takes its place.
+    /// Keep it if it has as many outputs as there are classes, else replace it.
     Auto,
-    /// It stays.
+    /// Keep it.
     Keep,
-    /// A new one takes its place.
+    /// Replace it by a new linear layer.
     Replace,
 }
 
@@ -58,7 +58,7 @@ impl Head {
 }
 
 impl OnnxFile {
-    /// How many classes it tells apart, of images of this shape.
+    /// How many classes it has, for images of this shape.
     fn classes(&self, shape: &[usize]) -> anyhow::Result<usize> {
         let input = self.model.inputs().into_iter().next().context("a network with an input")?;
         let shape = [&[1], shape].concat();

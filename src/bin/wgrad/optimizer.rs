@@ -27,7 +27,7 @@ enum OptimizerName {
 /// Which optimizer.
 #[derive(Debug, Clone, Args)]
 pub struct OptimizerArgs {
-    /// The rule by which weights change.
+    /// The optimizer.
     #[arg(long, value_enum, default_value = "adam")]
     optimizer: OptimizerName,
     /// Learning rate [default: the network's own, 0.001 for most; adadelta 1, lion a tenth of it].
@@ -36,7 +36,7 @@ pub struct OptimizerArgs {
     /// Momentum of sgd.
     #[arg(long, default_value_t = 0.0)]
     momentum: f32,
-    /// Nesterov's momentum instead of the plain one.
+    /// Use Nesterov momentum.
     #[arg(long)]
     nesterov: bool,
     /// L2 penalty of sgd and adam, decoupled decay of adamw [default: 0; adamw 0.01].
@@ -71,7 +71,7 @@ impl OptimizerArgs {
             );
         }
         if self.optimizer == Name::Rprop && decay != 0.0 {
-            anyhow::bail!("--weight-decay: expected an optimizer that knows one, got Rprop");
+            anyhow::bail!("--weight-decay: expected an optimizer with weight decay, got Rprop");
         }
         Ok(match self.optimizer {
             Name::Sgd => {

@@ -1,4 +1,4 @@
-//! Files that a command is told to write: their place is tried before the work, and where writing fails after it,
+//! Files that a command writes: their folder is tried before the work, and where writing fails after it,
 //! what there is goes to another place.
 
 use anyhow::{Context, anyhow, bail};

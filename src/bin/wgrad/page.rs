@@ -8,7 +8,7 @@ use crate::pictures;
 use crate::plot;
 use crate::resume::noted;
 use crate::train_args::TrainArgs;
-use crate::trained::{Judge, TrainedArgs};
+use crate::trained::{Evaluated, TrainedArgs};
 use clap::Args;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -30,7 +30,7 @@ pub struct ReportArgs {
     data: DataArgs,
     #[command(flatten)]
     device: DeviceArgs,
-    /// Images a pass.
+    /// Images in a batch.
     #[arg(long, default_value_t = 250, value_parser = clap::value_parser!(u32).range(1..))]
     batch_size: u32,
 }
@@ -48,7 +48,7 @@ const KERNELS: usize = 15;
 struct Mistake {
     index: usize,
     label: usize,
-    told: usize,
+    predicted: usize,
     /// The probability of what it was taken for.
     sure: f32,
     /// That of its class.
@@ -64,8 +64,8 @@ struct Verdict {
     seconds: f64,
 }
 
-fn judge(judged: &mut Judge, batch_size: usize) -> anyhow::Result<Verdict> {
-    let (test, field) = (judged.sets.test.clone(), judged.model.field());
+fn evaluate(evaluated: &mut Evaluated, batch_size: usize) -> anyhow::Result<Verdict> {
+    let (test, field) = (evaluated.sets.test.clone(), evaluated.model.field());
     let classes = test.classes().len();
     let fields = test.fields();
     let place = |name: &str| fields.iter().position(|field| field.name == name).unwrap_or(0);
@@ -75,16 +75,16 @@ fn judge(judged: &mut Judge, batch_size: usize) -> anyhow::Result<Verdict> {
     for chunk in indices.chunks(batch_size) {
         let batch = Batch::read(test.as_ref(), chunk, 0, 0)?;
         let (read, labels) = (&batch.tensors[place(field)], &batch.tensors[place("label")]);
-        let probabilities = judged.network.predict(&[read])?;
+        let probabilities = evaluated.network.predict(&[read])?;
         let rows = probabilities.as_f32()?.chunks_exact(classes).zip(labels.as_u32()?);
         for (&index, (row, &label)) in chunk.iter().zip(rows) {
             let label = label as usize;
             let best = row.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
-            let (Some((told, &sure)), Some(&right)) = (best, row.get(label)) else { continue };
-            confusion.add(label, told);
+            let (Some((predicted, &sure)), Some(&right)) = (best, row.get(label)) else { continue };
+            confusion.add(label, predicted);
             loss -= f64::from(right.max(f32::MIN_POSITIVE)).ln();
-            if told != label {
-                mistakes.push(Mistake { index, label, told, sure, right });
+            if predicted != label {
+                mistakes.push(Mistake { index, label, predicted, sure, right });
             }
         }
         // The others will not be shown.
@@ -101,18 +101,18 @@ pub fn run(args: &ReportArgs) -> anyhow::Result<()> {
     output::check("--out", &out)?;
     let noted = Run::read(&args.run)?;
     let batch_size = args.batch_size as usize;
-    let mut judged = TrainedArgs::of_run(&args.run).judge(&args.data, &args.device, batch_size)?;
+    let mut evaluated = TrainedArgs::of_run(&args.run).evaluated(&args.data, &args.device, batch_size)?;
     anyhow::ensure!(
-        !judged.sets.test.classes().is_empty(),
-        "{}: expected a run that tells classes apart, got one that tells a number",
+        !evaluated.sets.test.classes().is_empty(),
+        "{}: expected a classification run, got a regression run",
         args.run.display()
     );
-    let verdict = judge(&mut judged, batch_size)?;
-    let kernels = kernels(args, &judged).unwrap_or_else(|error| {
+    let verdict = evaluate(&mut evaluated, batch_size)?;
+    let kernels = kernels(args, &evaluated).unwrap_or_else(|error| {
         let about = format!("The kernels of a training step could not be measured: {error:#}");
         Some(json!({"about": about, "rows": [], "more": 0}))
     });
-    let page = page(&args.run, &noted, &judged, (&verdict, kernels))?;
+    let page = page(&args.run, &noted, &evaluated, (&verdict, kernels))?;
     output::write(&out, page.as_bytes())?;
     println!("wrote {}", out.display());
     Ok(())
@@ -121,11 +121,11 @@ pub fn run(args: &ReportArgs) -> anyhow::Result<()> {
 fn page(
     folder: &Path,
     noted: &Run,
-    judged: &Judge,
+    evaluated: &Evaluated,
     (verdict, kernels): (&Verdict, Option<Value>),
 ) -> anyhow::Result<String> {
     let Verdict { confusion, loss, mistakes, seconds } = verdict;
-    let (test, names, many) = (&judged.sets.test, judged.sets.test.classes(), judged.model.many());
+    let (test, names, many) = (&evaluated.sets.test, evaluated.sets.test.classes(), evaluated.model.many());
     let right: usize = (0..confusion.classes()).map(|class| confusion.count(class, class)).sum();
     let setting = |(name, value): (&String, &String)| json!({"name": name, "value": value});
     let mistakes: Vec<Value> =
@@ -141,15 +141,15 @@ fn page(
         times.push(json!({"name": "last epoch", "value": format!("{rate:.0} {many}/s")}));
     }
     let context = json!({
-        "name": folder.display().to_string(), "model": judged.model.name(), "data": judged.sets.about, "many": many,
+        "name": folder.display().to_string(), "model": evaluated.model.name(), "data": evaluated.sets.about, "many": many,
         "loss": format!("{loss:.4}"), "right": right, "images": test.len(),
         "accuracy": format!("{:.2}", 100.0 * right as f64 / test.len().max(1) as f64),
         "curves": plot::panels(&crate::compare::panels(&[noted]))?.svg,
         "settings": noted.settings.iter().map(setting).collect::<Vec<_>>(),
         "classes": (0..confusion.classes()).map(|class| scores(confusion, class, &names[class])).collect::<Vec<_>>(),
         "confusion": plot::confusion(confusion, names)?.svg,
-        "mistakes": mistakes, "filters": filters(judged.network.parameters())?, "times": times,
-        "maps": maps(judged)?, "kernels": kernels,
+        "mistakes": mistakes, "filters": filters(evaluated.network.parameters())?, "times": times,
+        "maps": maps(evaluated)?, "kernels": kernels,
     });
     let mut environment = minijinja::Environment::new();
     // What is no drawing of ours is escaped, names of folders and settings among it.
@@ -167,10 +167,10 @@ fn scores(confusion: &Confusion, class: usize, name: &str) -> Value {
 }
 
 fn shown(test: &dyn Examples, mistake: &Mistake) -> anyhow::Result<Value> {
-    let Mistake { index, label, told, sure, right } = mistake;
+    let Mistake { index, label, predicted, sure, right } = mistake;
     let name = |class: &usize| test.classes().get(*class).map_or("", String::as_str);
     Ok(json!({
-        "index": index, "label": name(label), "told": name(told), "sure": format!("{:.1}", 100.0 * sure),
+        "index": index, "label": name(label), "predicted": name(predicted), "sure": format!("{:.1}", 100.0 * sure),
         "true": format!("{:.1}", 100.0 * right), "png": picture(test, *index)?,
     }))
 }
@@ -187,12 +187,12 @@ fn filters(parameters: &Parameters) -> anyhow::Result<Option<Value>> {
 }
 
 /// What some layers give for the first test example, those with height and width.
-fn maps(judged: &Judge) -> anyhow::Result<Option<Value>> {
-    let test = judged.sets.test.as_ref();
-    let place = test.fields().iter().position(|field| field.name == judged.model.field());
+fn maps(evaluated: &Evaluated) -> anyhow::Result<Option<Value>> {
+    let test = evaluated.sets.test.as_ref();
+    let place = test.fields().iter().position(|field| field.name == evaluated.model.field());
     let (Some(place), true) = (place, !test.is_empty()) else { return Ok(None) };
     let batch = Batch::read(test, &[0], 0, 0)?;
-    let all = judged.network.layers(&[&batch.tensors[place]])?;
+    let all = evaluated.network.layers(&[&batch.tensors[place]])?;
     let wide = |value: &HostTensor| matches!(value.shape()[..], [1, _, h, w] if h.max(w) > 1);
     let all: Vec<_> = all.into_iter().filter(|(_, value)| wide(value)).collect();
     // Of many some at equal distances, the first and the last among them.
@@ -210,10 +210,10 @@ fn maps(judged: &Judge) -> anyhow::Result<Option<Value>> {
 }
 
 /// What the kernels of a training step take, with the optimizer and the batch of the run; `None` where there is no device.
-fn kernels(args: &ReportArgs, judged: &Judge) -> anyhow::Result<Option<Value>> {
+fn kernels(args: &ReportArgs, evaluated: &Evaluated) -> anyhow::Result<Option<Value>> {
     let noted: TrainArgs = noted("train", &args.run, Vec::new())?;
-    let (model, train) = (&judged.model, &judged.sets.train);
-    let device = judged.network.parameters().device();
+    let (model, train) = (&evaluated.model, &evaluated.sets.train);
+    let device = evaluated.network.parameters().device();
     if device.is_cpu() {
         return Ok(None);
     }
@@ -249,7 +249,7 @@ fn kernels(args: &ReportArgs, judged: &Judge) -> anyhow::Result<Option<Value>> {
         model.many(),
         PROFILED.len(),
         1e3 * all / steps,
-        judged.device,
+        evaluated.device,
         trace.clock()
     );
     let more = totals.len().saturating_sub(KERNELS);
@@ -296,8 +296,8 @@ mod tests {
     #[test]
     fn scores_are_those_of_the_definitions() {
         let mut confusion = Confusion::new(3);
-        for (label, told) in [(0, 0), (0, 0), (0, 1), (1, 0), (1, 1), (0, 0)] {
-            confusion.add(label, told);
+        for (label, predicted) in [(0, 0), (0, 0), (0, 1), (1, 0), (1, 1), (0, 0)] {
+            confusion.add(label, predicted);
         }
         let first = scores(&confusion, 0, "one");
         assert_eq!((&first["label"], &first["images"]), (&json!("one"), &json!(4)));

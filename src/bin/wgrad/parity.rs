@@ -49,11 +49,11 @@ pub struct ParityArgs {
     /// Print the cases and run none.
     #[arg(long)]
     pub list: bool,
-    /// Run nothing: join the results in these files, of several machines, browsers and backends. Exit code 1 if a failure has
+    /// Run nothing: merge the results in these files, of several machines, browsers and backends. Exit code 1 if a failure has
     /// no known reason.
     #[arg(long, value_name = "FILE.json", num_args = 1.., conflicts_with_all = ["ops", "case", "random", "list", "all", "model"])]
     pub merge: Vec<PathBuf>,
-    /// A TOML file of known differences and their reasons, in place of those that come with the program.
+    /// A TOML file of known differences and their reasons, instead of those that come with the program.
     #[arg(long, value_name = "FILE.toml")]
     pub known: Option<PathBuf>,
     /// Write the results as JSON.
@@ -237,7 +237,7 @@ impl Session<'_> {
     }
 }
 
-/// The cases of an adapter, handed out in turn.
+/// The cases of an adapter, handed out in order.
 struct Queue<'a> {
     args: &'a ParityArgs,
     number: usize,

@@ -43,7 +43,8 @@ fn sheet(tiles: &[Tile], (h, w): (usize, usize), zoom: usize) -> anyhow::Result<
     Ok(Image { png: png((size.1, size.0), png::ColorType::Rgb, &pixels)?, size })
 }
 
-/// Planes `(C, H, W)` as a tile, from their least number to their largest: three of them in colour, of others the first in grey.
+/// Planes `(C, H, W)` as a tile, from their least number to their largest: three of them in colour, of others the first in
+/// grey.
 fn stretched(planes: &[f32], area: usize) -> Tile {
     let colors = if planes.len() == 3 * area { 3 } else { 1 };
     let shown = planes.get(..colors * area).unwrap_or(planes);

@@ -8,20 +8,20 @@ use wgrad::train::{Confusion, EpochReport, Measures};
 const TRAIN: RGBColor = RGBColor(31, 119, 180);
 const TEST: RGBColor = RGBColor(214, 96, 20);
 
-/// Loss and accuracy, or else the mean absolute error, by epoch, side by side: in training and where they were `judged`.
-pub fn history(reports: &[EpochReport], judged: &str) -> anyhow::Result<Picture> {
+/// Loss and accuracy, or else the mean absolute error, by epoch, side by side: in training and where they were `evaluated`.
+pub fn history(reports: &[EpochReport], evaluated: &str) -> anyhow::Result<Picture> {
     picture((960, 400), |root| {
         let (left, right) = root.split_horizontally(480);
         let of = |name: &str, scale: f64| -> Vec<(f64, f64)> {
             let value = |measures: &Measures| scale * measures.get(name).unwrap_or(f64::NAN);
             reports.iter().map(|report| (value(&report.train), value(&report.test))).collect()
         };
-        panel(&left, "loss", judged, &of("loss", 1.0))?;
+        panel(&left, "loss", evaluated, &of("loss", 1.0))?;
         let measured = |name: &str| reports.iter().any(|report| report.test.get(name).is_some());
         if measured("accuracy") {
-            panel(&right, "accuracy, %", judged, &of("accuracy", 100.0))
+            panel(&right, "accuracy, %", evaluated, &of("accuracy", 100.0))
         } else if measured("mae") {
-            panel(&right, "mean absolute error", judged, &of("mae", 1.0))
+            panel(&right, "mean absolute error", evaluated, &of("mae", 1.0))
         } else {
             Ok(())
         }
@@ -33,8 +33,8 @@ fn whole(x: f64) -> String {
     if (x - x.round()).abs() < 1e-6 { format!("{x:.0}") } else { String::new() }
 }
 
-/// One panel: the value of each epoch in training and where it was `judged`.
-fn panel(area: &Area<'_>, title: &str, judged: &str, values: &[(f64, f64)]) -> anyhow::Result<()> {
+/// One panel: the value of each epoch in training and where it was `evaluated`.
+fn panel(area: &Area<'_>, title: &str, evaluated: &str, values: &[(f64, f64)]) -> anyhow::Result<()> {
     let all = || values.iter().flat_map(|&(a, b)| [a, b]);
     let (low, high) = (all().fold(f64::INFINITY, f64::min), all().fold(f64::NEG_INFINITY, f64::max));
     let margin = (0.08 * (high - low)).max(1e-3);
@@ -57,7 +57,7 @@ fn panel(area: &Area<'_>, title: &str, judged: &str, values: &[(f64, f64)]) -> a
     let curve =
         |pick: fn(&(f64, f64)) -> f64| values.iter().enumerate().map(move |(i, v)| ((i + 1) as f64, pick(v)));
     for (name, color, points) in
-        [("train", TRAIN, curve(|v| v.0).collect::<Vec<_>>()), (judged, TEST, curve(|v| v.1).collect())]
+        [("train", TRAIN, curve(|v| v.0).collect::<Vec<_>>()), (evaluated, TEST, curve(|v| v.1).collect())]
     {
         let line = LineSeries::new(points, color.stroke_width(2)).point_size(3);
         let legend = move |(x, y)| PathElement::new([(x, y), (x + 18, y)], color.stroke_width(2));

@@ -25,7 +25,7 @@ pub struct PredictArgs {
     device: DeviceArgs,
 }
 
-/// Something to be told what it is, by name.
+/// An example to predict, by name.
 struct Asked {
     name: String,
     values: Vec<f32>,
@@ -45,18 +45,17 @@ pub fn run(args: &PredictArgs) -> anyhow::Result<()> {
     let examples = HostTensor::from_f32(shape, values)?;
     let device = args.device.open()?;
     let parameters = Parameters::new(&device, 0);
-    let told = match on.names.len() {
+    let label = match on.names.len() {
         0 => Field::new("target", TensorType::f32([1])),
         _ => Field::new("label", TensorType::u32([])),
     };
-    let fields = vec![Field::new(model.field(), TensorType::f32(&on.shape[..])), told];
+    let fields = vec![Field::new(model.field(), TensorType::f32(&on.shape[..])), label];
     let mut network = model.network(&parameters, (&on.shape, on.names.len()), fields)?;
     network.prepare(1)?;
     parameters.load(&weights)?;
     let probabilities = network.predict(&[&examples])?;
     if on.names.is_empty() {
-        let table =
-            on.table.as_ref().context("expected the columns of a table, got a run that notes none")?;
+        let table = on.table.as_ref().context("expected the columns of a table, got a run without them")?;
         for (one, value) in asked.iter().zip(probabilities.as_f32()?) {
             println!("{}: {} {:.4}", one.name, table.target(), table.unscaled(*value));
         }
@@ -78,9 +77,9 @@ fn read(path: &Path, model: &Named, on: &TrainedOn) -> anyhow::Result<Vec<Asked>
     match model.reads() {
         Reads::Tables => {
             let schema =
-                on.table.as_ref().context("expected the columns of a table, got a run that notes none")?;
+                on.table.as_ref().context("expected the columns of a table, got a run without them")?;
             let options = on.data.as_ref().map(DataArgs::table).unwrap_or_default();
-            let table = Table::open_untold(path, schema, &options)?;
+            let table = Table::open_without_target(path, schema, &options)?;
             let indices: Vec<usize> = (0..table.len()).collect();
             let batch = Batch::read(&table, &indices, 0, 0)?;
             let rows = batch.tensors.first().map(HostTensor::as_f32).transpose()?.unwrap_or_default();

@@ -34,7 +34,7 @@ pub struct Found {
 }
 
 impl Losses {
-    /// Opens a device in place of one that was lost, and finds the last checkpoint.
+    /// Opens a device instead of one that was lost, and finds the last checkpoint.
     ///
     /// # Errors
     /// When there is no checkpoint, no device opens, or the run has gone on from this checkpoint too often.

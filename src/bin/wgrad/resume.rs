@@ -18,8 +18,8 @@ pub struct KeepArgs {
     /// How many checkpoints are kept, besides the best one.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
     pub keep: u32,
-    /// Go on with a run that was interrupted, or for longer: its folder. What it was trained with is known; what else is given
-    /// takes the place of that.
+    /// Continue the run in this folder, after an interruption or for more epochs. Its options are known; those given here
+    /// override them.
     #[arg(long, value_name = "RUN", conflicts_with = "out")]
     pub resume: Option<PathBuf>,
     /// Lose the device after each of these steps, to try what is done then.

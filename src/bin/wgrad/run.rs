@@ -116,7 +116,7 @@ impl RunFolder {
     }
 
     /// Adds to `events.jsonl` what happens to the run at a step. A place that cannot be written ends no run: what is lost with
-    /// it is told on the terminal anyway.
+    /// it is printed on the terminal anyway.
     pub fn event(&self, what: &str, step: usize, more: &str) {
         let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let line = json!({"time": time, "event": what, "step": step, "more": more});
@@ -149,7 +149,8 @@ impl RunFolder {
         Ok(Checkpoints::new(&folder, keep as usize)?)
     }
 
-    /// Writes a checkpoint; where the one before could not be written, the run goes on in another folder, as with all its files.
+    /// Writes a checkpoint; where the one before could not be written, the run goes on in another folder, as with all its
+    /// files.
     ///
     /// # Errors
     /// When it can be written nowhere.

@@ -24,13 +24,13 @@ pub struct RunArgs {
     /// Where the outputs go: a .npy file for one, else a folder with a .npy file each.
     #[arg(long, value_name = "PATH")]
     output: Option<PathBuf>,
-    /// An input that the network has to know before it is built, such as a shape; more than once for several.
+    /// An input whose value must be known when the network is built, such as a shape; may be given several times.
     #[arg(long, value_name = "NAME")]
     known: Vec<String>,
-    /// What is taken from the pixels of an image, which are 0 to 1: a number a channel.
+    /// The mean to subtract from pixels, which are 0 to 1: a number per channel.
     #[arg(long, value_name = "NUMBERS", value_delimiter = ',', default_value = "0")]
     mean: Vec<f32>,
-    /// What they are divided by then.
+    /// The standard deviation to divide pixels by, then: a number per channel.
     #[arg(long, value_name = "NUMBERS", value_delimiter = ',', default_value = "1")]
     std: Vec<f32>,
     #[command(flatten)]

@@ -52,7 +52,7 @@ impl Drop for Signals {
 pub struct Interrupted {
     /// The signal.
     pub signal: u8,
-    /// What the user is told.
+    /// What is printed.
     pub say: String,
 }
 

@@ -23,7 +23,7 @@ pub struct SummaryArgs {
     /// Channels, height and width of an image [default: 3x224x224 for torchvision's networks, 1x28x28 for others].
     #[arg(long, value_name = "CxHxW", value_parser = image)]
     image: Option<[usize; 3]>,
-    /// The classes it tells apart [default: 1000 for torchvision's networks, 10 for others].
+    /// The number of classes [default: 1000 for torchvision's networks, 10 for others].
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     classes: Option<u32>,
     /// Examples of a batch [default: 1, or what an ONNX file takes].

@@ -10,42 +10,42 @@ use wgrad::data::{self, Missing, Table, TableOptions, TableTask};
 
 /// Rows of the generated tables.
 const ROWS: (usize, usize) = (600, 200);
-/// The share of a table without a test file that becomes one, and the seed of the choice.
+/// The fraction of a table without a test file that becomes one, and the seed of the choice.
 const TEST_SHARE: (f64, u64) = (0.2, 0);
 
-/// What is told.
+/// Classification or regression.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Told {
+enum Target {
     /// A class: every different word or number is one.
     Class,
     /// A number.
     Number,
 }
 
-/// What becomes of rows in which a value is missing.
+/// What to do with rows in which a value is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Gaps {
-    /// The first is an error.
+    /// Fail at the first.
     Stop,
-    /// They are left out, and counted.
+    /// Leave them out, and count them.
     Drop,
-    /// A missing number becomes the mean, a missing word none of the known ones.
+    /// Fill a missing number with the mean; a missing word is none of the known ones.
     Mean,
 }
 
 /// How a table is read.
 #[derive(Debug, Clone, Args)]
 pub struct TableArgs {
-    /// Of a table, the column that is told from the others: its header, or its number from 1 [default: the last].
+    /// Of a table, the column that is predicted from the others: its header, or its number from 1 [default: the last].
     #[arg(long, value_name = "COLUMN")]
     target: Option<String>,
-    /// What it is.
+    /// Whether it is a class or a number.
     #[arg(long, value_enum, default_value = "class")]
-    tell: Told,
-    /// A column that is left out; more than once for several.
+    tell: Target,
+    /// A column to ignore; may be given several times.
     #[arg(long, value_name = "COLUMN")]
     ignore: Vec<String>,
-    /// What becomes of rows in which a value is missing.
+    /// What to do with rows in which a value is missing.
     #[arg(long, value_enum, default_value = "stop")]
     missing: Gaps,
 }
@@ -64,8 +64,8 @@ impl TableArgs {
         TableOptions {
             target: self.target.clone(),
             task: match self.tell {
-                Told::Class => TableTask::Classification,
-                Told::Number => TableTask::Regression,
+                Target::Class => TableTask::Classification,
+                Target::Number => TableTask::Regression,
             },
             ignore: self.ignore.clone(),
             missing: match self.missing {
@@ -77,8 +77,9 @@ impl TableArgs {
         }
     }
 
-    /// A CSV file, of which a part is judged on; or a folder with `train.csv` and `test.csv`; or what the program makes. Where it is
-    /// `like` another table, a whole file is judged on.
+    /// A CSV file, of which a part is evaluated on; or a folder with `train.csv` and `test.csv`; or what the program makes.
+    /// Where it is
+    /// `like` another table, a whole file is evaluated on.
     ///
     /// # Errors
     /// When it is no such table.
@@ -119,6 +120,6 @@ fn sets(train: Table, test: Table, from: &str) -> Sets {
         count => format!(" ({count} left out, for values are missing)"),
     };
     let (schema, what) =
-        (train.schema().clone(), format!("rows{dropped}, to tell {}", train.schema().target()));
+        (train.schema().clone(), format!("rows{dropped}, target {}", train.schema().target()));
     Sets { table: Some(schema), ..Sets::new(Arc::new(train), Arc::new(test), from, &what) }
 }

@@ -40,7 +40,7 @@ pub struct TextArgs {
     /// Steps of training, each one window of every stream [default: 1000; 300 with the built-in text].
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     steps: Option<u32>,
-    /// Steps between two looks at the validation text, each a row of metrics.csv [default: a tenth of all].
+    /// Steps between two evaluations on the validation text, each a row of metrics.csv [default: a tenth of all].
     #[arg(long, value_name = "STEPS", value_parser = clap::value_parser!(u32).range(1..))]
     pub validate_every: Option<u32>,
     /// Streams of the text read side by side.
@@ -49,7 +49,7 @@ pub struct TextArgs {
     /// Characters of a window, as far as gradients go back.
     #[arg(long, default_value_t = 64)]
     pub window: usize,
-    /// Numbers a character becomes.
+    /// Size of the embedding of a character.
     #[arg(long, default_value_t = 64)]
     embedding: usize,
     /// Size of the state of a layer.
@@ -67,17 +67,17 @@ pub struct TextArgs {
     /// How the learning rate changes from step to step, such as cosine:t_max=1000, as of `wgrad train`.
     #[arg(long)]
     schedule: Option<Schedule>,
-    /// The norm to which all gradients together are clipped.
+    /// Clip the norm of all gradients together to this.
     #[arg(long, default_value_t = 1.0)]
     max_norm: f32,
-    /// Of the first weights.
+    /// The seed of the initial weights.
     #[arg(long, default_value_t = 0)]
     seed: u64,
     #[command(flatten)]
     sampling: SamplingArgs,
     #[command(flatten)]
     pub device: DeviceArgs,
-    /// Look at every input, parameter and result: the first NaN or infinity is named. Slower.
+    /// Check every input, parameter and result, and fail at the first NaN or infinity, naming it. Slower.
     #[arg(long)]
     pub check_finite: bool,
     /// The folder to write [default: a fresh one under runs/].

@@ -138,11 +138,11 @@ pub struct TextRun<'a> {
 }
 
 impl TextRun<'_> {
-    /// All steps that are left, with looks at the validation text, each kept; from the last checkpoint again where the device was
-    /// lost. Where it fails for another reason, what is safe is said.
+    /// All steps that are left, with looks at the validation text, each kept; from the last checkpoint again where the device
+    /// was lost. Where it fails for another reason, what is safe is said.
     ///
     /// # Errors
-    /// When a step fails, a signal ends the run, or no device opens in place of a lost one.
+    /// When a step fails, a signal ends the run, or no device opens instead of a lost one.
     pub fn learn(&mut self, learner: &mut Learner) -> anyhow::Result<()> {
         let (signals, mut losses) = (Signals::watch()?, Losses::default());
         loop {

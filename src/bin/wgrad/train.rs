@@ -93,7 +93,7 @@ pub fn run_of(args: &TrainArgs, wanted: Option<usize>) -> anyhow::Result<PathBuf
     if !run.train(&mut trainer, &mut device)? {
         return Ok(run.folder.path().to_owned());
     }
-    let (test, mut files) = run.judged(&mut trainer, &mut device)?;
+    let (test, mut files) = run.evaluated(&mut trainer, &mut device)?;
     if let Some(confusion) = test.confusion() {
         run.folder.picture("confusion", &plot::confusion(confusion, sets.test.classes())?)?;
         files.extend(["confusion.svg", "confusion.png"]);

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 pub struct TrainArgs {
     #[arg(long, default_value = "simple-cnn", value_name = "NAME|FILE", help = networks::help())]
     pub model: String,
-    /// Of an ONNX file, what becomes of its last layer.
+    /// What to do with the last layer of an ONNX file.
     #[arg(long, value_enum, default_value = "auto")]
     pub head: Head,
     /// Passes over the training images.
@@ -27,14 +27,14 @@ pub struct TrainArgs {
     pub batch_size: Option<usize>,
     #[command(flatten)]
     pub optimizer: OptimizerArgs,
-    /// Of the first weights and of the order of the images.
+    /// The seed of the initial weights and of the order of the images.
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
     #[command(flatten)]
     pub data: DataArgs,
     #[command(flatten)]
     pub device: DeviceArgs,
-    /// Look at every input, parameter and result: the first NaN or infinity is named. Slower.
+    /// Check every input, parameter and result, and fail at the first NaN or infinity, naming it. Slower.
     #[arg(long)]
     pub check_finite: bool,
     /// Measure every kernel of some steps, write them as a trace for Perfetto or chrome://tracing, and print

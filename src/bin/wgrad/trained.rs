@@ -42,7 +42,7 @@ pub struct TrainedArgs {
     /// The run folder; without it, the newest under runs/ that has weights.
     #[arg(long, value_name = "DIR")]
     run: Option<PathBuf>,
-    /// A weight file in place of the run's; with --model no run is needed.
+    /// A weight file instead of the run's; with --model no run is needed.
     #[arg(long, value_name = "FILE")]
     weights: Option<PathBuf>,
     /// The network the weights belong to.
@@ -88,8 +88,8 @@ impl TrainedOn {
     }
 }
 
-/// A trained network with its weights, and the examples that it is judged on.
-pub struct Judge {
+/// A trained network with its weights, and the examples that it is evaluated on.
+pub struct Evaluated {
     /// Its kind.
     pub model: Named,
     /// The network.
@@ -108,11 +108,16 @@ impl TrainedArgs {
         Self { run: Some(run.to_owned()), weights: None, model: None }
     }
 
-    /// Loads a network and what it is judged on: the data that was asked for, or else that of its run.
+    /// Loads a network and what it is evaluated on: the data that was asked for, or else that of its run.
     ///
     /// # Errors
     /// When there is no such network, or it does not fit the data.
-    pub fn judge(&self, data: &DataArgs, device: &DeviceArgs, batch_size: usize) -> anyhow::Result<Judge> {
+    pub fn evaluated(
+        &self,
+        data: &DataArgs,
+        device: &DeviceArgs,
+        batch_size: usize,
+    ) -> anyhow::Result<Evaluated> {
         let Trained { model, on, weights } = self.find()?;
         let noted = on.as_ref().and_then(|on| on.data.as_ref()).filter(|_| !data.given());
         let like = Like {
@@ -136,7 +141,7 @@ impl TrainedArgs {
         let mut network = model.network(&parameters, (&shape, classes), sets.test.fields())?;
         network.prepare(batch_size)?;
         parameters.load(&weights)?;
-        Ok(Judge { model, network, sets, weights, device: device.describe() })
+        Ok(Evaluated { model, network, sets, weights, device: device.describe() })
     }
 
     /// Finds the network and its weight file.
@@ -172,7 +177,7 @@ fn trained_on(settings: &Value, model: &Named) -> Option<TrainedOn> {
     }
     let number = |value: &Value| usize::try_from(value.as_u64()?).ok().filter(|&n| n > 0);
     let shape: Vec<usize> = shape.as_array()?.iter().map(number).collect::<Option<_>>()?;
-    // Of a number that is told there are none.
+    // A regression has none.
     let classes = usize::try_from(settings["classes"].as_u64()?).ok()?;
     let names = match settings["names"].as_array() {
         Some(names) => {

@@ -116,7 +116,7 @@ impl<'a> Run<'a> {
         match &resumed {
             None => {
                 plan.ways.begin(trainer.parameters())?;
-                let head = EpochReport::head(sets.judged(), &trainer.measured(sets.judge())?);
+                let head = EpochReport::head(sets.evaluated(), &trainer.measured(sets.evaluation())?);
                 folder.begin(settings, &head, trainer.parameters())?;
             }
             Some((path, checkpoint)) => {
@@ -144,11 +144,11 @@ impl<'a> Run<'a> {
         Ok(done)
     }
 
-    /// Does what needs the device, again from the last checkpoint where that was lost. Where it fails for another reason, what is
-    /// safe is said.
+    /// Does what needs the device, again from the last checkpoint where that was lost. Where it fails for another reason, what
+    /// is safe is said.
     ///
     /// # Errors
-    /// When it fails, or no device opens in place of a lost one.
+    /// When it fails, or no device opens instead of a lost one.
     pub fn surviving<T>(
         &mut self,
         (trainer, device): (&mut Trainer, &mut Device),
@@ -242,7 +242,7 @@ impl<'a> Run<'a> {
                 self.folder.settle(&mut checkpoints)?;
                 return Err(Interrupted::at(signal, self.folder.path()).into());
             }
-            println!("{}", line(&report, (many, epochs), self.sets.judged()));
+            println!("{}", line(&report, (many, epochs), self.sets.evaluated()));
             self.folder.save(trainer.parameters())?;
             self.folder.row(&report.csv_row())?;
             self.log.epoch(trainer, &report, self.sets)?;
@@ -256,7 +256,7 @@ impl<'a> Run<'a> {
                 println!("ended    early: {metric} has not been better than {best:.4} for too long");
                 break;
             }
-            // One that came while the epoch was judged.
+            // One that came while the epoch was evaluated.
             if let Some(signal) = signals.caught().filter(|_| epoch < epochs) {
                 self.folder.settle(&mut checkpoints)?;
                 return Err(Interrupted::at(signal, self.folder.path()).into());
@@ -266,27 +266,27 @@ impl<'a> Run<'a> {
         Ok(first <= epochs)
     }
 
-    /// Judges what was learned on the test examples once more where others were held back, and writes the curves and the averaged
-    /// weights: how it was judged, and the files.
+    /// Judges what was learned on the test examples once more where others were held back, and writes the curves and the
+    /// averaged weights: how it was evaluated, and the files.
     ///
     /// # Errors
     /// When the device failed or a file can be written nowhere.
-    pub fn judged(
+    pub fn evaluated(
         &mut self,
         trainer: &mut Trainer,
         device: &mut Device,
     ) -> anyhow::Result<(Measures, Vec<&'static str>)> {
-        let judged = self.surviving((trainer, device), Self::judged_once)?;
+        let evaluated = self.surviving((trainer, device), Self::evaluated_once)?;
         self.folder.event("is finished", trainer.position().2, "");
-        Ok(judged)
+        Ok(evaluated)
     }
 
-    fn judged_once(&mut self, trainer: &mut Trainer) -> anyhow::Result<(Measures, Vec<&'static str>)> {
-        self.folder.picture("history", &plot::history(&self.reports, self.sets.judged())?)?;
+    fn evaluated_once(&mut self, trainer: &mut Trainer) -> anyhow::Result<(Measures, Vec<&'static str>)> {
+        self.folder.picture("history", &plot::history(&self.reports, self.sets.evaluated())?)?;
         let mut files = vec!["history.svg", "history.png"];
         let averages = self.plan.ways.averages();
         let test = match (&self.sets.held, self.reports.last()) {
-            // The last epoch was judged on them.
+            // The last epoch was evaluated on them.
             (None, Some(last)) => last.test.clone(),
             _ if averages => trainer.evaluate_average(&self.sets.test)?,
             _ => trainer.evaluate(&self.sets.test)?,
@@ -328,7 +328,7 @@ impl<'a> Run<'a> {
         let mut last = (0, trainer.position().1, trainer.position().1);
         let again = trainer.epoch(&self.sets.train, |trainer, now| {
             last = (trainer.position().2, last.2, now.examples);
-            // Waits for the step, so that what went wrong in it is told now.
+            // Waits for the step, so that what went wrong in it is reported now.
             trainer.parameters().get(&waited)?;
             Ok(Flow::Continue)
         });

@@ -11,12 +11,12 @@ use wgrad::nn::Sequential;
 use wgrad::optim::{ReduceOnPlateau, Schedule};
 use wgrad::train::{Classification, EarlyStopping, Monitor, NonFinite, Options, Watch};
 
-/// What becomes of a step whose loss or gradients are not finite.
+/// What to do with a step whose loss or gradients are not finite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum OnNan {
-    /// The run ends, and says where it began.
+    /// End the run, and report which value was first.
     Stop,
-    /// The step is left out.
+    /// Skip the step.
     Skip,
 }
 
@@ -28,40 +28,41 @@ pub struct WaysArgs {
     /// polynomial, linear, constant.
     #[arg(long)]
     pub schedule: Option<Schedule>,
-    /// Lower the learning rate where the metric that is judged by no longer becomes better, such as factor=0.1,patience=3;
+    /// Lower the learning rate where the metric that is evaluated by no longer becomes better, such as factor=0.1,patience=3;
     /// PyTorch's names and defaults.
     #[arg(long, conflicts_with = "schedule")]
     pub plateau: Option<ReduceOnPlateau>,
-    /// The share of the training examples that is held back, and on which every epoch is judged in place of the test ones.
+    /// The fraction of the training examples that is held out for validation; every epoch is evaluated on it instead of the
+    /// test set.
     #[arg(long, value_name = "SHARE")]
     pub validation: Option<f64>,
-    /// End after so many epochs of which none was better.
+    /// Stop after this many epochs without improvement.
     #[arg(long, value_name = "EPOCHS")]
     early_stopping: Option<u64>,
-    /// Examples that are on the device at a time: the gradients of a batch are added up [default: all of a batch].
+    /// Examples on the device at a time; the gradients of a batch are accumulated [default: the whole batch].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     micro_batch: Option<u32>,
-    /// The norm to which all gradients together are clipped.
+    /// Clip the norm of all gradients together to this.
     #[arg(long, value_name = "NORM")]
     max_norm: Option<f32>,
-    /// Keep an exponential moving average of the weights with this decay, such as 0.99; it is what is judged and saved as
+    /// Keep an exponential moving average of the weights with this decay, such as 0.99; it is what is evaluated and saved as
     /// average.safetensors.
     #[arg(long, value_name = "DECAY")]
     average: Option<f32>,
-    /// Parameters that stay as they are: a pattern of their names such as 'features.*'; more than once for several.
+    /// Do not train these parameters: a pattern of their names such as 'features.*'; may be given several times.
     #[arg(long, value_name = "PATTERN")]
     freeze: Vec<String>,
-    /// Begin with the weights of this file: a run's, a checkpoint, or one of PyTorch's or NumPy's.
+    /// Start from the weights in this file: a run's, a checkpoint, or one of PyTorch's or NumPy's.
     #[arg(long, value_name = "FILE")]
     init: Option<PathBuf>,
-    /// Of those weights these alone, such as 'features.*'; more than once for several.
+    /// Load only these of the weights, such as 'features.*'; may be given several times.
     #[arg(long, value_name = "PATTERN", requires = "init")]
     init_only: Vec<String>,
     /// Write event files for TensorBoard, too: loss, metrics and rate by step; after every epoch histograms of
     /// weights and gradients and the first filters; some training images.
     #[arg(long)]
     pub tensorboard: bool,
-    /// What becomes of a step whose loss or gradients are not finite.
+    /// What to do with a step whose loss or gradients are not finite.
     #[arg(long, value_enum, default_value = "stop")]
     on_nan: OnNan,
 }
@@ -83,12 +84,12 @@ impl WaysArgs {
         }
     }
 
-    /// Whether averaged weights are what is judged.
+    /// Whether averaged weights are what is evaluated.
     pub fn averages(&self) -> bool {
         self.average.is_some()
     }
 
-    /// What tells which epoch is best, and when the run ends early or the rates fall.
+    /// What decides which epoch is best, and when the run ends early or the rates fall.
     pub fn watch(&self, monitor: Monitor) -> Watch {
         let mut watch = Watch::new(monitor);
         watch.stopping = self.early_stopping.map(EarlyStopping::new);
@@ -153,26 +154,26 @@ impl WaysArgs {
     }
 }
 
-/// How classes are told apart.
+/// How a classifier learns.
 #[derive(Debug, Clone, Args)]
 pub struct ClassArgs {
-    /// Change training images at random whenever they are read, such as flip,crop:padding=4,jitter:brightness=0.3: torchvision's
-    /// crop, resized_crop, flip, vertical_flip, rotation, affine, jitter and erase, and noise.
+    /// Change training images at random whenever they are read, such as flip,crop:padding=4,jitter:brightness=0.3:
+    /// torchvision's crop, resized_crop, flip, vertical_flip, rotation, affine, jitter and erase, and noise.
     #[arg(long, value_name = "LIST")]
     pub augment: Option<String>,
-    /// Learn from mixtures of two training examples and their classes (mixup), whose shares are from Beta(ALPHA, ALPHA).
+    /// Learn from mixtures of two training examples and their classes (mixup), with weights drawn from Beta(ALPHA, ALPHA).
     #[arg(long, value_name = "ALPHA")]
     pub mixup: Option<f64>,
-    /// The share of the target that is spread over all classes.
+    /// Label smoothing: the fraction of the target that is distributed over all classes.
     #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
     label_smoothing: f32,
-    /// Measure how often the class is among so many likeliest.
+    /// Measure top-K accuracy, too.
     #[arg(long, value_name = "K")]
     top_k: Option<usize>,
 }
 
 impl ClassArgs {
-    /// The task of telling classes apart.
+    /// The classification task.
     pub fn classification(&self, layers: Sequential) -> Classification {
         let task = Classification::new(layers).label_smoothing(self.label_smoothing);
         match self.top_k {

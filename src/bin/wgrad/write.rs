@@ -21,13 +21,13 @@ pub struct SamplingArgs {
     /// Characters to write.
     #[arg(long, default_value_t = 400)]
     length: usize,
-    /// Below 1 the likely gets likelier.
+    /// Sampling temperature; below 1, likely characters become likelier.
     #[arg(long, default_value_t = 0.8)]
     temperature: f32,
-    /// Draw from so many of the likeliest characters only.
+    /// Sample only from the K likeliest characters.
     #[arg(long)]
     top_k: Option<usize>,
-    /// Of the drawing.
+    /// The seed of the sampling.
     #[arg(long, default_value_t = 0)]
     sample_seed: u64,
 }

@@ -94,7 +94,7 @@ fn own_separator(text: &str) -> (Option<char>, &str, usize) {
     }
 }
 
-/// The share of rows with as many fields as the first has, 0 if that has but one.
+/// The fraction of rows with as many fields as the first has, 0 if that has but one.
 fn agreement(rows: &[Record]) -> f64 {
     let written = || rows.iter().filter(|row| !row.is_blank());
     let width = written().next().map_or(0, |row| row.fields.len());

@@ -9,8 +9,8 @@ use std::borrow::Cow;
 
 type Made<T = Value> = Result<T, Mismatch>;
 
-/// Copies that a pickle has its reader make: as many bytes and values as it is long, a few times, so that naming one long text again
-/// and again costs what it should.
+/// Copies that a pickle has its reader make: as many bytes and values as it is long, a few times, so that naming one long text
+/// again and again costs what it should.
 #[derive(Debug)]
 pub(super) struct Copies {
     left: usize,
@@ -248,7 +248,7 @@ pub(super) fn build(arena: &mut Arena<'_>, copies: &mut Copies, target: Value, s
     Ok(())
 }
 
-/// The storage that a persistent id names: `('storage', class, key, place, elements)`, in old files with a view.
+/// The storage that a persistent id names: `('storage', class, key, location, elements)`, in old files with a view.
 pub(super) fn persistent(arena: &mut Arena<'_>, copies: &mut Copies, id: Value) -> Made {
     let wrong = || Mismatch::new("a storage as what is kept elsewhere", "something else");
     let (kind, class, key, elements, view) = match arena.items(id) {

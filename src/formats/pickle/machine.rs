@@ -342,7 +342,7 @@ impl<'a> Machine<'a> {
     }
 }
 
-/// Keys and values that take turns.
+/// Keys and values that alternate.
 fn paired(values: &[Value]) -> Step<Vec<(Value, Value)>> {
     let (pairs, rest) = values.as_chunks::<2>();
     Mismatch::check(rest.is_empty(), "as many values as keys", "one key more")?;

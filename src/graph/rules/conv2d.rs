@@ -1,4 +1,5 @@
-//! Convolution: the input's gradient is the transposed convolution of the error, the weight's the convolution of the error with the input.
+//! Convolution: the input's gradient is the transposed convolution of the error, the weight's the convolution of the error with
+//! the input.
 
 use super::Differentiate;
 use crate::error::Result;

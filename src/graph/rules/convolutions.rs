@@ -44,10 +44,10 @@ impl Tensor {
         images.back(&y)
     }
 
-    /// The transposed convolution of images `self (N, C, H, W)` with `weight (C, K / groups, R, S)`, plus `bias (K)`: each pixel
-    /// spreads the weight, times itself, over an image `(N, K, OH, OW)`, where
-    /// `OH = (H - 1) stride - padding on both sides + dilation (R - 1) + output_padding + 1`. The gradient of a convolution with
-    /// respect to its input, run forward. Without N as well.
+    /// The transposed convolution of images `self (N, C, H, W)` with `weight (C, K / groups, R, S)`, plus `bias (K)`: each
+    /// pixel spreads the weight, times itself, over an image `(N, K, OH, OW)`, where
+    /// `OH = (H - 1) stride - padding on both sides + dilation (R - 1) + output_padding + 1`. The gradient of a convolution
+    /// with respect to its input, run forward. Without N as well.
     ///
     /// # Errors
     /// When the shapes do not fit, the output padding is not below the stride or the dilation, or nothing is left of the output
@@ -63,8 +63,8 @@ impl Tensor {
         images.back(&transposed(&images.tensor, "conv_transpose2d", weight, bias, &options)?)
     }
 
-    /// The transposed convolution of lines `self (N, C, L)` with `weight (C, K / groups, S)`, plus `bias (K)`: `(N, K, OL)`. See
-    /// [`Tensor::conv_transpose2d`]. Without N as well.
+    /// The transposed convolution of lines `self (N, C, L)` with `weight (C, K / groups, S)`, plus `bias (K)`: `(N, K, OL)`.
+    /// See [`Tensor::conv_transpose2d`]. Without N as well.
     ///
     /// # Errors
     /// As [`Tensor::conv_transpose2d`].

@@ -1,4 +1,4 @@
-//! The same elements in other places: the error goes back where they came from.
+//! The same elements at other positions: the error goes back where they came from.
 
 use super::Differentiate;
 use crate::error::{Error, Mismatch, Result};
@@ -41,7 +41,7 @@ impl Tensor {
         Tensor::concat(&wide.iter().collect::<Vec<_>>(), dim)
     }
 
-    /// Runs of these sizes along `dim`.
+    /// Slices of these sizes along `dim`.
     ///
     /// # Errors
     /// When the sizes do not add up to the dimension.
@@ -92,21 +92,22 @@ impl Tensor {
         self.permute(&dims)
     }
 
-    /// Dimension `source` moved to place `destination`, or several, each to the place of the same number; the others keep
+    /// Dimension `source` moved to position `destination`, or several, each to the position of the same number; the others keep
     /// their order: `x.movedim(1, -1)`, `x.movedim([0, 1], [2, 0])`.
     ///
     /// # Errors
-    /// When one does not exist or is named twice, or there are not as many places as dimensions.
+    /// When one does not exist or is named twice, or there are not as many positions as dimensions.
     #[doc(alias = "moveaxis")]
     pub fn movedim(&self, source: impl Into<Dims>, destination: impl Into<Dims>) -> Result<Tensor> {
         let (op, rank) = ("movedim", self.shape().len());
-        let places = |dims: Dims| dims.in_order(rank).map_err(self.refused(op));
-        let (from, to) = (places(source.into())?, places(destination.into())?);
-        let expected = format!("as many places as dimensions, {}", from.len());
+        let positions = |dims: Dims| dims.in_order(rank).map_err(self.refused(op));
+        let (from, to) = (positions(source.into())?, positions(destination.into())?);
+        let expected = format!("as many positions as dimensions, {}", from.len());
         Mismatch::check(from.len() == to.len(), expected, to.len().to_string()).map_err(self.refused(op))?;
         let mut others = (0..rank).filter(|d| !from.contains(d));
-        let at = |place: usize| to.iter().position(|&p| p == place).and_then(|i| from.get(i)).copied();
-        let dims: Vec<usize> = (0..rank).filter_map(|place| at(place).or_else(|| others.next())).collect();
+        let at = |position: usize| to.iter().position(|&p| p == position).and_then(|i| from.get(i)).copied();
+        let dims: Vec<usize> =
+            (0..rank).filter_map(|position| at(position).or_else(|| others.next())).collect();
         self.permute(&dims)
     }
 }

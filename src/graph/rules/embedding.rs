@@ -55,7 +55,7 @@ impl Tensor {
 }
 
 impl Differentiate for Embedding {
-    /// Each row of the table gathers the errors of the places that showed it; a row of padding nothing.
+    /// Each row of the table gathers the errors of the positions that showed it; a row of padding nothing.
     fn gradient(&self, flow: &Flow<'_>) -> Result<Vec<Option<Tensor>>> {
         let grad = flow.grad("embedding")?;
         let rule = || {

@@ -13,7 +13,8 @@ use crate::tensor::HostTensor;
 const DIGITS: usize = 24;
 
 impl Graph {
-    /// Random numbers, uniform from 0 to before 1, drawn anew each run from the stream `seed`, whether the graph is one of training
+    /// Random numbers, uniform from 0 to before 1, drawn anew each run from the stream `seed`, whether the graph is one of
+    /// training
     /// or not: binary digits that [`Tensor::dropout`] draws, added up, which is exact. Meant for few.
     ///
     /// # Errors
@@ -29,15 +30,15 @@ impl Graph {
         let digits: Vec<usize> = shape.iter().copied().chain([DIGITS]).collect();
         // 0 or 2 each.
         let drawn = self.ones(digits)?.dropped(Dropped::Elements, Dropout { p: 0.5, seed }, counter)?;
-        let places = (0..DIGITS).map(|digit| f32::powi(0.5, digit as i32 + 2)).collect();
-        let places = self.constant(HostTensor::from_f32([DIGITS], places)?)?;
-        drawn.mul(&places)?.sum(-1, false)
+        let positions = (0..DIGITS).map(|digit| f32::powi(0.5, digit as i32 + 2)).collect();
+        let positions = self.constant(HostTensor::from_f32([DIGITS], positions)?)?;
+        drawn.mul(&positions)?.sum(-1, false)
     }
 }
 
 impl Tensor {
-    /// The maxima of windows over `self (N, C, H, W)` at distances that `samples (N, C, 2)` say, random numbers from 0 to 1 for the
-    /// columns and the rows of each channel ([`Graph::uniform`] draws some). Without N as well, with samples `(1, C, 2)`.
+    /// The maxima of windows over `self (N, C, H, W)` at distances that `samples (N, C, 2)` say, random numbers from 0 to 1 for
+    /// the columns and the rows of each channel ([`Graph::uniform`] draws some). Without N as well, with samples `(1, C, 2)`.
     ///
     /// # Errors
     /// When there are other dimensions, more windows than there is room for, or other samples.
@@ -72,8 +73,8 @@ impl Differentiate for FractionalMaxPool2d {
         let rule = || {
             let (shape, output) = (flow.inputs[0].shape(), grad.shape());
             let planes = [shape[0], shape[1], output[2] * output[3]];
-            let (errors, places) = (grad.reshape(planes)?, flow.outputs[1].reshape(planes)?);
-            errors.scattered(2, &places, shape[2] * shape[3])?.reshape(shape)
+            let (errors, positions) = (grad.reshape(planes)?, flow.outputs[1].reshape(planes)?);
+            errors.scattered(2, &positions, shape[2] * shape[3])?.reshape(shape)
         };
         Ok(vec![flow.wants(0, rule)?, None])
     }

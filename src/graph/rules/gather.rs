@@ -67,8 +67,8 @@ impl Tensor {
         })
     }
 
-    /// This tensor with `source[o,l,i]` in the place of `[o, index[o,l,i], i]` along `dim`: the last in the order of `l`, where
-    /// there are several. Each of these has the whole gradient of the place, as in PyTorch.
+    /// This tensor with `source[o,l,i]` at `[o, index[o,l,i], i]` along `dim`: the last in the order of `l`, where
+    /// there are several. Each of these has the whole gradient of the position, as in PyTorch.
     ///
     /// An index beyond the dimension changes nothing, and the next run or read fails, naming it.
     ///
@@ -77,17 +77,17 @@ impl Tensor {
     pub fn scatter(&self, dim: impl Into<Dim>, index: &Tensor, source: &Tensor) -> Result<Tensor> {
         let dim = self.dim("scatter", dim)?;
         let size = self.shape().get(dim).copied().unwrap_or(1);
-        let placed = source.placed(dim, index, size)?;
-        if placed.shape() != self.shape() {
+        let replaced = source.scatter_set(dim, index, size)?;
+        if replaced.shape() != self.shape() {
             let expected = format!("a source of {} but for dimension {dim}", self.shape());
             return Err(self.refused("scatter")(Mismatch::new(expected, source.shape().to_string())));
         }
         let ones = self.graph.scalar_of(source.ty().dtype, 1.0)?.broadcast_to(source.shape())?;
-        ones.placed(dim, index, size)?.select(&placed, self)
+        ones.scatter_set(dim, index, size)?.select(&replaced, self)
     }
 
     /// The last by index, in zeros.
-    pub(super) fn placed(&self, dim: usize, index: &Tensor, size: usize) -> Result<Tensor> {
+    pub(super) fn scatter_set(&self, dim: usize, index: &Tensor, size: usize) -> Result<Tensor> {
         self.one(Scatter { dim, size }, &[self, index])
     }
 
@@ -183,7 +183,7 @@ impl Tensor {
 }
 
 impl Differentiate for Gather {
-    /// Each element takes the errors of the places that show it.
+    /// Each element takes the errors of the positions that show it.
     fn gradient(&self, flow: &Flow<'_>) -> Result<Vec<Option<Tensor>>> {
         let grad = flow.grad("gather")?;
         let rule = || grad.scattered(self.dim, &flow.inputs[1], flow.inputs[0].shape()[self.dim]);

@@ -7,8 +7,8 @@ use crate::ops::{GridMode, GridSample, GridSampleBackwardGrid, GridSampleBackwar
 use crate::shape::Shape;
 use crate::tensor::HostTensor;
 
-/// The coordinates of the pixels of a side of so many: from -1 to 1, their centres at the ends or, without `align_corners`, their
-/// outer edges; of one pixel the middle.
+/// The coordinates of the pixels of a side of so many: from -1 to 1, their centres at the ends or, without `align_corners`,
+/// their outer edges; of one pixel the middle.
 fn coordinates(pixels: usize, align_corners: bool) -> Vec<f32> {
     let (last, count) = (pixels.saturating_sub(1) as f64, pixels as f64);
     let shrink = if align_corners { 1.0 } else { last / count };
@@ -17,9 +17,9 @@ fn coordinates(pixels: usize, align_corners: bool) -> Vec<f32> {
 }
 
 impl Tensor {
-    /// `self (N, C, H, W)` read at the points `(x, y)` of `grid (N, OH, OW, 2)`: `(N, C, OH, OW)`. -1 and 1 are the ends of a side; how
-    /// a point between pixels and one outside is read, the options say. Differentiable by both, once; of nearest pixels the
-    /// gradient by the grid is 0. The gradient by the image is a sum in a fixed order, the same bits on each run.
+    /// `self (N, C, H, W)` read at the points `(x, y)` of `grid (N, OH, OW, 2)`: `(N, C, OH, OW)`. -1 and 1 are the ends of a
+    /// side; how a point between pixels and one outside is read, the options say. Differentiable by both, once; of nearest
+    /// pixels the gradient by the grid is 0. The gradient by the image is a sum in a fixed order, the same bits on each run.
     ///
     /// What a coordinate that is NaN or infinite reads is said at [`GridSample`](crate::ops::GridSample)'s module; no memory
     /// outside the image.
@@ -32,8 +32,8 @@ impl Tensor {
     }
 
     /// The grid of affine maps `self (N, 2, 3)` for images of `size` `[N, C, H, W]`: `(N, H, W, 2)`, for pixel `i, j` the point
-    /// `theta (x_j, y_i, 1)`, where `x` and `y` go from -1 to 1 over the pixels' centres with `align_corners`, else over the image from
-    /// edge to edge. What [`Tensor::grid_sample`] reads, with the same `align_corners`.
+    /// `theta (x_j, y_i, 1)`, where `x` and `y` go from -1 to 1 over the pixels' centres with `align_corners`, else over the
+    /// image from edge to edge. What [`Tensor::grid_sample`] reads, with the same `align_corners`.
     ///
     /// Products of columns of theta with the two lines of coordinates, broadcast: a product of matrices would need the three
     /// coordinates of every pixel in memory.

@@ -53,7 +53,8 @@ impl Tensor {
         self.absolute_error(target)?.reduced_by(reduction)
     }
 
-    /// [`Tensor::smooth_l1`], operands broadcast, reduced; with `beta` 0 it is [`Tensor::l1_loss`]. PyTorch's default beta is 1.
+    /// [`Tensor::smooth_l1`], operands broadcast, reduced; with `beta` 0 it is [`Tensor::l1_loss`]. PyTorch's default beta is
+    /// 1.
     ///
     /// # Errors
     /// When shapes do not broadcast, or `beta` is negative.
@@ -110,9 +111,9 @@ impl Tensor {
         losses.weighted_by(op, weight)?.reduced_by(reduction)
     }
 
-    /// The divergence of log-probabilities `self` from probabilities `target`, operands broadcast:
-    /// `target (log(target) - self)`, reduced over elements. See [`KlDiv`] for its reduction over the batch and for targets that
-    /// are logarithms.
+    /// The Kullback-Leibler divergence of log-probabilities `self` from probabilities `target`, operands broadcast:
+    /// `target (log(target) - self)`, reduced over elements. See [`KlDiv`] for its reduction over the batch and for targets
+    /// that are logarithms.
     ///
     /// # Errors
     /// When shapes do not broadcast.
@@ -129,7 +130,8 @@ impl Tensor {
     }
 
     /// The negative logarithm of the probability of counts `target` under a Poisson distribution whose rate, or its logarithm,
-    /// is `self`, less `log(target!)`, operands broadcast, reduced: `exp(self) - target self`, or `self - target log(self + eps)`.
+    /// is `self`, less `log(target!)`, operands broadcast, reduced: `exp(self) - target self`, or `self - target log(self +
+    /// eps)`.
     ///
     /// # Errors
     /// When shapes do not broadcast.
@@ -154,9 +156,9 @@ impl Tensor {
         losses.reduced_by(reduction)
     }
 
-    /// [`Tensor::gaussian_nll`] of means `self`, of a target of their shape, and of variances of their shape, with 1 for the last
-    /// size or without the last dimension, reduced. Variances are no less than `eps`, negative ones, which PyTorch refuses,
-    /// among them.
+    /// [`Tensor::gaussian_nll`] of means `self`, of a target of their shape, and of variances of their shape, with 1 for the
+    /// last size or without the last dimension, reduced. Variances are no less than `eps`, negative ones, which PyTorch
+    /// refuses, among them.
     ///
     /// # Errors
     /// When shapes differ, or `eps` is not above 0.

@@ -106,10 +106,12 @@ impl Tensor {
         rows.reduced_by(reduction)
     }
 
-    /// For scores `self (N, C)` or `(C)` and lists of the classes that are right, `target` of the same shape and `u32`: the sum over
-    /// the listed classes `t` and those not listed, `i`, of `max(0, 1 - self[t] + self[i])`, divided by C, reduced over the batch.
+    /// For scores `self (N, C)` or `(C)` and lists of the classes that are right, `target` of the same shape and `u32`: the sum
+    /// over the listed classes `t` and those not listed, `i`, of `max(0, 1 - self[t] + self[i])`, divided by C, reduced over
+    /// the batch.
     ///
-    /// A list ends at its first number that is no class: where PyTorch has -1, `u32::MAX` or any other of at least C stands here.
+    /// A list ends at its first number that is no class: where PyTorch has -1, `u32::MAX` or any other of at least C stands
+    /// here.
     /// A class that is listed twice counts twice. Pairs of classes are in memory: `N C C` numbers.
     ///
     /// # Errors

@@ -18,13 +18,13 @@ mod losses;
 mod margins;
 mod matmul;
 mod norm;
-mod places;
 mod pool2d;
 mod pools;
 mod products;
 mod recurrent;
 mod reduce;
 mod reshape;
+mod slicing;
 mod softmax;
 mod sum;
 mod windows;
@@ -43,12 +43,12 @@ impl Tensor {
         move |mismatch| Error::op(op, &self.graph.label(), mismatch)
     }
 
-    /// The place of a dimension, which `op` is asked to work along.
+    /// The position of a dimension, which `op` is asked to work along.
     fn dim(&self, op: &str, dim: impl Into<Dim>) -> Result<usize> {
         dim.into().of(self.shape().len()).map_err(self.refused(op))
     }
 
-    /// The places of dimensions, ascending.
+    /// The positions of dimensions, ascending.
     fn dims(&self, op: &str, dims: impl Into<Dims>) -> Result<Vec<usize>> {
         dims.into().of(self.shape().len()).map_err(self.refused(op))
     }

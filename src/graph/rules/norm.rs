@@ -200,7 +200,7 @@ impl Tensor {
         Ok(NormOver::Last(normalized_shape.len()))
     }
 
-    /// Instance norm, for more than one place a channel.
+    /// Instance norm, for more than one position a channel.
     fn instances(&self) -> Result<Norm> {
         let shape = self.shape();
         let norm = Norm { over: NormOver::Groups(shape.get(1).copied().unwrap_or(0)), centered: true };

@@ -43,8 +43,9 @@ impl Tensor {
         adaptive(&Images::new(self, op, 1)?, op, Pair { h: 1, w: output_size })
     }
 
-    /// The maxima of windows over `self (N, C, H, W)`, as many as `output_size` along height and width: window `i` of `O` over `L`
-    /// elements goes from `floor(i L / O)` to before `ceil((i + 1) L / O)`. Without N as well. An output of 1 is the global pool.
+    /// The maxima of windows over `self (N, C, H, W)`, as many as `output_size` along height and width: window `i` of `O` over
+    /// `L` elements goes from `floor(i L / O)` to before `ceil((i + 1) L / O)`. Without N as well. An output of 1 is the global
+    /// pool.
     ///
     /// # Errors
     /// When there are other dimensions or the output is empty.
@@ -61,8 +62,8 @@ impl Tensor {
         adaptive(&Images::new(self, op, 2)?, op, output_size.into())
     }
 
-    /// The p-norm of each window of `self (N, C, H, W)`: `(sum of x^p)^(1/p)`, of the sum's magnitude with its sign, as PyTorch has
-    /// it; the gradient of a window whose sum is 0 is 0. A window that ends behind the input, with `ceil_mode`, counts for
+    /// The p-norm of each window of `self (N, C, H, W)`: `(sum of x^p)^(1/p)`, of the sum's magnitude with its sign, as PyTorch
+    /// has it; the gradient of a window whose sum is 0 is 0. A window that ends behind the input, with `ceil_mode`, counts for
     /// a whole one. Without N as well.
     ///
     /// # Errors
@@ -79,9 +80,9 @@ impl Tensor {
         norms(&Images::new(self, "lp_pool1d", 1)?, "lp_pool1d", options.of_rows())
     }
 
-    /// Maxima `self (N, C, H, W)` where `indices`, `h * W + w` of the same shape, say that they came from, in zeros `(N, C, OH, OW)`:
-    /// of the size `(H - 1) stride + kernel - 2 padding`, or `output_size`, which is less than a stride from that. Without N as
-    /// well.
+    /// Maxima `self (N, C, H, W)` where `indices`, `h * W + w` of the same shape, say that they came from, in zeros `(N, C, OH,
+    /// OW)`: of the size `(H - 1) stride + kernel - 2 padding`, or `output_size`, which is less than a stride from that.
+    /// Without N as well.
     ///
     /// Where indices of a plane are equal, the last value stays, and each has the whole gradient. An index beyond the plane is
     /// left out, and the next run or read fails, naming it.
@@ -144,17 +145,18 @@ fn unpooled(
     options: MaxUnpool2d,
     asked: Option<Pair>,
 ) -> Result<Tensor> {
-    let (ty, places) = (maxima.ty(), indices.ty());
-    let same = places.shape == ty.shape && places.dtype == crate::DType::U32;
+    let (ty, positions) = (maxima.ty(), indices.ty());
+    let same = positions.shape == ty.shape && positions.dtype == crate::DType::U32;
     let expected = format!("u32 indices of {}", ty.shape);
-    Mismatch::check(same, expected, places.to_string()).map_err(maxima.refused(op))?;
-    let (images, places) = (Images::new(maxima, op, spatial)?, Images::new(indices, op, spatial)?);
+    Mismatch::check(same, expected, positions.to_string()).map_err(maxima.refused(op))?;
+    let (images, positions) = (Images::new(maxima, op, spatial)?, Images::new(indices, op, spatial)?);
     let shape = images.tensor.shape();
     let [n, c, h, w] = shape[..] else { return Ok(maxima.clone()) };
     let Pair { h: oh, w: ow } = options.output(Pair { h, w }, asked).map_err(maxima.refused(op))?;
     let planes = |x: &Tensor| x.reshape([n, c, h * w]);
-    let placed = planes(&images.tensor)?.placed(2, &planes(&places.tensor)?, oh.saturating_mul(ow))?;
-    images.back(&placed.reshape([n, c, oh, ow])?)
+    let replaced =
+        planes(&images.tensor)?.scatter_set(2, &planes(&positions.tensor)?, oh.saturating_mul(ow))?;
+    images.back(&replaced.reshape([n, c, oh, ow])?)
 }
 
 impl Differentiate for AdaptiveMaxPool2d {
@@ -164,8 +166,8 @@ impl Differentiate for AdaptiveMaxPool2d {
         let rule = || {
             let (shape, windows) = (flow.inputs[0].shape(), self.output_size.h * self.output_size.w);
             let planes = [shape[0], shape[1], windows];
-            let (errors, places) = (grad.reshape(planes)?, flow.outputs[1].reshape(planes)?);
-            errors.scattered(2, &places, shape[2] * shape[3])?.reshape(shape)
+            let (errors, positions) = (grad.reshape(planes)?, flow.outputs[1].reshape(planes)?);
+            errors.scattered(2, &positions, shape[2] * shape[3])?.reshape(shape)
         };
         Ok(vec![flow.wants(0, rule)?])
     }
@@ -183,8 +185,8 @@ mod tests {
     fn what_is_refused_is_named() -> Result<()> {
         let graph = Graph::new();
         let (image, line) = (graph.input("image", [2, 4, 6, 5])?, graph.input("line", [2, 4, 6])?);
-        let (places, others) =
-            (graph.input_u32("places", [2, 4, 6, 5])?, graph.input_u32("others", [2, 4, 6])?);
+        let (positions, others) =
+            (graph.input_u32("positions", [2, 4, 6, 5])?, graph.input_u32("others", [2, 4, 6])?);
         let two = MaxUnpool2d::new(2);
         let size = |h, w| Some(Pair { h, w });
         for (refused, words) in [
@@ -207,14 +209,17 @@ mod tests {
                 ["max_unpool2d", "u32 indices of (2, 4, 6, 5)", "(2, 4, 6)"],
             ),
             (image.max_unpool2d(&image, two, None), ["max_unpool2d", "u32 indices", "f32"]),
-            (image.max_unpool2d(&places, two, size(14, 10)), ["max_unpool2d", "less than 2 from 12", "14"]),
-            (image.max_unpool2d(&places, two, size(12, 8)), ["max_unpool2d", "less than 2 from 10", "8"]),
-            (image.max_unpool2d(&places, two.padding(6), None), ["max_unpool2d", "at least 1", "0"]),
             (
-                image.max_unpool2d(&places, two.stride(usize::MAX), None),
+                image.max_unpool2d(&positions, two, size(14, 10)),
+                ["max_unpool2d", "less than 2 from 12", "14"],
+            ),
+            (image.max_unpool2d(&positions, two, size(12, 8)), ["max_unpool2d", "less than 2 from 10", "8"]),
+            (image.max_unpool2d(&positions, two.padding(6), None), ["max_unpool2d", "at least 1", "0"]),
+            (
+                image.max_unpool2d(&positions, two.stride(usize::MAX), None),
                 ["max_unpool2d", "at least 1", "height"],
             ),
-            (image.max_unpool2d(&places, two.stride(0), None), ["max_unpool2d", "kernel and stride", "0"]),
+            (image.max_unpool2d(&positions, two.stride(0), None), ["max_unpool2d", "kernel and stride", "0"]),
             (line.max_unpool1d(&others, MaxUnpool1d::new(2), Some(14)), ["max_unpool1d", "from 12", "14"]),
         ] {
             must_refuse(refused, &words);

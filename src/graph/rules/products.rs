@@ -156,8 +156,8 @@ impl Term {
 
     /// The dimensions in the order of these labels, all of its own.
     fn ordered(self, labels: &[Label]) -> Result<Tensor> {
-        let place = |label: &Label| self.labels.iter().position(|own| own == label);
-        let dims: Vec<usize> = labels.iter().filter_map(place).collect();
+        let position = |label: &Label| self.labels.iter().position(|own| own == label);
+        let dims: Vec<usize> = labels.iter().filter_map(position).collect();
         if dims.iter().enumerate().all(|(at, &d)| at == d) { Ok(self.x) } else { self.x.permute(&dims) }
     }
 

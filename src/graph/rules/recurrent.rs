@@ -1,4 +1,5 @@
-//! Backpropagation through time: one node walks back, the gradients of weight and bias are then products over all steps at once.
+//! Backpropagation through time: one node walks back, the gradients of weight and bias are then products over all steps at
+//! once.
 
 use super::Differentiate;
 use crate::error::Result;

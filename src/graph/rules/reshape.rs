@@ -64,7 +64,7 @@ impl Tensor {
         self.reshape(dims)
     }
 
-    /// Repeats the elements along stretched and new leading dimensions.
+    /// The elements repeated along dimensions of size 1 and new leading ones, as `torch.broadcast_to`.
     ///
     /// # Errors
     /// When the shape does not broadcast to `shape`.

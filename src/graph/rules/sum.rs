@@ -1,4 +1,4 @@
-//! Sums, means and the places of maxima.
+//! Sums, means and the positions of maxima.
 
 use super::Differentiate;
 use crate::dtype::DType;

@@ -1,4 +1,4 @@
-//! Whole networks: those that tell images apart by name, others as functions.
+//! Whole networks: those that classify images, by name, others as functions.
 //!
 //! Names, keys, initial values and numbers of parameters are torchvision's where it has the network; all take any number of
 //! channels and classes, and images of any size above the least.
@@ -28,12 +28,12 @@ use crate::shape::Shape;
 use lecture::Rows;
 use std::fmt;
 
-/// What a network for images is built for.
+/// The images and the number of classes that a network is built for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Images {
     /// Channels, height and width.
     pub shape: [usize; 3],
-    /// The classes to tell apart.
+    /// The number of classes.
     pub classes: usize,
 }
 

@@ -1,4 +1,4 @@
-//! Networks that tell signals apart: waveforms, spectra over time, DNA.
+//! Networks that classify signals: waveforms, spectra over time, DNA.
 
 use super::sequences::waveform_cnn;
 use crate::error::{Error, Mismatch, Result};
@@ -9,12 +9,12 @@ use crate::nn::{
 use crate::ops::Elementwise;
 use std::fmt;
 
-/// What a network for signals is built for.
+/// The signals and the number of classes that a network is built for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Signals {
     /// Channels and length: `(1, samples)` of a waveform, `(bands, frames)` of its spectra, `(4, bases)` of DNA.
     pub shape: [usize; 2],
-    /// The classes to tell apart.
+    /// The number of classes.
     pub classes: usize,
 }
 

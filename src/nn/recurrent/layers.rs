@@ -12,8 +12,9 @@ macro_rules! layer {
         #[doc = $doc]
         ///
         /// Input `(T, B, input_size)` to output `(T, B, D hidden_size)`, with `batch_first` `(B, T, ..)`; without a batch
-        /// `(T, input_size)` to `(T, D hidden_size)`, and states without one. `D` is 2 when bidirectional. Parameters `weight_ih_l0`, `weight_hh_l0`, `bias_ih_l0`, `bias_hh_l0` and so on for each layer,
-        /// with `_reverse` for the second direction, uniform in `+-1 / sqrt(hidden_size)`.
+        /// `(T, input_size)` to `(T, D hidden_size)`, and states without one. `D` is 2 when bidirectional. Parameters
+        /// `weight_ih_l0`, `weight_hh_l0`, `bias_ih_l0`, `bias_hh_l0` and so on for each layer, with `_reverse` for the second
+        /// direction, uniform in `+-1 / sqrt(hidden_size)`.
         #[doc(alias = $alias)]
         #[derive(Debug, Clone)]
         pub struct $name(Stack);
@@ -67,7 +68,8 @@ macro_rules! layer {
             }
 
             /// Outputs and last states, from first states `(num_layers D, B, n)`, `(num_layers D, n)` without a batch (zeros
-            /// without them), over sequences of the given lengths `(B)`, `u32` (all steps without them). Behind a sequence's end the output is 0,
+            /// without them), over sequences of the given lengths `(B)`, `u32` (all steps without them). Behind a sequence's
+            /// end the output is 0,
             /// and the last state is that of its own last step: PyTorch's packed sequences.
             ///
             /// # Errors

@@ -195,8 +195,8 @@ impl<'a> Exporter<'a> {
         let (input, dim) = counted.map_or((0, 0), |counted| (counted.input, counted.dim));
         let input = self.data.producer(input).op.leaf_name().unwrap_or_default().to_owned();
         let shape = self.to.node("Shape", &[&input], vec![]);
-        let place = self.to.row(&[dim as i64]);
-        let name = self.to.node("Gather", &[&shape, &place], vec![super::writer::int("axis", 0)]);
+        let position = self.to.row(&[dim as i64]);
+        let name = self.to.node("Gather", &[&shape, &position], vec![super::writer::int("axis", 0)]);
         self.batch = Some(name.clone());
         name
     }

@@ -135,11 +135,11 @@ fn operands(data: &GraphData, node: &Node) -> Vec<Operand> {
         let all = operands.iter().try_fold(Shape::from([]), |all, operand| all.broadcast(&own(operand)));
         all.is_ok_and(|all| all == *shape)
     };
-    for place in 0..found.len() {
+    for position in 0..found.len() {
         if whole(&found) {
             break;
         }
-        found[place] = Operand::Value(node.inputs[place]);
+        found[position] = Operand::Value(node.inputs[position]);
     }
     found
 }

@@ -22,13 +22,13 @@ enum Known {
     /// Padded so, by so many in front and behind.
     Padded { mode: &'static str, before: i64, after: i64 },
     /// These elements; `None` where there is none.
-    Places(Vec<Option<usize>>),
+    Positions(Vec<Option<usize>>),
     /// Sums of each element and all before it.
     Sums,
     /// Means of windows that lie within.
     Means { kernel: usize, stride: usize },
     /// Between neighbours.
-    Between { mode: &'static str, places: &'static str },
+    Between { mode: &'static str, positions: &'static str },
     /// Anything else.
     Any,
 }
@@ -43,7 +43,7 @@ impl Exporter<'_> {
             Known::Steps { start, end, step } => self.slice(&x, dim, [start, end, step]),
             Known::Repeated(times) => self.resized(&x, rank, dim, times as f32, ["nearest", "asymmetric"]),
             Known::Padded { mode, before, after } => self.padded(node, &x, mode, op.fill, [before, after])?,
-            Known::Places(places) => self.taken(node, &x, op, &places)?,
+            Known::Positions(positions) => self.taken(node, &x, op, &positions)?,
             Known::Sums => {
                 let axis = self.to.whole(&[], &[dim as i64]);
                 self.to.node("CumSum", &[&x, &axis], vec![])
@@ -53,27 +53,34 @@ impl Exporter<'_> {
                 let attributes = vec![ints("kernel_shape", along(kernel)), ints("strides", along(stride))];
                 self.to.node("AveragePool", &[&x], attributes)
             }
-            Known::Between { mode, places } => self.between(node, &x, op, [mode, places]),
+            Known::Between { mode, positions } => self.between(node, &x, op, [mode, positions]),
             Known::Any => self.product(node, &x, op)?,
         })
     }
 
     /// Another size along a dimension: by a factor where it is whole, or by the sizes.
-    fn between(&mut self, node: &Node, x: &str, op: &AxisMap, [mode, places]: [&str; 2]) -> Name {
+    fn between(&mut self, node: &Node, x: &str, op: &AxisMap, [mode, positions]: [&str; 2]) -> Name {
         let (rank, sizes) = (self.shape(node.inputs[0]).len(), self.sizes.of(node.outputs[0]).to_vec());
         let (inputs, outputs) = (op.matrix.inputs(), op.matrix.outputs());
         if outputs.is_multiple_of(inputs) {
-            return self.resized(x, rank, op.dim, (outputs / inputs) as f32, [mode, places]);
+            return self.resized(x, rank, op.dim, (outputs / inputs) as f32, [mode, positions]);
         }
         let sizes = self.shape_of(&sizes);
-        self.to.node("Resize", &[x, "", "", &sizes], resizing(mode, places))
+        self.to.node("Resize", &[x, "", "", &sizes], resizing(mode, positions))
     }
 
     /// Another size along a dimension, by a factor.
-    fn resized(&mut self, x: &str, rank: usize, dim: usize, factor: f32, [mode, places]: [&str; 2]) -> Name {
+    fn resized(
+        &mut self,
+        x: &str,
+        rank: usize,
+        dim: usize,
+        factor: f32,
+        [mode, positions]: [&str; 2],
+    ) -> Name {
         let factors: Vec<f32> = (0..rank).map(|d| if d == dim { factor } else { 1.0 }).collect();
         let scales = self.to.numbers(DType::F32, &[rank], &factors);
-        self.to.node("Resize", &[x, "", &scales], resizing(mode, places))
+        self.to.node("Resize", &[x, "", &scales], resizing(mode, positions))
     }
 
     fn padded(&mut self, node: &Node, x: &str, mode: &str, fill: f32, sides: [i64; 2]) -> Result<Name> {
@@ -93,14 +100,14 @@ impl Exporter<'_> {
         if let crate::ops::Op::AxisMap(op) = &node.op { op.dim } else { 0 }
     }
 
-    /// Elements by their places; one of the fill behind them stands for none.
-    fn taken(&mut self, node: &Node, x: &str, op: &AxisMap, places: &[Option<usize>]) -> Result<Name> {
+    /// Elements by their positions; one of the fill behind them stands for none.
+    fn taken(&mut self, node: &Node, x: &str, op: &AxisMap, positions: &[Option<usize>]) -> Result<Name> {
         let size = op.matrix.inputs();
-        let whole = places.iter().all(Option::is_some);
+        let whole = positions.iter().all(Option::is_some);
         let from = if whole { x.to_owned() } else { self.padded(node, x, "constant", op.fill, [0, 1])? };
-        let places: Vec<i64> = places.iter().map(|place| place.unwrap_or(size) as i64).collect();
-        let places = self.to.row(&places);
-        Ok(self.to.node("Gather", &[&from, &places], vec![int("axis", op.dim as i64)]))
+        let positions: Vec<i64> = positions.iter().map(|position| position.unwrap_or(size) as i64).collect();
+        let positions = self.to.row(&positions);
+        Ok(self.to.node("Gather", &[&from, &positions], vec![int("axis", op.dim as i64)]))
     }
 
     /// The product with the matrix.
@@ -116,8 +123,8 @@ impl Exporter<'_> {
         let last = dim + 1 == rank;
         for (row, entries) in op.matrix.rows().enumerate() {
             for (column, weight) in entries {
-                let place = if last { column * rows + row } else { row * columns + column };
-                matrix[place] = weight as f32;
+                let position = if last { column * rows + row } else { row * columns + column };
+                matrix[position] = weight as f32;
             }
         }
         if last {
@@ -137,8 +144,8 @@ impl Exporter<'_> {
     }
 }
 
-fn resizing(mode: &str, places: &str) -> Vec<AttributeProto> {
-    let mut attributes = vec![word("mode", mode), word("coordinate_transformation_mode", places)];
+fn resizing(mode: &str, positions: &str) -> Vec<AttributeProto> {
+    let mut attributes = vec![word("mode", mode), word("coordinate_transformation_mode", positions)];
     match mode {
         "nearest" => attributes.push(word("nearest_mode", "floor")),
         "cubic" => attributes.push(float("cubic_coeff_a", -0.75)),
@@ -152,7 +159,7 @@ fn resizing(mode: &str, places: &str) -> Vec<AttributeProto> {
 fn known(op: &AxisMap, opset: i64, spatial: bool) -> Known {
     let matrix = &op.matrix;
     if matrix.is_gather() {
-        return places(op, opset, spatial);
+        return positions(op, opset, spatial);
     }
     let (inputs, outputs) = (matrix.inputs(), matrix.outputs());
     if outputs == inputs && running_sums(inputs).is_ok_and(|sums| sums == **matrix) {
@@ -164,37 +171,38 @@ fn known(op: &AxisMap, opset: i64, spatial: bool) -> Known {
     means(matrix).or_else(|| between(matrix)).unwrap_or(Known::Any)
 }
 
-fn places(op: &AxisMap, opset: i64, spatial: bool) -> Known {
-    let places: Vec<Option<usize>> =
+fn positions(op: &AxisMap, opset: i64, spatial: bool) -> Known {
+    let positions: Vec<Option<usize>> =
         op.matrix.rows().map(|mut row| row.next().map(|entry| entry.0)).collect();
-    let (inputs, outputs) = (op.matrix.inputs(), places.len());
-    if let Some(known) = steps(&places) {
+    let (inputs, outputs) = (op.matrix.inputs(), positions.len());
+    if let Some(known) = steps(&positions) {
         return known;
     }
     let times = outputs / inputs;
     let repeated =
-        times * inputs == outputs && places.iter().enumerate().all(|(t, at)| *at == Some(t / times));
+        times * inputs == outputs && positions.iter().enumerate().all(|(t, at)| *at == Some(t / times));
     if repeated && spatial {
         return Known::Repeated(times);
     }
-    padding(op, &places, opset).unwrap_or(Known::Places(places))
+    padding(op, &positions, opset).unwrap_or(Known::Positions(positions))
 }
 
 /// Elements that are equally far apart.
-fn steps(places: &[Option<usize>]) -> Option<Known> {
-    let places: Vec<i64> = places.iter().map(|place| place.map(|at| at as i64)).collect::<Option<_>>()?;
-    let (first, last) = (*places.first()?, *places.last()?);
-    let step = places.get(1).map_or(1, |second| second - first);
-    let even = step != 0 && places.windows(2).all(|pair| pair[1] - pair[0] == step);
+fn steps(positions: &[Option<usize>]) -> Option<Known> {
+    let positions: Vec<i64> =
+        positions.iter().map(|position| position.map(|at| at as i64)).collect::<Option<_>>()?;
+    let (first, last) = (*positions.first()?, *positions.last()?);
+    let step = positions.get(1).map_or(1, |second| second - first);
+    let even = step != 0 && positions.windows(2).all(|pair| pair[1] - pair[0] == step);
     // Before the first element there is none; what is meant is said by a number that is far beyond.
     let end = if last + step.signum() < 0 { i64::from(i32::MIN) } else { last + step.signum() };
     even.then_some(Known::Steps { start: first, end, step })
 }
 
 /// Padding, which has the elements in their order somewhere.
-fn padding(op: &AxisMap, places: &[Option<usize>], opset: i64) -> Option<Known> {
-    let (inputs, outputs) = (op.matrix.inputs(), places.len());
-    let all = |before: usize| (0..inputs).all(|at| places.get(before + at) == Some(&Some(at)));
+fn padding(op: &AxisMap, positions: &[Option<usize>], opset: i64) -> Option<Known> {
+    let (inputs, outputs) = (op.matrix.inputs(), positions.len());
+    let all = |before: usize| (0..inputs).all(|at| positions.get(before + at) == Some(&Some(at)));
     let before = (0..=outputs.checked_sub(inputs)?).find(|&before| all(before))?;
     let (before, after) = (before as i64, (outputs - inputs - before) as i64);
     let modes = [
@@ -236,5 +244,5 @@ fn between(matrix: &SparseRows) -> Option<Known> {
         options.matrices(&flat).is_ok_and(|found| found.first() == Some(matrix))
     };
     let found = ways.into_iter().find(|(mode, corners, ..)| fits(*mode, *corners))?;
-    Some(Known::Between { mode: found.2, places: found.3 })
+    Some(Known::Between { mode: found.2, positions: found.3 })
 }

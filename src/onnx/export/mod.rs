@@ -10,8 +10,8 @@
 //!
 //! What is computed is the same, its last bits need not be: a function that ONNX lacks is several operators there, each of
 //! which rounds, as are group norms before opset 21; a map along a dimension that no operator is of is the product with
-//! its matrix; and a recurrent layer's product is part of the layer. Sequences are of one step at least, and indices within their
-//! range: what runtimes do beyond is their own affair.
+//! its matrix; and a recurrent layer's product is part of the layer. Sequences are of one step at least, and indices within
+//! their range: what runtimes do beyond is their own affair.
 
 mod batch;
 mod context;
@@ -20,13 +20,13 @@ mod element;
 mod expression;
 mod forms;
 mod functions;
+mod indexing;
 mod lines;
 mod losses;
 mod maps;
 mod model;
 mod nodes;
 mod norms;
-mod places;
 mod pools;
 mod products;
 mod recurrent;

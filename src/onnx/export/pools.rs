@@ -21,7 +21,7 @@ fn rounds_up(windows: &[Window; 2], sizes: [usize; 2]) -> bool {
 }
 
 impl Exporter<'_> {
-    /// Maxima, and where they came from: a place of their plane.
+    /// Maxima, and where they came from: a position of their plane.
     pub(super) fn max_pool(&mut self, node: &Node, op: &MaxPool2d) -> Result<()> {
         let input = self.name(node.inputs[0])?;
         let indices = self.wants(node.outputs[1]);
@@ -109,7 +109,7 @@ impl Exporter<'_> {
     /// The maxima of windows of different sizes: of rows of windows, then of their columns.
     pub(super) fn adaptive_max_pool(&mut self, node: &Node, op: &AdaptiveMaxPool2d) -> Result<Name> {
         if self.wants(node.outputs[1]) {
-            return Err(refused(node, "an operator for the places of its maxima", "none in ONNX"));
+            return Err(refused(node, "an operator for the positions of its maxima", "none in ONNX"));
         }
         let (size, shape) = (op.output_size, self.shape(node.inputs[0]));
         let windows = size.h + size.w;

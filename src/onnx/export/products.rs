@@ -7,7 +7,7 @@ use crate::graph::{Node, ValueId};
 use crate::ops::MatMul;
 
 impl Exporter<'_> {
-    /// A product of matrices, of which either may be stored turned.
+    /// A product of matrices, of which either may be stored transposed.
     pub(super) fn matmul(&mut self, node: &Node, op: &MatMul) -> Result<Name> {
         let (a, b) = (node.inputs[0], node.inputs[1]);
         let bias = node.inputs.get(2).map(|&bias| self.name(bias)).transpose()?;
@@ -17,7 +17,7 @@ impl Exporter<'_> {
             let attributes = vec![int("transA", i64::from(op.trans_a)), int("transB", i64::from(op.trans_b))];
             return Ok(self.to.node("Gemm", &[&a, &b, &c], attributes));
         }
-        let (a, b) = (self.turned(a, op.trans_a)?, self.turned(b, op.trans_b)?);
+        let (a, b) = (self.transposed(a, op.trans_a)?, self.transposed(b, op.trans_b)?);
         let product = self.to.node("MatMul", &[&a, &b], vec![]);
         Ok(match bias {
             Some(bias) => self.to.node("Add", &[&product, &bias], vec![]),
@@ -26,9 +26,9 @@ impl Exporter<'_> {
     }
 
     /// With its last two dimensions exchanged.
-    fn turned(&mut self, value: ValueId, turn: bool) -> Result<Name> {
+    fn transposed(&mut self, value: ValueId, transpose: bool) -> Result<Name> {
         let (name, rank) = (self.name(value)?, self.shape(value).len());
-        if !turn {
+        if !transpose {
             return Ok(name);
         }
         let mut dims: Vec<usize> = (0..rank).collect();

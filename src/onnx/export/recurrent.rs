@@ -140,8 +140,8 @@ impl Exporter<'_> {
     pub(super) fn recurrent(&mut self, id: NodeId, form: &RecurrentForm) -> Result<()> {
         let node = &self.data.nodes[id];
         let kind = form.op.kind;
-        for (place, what) in [(1, "what its gradient reads"), (2, "the cells of all its steps")] {
-            if node.outputs.get(place).is_some_and(|&output| self.wants(output)) {
+        for (position, what) in [(1, "what its gradient reads"), (2, "the cells of all its steps")] {
+            if node.outputs.get(position).is_some_and(|&output| self.wants(output)) {
                 return Err(refused(node, "its steps and its last state", what));
             }
         }
@@ -223,8 +223,8 @@ impl Exporter<'_> {
                     return Err(refused(node, "the product of its inputs before it", "other gates"));
                 }
                 let mut matrix = vec![0.0; rows * rows];
-                let places = order.iter().flat_map(|gate| gate * hidden..(gate + 1) * hidden);
-                places.enumerate().for_each(|(row, place)| matrix[row * rows + place] = 1.0);
+                let positions = order.iter().flat_map(|gate| gate * hidden..(gate + 1) * hidden);
+                positions.enumerate().for_each(|(row, position)| matrix[row * rows + position] = 1.0);
                 Ok([self.name(gates)?, self.to.numbers(DType::F32, &[1, rows, rows], &matrix)])
             }
         }

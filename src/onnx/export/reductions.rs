@@ -40,10 +40,10 @@ impl Exporter<'_> {
 
     pub(super) fn argmax(&mut self, node: &Node, op: &Argmax) -> Result<Name> {
         let input = self.name(node.inputs[0])?;
-        Ok(self.place("ArgMax", &input, op.dim))
+        Ok(self.position("ArgMax", &input, op.dim))
     }
 
-    fn place(&mut self, op: &str, input: &str, dim: usize) -> Name {
+    fn position(&mut self, op: &str, input: &str, dim: usize) -> Name {
         self.to.node(op, &[input], vec![int("axis", dim as i64), int("keepdims", 0)])
     }
 
@@ -72,19 +72,19 @@ impl Exporter<'_> {
         })
     }
 
-    /// The place among the elements of all dimensions, which are one behind the others.
+    /// The position among the elements of all dimensions, which are one behind the others.
     fn argmin(&mut self, value: ValueId, x: &str, dims: &[usize]) -> Name {
         if let [dim] = dims {
-            return self.place("ArgMin", x, *dim);
+            return self.position("ArgMin", x, *dim);
         }
         let rank = self.shape(value).len();
         let kept: Vec<usize> = (0..rank).filter(|dim| !dims.contains(dim)).collect();
-        let turned = self.transpose(x, &[&kept[..], dims].concat());
+        let transposed = self.transpose(x, &[&kept[..], dims].concat());
         let mut sizes: Vec<_> = kept.iter().map(|&dim| self.sizes.of(value)[dim]).collect();
         sizes.push(super::batch::Size::Fixed(dims.iter().map(|&dim| self.shape(value)[dim]).product()));
         let target = self.shape_of(&sizes);
-        let flat = self.to.node("Reshape", &[&turned, &target], vec![]);
-        self.place("ArgMin", &flat, kept.len())
+        let flat = self.to.node("Reshape", &[&transposed, &target], vec![]);
+        self.position("ArgMin", &flat, kept.len())
     }
 
     fn variance(&mut self, value: ValueId, x: &str, dims: &[usize], divisor: usize) -> Name {

@@ -1,4 +1,4 @@
-//! The same elements in other places, and repeated.
+//! The same elements at other positions, and repeated.
 
 use super::batch::Size;
 use super::context::Exporter;

@@ -113,8 +113,9 @@ impl Writer {
         };
         let name = Self::unused(&mut self.node_names, &own);
         let mut output = Vec::new();
-        for (place, &wanted) in wanted.iter().enumerate() {
-            let value = if place == 0 { format!("{name}:{op}") } else { format!("{name}:{op}.{place}") };
+        for (position, &wanted) in wanted.iter().enumerate() {
+            let value =
+                if position == 0 { format!("{name}:{op}") } else { format!("{name}:{op}.{position}") };
             output.push(if wanted { Self::unused(&mut self.values, &value) } else { Name::new() });
         }
         while output.last().is_some_and(String::is_empty) {

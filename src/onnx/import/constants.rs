@@ -146,7 +146,7 @@ pub(super) fn eye_like(node: &Node<'_>) -> Built {
     })
 }
 
-/// The places of the elements that are not 0, of what is known.
+/// The positions of the elements that are not 0, of what is known.
 pub(super) fn non_zero(node: &Node<'_>) -> Built {
     let array = node.known(0)?;
     let shape = if array.shape().is_empty() { vec![1] } else { array.shape().to_vec() };

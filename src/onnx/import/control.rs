@@ -9,10 +9,10 @@ use crate::onnx::element::ElementType;
 use crate::onnx::model;
 use crate::onnx::proto::{AttributeProto, FunctionProto, NodeProto};
 
-/// Turns of a loop that are built one after the other.
-const MOST_TURNS: i64 = 1 << 16;
+/// Iterations of a loop that are built one after the other.
+const MOST_ITERATIONS: i64 = 1 << 16;
 
-/// The nodes of a function in the place of one that calls it.
+/// The nodes of a function instead of one that calls it.
 pub(super) fn function(
     importer: &Importer<'_>,
     function: &FunctionProto,
@@ -70,7 +70,7 @@ pub(super) fn branch(node: &Node<'_>) -> Result<Vec<Value>> {
     node.importer.inner(graph, &mut node.scope.clone(), node.setting)
 }
 
-/// Loop, where the number of turns is known.
+/// Loop, where the number of iterations is known.
 pub(super) fn repeat(node: &Node<'_>) -> Result<Vec<Value>> {
     let body = node.graph_attribute("body")?;
     let most = if node.has(0) { node.known_number(0)? as i64 } else { i64::MAX };
@@ -85,11 +85,11 @@ pub(super) fn repeat(node: &Node<'_>) -> Result<Vec<Value>> {
         format!("{} inputs, {} outputs", body.input.len(), body.output.len()),
     )?;
     let mut rows: Vec<Vec<Value>> = vec![Vec::new(); body.output.len() - 1 - count];
-    let mut turn = 0;
-    while goes_on && turn < most {
-        node.check(turn < MOST_TURNS, format!("at most {MOST_TURNS} turns"), "more")?;
+    let mut iteration = 0;
+    while goes_on && iteration < most {
+        node.check(iteration < MOST_ITERATIONS, format!("at most {MOST_ITERATIONS} iterations"), "more")?;
         let mut scope = node.scope.clone();
-        let number = Array::of_ints(ElementType::Int64, vec![], vec![turn]);
+        let number = Array::of_ints(ElementType::Int64, vec![], vec![iteration]);
         let on = Array::of_ints(ElementType::Bool, vec![], vec![1]);
         let given = [Value::Known(number), Value::Known(on)].into_iter().chain(carried);
         scope.extend(body.input.iter().map(|input| input.name().to_owned()).zip(given));
@@ -105,13 +105,13 @@ pub(super) fn repeat(node: &Node<'_>) -> Result<Vec<Value>> {
         };
         carried = found.by_ref().take(count).collect();
         found.zip(&mut rows).for_each(|(row, rows)| rows.push(row));
-        turn += 1;
+        iteration += 1;
     }
     let stacked = rows.iter().map(|rows| stacked(node, rows));
     carried.into_iter().map(Ok).chain(stacked).collect()
 }
 
-/// Values of the turns, one after the other along a new first dimension.
+/// Values of the iterations, one after the other along a new first dimension.
 fn stacked(node: &Node<'_>, rows: &[Value]) -> Result<Value> {
     let known = rows.iter().map(|row| if let Value::Known(array) = row { Some(array) } else { None });
     if let Some(arrays) = known.collect::<Option<Vec<_>>>() {
@@ -122,7 +122,7 @@ fn stacked(node: &Node<'_>, rows: &[Value]) -> Result<Value> {
         }
     }
     let Some(first) = rows.first() else {
-        return Err(node.fail("at least one turn of a loop that collects", "none"));
+        return Err(node.fail("at least one iteration of a loop that collects", "none"));
     };
     let tensors = rows.iter().map(|row| node.as_tensor(row)).collect::<Result<Vec<_>>>()?;
     Ok(Value::Run(Tensor::stack(&tensors, 0)?, first.element()))

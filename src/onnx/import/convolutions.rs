@@ -196,14 +196,14 @@ fn volumes(
     node.fits("slices", depth)?;
     let mut sum: Option<Tensor> = None;
     for tap in 0..window.kernel {
-        let place = |at: usize| {
+        let position = |at: usize| {
             let padded = at * window.stride + tap * window.dilation;
             padded.checked_sub(window.before).filter(|&at| at < window.input)
         };
-        if (0..depth).all(|at| place(at).is_none()) {
+        if (0..depth).all(|at| position(at).is_none()) {
             continue;
         }
-        let rows = SparseRows::gather(window.input, (0..depth).map(place)).map_err(node.refuse())?;
+        let rows = SparseRows::gather(window.input, (0..depth).map(position)).map_err(node.refuse())?;
         let slices = depth_in_batch(&x.axis_map(2, &rows)?)?;
         let bias = if sum.is_none() { bias.as_ref() } else { None };
         let part = slices.conv2d(&at_depth(weight, tap)?, bias, spatial.conv2d(groups))?;
@@ -292,8 +292,8 @@ fn cut(node: &Node<'_>, whole: Tensor, spreads: Vec<Spread>) -> Result<Tensor> {
         let got = || format!("pads of {before} and {after} off {size}");
         node.check(left > 0, "at least one element of the output", got())?;
         node.fits("elements along an axis", left)?;
-        let place = |at: usize| Some(at.saturating_add(before)).filter(|&at| at < size);
-        let rows = SparseRows::gather(size, (0..left).map(place)).map_err(node.refuse())?;
+        let position = |at: usize| Some(at.saturating_add(before)).filter(|&at| at < size);
+        let rows = SparseRows::gather(size, (0..left).map(position)).map_err(node.refuse())?;
         y.axis_map(2 + d, &rows)
     })
 }
@@ -313,11 +313,11 @@ fn spread_volumes(
     node.fits("slices", whole)?;
     let part = |tap: usize| {
         let spread = slices.conv_transpose2d(&at_depth(weight, tap)?, None, options)?;
-        let place = |at: usize| {
+        let position = |at: usize| {
             let from = at.checked_sub(tap * dilation)?;
             (from % stride == 0 && from / stride < depth).then_some(from / stride)
         };
-        let rows = SparseRows::gather(depth, (0..whole).map(place)).map_err(node.refuse())?;
+        let rows = SparseRows::gather(depth, (0..whole).map(position)).map_err(node.refuse())?;
         depth_from_batch(&spread, depth)?.axis_map(2, &rows)
     };
     let first = part(0)?;

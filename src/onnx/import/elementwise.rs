@@ -248,7 +248,7 @@ pub(super) fn dropout(node: &Node<'_>) -> Built {
     let mut found = node.gives(y.clone())?;
     if node.wants(1) {
         let ones = node.graph.ones(x.shape())?;
-        // The same numbers are drawn for the same seed and place: what is 0 in the tensor itself is kept, too.
+        // The same numbers are drawn for the same seed and position: what is 0 in the tensor itself is kept, too.
         let mask = if drops && ratio > 0.0 { ones.dropout(ratio, seed(node))?.ne(0.0)? } else { ones };
         found.push(Value::Run(mask, ElementType::Bool));
     }

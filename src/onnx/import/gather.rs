@@ -16,8 +16,8 @@ const EXACT: usize = 1 << 24;
 fn indices(node: &Node<'_>, input: usize, size: usize) -> Result<Tensor> {
     match node.value(input)? {
         Value::Known(array) => {
-            let places = shapes::indices(node, input, size)?;
-            known(node, &array.shape, places)
+            let positions = shapes::indices(node, input, size)?;
+            known(node, &array.shape, positions)
         }
         Value::Run(..) => from_end(&node.tensor(input)?, size)?.cast(DType::U32),
     }
@@ -27,8 +27,8 @@ fn from_end(indices: &Tensor, size: usize) -> Result<Tensor> {
     indices.add(&indices.lt(0.0)?.scale(size as f32)?)
 }
 
-fn known(node: &Node<'_>, shape: &[usize], places: Vec<usize>) -> Result<Tensor> {
-    node.graph.constant(HostTensor::from_u32(shape, places.into_iter().map(|at| at as u32).collect())?)
+fn known(node: &Node<'_>, shape: &[usize], positions: Vec<usize>) -> Result<Tensor> {
+    node.graph.constant(HostTensor::from_u32(shape, positions.into_iter().map(|at| at as u32).collect())?)
 }
 
 pub(super) fn gather(node: &Node<'_>) -> Result<Vec<Value>> {
@@ -38,10 +38,10 @@ pub(super) fn gather(node: &Node<'_>) -> Result<Vec<Value>> {
     let of = node.shape(1)?;
     let rows = match node.value(1)? {
         Value::Known(_) => {
-            let places = shapes::indices(node, 1, shape[axis])?;
-            match places[..] {
+            let positions = shapes::indices(node, 1, shape[axis])?;
+            match positions[..] {
                 [at] => x.narrow(axis, at, 1)?,
-                _ => x.index_select(axis, &places)?,
+                _ => x.index_select(axis, &positions)?,
             }
         }
         Value::Run(..) => {
@@ -57,8 +57,8 @@ pub(super) fn gather_elements(node: &Node<'_>) -> Result<Vec<Value>> {
     node.gives(x.gather(axis, &indices(node, 1, x.shape()[axis])?)?)
 }
 
-/// Of tuples of indices in the last dimension, the place of each among `sizes` in row-major order, `u32 (M)`. `batch` says of each
-/// tuple which batch it belongs to, and how many places a batch has.
+/// Of tuples of indices in the last dimension, the position of each among `sizes` in row-major order, `u32 (M)`. `batch` says
+/// of each tuple which batch it belongs to, and how many positions a batch has.
 fn tuples(node: &Node<'_>, input: usize, sizes: &[usize], batches: usize) -> Result<Tensor> {
     let shape = node.shape(input)?;
     let width = sizes.len();
@@ -69,7 +69,7 @@ fn tuples(node: &Node<'_>, input: usize, sizes: &[usize], batches: usize) -> Res
     node.fits("indices", count)?;
     if let Value::Known(_) = node.value(input)? {
         let numbers = node.known_ints(input)?;
-        let place = |row: usize| {
+        let position = |row: usize| {
             let tuple = numbers.get(row * width..(row + 1) * width).unwrap_or_default();
             let one = |(j, &index): (usize, &i64)| {
                 let within = node
@@ -79,12 +79,12 @@ fn tuples(node: &Node<'_>, input: usize, sizes: &[usize], batches: usize) -> Res
             };
             Ok(batch(row) + tuple.iter().enumerate().map(one).sum::<Result<usize>>()?)
         };
-        let places = (0..count).map(place).collect::<Result<Vec<_>>>()?;
-        return known(node, &[count], places);
+        let positions = (0..count).map(position).collect::<Result<Vec<_>>>()?;
+        return known(node, &[count], positions);
     }
     node.check(
         whole.saturating_mul(batches) <= EXACT,
-        format!("at most {EXACT} places"),
+        format!("at most {EXACT} positions"),
         format!("{sizes:?}"),
     )?;
     let all = node.tensor(input)?.reshape([count, width])?;
@@ -106,11 +106,11 @@ pub(super) fn gather_nd(node: &Node<'_>) -> Result<Vec<Value>> {
     let fits = batch < of.len() && batch + width <= shape.len() && of[..batch] == shape[..batch];
     node.check(fits, format!("indices for {shape} with {batch} dimensions of batch"), format!("{of:?}"))?;
     let batches: usize = shape[..batch].iter().product();
-    let places = tuples(node, 1, &shape[batch..batch + width], batches)?;
+    let positions = tuples(node, 1, &shape[batch..batch + width], batches)?;
     let rest = &shape[batch + width..];
     let rows: usize = shape[..batch + width].iter().product();
     let flat = x.reshape([rows, rest.iter().product()])?;
-    let y = flat.index_select_by(0, &places)?;
+    let y = flat.index_select_by(0, &positions)?;
     node.gives(y.reshape([&of[..of.len() - 1], rest].concat())?)
 }
 
@@ -123,31 +123,31 @@ fn joined(kind: &str, old: &Tensor, new: &Tensor) -> Result<Tensor> {
     }
 }
 
-/// `x (P, R)` with the rows `updates (M, R)` at `places (M)`.
+/// `x (P, R)` with the rows `updates (M, R)` at `positions (M)`.
 fn placed(
     node: &Node<'_>,
     x: &Tensor,
-    places: &Tensor,
+    positions: &Tensor,
     updates: &Tensor,
     given: Option<&[usize]>,
 ) -> Result<Tensor> {
     let kind = node.text("reduction", "none")?;
-    let wide = |places: &Tensor, rows: &Tensor| {
+    let wide = |positions: &Tensor, rows: &Tensor| {
         let shape = rows.shape();
-        places.float()?.reshape([shape[0], 1])?.broadcast_to(shape)?.cast(DType::U32)
+        positions.float()?.reshape([shape[0], 1])?.broadcast_to(shape)?.cast(DType::U32)
     };
     match kind.as_str() {
-        "none" => x.scatter(0, &wide(places, updates)?, updates),
-        "add" => x.scatter_add(0, &wide(places, updates)?, updates),
+        "none" => x.scatter(0, &wide(positions, updates)?, updates),
+        "add" => x.scatter_add(0, &wide(positions, updates)?, updates),
         "mul" | "max" | "min" => {
             let given = given.ok_or_else(|| {
                 node.fail("indices that are known when the model is read", format!("reduction {kind}"))
             })?;
-            // In rounds in each of which every place occurs once.
+            // In rounds in each of which every position occurs once.
             let mut seen = std::collections::HashMap::new();
             let mut rounds: Vec<Vec<usize>> = Vec::new();
-            for (row, place) in given.iter().enumerate() {
-                let round = seen.entry(place).and_modify(|n| *n += 1).or_insert(0usize);
+            for (row, position) in given.iter().enumerate() {
+                let round = seen.entry(position).and_modify(|n| *n += 1).or_insert(0usize);
                 if rounds.len() == *round {
                     rounds.push(Vec::new());
                 }
@@ -156,17 +156,17 @@ fn placed(
             rounds.iter().try_fold(x.clone(), |x, rows| {
                 let at: Vec<usize> = rows.iter().map(|&row| given[row]).collect();
                 let new = joined(&kind, &x.index_select(0, &at)?, &updates.index_select(0, rows)?)?;
-                let places = known(node, &[at.len()], at)?;
-                x.scatter(0, &wide(&places, &new)?, &new)
+                let positions = known(node, &[at.len()], at)?;
+                x.scatter(0, &wide(&positions, &new)?, &new)
             })
         }
         other => Err(node.fail("reduction none, add, mul, max or min", other)),
     }
 }
 
-/// Places that are known, of a constant.
-fn given(node: &Node<'_>, places: &Tensor) -> Option<Vec<usize>> {
-    node.graph.with(|data| match &data.producer(places.id()).op {
+/// Positions that are known, of a constant.
+fn given(node: &Node<'_>, positions: &Tensor) -> Option<Vec<usize>> {
+    node.graph.with(|data| match &data.producer(positions.id()).op {
         crate::ops::Op::Table(table) => {
             table.values.as_u32().ok().map(|v| v.iter().map(|&at| at as usize).collect())
         }
@@ -187,11 +187,12 @@ pub(super) fn scatter_nd(node: &Node<'_>) -> Result<Vec<Value>> {
         format!("updates {expected:?}"),
         updates.shape().to_string(),
     )?;
-    let places = tuples(node, 1, &shape[..width], 1)?;
+    let positions = tuples(node, 1, &shape[..width], 1)?;
     let (rows, count, inner) =
-        (shape[..width].iter().product::<usize>(), places.shape()[0], rest.iter().product::<usize>());
+        (shape[..width].iter().product::<usize>(), positions.shape()[0], rest.iter().product::<usize>());
     let updates = updates.reshape([count, inner])?;
-    let y = placed(node, &x.reshape([rows, inner])?, &places, &updates, given(node, &places).as_deref())?;
+    let y =
+        placed(node, &x.reshape([rows, inner])?, &positions, &updates, given(node, &positions).as_deref())?;
     node.gives(y.reshape(shape)?)
 }
 
@@ -210,14 +211,14 @@ pub(super) fn scatter_elements(node: &Node<'_>) -> Result<Vec<Value>> {
     let strides = shape.strides();
     let count: usize = of.iter().product();
     node.fits("updates", count)?;
-    // The place of each update, were its index 0.
+    // The position of each update, were its index 0.
     let base: Vec<usize> = (0..count)
         .map(|at| {
             let within = Shape::from(of.clone()).strides();
             (0..of.len()).filter(|&d| d != axis).map(|d| at / within[d] % of[d] * strides[d]).sum()
         })
         .collect();
-    let places = if let Value::Known(_) = node.value(1)? {
+    let positions = if let Value::Known(_) = node.value(1)? {
         let at = shapes::indices(node, 1, shape[axis])?;
         known(node, &[count], base.iter().zip(at).map(|(base, at)| base + at * strides[axis]).collect())?
     } else {
@@ -228,7 +229,8 @@ pub(super) fn scatter_elements(node: &Node<'_>) -> Result<Vec<Value>> {
         at.add(&node.graph.constant(base)?)?.cast(DType::U32)?
     };
     let flat = x.reshape([shape.elements(), 1])?;
-    let y = placed(node, &flat, &places, &updates.reshape([count, 1])?, given(node, &places).as_deref())?;
+    let y =
+        placed(node, &flat, &positions, &updates.reshape([count, 1])?, given(node, &positions).as_deref())?;
     node.gives(y.reshape(shape)?)
 }
 

@@ -12,17 +12,19 @@ use crate::shape::Shape;
 const MOST: usize = 1 << 22;
 
 impl Array {
-    /// The elements at these places, in this shape.
-    pub(super) fn taken(&self, shape: Vec<usize>, places: &[usize]) -> Option<Self> {
+    /// The elements at these positions, in this shape.
+    pub(super) fn taken(&self, shape: Vec<usize>, positions: &[usize]) -> Option<Self> {
         let (element, parameter) = (self.element, None);
         let data = match &self.data {
             Data::Ints(values) => {
-                let taken = places.iter().map(|&at| values.get(at).copied()).collect::<Option<Vec<_>>>()?;
+                let taken =
+                    positions.iter().map(|&at| values.get(at).copied()).collect::<Option<Vec<_>>>()?;
                 Data::Ints(taken.into())
             }
             Data::Floats(values) => {
                 let values = values.as_f32().ok()?;
-                let taken = places.iter().map(|&at| values.get(at).copied()).collect::<Option<Vec<_>>>()?;
+                let taken =
+                    positions.iter().map(|&at| values.get(at).copied()).collect::<Option<Vec<_>>>()?;
                 return Self::of_floats(element, shape, taken).ok();
             }
         };
@@ -39,8 +41,8 @@ pub(super) fn evaluate(node: &Node<'_>) -> Result<Option<Vec<Value>>> {
         .collect();
     let Some(Some(first)) = arrays.first().copied() else { return Ok(None) };
     let one = |array: Array| Ok(Some(vec![Value::Known(array)]));
-    if let Some((shape, places)) = shapes::movement(node, first)? {
-        return first.taken(shape, &places).map_or(Ok(None), one);
+    if let Some((shape, positions)) = shapes::movement(node, first)? {
+        return first.taken(shape, &positions).map_or(Ok(None), one);
     }
     match node.op() {
         "Concat" => concat(node, &arrays)?.map_or(Ok(None), one),
@@ -134,15 +136,15 @@ fn comparison(op: &str) -> Option<fn(i64, i64) -> bool> {
     })
 }
 
-/// The places in each of some shapes of what they broadcast to.
+/// The positions in each of some shapes of what they broadcast to.
 fn broadcast(shapes: &[&[usize]]) -> Option<(Shape, Vec<Vec<usize>>)> {
     let whole =
         shapes.iter().try_fold(Shape::default(), |all, &one| all.broadcast(&Shape::from(one))).ok()?;
     if whole.elements() > MOST {
         return None;
     }
-    let places = shapes.iter().map(|&shape| shapes::read_as(&Shape::from(shape), &whole)).collect();
-    Some((whole, places))
+    let positions = shapes.iter().map(|&shape| shapes::read_as(&Shape::from(shape), &whole)).collect();
+    Some((whole, positions))
 }
 
 fn binary(op: &str, a: &Array, b: &Array) -> Option<Array> {
@@ -150,8 +152,8 @@ fn binary(op: &str, a: &Array, b: &Array) -> Option<Array> {
     if a.element == ElementType::Uint64 || b.element == ElementType::Uint64 {
         return None;
     }
-    let (shape, places) = broadcast(&[&a.shape, &b.shape])?;
-    let pairs = places[0].iter().zip(&places[1]).map(|(&i, &j)| (x[i], y[j]));
+    let (shape, positions) = broadcast(&[&a.shape, &b.shape])?;
+    let pairs = positions[0].iter().zip(&positions[1]).map(|(&i, &j)| (x[i], y[j]));
     if let Some(compare) = comparison(op) {
         let values = pairs.map(|(a, b)| compare(a, b).into()).collect();
         return Some(Array::of_ints(ElementType::Bool, shape.to_vec(), values));
@@ -164,8 +166,8 @@ fn binary(op: &str, a: &Array, b: &Array) -> Option<Array> {
 fn choose(arrays: &[Option<&Array>]) -> Option<Array> {
     let &[Some(condition), Some(a), Some(b)] = arrays else { return None };
     let (of, x, y) = (condition.as_ints()?, a.as_ints()?, b.as_ints()?);
-    let (shape, places) = broadcast(&[&condition.shape, &a.shape, &b.shape])?;
-    let value = |at: usize| if of[places[0][at]] != 0 { x[places[1][at]] } else { y[places[2][at]] };
+    let (shape, positions) = broadcast(&[&condition.shape, &a.shape, &b.shape])?;
+    let value = |at: usize| if of[positions[0][at]] != 0 { x[positions[1][at]] } else { y[positions[2][at]] };
     Some(Array::of_ints(a.element, shape.to_vec(), (0..shape.elements()).map(value).collect()))
 }
 

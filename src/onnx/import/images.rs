@@ -37,11 +37,11 @@ fn cubic(distance: &Tensor, near: bool) -> Result<Tensor> {
 }
 
 /// Of points between pixels along a side, the 4 pixels around each as coordinates of the grid, and their weights.
-fn around(place: &Tensor, size: usize, align: bool) -> Result<Vec<(Tensor, Tensor)>> {
+fn around(position: &Tensor, size: usize, align: bool) -> Result<Vec<(Tensor, Tensor)>> {
     let size = size as f32;
     let at = match align {
-        true => place.add_scalar(1.0)?.scale((size - 1.0) / 2.0)?,
-        false => place.add_scalar(1.0)?.scale(size / 2.0)?.add_scalar(-0.5)?,
+        true => position.add_scalar(1.0)?.scale((size - 1.0) / 2.0)?,
+        false => position.add_scalar(1.0)?.scale(size / 2.0)?.add_scalar(-0.5)?,
     };
     let first = at.floor()?;
     let part = at.sub(&first)?;

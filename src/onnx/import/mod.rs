@@ -110,7 +110,7 @@ impl ImportOptions {
         self
     }
 
-    /// Sets what is given in place of the file's outputs: values of these names, wherever they are computed. Nothing else is
+    /// Sets what is given instead of the file's outputs: values of these names, wherever they are computed. Nothing else is
     /// built.
     #[must_use]
     pub fn outputs(mut self, names: &[&str]) -> Self {
@@ -221,7 +221,8 @@ impl Model {
         Ok(Imported { graph: graph.clone(), inputs, outputs })
     }
 
-    /// Builds the model over the tensors of a graph: `f32` for each input, in the order of [`Model::inputs`]. Their shapes count,
+    /// Builds the model over the tensors of a graph: `f32` for each input, in the order of [`Model::inputs`]. Their shapes
+    /// count,
     /// whatever the file says: a network that takes images of other sizes is given them so.
     ///
     /// # Errors

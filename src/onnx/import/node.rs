@@ -254,7 +254,7 @@ impl Node<'_> {
 
     // Axes.
 
-    /// The place of an axis that may be counted from the end.
+    /// The position of an axis that may be counted from the end.
     pub(super) fn axis_of(&self, axis: i64, rank: usize) -> Result<usize> {
         let size = i64::try_from(rank).unwrap_or(i64::MAX);
         let expected = || format!("an axis from {} to {}", -size, size - 1);
@@ -272,11 +272,11 @@ impl Node<'_> {
     }
 
     pub(super) fn axes_of(&self, axes: &[i64], rank: usize) -> Result<Vec<usize>> {
-        let mut places = axes.iter().map(|&axis| self.axis_of(axis, rank)).collect::<Result<Vec<_>>>()?;
-        places.sort_unstable();
-        let twice = places.windows(2).any(|two| two[0] == two[1]);
+        let mut positions = axes.iter().map(|&axis| self.axis_of(axis, rank)).collect::<Result<Vec<_>>>()?;
+        positions.sort_unstable();
+        let twice = positions.windows(2).any(|two| two[0] == two[1]);
         self.check(!twice, "each axis once", format!("{axes:?}"))?;
-        Ok(places)
+        Ok(positions)
     }
 
     // Outputs.

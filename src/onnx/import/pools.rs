@@ -52,7 +52,7 @@ pub(super) fn max(node: &Node<'_>) -> Result<Vec<Value>> {
     let (y, indices) = as_images(&x)?.max_pool2d_with_indices(pool)?;
     let mut found = node.gives(first_of(&as_before(y, shape.len())?, &wanted)?)?;
     if node.wants(1) {
-        let indices = as_before(places(node, &indices, &shape)?, shape.len())?;
+        let indices = as_before(positions(node, &indices, &shape)?, shape.len())?;
         found.push(Value::Run(indices, ElementType::Int64));
     }
     Ok(found)
@@ -83,7 +83,7 @@ fn along_depth(x: &Tensor, spatial: &Spatial) -> Result<Tensor> {
 }
 
 /// Indices within a plane as ONNX counts them: within the whole tensor, by rows or by columns.
-fn places(node: &Node<'_>, indices: &Tensor, shape: &[usize]) -> Result<Tensor> {
+fn positions(node: &Node<'_>, indices: &Tensor, shape: &[usize]) -> Result<Tensor> {
     let (planes, width) = (shape[0] * shape[1], shape[shape.len() - 1]);
     let plane: usize = shape[2..].iter().product();
     node.fits("planes", planes)?;
@@ -107,9 +107,9 @@ fn windows(node: &Node<'_>, window: Window, weight: impl Fn(usize, usize) -> f64
         let taps: Vec<usize> =
             (0..window.kernel).map(|k| begin + k * window.dilation).filter(|&at| at < end).collect();
         let inside = |&at: &usize| at.checked_sub(window.before).filter(|&at| at < window.input);
-        let places: Vec<usize> = taps.iter().filter_map(inside).collect();
-        let weight = weight(taps.len(), places.len());
-        places.into_iter().map(move |at| (at, weight)).collect::<Vec<_>>()
+        let positions: Vec<usize> = taps.iter().filter_map(inside).collect();
+        let weight = weight(taps.len(), positions.len());
+        positions.into_iter().map(move |at| (at, weight)).collect::<Vec<_>>()
     };
     SparseRows::new(window.input, (0..outputs).map(row)).map_err(node.refuse())
 }
@@ -181,7 +181,7 @@ pub(super) fn unpool(node: &Node<'_>) -> Result<Vec<Value>> {
     node.check(asked.len() == shape.len(), format!("{} sizes", shape.len()), format!("{asked:?}"))?;
     // Indices are those within the tensor that was pooled, of the usual sizes.
     let plane = sizes.iter().fold(1usize, |n, &size| n.saturating_mul(size));
-    node.fits("places", shape[0].saturating_mul(shape[1]).saturating_mul(plane))?;
+    node.fits("positions", shape[0].saturating_mul(shape[1]).saturating_mul(plane))?;
     let planes = node.graph.arange(0.0, (shape[0] * shape[1] * plane) as f64, plane as f64)?;
     let ones = vec![1; shape.len() - 2];
     let within = node.tensor(1)?.sub(&planes.reshape([&shape[..2], &ones].concat())?)?;

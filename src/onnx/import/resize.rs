@@ -46,7 +46,7 @@ pub(super) fn resize(node: &Node<'_>) -> Result<Vec<Value>> {
     node.gives(extrapolated(node, x, outside)?)
 }
 
-/// A number in the place of all that was read outside of the input.
+/// A number instead of all that was read outside of the input.
 fn extrapolated(node: &Node<'_>, x: Tensor, outside: Vec<(usize, Vec<bool>)>) -> Result<Tensor> {
     let number = node.float_or("extrapolation_value", 0.0)?;
     outside.into_iter().try_fold(x, |x, (d, outside)| {
@@ -161,7 +161,7 @@ fn axes(node: &Node<'_>, shape: &[usize]) -> Result<Vec<Axis>> {
 
 impl Axis {
     /// Where an output lies among the inputs.
-    fn place(&self, coordinates: &str, t: usize) -> f64 {
+    fn position(&self, coordinates: &str, t: usize) -> f64 {
         let (x, input, exact) = (t as f64, self.input as f64, self.scale * self.input as f64);
         // The output's length; ONNX's own tests of shrinking take the one before it is rounded, PyTorch and runtimes that of
         // what grows.
@@ -191,7 +191,7 @@ impl Axis {
     }
 
     fn is_outside(&self, t: usize) -> bool {
-        let x = self.place("tf_crop_and_resize", t);
+        let x = self.position("tf_crop_and_resize", t);
         x < 0.0 || x > self.input as f64 - 1.0
     }
 }
@@ -199,7 +199,7 @@ impl Axis {
 impl Rules {
     /// The inputs of an output and their weights.
     fn row(&self, axis: &Axis, t: usize) -> Vec<(usize, f64)> {
-        let x = axis.place(&self.coordinates, t);
+        let x = axis.position(&self.coordinates, t);
         // The left neighbour lies before `x`, never at it.
         let left = x.ceil() - 1.0;
         let (first, mut weights) =
@@ -217,10 +217,10 @@ impl Rules {
         let mut row: Vec<(usize, f64)> = Vec::new();
         for (i, weight) in weights.iter().enumerate().filter(|(_, weight)| **weight != 0.0) {
             // What lies outside is the element at the edge.
-            let place = at(i).clamp(0, last) as usize;
-            match row.iter_mut().find(|(at, _)| *at == place) {
+            let position = at(i).clamp(0, last) as usize;
+            match row.iter_mut().find(|(at, _)| *at == position) {
                 Some((_, there)) => *there += weight / sum,
-                None => row.push((place, weight / sum)),
+                None => row.push((position, weight / sum)),
             }
         }
         row.sort_unstable_by_key(|(at, _)| *at);

@@ -13,31 +13,31 @@ const MOST: usize = 1 << 22;
 
 type Built = Result<Vec<Value>>;
 
-/// For each element of `target`, its place in a tensor of this shape that is broadcast to it.
+/// For each element of `target`, its position in a tensor of this shape that is broadcast to it.
 pub(super) fn read_as(shape: &Shape, target: &Shape) -> Vec<usize> {
     strided(target, &shape.broadcast_strides(target), 0)
 }
 
-/// The places of a view with these sizes and strides.
+/// The positions of a view with these sizes and strides.
 fn strided(sizes: &[usize], strides: &[usize], first: usize) -> Vec<usize> {
-    let mut places = vec![first];
+    let mut positions = vec![first];
     for (&size, &stride) in sizes.iter().zip(strides) {
-        places = places.iter().flat_map(|&at| (0..size).map(move |i| at + i * stride)).collect();
+        positions = positions.iter().flat_map(|&at| (0..size).map(move |i| at + i * stride)).collect();
     }
-    places
+    positions
 }
 
-/// Along each dimension the places that are kept, in order.
-fn chosen(shape: &[usize], places: &[Vec<usize>]) -> (Vec<usize>, Vec<usize>) {
+/// Along each dimension the positions that are kept, in order.
+fn chosen(shape: &[usize], positions: &[Vec<usize>]) -> (Vec<usize>, Vec<usize>) {
     let strides = Shape::from(shape).strides();
     let mut found = vec![0];
-    for (along, stride) in places.iter().zip(strides) {
+    for (along, stride) in positions.iter().zip(strides) {
         found = found.iter().flat_map(|&at| along.iter().map(move |&i| at + i * stride)).collect();
     }
-    (places.iter().map(Vec::len).collect(), found)
+    (positions.iter().map(Vec::len).collect(), found)
 }
 
-/// Of an operator that only moves the elements of its first input: the output's shape and the place of each of its elements.
+/// Of an operator that only moves the elements of its first input: the output's shape and the position of each of its elements.
 pub(super) fn movement(node: &Node<'_>, first: &Array) -> Result<Option<(Vec<usize>, Vec<usize>)>> {
     let shape = first.shape();
     let all = || (0..first.len()).collect::<Vec<_>>();
@@ -49,21 +49,21 @@ pub(super) fn movement(node: &Node<'_>, first: &Array) -> Result<Option<(Vec<usi
             let order = order(node, shape.len())?;
             let strides = Shape::from(shape).strides();
             let sizes: Vec<usize> = order.iter().map(|&d| shape[d]).collect();
-            let places = strided(&sizes, &order.iter().map(|&d| strides[d]).collect::<Vec<_>>(), 0);
-            Some((sizes, places))
+            let positions = strided(&sizes, &order.iter().map(|&d| strides[d]).collect::<Vec<_>>(), 0);
+            Some((sizes, positions))
         }
         "Slice" => {
             let all = |size: usize| Cut { first: 0, step: 1, count: size };
             let mut cuts: Vec<Cut> = shape.iter().map(|&size| all(size)).collect();
             slices(node, shape)?.into_iter().for_each(|(axis, cut)| cuts[axis] = cut);
-            Some(chosen(shape, &cuts.into_iter().map(|cut| cut.places().collect()).collect::<Vec<_>>()))
+            Some(chosen(shape, &cuts.into_iter().map(|cut| cut.positions().collect()).collect::<Vec<_>>()))
         }
         "Gather" => {
             let axis = node.axis(0, shape.len())?;
             let (sizes, indices) = (node.shape(1)?, indices(node, 1, shape[axis])?);
             let whole = |d: usize| if d == axis { indices.clone() } else { (0..shape[d]).collect() };
-            let (_, places) = chosen(shape, &(0..shape.len()).map(whole).collect::<Vec<_>>());
-            Some(([&shape[..axis], &sizes, &shape[axis + 1..]].concat(), places))
+            let (_, positions) = chosen(shape, &(0..shape.len()).map(whole).collect::<Vec<_>>());
+            Some(([&shape[..axis], &sizes, &shape[axis + 1..]].concat(), positions))
         }
         "Expand" => {
             let target = node.sizes("sizes", &node.known_ints(1)?)?;
@@ -102,7 +102,7 @@ pub(super) struct Cut {
 }
 
 impl Cut {
-    fn places(self) -> impl Iterator<Item = usize> {
+    fn positions(self) -> impl Iterator<Item = usize> {
         (0..self.count as i64).map(move |i| self.first.wrapping_add_signed((i * self.step) as isize))
     }
 
@@ -150,10 +150,10 @@ fn slices(node: &Node<'_>, shape: &[usize]) -> Result<Vec<(usize, Cut)>> {
 
 fn order(node: &Node<'_>, rank: usize) -> Result<Vec<usize>> {
     let Some(perm) = node.ints("perm")? else { return Ok((0..rank).rev().collect()) };
-    let places = perm.iter().map(|&d| node.axis_of(d, rank)).collect::<Result<Vec<_>>>()?;
+    let positions = perm.iter().map(|&d| node.axis_of(d, rank)).collect::<Result<Vec<_>>>()?;
     node.axes_of(&perm, rank)?;
-    node.check(places.len() == rank, format!("an order of {rank} dimensions"), format!("{perm:?}"))?;
-    Ok(places)
+    node.check(positions.len() == rank, format!("an order of {rank} dimensions"), format!("{perm:?}"))?;
+    Ok(positions)
 }
 
 fn repeats(node: &Node<'_>, shape: &[usize]) -> Result<Vec<usize>> {
@@ -253,7 +253,7 @@ fn kept(node: &Node<'_>, x: &Tensor, axis: usize, cut: Cut) -> Result<Tensor> {
         Cut { step: 1, count, .. } if count == size => Ok(x.clone()),
         Cut { first, step: 1, count } => x.narrow(axis, first, count),
         _ => {
-            let rows = SparseRows::gather(size, cut.places().map(Some)).map_err(node.refuse())?;
+            let rows = SparseRows::gather(size, cut.positions().map(Some)).map_err(node.refuse())?;
             x.axis_map(axis, &rows)
         }
     }
@@ -301,8 +301,8 @@ pub(super) fn split(node: &Node<'_>) -> Built {
             Value::Known(array) if array.parameter.is_none() => {
                 let all =
                     |d: usize| if d == axis { (at..at + part).collect() } else { (0..shape[d]).collect() };
-                let (sizes, places) = chosen(&shape, &(0..shape.len()).map(all).collect::<Vec<_>>());
-                let taken = array.taken(sizes, &places);
+                let (sizes, positions) = chosen(&shape, &(0..shape.len()).map(all).collect::<Vec<_>>());
+                let taken = array.taken(sizes, &positions);
                 Value::Known(taken.ok_or_else(|| node.fail("elements that are there", "others"))?)
             }
             _ => Value::Run(node.tensor(0)?.narrow(axis, at, part)?, element),

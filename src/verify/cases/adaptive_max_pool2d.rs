@@ -24,7 +24,7 @@ const TABLE: [&str; 10] = [
     "adaptive_max_pool1d input=3x5 size=8",
 ];
 
-/// Windows of more elements than Mesa's llvmpipe has loop turns for.
+/// Windows of more elements than Mesa's llvmpipe has loop iterations for.
 const LONG: [&str; 2] =
     ["adaptive_max_pool1d input=1x2x280003 size=4", "adaptive_max_pool2d input=1x1x901x303 size=1x4"];
 

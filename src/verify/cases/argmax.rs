@@ -7,7 +7,7 @@ use crate::random::Rng;
 
 pub(super) const OPS: &[&str] = &["argmax"];
 
-/// More elements than Mesa's llvmpipe has loop turns for, the largest of them last.
+/// More elements than Mesa's llvmpipe has loop iterations for, the largest of them last.
 const LONG: [&str; 2] = ["2x70000 dim=1", "70000x9 dim=0"];
 
 pub(super) fn lines() -> Vec<String> {

@@ -55,20 +55,20 @@ const HALVES: [&str; 8] = [
     "3x4x25x31 kernel=7 stride=3 padding=3",
     "3x4x24x33 kernel=7 stride=3 padding=3 exclude_pad",
     "3x4x24x33 kernel=4 stride=1 padding=2 ceil exclude_pad",
-    // Lines of no whole fours: places go on into the next line. Windows that do not overlap, of pairs of columns.
+    // Lines of no whole fours: positions go on into the next line. Windows that do not overlap, of pairs of columns.
     "1x3x21x37 kernel=9x30 stride=1x30",
     "1x2x33x18 kernel=11x9",
     "2x2x25x22 kernel=12x7 stride=3x2 padding=2x3 ceil exclude_pad",
 ];
 
-/// Windows of more pixels than Mesa's llvmpipe has loop turns for.
+/// Windows of more pixels than Mesa's llvmpipe has loop iterations for.
 pub(super) const LONG: [&str; 2] = ["1x2x300x300 kernel=300", "1x1x2x70001 kernel=2x70000 stride=1"];
 
 /// The same windows over few pixels.
 pub(super) const FAR: [&str; 2] =
     ["1x2x2x3 kernel=300 padding=150", "1x1x3x2 kernel=2x70000 padding=1x35000 stride=1"];
 
-/// Pixels that lie in more windows than a kernel of 100 turns adds up at once.
+/// Pixels that lie in more windows than a kernel of 100 iterations adds up at once.
 pub(super) const AROUND: &str = "1x2x22x22 kernel=12 stride=1";
 
 pub(super) fn lines() -> Vec<String> {

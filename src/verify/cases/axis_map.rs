@@ -1,4 +1,4 @@
-//! Linear maps along a dimension: raw matrices, elements in other places, interpolation, pools, cumulative sums, blocks.
+//! Linear maps along a dimension: raw matrices, elements at other positions, interpolation, pools, cumulative sums, blocks.
 
 use super::super::line::{Fields, sizes};
 use super::{Case, pick, seed, shape, size};
@@ -168,7 +168,7 @@ const REAL: &[&str] = &[
     "axis_map input=7x12x8 dim=1 outputs=9 taps=4 stride=1",
 ];
 
-/// More entries than Mesa's llvmpipe has loop turns for, forward and backward.
+/// More entries than Mesa's llvmpipe has loop iterations for, forward and backward.
 const LONG: [&str; 2] = [
     "axis_map input=2x160002 dim=1 outputs=2 taps=80000 stride=1",
     "axis_map input=4x2 dim=1 outputs=170001 taps=1 stride=1",
@@ -290,7 +290,7 @@ fn joined(count: usize, mut number: impl FnMut(usize) -> String) -> String {
     (0..count).map(&mut number).collect::<Vec<_>>().join(",")
 }
 
-fn random_places(op: &str, rng: &mut Rng, input: &[usize]) -> String {
+fn random_positions(op: &str, rng: &mut Rng, input: &[usize]) -> String {
     let (dim, rank) = (rng.below(input.len()), input.len());
     let n = input[dim];
     let signed = |rng: &mut Rng, most: usize| rng.below(2 * most + 1) as i64 - most as i64;
@@ -361,13 +361,13 @@ pub(super) fn random(op: &str, rng: &mut Rng) -> String {
         }
         "arange" => {
             let input = vec![size(rng, 100)];
-            let how = random_places(op, rng, &input);
+            let how = random_positions(op, rng, &input);
             (input, how)
         }
         "eye" => (vec![size(rng, 30), size(rng, 30)], String::new()),
         _ => {
             let input = shape(rng, 4, 3000);
-            let how = random_places(op, rng, &input);
+            let how = random_positions(op, rng, &input);
             (input, how)
         }
     };

@@ -1,4 +1,4 @@
-//! Repetition along stretched dimensions.
+//! Repetition along broadcast dimensions.
 
 use super::super::line::{Fields, sizes};
 use super::{Case, seed, shape};

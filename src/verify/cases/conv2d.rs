@@ -1,4 +1,5 @@
-//! Convolutions and transposed ones, of images and lines: the edge cases of `conv_edge_cases.csv`, each with exact integers and with real numbers.
+//! Convolutions and transposed ones, of images and lines: the edge cases of `conv_edge_cases.csv`, each with exact integers and
+//! with real numbers.
 
 use super::super::line::{Fields, Line, sizes};
 use super::{Case, pick, seed, size};
@@ -61,8 +62,8 @@ const TILES: [&str; 3] = [
     "input=13x16x8x8 weight=16x16x3x3 bias padding=1",
 ];
 
-/// Sums of more channels, or taps, than Mesa's llvmpipe has loop turns for; with strides, in the taps of each phase. Too large
-/// for PyTorch's frozen results.
+/// Sums of more channels, or taps, than Mesa's llvmpipe has loop iterations for; with strides, in the taps of each phase. Too
+/// large for PyTorch's frozen results.
 const LONG: [&str; 6] = [
     "input=1x70000x1x1 weight=2x70000x1x1 bias",
     "input=1x300001x1x1 weight=8x300001x1x1 bias",
@@ -202,7 +203,7 @@ pub(super) fn lines() -> Vec<String> {
         lines.extend(["integers:3", "real:1"].map(|data| format!("{line} data={data}")));
     }
     lines.extend(LONG.map(|fields| format!("conv2d {fields} data=late:3 tag=long")));
-    // Phases of an input gradient whose terms are more than a kernel of 100 turns adds up at once.
+    // Phases of an input gradient whose terms are more than a kernel of 100 iterations adds up at once.
     lines.push("conv2d input=2x8x9x9 weight=100x8x3x3 stride=2 padding=1 data=integers:3 tag=phases".into());
     // Enough tiles for two runs of images.
     lines.push("conv2d input=56x32x14x14 weight=40x32x3x3 padding=1 data=integers:1 tag=runs".into());

@@ -58,7 +58,7 @@ pub(super) fn lines() -> Vec<String> {
     for case in ["2x5x7 reduction=mean ignore_index=5", "3x1 reduction=none"] {
         lines.push(format!("cross_entropy logits={case} data=real:4 seed=1"));
     }
-    // More classes than Mesa's llvmpipe has loop turns for, with what decides the sum at the end.
+    // More classes than Mesa's llvmpipe has loop iterations for, with what decides the sum at the end.
     lines.push("cross_entropy logits=2x300000 reduction=none data=late:9".into());
     lines
 }

@@ -32,7 +32,7 @@ pub(super) fn lines() -> Vec<String> {
         // More states than a workgroup has invocations.
         "ctc_loss sizes=90x2x9x40 reduction=none data=real:2",
         "ctc_loss sizes=400x2x7x150 reduction=none data=real:2",
-        // More steps than Mesa's llvmpipe has loop turns for.
+        // More steps than Mesa's llvmpipe has loop iterations for.
         "ctc_loss sizes=23000x1x3x2 reduction=none data=late:3",
     ];
     reduced.chain(others.map(str::to_owned)).collect()

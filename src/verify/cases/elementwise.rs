@@ -20,7 +20,7 @@ pub(super) fn ops() -> Vec<&'static str> {
 /// Whole and ragged vec4s, one workgroup and several.
 const SHAPES: [&str; 5] = ["1", "7", "4x64", "3x5x7x9", "2x8x33x31"];
 
-/// Equal shapes, scalars, stretched and missing dimensions on either side.
+/// Equal shapes, scalars, broadcast and missing dimensions on either side.
 const PAIRS: [(&str, &str); 10] = [
     ("5", "5"),
     ("4x64", "4x64"),
@@ -223,7 +223,7 @@ pub(super) fn random(op: &str, rng: &mut Rng) -> String {
                 *size = 1;
             }
         }
-        // One number, stretched over all, may leave the others nothing.
+        // One number, broadcast over all, may leave the others nothing.
         let few = own.iter().product::<usize>() < 16;
         sizes(if few { &full } else { &own })
     };

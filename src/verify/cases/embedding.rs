@@ -17,7 +17,7 @@ pub(super) fn lines() -> Vec<String> {
         "weight=7x130 indices=33",
         "weight=300x4 indices=5",
         "weight=2x300 indices=500",
-        // Places that are sorted: in one run and in several, the last not whole; rows that fill blocks and that do not.
+        // Positions that are sorted: in one run and in several, the last not whole; rows that fill blocks and that do not.
         "weight=3000x4 indices=250",
         "weight=3000x6 indices=257",
         // Tables of which most rows are zeros, that are no whole fours.
@@ -32,7 +32,7 @@ pub(super) fn lines() -> Vec<String> {
     ];
     let mut lines: Vec<String> =
         table.iter().map(|text| format!("embedding {text} data=integers:9")).collect();
-    // More places than Mesa's llvmpipe has loop turns for.
+    // More positions than Mesa's llvmpipe has loop iterations for.
     lines.push("embedding weight=3x2 indices=140001 data=late:3".into());
     lines.push("embedding weight=7x4 indices=9000 data=real:1".into());
     lines

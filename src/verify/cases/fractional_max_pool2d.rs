@@ -31,7 +31,7 @@ pub(super) fn lines() -> Vec<String> {
         .iter()
         .flat_map(|t| data.map(|data| format!("fractional_max_pool2d {t} data={data}")))
         .collect();
-    // A window of more elements than Mesa's llvmpipe has loop turns for.
+    // A window of more elements than Mesa's llvmpipe has loop iterations for.
     lines.push("fractional_max_pool2d input=1x1x260x270 kernel=rest size=2x3 data=late:3".into());
     lines
 }

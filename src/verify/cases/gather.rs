@@ -62,7 +62,7 @@ pub(super) fn lines() -> Vec<String> {
     ] {
         lines.push(format!("index_select_by {shape} data=integers:9"));
     }
-    // More indices than Mesa's llvmpipe has loop turns for.
+    // More indices than Mesa's llvmpipe has loop iterations for.
     lines.push("scatter input=2x3 dim=1 count=70001 data=late:3".into());
     lines.push("scatter_add input=2x3 dim=1 count=70001 data=late:3".into());
     for shape in ORDERED {
@@ -118,18 +118,18 @@ fn by_index(op: &str, case: &mut Case, fields: &Fields<'_>) -> Result<()> {
         return case.output_and_gradients(&output);
     }
     if op == "scatter" && fields.flag("unique") {
-        // Of several sources in one place each has the whole gradient: here no two are in one.
+        // Of several sources in one position each has the whole gradient: here no two are in one.
         let count: usize = fields.number("count")?;
         let source = case.input("source", &pointing)?;
         let inner = others
             / shape.iter().zip(&pointing).take_while(|(a, b)| a == b).map(|(a, _)| a).product::<usize>();
-        let place = |at: usize| ((3 * (at / inner % count) + 1) % length) as u32;
-        let index = HostTensor::from_u32(pointing.clone(), (0..others * count).map(place).collect())?;
+        let position = |at: usize| ((3 * (at / inner % count) + 1) % length) as u32;
+        let index = HostTensor::from_u32(pointing.clone(), (0..others * count).map(position).collect())?;
         let output = input.scatter(dim, &case.graph.constant(index)?, &source)?;
         return case.output_and_gradients(&output);
     }
     if op == "scatter" {
-        // 0 and 1, as indices: which of those of one place has its error is not looked at.
+        // 0 and 1, as indices: which of those of one position has its error is not looked at.
         let chosen = case.input_filled("chosen", &pointing, Fill::Indices(2))?;
         let zeros = case.input_filled("zeros", &pointing, Fill::Indices(1))?;
         let index = case.input_filled("index", &pointing, beyond)?;

@@ -52,7 +52,7 @@ pub(super) fn lines() -> Vec<String> {
     // Points that are merged several times, in images of which one is in part cut by a run.
     lines.push("grid_sample input=3x5x16x12 to=23x17 data=real:1".into());
     lines.push("grid_sample input=2x6x40x30 to=41x37 padding=border data=integers:3".into());
-    // More points in a cell, and more channels, than Mesa's llvmpipe has loop turns for.
+    // More points in a cell, and more channels, than Mesa's llvmpipe has loop iterations for.
     lines.push("grid_sample input=1x1x1x1 to=270x260 padding=border data=late:3".into());
     lines.push("grid_sample input=1x1x1x1 to=270x260 padding=border mode=nearest data=late:3".into());
     lines.push("grid_sample input=1x70001x1x2 to=1x2 align_corners data=late:3".into());

@@ -10,7 +10,7 @@ use crate::random::Rng;
 pub(super) const OPS: &[&str] = &["matmul", "linear"];
 
 /// Rows, terms, columns: ragged in each, and large enough for every tile; one below, at and one above the sizes
-/// of workgroup tiles and the terms they take a turn.
+/// of workgroup tiles and the terms they take an iteration.
 const SIZES: [[usize; 3]; 18] = [
     [1, 1, 1],
     [2, 3, 4],
@@ -55,7 +55,7 @@ const STORED: [&str; 8] = [
     "a=52800x8 b=52800x12 trans_a",
 ];
 
-/// Few columns, or rows, of many others, which are turned round. Too large for PyTorch's frozen results.
+/// Few columns, or rows, of many others, which are computed transposed. Too large for PyTorch's frozen results.
 const THIN: [&str; 4] =
     ["a=2000x9 b=4x9 trans_b bias", "a=9x1501 b=9x3 trans_a", "a=3x700x12 b=3x12x5 bias", "a=1203x6 b=6x1"];
 
@@ -87,7 +87,7 @@ pub(super) fn lines() -> Vec<String> {
         lines.push(format!("linear input=2x3x6 weight=6 data={data}"));
         lines.push(format!("linear input=6 weight=6 bias data={data}"));
     }
-    // More terms than Mesa's llvmpipe has loop turns for.
+    // More terms than Mesa's llvmpipe has loop iterations for.
     for how in [
         "matmul a=3x300001 b=300001x5",
         "matmul a=300001x3 b=300001x5 trans_a",

@@ -50,7 +50,7 @@ const LINES: [&str; 6] = [
     "2x2x11 kernel=11",
 ];
 
-/// Back from the maxima of windows that do not overlap, each of which has a place of its own; their strides may leave gaps.
+/// Back from the maxima of windows that do not overlap, each of which has a position of its own; their strides may leave gaps.
 const BACK: [&str; 11] = [
     "max_unpool2d input=2x3x8x8 kernel=2",
     "max_unpool2d input=3x6x9 kernel=2x3",

@@ -1,4 +1,4 @@
-//! The table of cases, one file a stem: the only place where test shapes are listed. Parity, gradient checks,
+//! The table of cases, one file a stem: the only position where test shapes are listed. Parity, gradient checks,
 //! shader checks and benchmarks all run from it.
 
 mod adaptive_max_pool2d;

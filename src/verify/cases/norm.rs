@@ -92,7 +92,7 @@ pub(super) fn lines() -> Vec<String> {
     lines
         .extend(["norm_statistics input=3x4x6 over=2", "norm_statistics input=2x6x4 over=groups3"].map(real));
     lines.push(real("norm_statistics input=5x9 over=1 squares"));
-    // More numbers than Mesa's llvmpipe has loop turns for, with what decides the result at the end.
+    // More numbers than Mesa's llvmpipe has loop iterations for, with what decides the result at the end.
     lines.extend(
         [
             "batch_norm input=2x2x700001",

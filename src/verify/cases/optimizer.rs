@@ -133,8 +133,8 @@ fn product(
 ) -> Result<crate::Tensor> {
     let missing = || Error::argument("op", "a row of NAdam's product", "none");
     let update = Update::named("nadam_product").ok_or_else(missing)?;
-    let place = |name: &str| step.update.option(name).map_or(0.0, |place| step.options[place]);
-    let options = update.options.iter().map(|hyper| place(hyper.name)).collect();
+    let position = |name: &str| step.update.option(name).map_or(0.0, |position| step.options[position]);
+    let options = update.options.iter().map(|hyper| position(hyper.name)).collect();
     let before = case.input_of("momentum_product", &[], Values::Squares)?;
     let after = case.graph.apply(OptimizerStep { update, options }, &[&before, lr, lr, counter])?.remove(0);
     case.output("momentum_product", &after);

@@ -92,7 +92,7 @@ pub(super) fn lines() -> Vec<String> {
         lines.extend(EINSUM.map(|text| format!("einsum equation={text} data={data}")));
         lines.extend(NUMBERS.map(|text| format!("{text} data={data}")));
     }
-    // More terms than Mesa's llvmpipe has loop turns for.
+    // More terms than Mesa's llvmpipe has loop iterations for.
     lines.push("dot a=140001 b=140001 data=late:3".into());
     lines.push("einsum equation=ki,k->i a=140001x3 b=140001 data=late:3".into());
     lines

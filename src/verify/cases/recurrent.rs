@@ -25,9 +25,9 @@ const LIFT: f32 = 0.5;
 pub(super) fn lines() -> Vec<String> {
     let mut lines = Vec::new();
     for op in OPS {
-        for (place, sizes) in SIZES.iter().enumerate() {
+        for (position, sizes) in SIZES.iter().enumerate() {
             for how in ["", " reverse", " bias masked", " reverse bias masked"] {
-                if place < SMALL || how != " reverse" && how != " bias masked" {
+                if position < SMALL || how != " reverse" && how != " bias masked" {
                     let bias = if *op == "gru" && !how.contains("bias") { " bias" } else { "" };
                     lines.push(format!("{op} sizes={sizes}{how}{bias} data=real:1"));
                 }
@@ -39,7 +39,7 @@ pub(super) fn lines() -> Vec<String> {
         ["5x4x8 bias from_zero", "6x17x64 reverse bias masked from_zero", "1x2x4 bias from_zero"]
             .map(|how| format!("{op} sizes={how} data=real:1"))
     }));
-    // More loop turns than Mesa's llvmpipe has, in several launches: with and without shuffles.
+    // More loop iterations than Mesa's llvmpipe has, in several launches: with and without shuffles.
     for op in OPS {
         let bias = if *op == "gru" { " bias" } else { "" };
         lines.push(format!("{op} sizes=6000x1x50{bias} data=real:1"));

@@ -29,7 +29,7 @@ const SHAPES: [&str; 15] = [
     "9000 dims=0",
 ];
 
-/// More terms than Mesa's llvmpipe has loop turns for.
+/// More terms than Mesa's llvmpipe has loop iterations for.
 const LONG: [&str; 2] = ["9x525001 dims=1", "66000x32 dims=0"];
 const LONG_OPS: [&str; 5] = ["amax", "argmin", "var", "norm", "logsumexp"];
 
@@ -121,11 +121,11 @@ pub(super) fn build(op: &str, case: &mut Case, fields: &Fields<'_>) -> Result<()
         }
         // So few zeros that about three quarters of the results have none.
         "all" if matches!(case.fill(), Fill::Integers(_)) => {
-            let places = fields.dims("dims")?.of(shape.len()).map_err(|m| Error::op(op, "", m))?;
+            let positions = fields.dims("dims")?.of(shape.len()).map_err(|m| Error::op(op, "", m))?;
             case.input_of(
                 "input",
                 &shape,
-                Values::Rarely(4 * places.iter().map(|&d| shape[d]).product::<usize>()),
+                Values::Rarely(4 * positions.iter().map(|&d| shape[d]).product::<usize>()),
             )?
         }
         _ => case.input("input", &shape)?,

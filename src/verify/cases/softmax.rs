@@ -49,7 +49,7 @@ pub(super) fn lines() -> Vec<String> {
             lines.extend(data.map(|data| format!("{op} input={shape} data={data}")));
         }
     }
-    // More elements than Mesa's llvmpipe has loop turns for, with what decides the sum at the end.
+    // More elements than Mesa's llvmpipe has loop iterations for, with what decides the sum at the end.
     lines.extend(OWN.iter().map(|op| format!("{op} input=1x600000 dim=1 data=late:9")));
     lines.extend(COMPOSED.map(|text| format!("{text} data=real:3")));
     lines

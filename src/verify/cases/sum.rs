@@ -50,7 +50,7 @@ pub(super) fn lines() -> Vec<String> {
         lines.push(format!("sum input={sum} data=integers:3"));
         lines.push(format!("sum input={sum} data=real:1"));
     }
-    // More terms than Mesa's llvmpipe has loop turns for.
+    // More terms than Mesa's llvmpipe has loop iterations for.
     lines.push("sum input=16x525001 dims=1 data=late:3".into());
     lines.extend(MEANS.map(|mean| format!("mean input={mean} data=real:1")));
     lines

@@ -12,7 +12,7 @@ use crate::{Device, HostTensor, Mismatch, Parameters, TensorType};
 enum Wrong {
     Nothing,
     Term,
-    Turns,
+    Iterations,
     Slope,
     Shape,
     Syntax,
@@ -81,11 +81,11 @@ impl CustomOp for Dot {
             Wrong::NoEntry => "elsewhere",
             _ => "dot_rows",
         };
-        let kernel = Kernel::new(entry, wgsl).groups(m.div_ceil(64)).turns(k + 1);
+        let kernel = Kernel::new(entry, wgsl).groups(m.div_ceil(64)).iterations(k + 1);
         let usual = kernel.clone().read("a", a).read("b", b).write("y", y);
         Ok(match self.0 {
-            Wrong::Turns => usual.turns(k - 1),
-            Wrong::Loops => usual.turns(usize::MAX),
+            Wrong::Iterations => usual.iterations(k - 1),
+            Wrong::Loops => usual.iterations(usize::MAX),
             Wrong::Grid => usual.groups(usize::MAX),
             Wrong::Names => kernel.read("a", a).read("c", b).write("y", y),
             Wrong::Twice => usual.read("more", a),
@@ -150,11 +150,15 @@ fn a_right_op_passes_and_wrong_ones_are_found() -> Result<()> {
     assert!(right.derivatives > 40 && right.outcome.exact == 3, "{right:?}");
     let real = checked(Wrong::Nothing, "a=9x33 b=9x33 data=real:1", &adapter)?;
     assert!(real.passed() && real.outcome.bounded == 3, "{real:#?}");
-    let stated = right.turns.iter().find(|turns| turns.kernel == "dot_rows").map(|t| (t.stated, t.counted));
+    let stated = right
+        .iterations
+        .iter()
+        .find(|iterations| iterations.kernel == "dot_rows")
+        .map(|t| (t.stated, t.counted));
     assert_eq!(stated, Some((34, 34)));
     for (wrong, words) in [
         (Wrong::Term, "elements out of their bound"),
-        (Wrong::Turns, "states 32 loop turns and takes 34"),
+        (Wrong::Iterations, "states 32 loop iterations and takes 34"),
         (Wrong::Slope, "gradient of output by a"),
     ] {
         let report = checked(wrong, line, &adapter)?;
@@ -188,7 +192,7 @@ fn what_lies_is_refused_by_name() -> Result<()> {
         (Wrong::Twice, "each buffer bound once by dot_rows, got Input(0) twice"),
         (Wrong::Many, "expected"),
         (Wrong::Grid, "workgroups of dot_rows"),
-        (Wrong::Loops, "loop turns of an invocation on this device"),
+        (Wrong::Loops, "loop iterations of an invocation on this device"),
         (Wrong::Scratch, "one of 0 scratch buffers as 'more'"),
         (Wrong::Entry, "the name of an entry point, got 'no entry'"),
         (Wrong::NoEntry, "elsewhere"),
@@ -248,7 +252,7 @@ fn the_reference_runs_it_and_equal_ops_are_computed_once() -> Result<()> {
     let graph = Graph::new();
     let (a, b) = (graph.input("a", [2, 3])?, graph.input("b", [2, 3])?);
     let dot = |wrong| a.custom(&Custom::new(Dot(wrong)), &[&b]);
-    let y = dot(Wrong::Nothing)?.add(&dot(Wrong::Nothing)?)?.add(&dot(Wrong::Turns)?)?;
+    let y = dot(Wrong::Nothing)?.add(&dot(Wrong::Nothing)?)?.add(&dot(Wrong::Iterations)?)?;
     let plan = graph.with(|data| crate::plan::plan(data, &[y.id()], &Limits::default()))?;
     let dots =
         |step: &crate::plan::Step| matches!(step, crate::plan::Step::Dispatch(d) if d.op == "dot_of_rows");

@@ -149,16 +149,16 @@ impl Report {
     fn page(&self) -> Page<'_> {
         let of = |number: usize| Counts::of(self.rows.iter().filter(move |row| row.adapter == number));
         let failed = self.rows.iter().filter(|row| row.verdict == Kind::Fail);
-        let difference = |(place, row): (usize, &'_ Row)| {
-            let map = row.heat.as_ref().filter(|_| place < MAPPED);
+        let difference = |(position, row): (usize, &'_ Row)| {
+            let map = row.heat.as_ref().filter(|_| position < MAPPED);
             let adapter = format!("[{}] {}", row.adapter, self.adapter_of(row));
             (adapter, map.map(heat).unwrap_or_default(), map.map_or(1, |map| map.columns))
         };
         let mut failed: Vec<&Row> = failed.collect();
         // Those that nobody explained come first.
         failed.sort_by_key(|row| row.known.is_some());
-        let differences = failed.iter().enumerate().take(SHOWN).map(|(place, &row)| {
-            let (adapter, heat, columns) = difference((place, row));
+        let differences = failed.iter().enumerate().take(SHOWN).map(|(position, &row)| {
+            let (adapter, heat, columns) = difference((position, row));
             Difference { row, adapter, heat, columns }
         });
         Page {

@@ -30,7 +30,7 @@ pub struct KnownDifferences {
 }
 
 impl KnownDifferences {
-    /// Gives the failures of a report their reasons, in place of those they had.
+    /// Gives the failures of a report their reasons, instead of those they had.
     pub fn explain(&self, report: &mut Report) {
         let adapters: Vec<String> = report.adapters.iter().map(|column| column.for_patterns()).collect();
         for row in report.rows.iter_mut().filter(|row| row.verdict == Kind::Fail) {

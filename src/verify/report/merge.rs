@@ -8,8 +8,8 @@ use std::collections::HashMap;
 struct Joined {
     column: Column,
     rows: Vec<Row>,
-    /// The place of a case among them.
-    places: HashMap<Case, usize>,
+    /// The position of a case among them.
+    positions: HashMap<Case, usize>,
     /// The files it is in, the newest last.
     files: Vec<String>,
     /// Rows that a newer file gave anew.
@@ -21,7 +21,7 @@ type Case = (String, Option<usize>, usize);
 
 /// A column of a file: what was found on one adapter.
 struct Part {
-    /// The file's place.
+    /// The file's position.
     file: usize,
     column: Column,
     rows: Vec<Row>,
@@ -31,8 +31,8 @@ struct Part {
 
 impl Report {
     /// Joins reports, each with the name of its file. Columns of one adapter (its name, kind, backend, driver, system and
-    /// browser agree) become one: of a case that is in both, the newer holds, by the date, and of the same date that of the later
-    /// file. Notes say which columns were joined.
+    /// browser agree) become one: of a case that is in both, the newer holds, by the date, and of the same date that of the
+    /// later file. Notes say which columns were joined.
     ///
     /// # Errors
     /// When there is none, one has no cases, one is there twice, or they are of different networks.
@@ -120,8 +120,8 @@ fn join(parts: Vec<Part>, names: &[String]) -> Vec<Joined> {
 /// The parts of one adapter, the newest last.
 fn joined(mut group: Vec<Part>, names: &[String]) -> Joined {
     group.sort_by(|a, b| (&a.column.date, a.file).cmp(&(&b.column.date, b.file)));
-    let (rows, places, files) = (Vec::new(), HashMap::new(), Vec::new());
-    let mut joined = Joined { column: Column::default(), rows, places, files, replaced: 0 };
+    let (rows, positions, files) = (Vec::new(), HashMap::new(), Vec::new());
+    let mut joined = Joined { column: Column::default(), rows, positions, files, replaced: 0 };
     for Part { file, column, rows, .. } in group {
         let date = if column.date.is_empty() { "no date" } else { &column.date };
         let name = names.get(file).map_or("", String::as_str);
@@ -132,13 +132,13 @@ fn joined(mut group: Vec<Part>, names: &[String]) -> Joined {
             let times = before.entry((row.case.clone(), row.node)).or_default();
             let case = (row.case.clone(), row.node, *times);
             *times += 1;
-            match joined.places.get(&case).and_then(|&place| joined.rows.get_mut(place)) {
+            match joined.positions.get(&case).and_then(|&position| joined.rows.get_mut(position)) {
                 Some(old) => {
                     *old = row;
                     joined.replaced += 1;
                 }
                 None => {
-                    joined.places.insert(case, joined.rows.len());
+                    joined.positions.insert(case, joined.rows.len());
                     joined.rows.push(row);
                 }
             }

@@ -11,7 +11,7 @@
 //! | `complete` | whether the run came to its end |
 //! | `of`, `model` | `cases`, or `nodes and outputs` of this network |
 //! | `adapters` | a [`Column`] each: adapter, driver, backend, system, program, date |
-//! | `cases` | a [`Row`] each: op, case, the adapter's place in `adapters`, verdict, numbers |
+//! | `cases` | a [`Row`] each: op, case, the adapter's position in `adapters`, verdict, numbers |
 //! | `notes` | what is said besides |
 //! | `matrix` | op by adapter, counted from `cases`; not read again |
 //!

@@ -42,7 +42,7 @@ pub struct Row {
     pub op: String,
     /// The case as a line, or the node of a network.
     pub case: String,
-    /// The place of its adapter among those of the report.
+    /// The position of its adapter among those of the report.
     pub adapter: usize,
     /// What came of it.
     pub verdict: Kind,
@@ -108,7 +108,7 @@ pub struct Refused {
 /// The element that is furthest out of its bound: [`Worst`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Element {
-    /// Its place, one number a dimension.
+    /// Its position, one number a dimension.
     pub index: Vec<usize>,
     /// What the device gave.
     pub got: Number,

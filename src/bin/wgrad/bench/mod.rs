@@ -2,6 +2,7 @@
 
 mod compare;
 mod html;
+mod interleave;
 mod odd;
 mod ops;
 mod peaks;
@@ -13,7 +14,6 @@ mod shader;
 mod start;
 mod table;
 mod train;
-mod turns;
 mod versus;
 
 pub use session::stop_on_ctrl_c;
@@ -35,7 +35,7 @@ enum Command {
     /// `wgrad bench ops --op conv2d --shape .. --pass wgrad`; `--list` shows sets, ops and their letters. Any op of
     /// `wgrad parity` is measured with `--case`, which takes the same lines.
     Ops(ops::OpsArgs),
-    /// Measure odd but legal shapes on the device and on the CPU reference, on the same cores, and list every case in
+    /// Measure unusual but legal shapes on the device and on the CPU reference, on the same cores, and list every case in
     /// which the device is slower.
     Odd(odd::OddArgs),
     /// Measure whole training steps of named models.
@@ -44,14 +44,14 @@ enum Command {
     Start(start::StartArgs),
     /// Measure how long the host takes to build, plan, compile and first run graphs of many nodes.
     Plan(plan::PlanArgs),
-    /// Measure what the adapter can do: arithmetic, memory, workgroup memory, dispatch, submit, readback.
+    /// Measure the peaks of the adapter: arithmetic, memory, workgroup memory, dispatch, submit, readback.
     Peaks(peaks::PeaksArgs),
-    /// Measure somebody's own compute shaders, described in TOML files beside them.
+    /// Measure your own compute shaders, described in TOML files.
     Shader(shader::ShaderArgs),
     /// Compare two result files, case by case.
     Compare(compare::CompareArgs),
-    /// Measure another build and this one side by side, in turns, and compare them: for machines whose speed
-    /// wanders.
+    /// Measure another build and this one side by side, interleaved, and compare them: for machines whose speed
+    /// varies.
     ///
     /// Bursts of both alternate, so that what slows the machine down slows both down. As in
     /// `wgrad bench versus ../before/wgrad ops --set smoke`.

@@ -1,7 +1,7 @@
 //! `wgrad bench ops`: ops of given shapes, checked and timed.
 
+use super::interleave::Watcher;
 use super::session::{MeasureArgs, Session};
-use super::turns::Watcher;
 use super::{sets, table};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -71,7 +71,7 @@ pub fn run(args: &OpsArgs) -> anyhow::Result<()> {
     let expected = cases.len();
     let mut visited: Vec<Visited> = Vec::new();
     let mut policy = session.policy;
-    let visits = if session.beside().is_some() { VISITS_IN_TURNS } else { VISITS };
+    let visits = if session.beside().is_some() { VISITS_INTERLEAVED } else { VISITS };
     policy.budget /= visits;
     policy.min_samples = policy.min_samples.div_ceil(visits as usize);
     bar.set_length(u64::from(visits) * expected as u64);
@@ -118,11 +118,11 @@ pub fn run(args: &OpsArgs) -> anyhow::Result<()> {
 /// Every case is measured in so many visits with all others between them, so that what disturbs one is over by
 /// the next.
 const VISITS: u32 = 2;
-/// In turns nothing is set aside, but where its buffers happen to lie makes a kernel faster or slower.
-const VISITS_IN_TURNS: u32 = 4;
+/// Interleaved, nothing is set aside, but where its buffers happen to lie makes a kernel faster or slower.
+const VISITS_INTERLEAVED: u32 = 4;
 /// Where the device was busy or throttled all the time, as many more follow,
 const MORE_VISITS: usize = 3;
-/// for at most this share of the time the others took.
+/// for at most this fraction of the time the others took.
 const AGAIN: f64 = 0.5;
 
 /// A case with what its visits gave.

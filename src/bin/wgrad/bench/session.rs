@@ -1,6 +1,6 @@
 //! What all benchmarks share: the device and its stopwatch, the environment, Ctrl-C, the result files.
 
-use super::turns::Turns;
+use super::interleave::Interleaved;
 use super::{html, table};
 use crate::device::DeviceArgs;
 use crate::output;
@@ -32,7 +32,7 @@ pub struct MeasureArgs {
     /// Write a report that a browser shows without a network.
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
-    /// Ask for turns on standard output and wait for them on standard input; what `bench versus` gives.
+    /// Ask for a turn on standard output and wait for it on standard input: set by `bench versus`.
     #[arg(long, value_name = "ID", hide = true)]
     turns: Option<String>,
 }
@@ -82,7 +82,7 @@ impl Session {
         );
         output::check_all([("--json", &args.json), ("--html", &args.html)])?;
         if args.turns.is_some() {
-            Turns::default().wait();
+            Interleaved::default().wait();
         }
         let device = args.device.open()?;
         let stopwatch = Stopwatch::new(&device, args.wall).context("benchmarks measure an adapter")?;
@@ -95,7 +95,7 @@ impl Session {
             );
         }
         let policy = Policy { budget: Duration::from_secs_f64(args.time), ..Policy::default() };
-        let policy = if args.turns.is_some() { policy.in_turns() } else { policy };
+        let policy = if args.turns.is_some() { policy.interleaved() } else { policy };
         Ok(Self { device, stopwatch, policy, args: args.clone(), environment })
     }
 

@@ -1,8 +1,8 @@
 //! `wgrad bench shader`: somebody's own shader.
 
+use super::interleave::Watcher;
 use super::session::{MeasureArgs, Session};
 use super::table;
-use super::turns::Watcher;
 use anyhow::Context;
 use clap::Args;
 use std::path::{Path, PathBuf};

@@ -52,7 +52,7 @@ struct Parts {
 const FOLDERS: [&str; 4] =
     ["WGRAD_PIPELINES", "MESA_SHADER_CACHE_DIR", "__GL_SHADER_DISK_CACHE_PATH", "XDG_CACHE_HOME"];
 
-/// What turns Mesa's cache off.
+/// What switches Mesa's cache off.
 const NO_CACHE: &str = "MESA_SHADER_CACHE_DISABLE";
 
 /// Runs it.
@@ -102,7 +102,7 @@ fn once(args: &StartArgs, model: &TrainModel) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Starts processes with empty caches and with full ones, in turns.
+/// Starts processes with empty caches and with full ones, alternately.
 fn pairs(args: &StartArgs, model: &TrainModel, session: &Session) -> anyhow::Result<Vec<Row>> {
     let (mut cold, mut warm) = (Vec::new(), Vec::new());
     for _ in 0..args.pairs {

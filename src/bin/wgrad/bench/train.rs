@@ -1,8 +1,8 @@
 //! `wgrad bench train`: whole training steps, or forward passes.
 
+use super::interleave::Watcher;
 use super::session::{MeasureArgs, Session};
 use super::table;
-use super::turns::Watcher;
 use crate::models::{self, Found, SizeArgs};
 use clap::Args;
 use indicatif::ProgressBar;

@@ -1,10 +1,10 @@
 //! `wgrad bench versus`: two builds side by side, a burst of one, a burst of the other.
 //!
-//! Each build runs in a process of its own and asks for its turns (`turns.rs`), so that only one of them is at work
+//! Each build runs in a process of its own and asks for its turn (`interleave.rs`), so that only one of them is at work
 //! at any time. The one that is behind goes on; where both are at the same case, they alternate.
 
 use super::compare::JudgeArgs;
-use super::turns::{GO, NEXT, TURN};
+use super::interleave::{GO, NEXT, TURN};
 use anyhow::Context;
 use clap::Args;
 use indicatif::ProgressBar;
@@ -83,7 +83,7 @@ enum Event {
 /// One of the two processes.
 struct Side {
     child: Child,
-    turns: ChildStdin,
+    answers: ChildStdin,
     complaints: JoinHandle<String>,
 }
 
@@ -101,7 +101,7 @@ impl Side {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().with_context(|| program.display().to_string())?;
         let missing = "a pipe to a process";
-        let turns = child.stdin.take().context(missing)?;
+        let answers = child.stdin.take().context(missing)?;
         let out = BufReader::new(child.stdout.take().context(missing)?);
         let mut errors = child.stderr.take().context(missing)?;
         std::thread::spawn(move || {
@@ -117,7 +117,7 @@ impl Side {
             let _ = errors.read_to_end(&mut text);
             String::from_utf8_lossy(&text).into_owned()
         });
-        Ok(Self { child, turns, complaints })
+        Ok(Self { child, answers, complaints })
     }
 }
 
@@ -160,8 +160,8 @@ fn measure(programs: [&PathBuf; 2], files: &[PathBuf; 2], words: &[String], id: 
     drop(sender);
     hand_out(&mut sides, &events);
     for (number, side) in sides.into_iter().enumerate() {
-        let Side { mut child, turns, complaints } = side;
-        drop(turns);
+        let Side { mut child, answers, complaints } = side;
+        drop(answers);
         let status = child.wait()?;
         let text = complaints.join().unwrap_or_default();
         let program = programs[number].display();
@@ -191,10 +191,10 @@ fn hand_out(sides: &mut [Side], events: &Receiver<Event>) {
             Event::Ended(number) => states[number] = State::Ended,
         }
         if let Some(number) = whose(states, last) {
-            let turns = &mut sides[number].turns;
+            let answers = &mut sides[number].answers;
             let word = if behind(states, number) { NEXT } else { GO };
             // One that is gone says so by the end of its output.
-            let _ = writeln!(turns, "{word}").and_then(|()| turns.flush());
+            let _ = writeln!(answers, "{word}").and_then(|()| answers.flush());
             (states[number], last) = (State::Working, number);
         }
     }

@@ -1,12 +1,12 @@
-//! The loop turns that launches state, held to what is counted on every adapter. Drivers may end the loops of an invocation that
-//! turns too often, without a word, so work is cut by what is stated.
+//! The loop iterations that launches state, held to what is counted on every adapter. Drivers may end the loops of an
+//! invocation that iterations too often, without a word, so work is cut by what is stated.
 
 mod each;
 
 use each::each;
 use std::collections::BTreeSet;
 use wgrad::kernels::Limits;
-use wgrad::verify::{self, Adapter, Case, Line, Turns};
+use wgrad::verify::{self, Adapter, Case, Iterations, Line};
 
 /// The adapters of this machine.
 fn all() -> Vec<Adapter> {
@@ -14,13 +14,14 @@ fn all() -> Vec<Adapter> {
     wgrad::adapters(None).into_iter().filter_map(open).collect()
 }
 
-/// Kernels whose turns follow from the data: where all indices are one, or all points in one cell.
+/// Kernels whose iterations follow from the data: where all indices are one, or all points in one cell.
 const BY_DATA: [&str; 3] = ["embedding_blocks", "embedding_rows", "grid_sample_backward_input"];
 
 /// What a launch states of itself is no less than what was counted, and not so much more that shapes are cut in vain.
-fn wrong(turns: &Turns) -> bool {
-    let may_be_fewer = BY_DATA.contains(&turns.kernel);
-    turns.counted > turns.stated || !may_be_fewer && turns.stated > 3 * turns.counted + 128
+fn wrong(iterations: &Iterations) -> bool {
+    let may_be_fewer = BY_DATA.contains(&iterations.kernel);
+    iterations.counted > iterations.stated
+        || !may_be_fewer && iterations.stated > 3 * iterations.counted + 128
 }
 
 /// Whether the case has a long loop, whose late terms decide.
@@ -42,33 +43,34 @@ fn chosen() -> Vec<Line> {
 }
 
 /// The launches of a case under some limits, each as it must be.
-fn launches(line: &Line, adapter: &Adapter) -> Vec<Turns> {
+fn launches(line: &Line, adapter: &Adapter) -> Vec<Iterations> {
     let case = Case::build(line).expect("a case of the table");
     let own = adapter.limits();
-    let cut = Limits { max_turns: 100, ..own.clone() };
+    let cut = Limits { max_iterations: 100, ..own.clone() };
     let gpu = Limits { software: false, subgroup_size: None, ..own.clone() };
     let all = if case.is_huge() || is_late(line) { vec![own] } else { vec![own, cut, gpu] };
     let mut launches = Vec::new();
     for limits in all {
-        let turns = verify::turns(&case, adapter, &limits).expect("a device that counts").unwrap_or_default();
-        for launch in &turns {
-            assert!(!wrong(launch), "{line}: {launch:?}, at most {}", limits.max_turns);
-            assert!(launch.counted <= limits.max_turns, "{line}: {launch:?}");
+        let iterations =
+            verify::iterations(&case, adapter, &limits).expect("a device that counts").unwrap_or_default();
+        for launch in &iterations {
+            assert!(!wrong(launch), "{line}: {launch:?}, at most {}", limits.max_iterations);
+            assert!(launch.counted <= limits.max_iterations, "{line}: {launch:?}");
         }
-        launches.extend(turns);
+        launches.extend(iterations);
     }
     launches
 }
 
 #[test]
-fn launches_state_the_turns_that_invocations_take() {
+fn launches_state_the_iterations_that_invocations_take() {
     if all().is_empty() {
         println!("SKIPPED: no adapter");
         return;
     }
     let open = || all().into_iter().next().expect("an adapter that opens again");
     let launches = each(&chosen(), open, |adapter, line| launches(line, adapter)).concat();
-    let with_loops: Vec<&Turns> = launches.iter().filter(|launch| launch.counted > 0).collect();
+    let with_loops: Vec<&Iterations> = launches.iter().filter(|launch| launch.counted > 0).collect();
     let kernels: BTreeSet<_> = with_loops.iter().map(|launch| launch.kernel).collect();
     println!("{} launches with loops, of {kernels:?}", with_loops.len());
     assert!(with_loops.len() > 100 && kernels.len() > 15, "{} of {kernels:?}", with_loops.len());

@@ -1,4 +1,4 @@
-//! Elements in other places along a dimension: flips, rolls, slices, selected and repeated elements, padding.
+//! Elements at other positions along a dimension: flips, rolls, slices, selected and repeated elements, padding.
 
 use crate::error::{Mismatch, Result};
 use crate::graph::Tensor;
@@ -19,7 +19,7 @@ impl Tensor {
         dims.into_iter().try_fold(self.clone(), flip)
     }
 
-    /// The elements moved `shifts` places along each of `dims`, those behind the end to the beginning. Without dimensions
+    /// The elements moved `shifts` positions along each of `dims`, those behind the end to the beginning. Without dimensions
     /// all elements are one row, as in PyTorch.
     ///
     /// # Errors
@@ -53,9 +53,9 @@ impl Tensor {
         let dim = self.dim("slice", dim)?;
         self.mapped("slice", dim, 0.0, |size| {
             let n = size as i64;
-            let place = |at: i64| if at < 0 { at.saturating_add(n).max(0) } else { at.min(n) } as usize;
+            let position = |at: i64| if at < 0 { at.saturating_add(n).max(0) } else { at.min(n) } as usize;
             Mismatch::check(step > 0, "a step above 0", step.to_string())?;
-            let (first, last) = (place(start), place(end));
+            let (first, last) = (position(start), position(end));
             Mismatch::check(
                 first < last,
                 format!("at least one of {size} elements"),
@@ -158,7 +158,7 @@ impl Tensor {
         })
     }
 
-    /// The elements on a diagonal of two dimensions, as a last dimension: those `offset` places to the right of the main
+    /// The elements on a diagonal of two dimensions, as a last dimension: those `offset` positions to the right of the main
     /// one, or to the left where it is negative.
     ///
     /// # Errors
@@ -186,8 +186,8 @@ impl Tensor {
         })
     }
 
-    /// What lies on or below a diagonal of the last two dimensions, 0 above it. The diagonal is `diagonal` places to the right
-    /// of the main one.
+    /// What lies on or below a diagonal of the last two dimensions, 0 above it. The diagonal is `diagonal` positions to the
+    /// right of the main one.
     ///
     /// # Errors
     /// When there are fewer than two dimensions, or the tensor is not `f32`.
@@ -195,8 +195,8 @@ impl Tensor {
         self.triangle("tril", |row, column| column - row <= i128::from(diagonal))
     }
 
-    /// What lies on or above a diagonal of the last two dimensions, 0 below it. The diagonal is `diagonal` places to the right
-    /// of the main one.
+    /// What lies on or above a diagonal of the last two dimensions, 0 below it. The diagonal is `diagonal` positions to the
+    /// right of the main one.
     ///
     /// # Errors
     /// When there are fewer than two dimensions, or the tensor is not `f32`.

@@ -1,5 +1,5 @@
-//! How often the loops of an invocation may turn, measured when an adapter is opened: Mesa's llvmpipe ends all loops of an
-//! invocation after 65,535 turns in all, without an error.
+//! How many iterations the loops of an invocation may take, measured when an adapter is opened: Mesa's llvmpipe ends all loops
+//! of an invocation after 65,535 iterations in all, without an error.
 
 use super::cache::{kept, write};
 use super::gpu::Gpu;
@@ -15,31 +15,31 @@ use std::fs;
 use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-/// Turns that are tried: several times what any launch is planned with where work can be cut. No launch is planned with more
-/// than were seen.
+/// Iterations that are tried: several times what any launch is planned with where work can be cut. No launch is planned with
+/// more than were seen.
 const TRIED: u32 = 1 << 18;
-/// Turns of the inner of two nested loops.
+/// Iterations of the inner of two nested loops.
 const INNER: u32 = 31;
 
 /// What was measured in this process, by adapter and driver.
 static KNOWN: LazyLock<Mutex<HashMap<AdapterIdentity, u32>>> = LazyLock::new(Mutex::default);
 
-/// The turns that an invocation takes on this adapter, at most [`TRIED`], in one loop or in nested ones, whichever are fewer:
-/// what this process or the file of an earlier one knows of adapter and driver; it is measured where neither does.
+/// The iterations that an invocation takes on this adapter, at most [`TRIED`], in one loop or in nested ones, whichever are
+/// fewer: what this process or the file of an earlier one knows of adapter and driver; it is measured where neither does.
 ///
 /// # Errors
 /// When the adapter fails, or its loops give wrong numbers.
 pub(super) async fn measure(gpu: &Arc<Gpu>) -> Result<u32> {
     let identity = &gpu.identity;
     let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(&turns) = known().get(identity) {
-        return Ok(turns);
+    if let Some(&iterations) = known().get(identity) {
+        return Ok(iterations);
     }
     let micro = kernel(&gpu.limits())?;
     let of = format!("{identity:?} {TRIED} {INNER} {:08x}", checksum(&micro.launch.kernel.wgsl));
-    let turns = remembered(kept(identity, "turns").as_deref(), &of, || count(gpu, &micro)).await?;
-    known().insert(identity.clone(), turns);
-    Ok(turns)
+    let iterations = remembered(kept(identity, "iterations").as_deref(), &of, || count(gpu, &micro)).await?;
+    known().insert(identity.clone(), iterations);
+    Ok(iterations)
 }
 
 /// What the file says of exactly this adapter, driver and kernel, or what `count` gives, which the file then says. A file
@@ -50,21 +50,21 @@ async fn remembered<F: Future<Output = Result<u32>>>(
     count: impl FnOnce() -> F,
 ) -> Result<u32> {
     let Some(path) = path else { return count().await };
-    if let Some(turns) = fs::read_to_string(path).ok().and_then(|text| read(&text, of)) {
-        return Ok(turns);
+    if let Some(iterations) = fs::read_to_string(path).ok().and_then(|text| read(&text, of)) {
+        return Ok(iterations);
     }
-    let turns = count().await?;
-    let text = format!("{of}\n{turns}\n");
+    let iterations = count().await?;
+    let text = format!("{of}\n{iterations}\n");
     let _ = write(path, format!("{text}{:08x}\n", checksum(&text)).as_bytes());
-    Ok(turns)
+    Ok(iterations)
 }
 
-/// The turns in the text of a file: what was measured, the turns, and a checksum of both, a line each.
+/// The iterations in the text of a file: what was measured, the iterations, and a checksum of both, a line each.
 fn read(text: &str, of: &str) -> Option<u32> {
     let rest = text.strip_prefix(of)?.strip_prefix('\n')?;
-    let (turns, sum) = rest.strip_suffix('\n')?.split_once('\n')?;
-    let whole = sum == format!("{:08x}", checksum(&format!("{of}\n{turns}\n")));
-    turns.parse().ok().filter(|turns| whole && (1..=TRIED).contains(turns))
+    let (iterations, sum) = rest.strip_suffix('\n')?.split_once('\n')?;
+    let whole = sum == format!("{:08x}", checksum(&format!("{of}\n{iterations}\n")));
+    iterations.parse().ok().filter(|iterations| whole && (1..=TRIED).contains(iterations))
 }
 
 fn checksum(text: &str) -> u32 {
@@ -74,7 +74,7 @@ fn checksum(text: &str) -> u32 {
 }
 
 fn kernel(limits: &Limits) -> Result<MicroKernel> {
-    peaks::turns(limits).map_err(|m| Error::op("count_turns", "", m))
+    peaks::iterations(limits).map_err(|m| Error::op("count_turns", "", m))
 }
 
 async fn count(gpu: &Arc<Gpu>, micro: &MicroKernel) -> Result<u32> {
@@ -84,17 +84,17 @@ async fn count(gpu: &Arc<Gpu>, micro: &MicroKernel) -> Result<u32> {
     let after = replay(gpu, &plan, &memory).await?;
     let words: &[u32] = bytemuck::cast_slice(&after[1]);
     let counted = words.chunks_exact(2).take(2).map(|word| (word[0], word[1]));
-    for ((turns, number), inner) in counted.clone().zip([0, INNER]) {
+    for ((iterations, number), inner) in counted.clone().zip([0, INNER]) {
         // The end of an inner loop makes no number.
-        let numbers = turns - turns.div_ceil(2 + inner);
+        let numbers = iterations - iterations.div_ceil(2 + inner);
         let expected = (0..numbers).fold(0u32, |x, _| x.wrapping_mul(1_664_525).wrapping_add(1_013_904_223));
         if number != expected {
-            let got = format!("{number} after {turns} turns of loops, where {expected} is right");
+            let got = format!("{number} after {iterations} iterations of loops, where {expected} is right");
             return Err(Error::device("loops that compute what they should", got));
         }
     }
-    // Which of the last turns, inner or outer, met the end is not known.
-    let fewest = counted.map(|(turns, _)| turns).min().unwrap_or(0);
+    // Which of the last iterations, inner or outer, met the end is not known.
+    let fewest = counted.map(|(iterations, _)| iterations).min().unwrap_or(0);
     Ok(fewest.saturating_sub(2 + INNER).min(TRIED))
 }
 
@@ -106,23 +106,23 @@ mod tests {
     use std::future::ready;
 
     #[test]
-    fn every_adapter_takes_some_turns_and_opens_with_their_number() {
+    fn every_adapter_takes_some_iterations_and_opens_with_their_number() {
         for report in crate::adapters(None) {
             let device = Device::open(None, Some(&report.index.to_string())).unwrap();
             let counted =
                 block_on("", count(device.gpu("to measure").unwrap(), &kernel(&device.limits()).unwrap()));
             let counted = counted.unwrap();
-            println!("{}: {counted} turns", device.describe());
-            assert_eq!(device.limits().max_turns, counted);
+            println!("{}: {counted} iterations", device.describe());
+            assert_eq!(device.limits().max_iterations, counted);
             // Mesa's limit is the least that is known.
             assert!(counted > 60_000, "{counted}");
         }
     }
     /// Measured once, then read; measured anew where the file is of something else or not as it was written.
     #[test]
-    fn turns_are_kept_and_a_broken_file_is_measured_anew() {
+    fn the_number_is_kept_and_a_broken_file_is_measured_anew() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("below").join("a.turns");
+        let path = folder.path().join("below").join("a.iterations");
         let run = |path: &Path, of: &str, counted: u32| {
             let mut measured = false;
             let count = || {
@@ -134,14 +134,14 @@ mod tests {
         assert_eq!(run(&path, "a driver", 65_000), (65_000, true));
         assert_eq!(run(&path, "a driver", 1), (65_000, false));
         let written = fs::read_to_string(&path).unwrap();
-        let sealed = |turns: u64| {
-            let text = format!("a driver\n{turns}\n");
+        let sealed = |iterations: u64| {
+            let text = format!("a driver\n{iterations}\n");
             format!("{text}{:08x}\n", checksum(&text))
         };
         assert_eq!(written, sealed(65_000));
         let broken = [
             String::new(),
-            "no turns".to_owned(),
+            "no iterations".to_owned(),
             written[..written.len() / 2].to_owned(),
             written[..written.len() - 1].to_owned(),
             written.replace("65000", "66000"),
@@ -162,7 +162,7 @@ mod tests {
         // A folder that cannot be made is no reason to fail, nor is none at all.
         let file = folder.path().join("file");
         fs::write(&file, "").unwrap();
-        assert_eq!(run(&file.join("a.turns"), "a driver", 65_000), (65_000, true));
+        assert_eq!(run(&file.join("a.iterations"), "a driver", 65_000), (65_000, true));
         assert_eq!(block_on("", remembered(None, "a driver", || ready(Ok(5)))).unwrap(), 5);
         let fails = || ready(Err(Error::device("x", "y")));
         assert!(block_on("", remembered(Some(&path), "a driver that fails", fails)).is_err());

@@ -5,7 +5,7 @@ use crate::shape::Shape;
 /// Sizes and strides of an operand along the elements of a tensor that it is broadcast to, innermost last; none where it
 /// has that tensor's shape.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Stretch(Vec<(usize, usize)>);
+pub struct Broadcast(Vec<(usize, usize)>);
 
 /// An expression for what is read, and the type that it is read in.
 pub(super) struct Load {
@@ -13,7 +13,7 @@ pub(super) struct Load {
     pub(super) element: &'static str,
 }
 
-impl Stretch {
+impl Broadcast {
     /// An operand of this shape beside a tensor of that one.
     pub fn of(from: &Shape, to: &Shape) -> Self {
         let strides = from.broadcast_strides(to);
@@ -52,7 +52,7 @@ impl Stretch {
             if let Some(last) = axes.last_mut() {
                 *last = (size / 4, stride);
             }
-            let loaded = format!("{name}[{}]", place(&at, &axes, false));
+            let loaded = format!("{name}[{}]", position(&at, &axes, false));
             return if stride == 1 {
                 Load { expression: loaded, element: wide }
             } else {
@@ -60,20 +60,20 @@ impl Stretch {
             };
         }
         if !vec4 {
-            return Load { expression: format!("{name}[{}]", place(&at, &self.0, false)), element: "f32" };
+            return Load { expression: format!("{name}[{}]", position(&at, &self.0, false)), element: "f32" };
         }
-        // The last four may reach beyond the tensor: their places begin again.
+        // The last four may reach beyond the tensor: their positions begin again.
         let element = |q: usize| {
             let at = if q == 0 { format!("(4u * {at})") } else { format!("(4u * {at} + {q}u)") };
-            format!("{name}[{}]", place(&at, &self.0, true))
+            format!("{name}[{}]", position(&at, &self.0, true))
         };
         let elements: Vec<String> = (0..4).map(element).collect();
         Load { expression: format!("vec4<f32>({})", elements.join(", ")), element: "f32" }
     }
 }
 
-/// The place of element `at` along these axes; the outermost begins again behind its end where `wraps`.
-fn place(at: &str, axes: &[(usize, usize)], wraps: bool) -> String {
+/// The position of element `at` along these axes; the outermost begins again behind its end where `wraps`.
+fn position(at: &str, axes: &[(usize, usize)], wraps: bool) -> String {
     let mut behind = 1;
     let mut terms = Vec::new();
     for (d, &(size, stride)) in axes.iter().enumerate().rev() {
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     fn read(from: &[usize], to: &[usize], vec4: bool, first: usize) -> String {
-        Stretch::of(&from.into(), &to.into()).load("x", vec4, first).expression
+        Broadcast::of(&from.into(), &to.into()).load("x", vec4, first).expression
     }
 
     #[test]

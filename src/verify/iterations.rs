@@ -1,5 +1,5 @@
-//! Counts the loop turns that invocations really take, with kernels that are told to count: what launches state must not be
-//! less.
+//! Counts the loop iterations that invocations really take, with kernels that are told to count: what launches state must not
+//! be less.
 
 use super::adapter::Adapter;
 use super::case::Case;
@@ -11,12 +11,12 @@ use crate::plan::{Bound, BufferKind, BufferPlan, Plan, Step, plan};
 use crate::platform::block_on;
 use std::fmt::Write;
 
-/// The turns of one launch.
+/// The iterations of one launch.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Turns {
+pub struct Iterations {
     /// The kernel.
     pub kernel: &'static str,
-    /// What the launch says: the most an invocation takes, with the turns in which loops end.
+    /// What the launch says: the most an invocation takes, with the iterations in which loops end.
     pub stated: u32,
     /// The most that an invocation took.
     pub counted: u32,
@@ -27,15 +27,19 @@ pub struct Turns {
 ///
 /// # Errors
 /// When the device fails, or has no binding left to count in.
-pub fn turns(case: &Case, adapter: &Adapter, limits: &Limits) -> Result<Option<Vec<Turns>>> {
-    block_on("verify::turns_async", turns_async(case, adapter, limits))
+pub fn iterations(case: &Case, adapter: &Adapter, limits: &Limits) -> Result<Option<Vec<Iterations>>> {
+    block_on("verify::iterations_async", iterations_async(case, adapter, limits))
 }
 
-/// As [`turns`], without waiting.
+/// As [`iterations`], without waiting.
 ///
 /// # Errors
-/// As [`turns`].
-pub async fn turns_async(case: &Case, adapter: &Adapter, limits: &Limits) -> Result<Option<Vec<Turns>>> {
+/// As [`iterations`].
+pub async fn iterations_async(
+    case: &Case,
+    adapter: &Adapter,
+    limits: &Limits,
+) -> Result<Option<Vec<Iterations>>> {
     let outputs: Vec<ValueId> = case.outputs.iter().map(|(_, t)| t.id()).collect();
     let Ok(plan) = case.graph.with(|data| plan(data, &outputs, limits)) else { return Ok(None) };
     let counter = Counter::new(plan, limits.offset_alignment.max(16));
@@ -89,7 +93,7 @@ impl Counter {
         self.plan.buffers.last().map_or(0, |counts| counts.bytes)
     }
 
-    fn read(&self, counts: &[u8]) -> Vec<Turns> {
+    fn read(&self, counts: &[u8]) -> Vec<Iterations> {
         let dispatches = self.plan.steps.iter().filter_map(|step| match step {
             Step::Dispatch(dispatch) => Some(dispatch),
             Step::Copy { .. } => None,
@@ -97,9 +101,9 @@ impl Counter {
         let counted = counts
             .chunks(self.pitch as usize)
             .map(|launch| launch.first_chunk().map_or(0, |word| u32::from_le_bytes(*word)));
-        let of = |(dispatch, counted): (&crate::plan::Dispatch, u32)| Turns {
+        let of = |(dispatch, counted): (&crate::plan::Dispatch, u32)| Iterations {
             kernel: self.plan.kernels[dispatch.kernel].name,
-            stated: dispatch.turns,
+            stated: dispatch.iterations,
             counted,
         };
         dispatches.zip(counted).map(of).collect()
@@ -120,7 +124,7 @@ fn without_comments(wgsl: &str) -> String {
 }
 
 /// Where the loops of a text begin, and where the first statement inside is.
-fn places(wgsl: &str) -> Vec<(usize, usize)> {
+fn positions(wgsl: &str) -> Vec<(usize, usize)> {
     let code = without_comments(wgsl);
     let of_word = |c: char| c.is_alphanumeric() || c == '_';
     let heads = ["for", "while", "loop"].iter().flat_map(|head| {
@@ -146,40 +150,40 @@ fn places(wgsl: &str) -> Vec<(usize, usize)> {
     found
 }
 
-/// The loops of a text, as [`turns`] finds them.
+/// The loops of a text, as [`iterations`] finds them.
 pub fn loops(wgsl: &str) -> usize {
-    places(wgsl).len()
+    positions(wgsl).len()
 }
 
-/// The text of a kernel that counts its turns in one more binding.
+/// The text of a kernel that counts its iterations in one more binding.
 fn counting(kernel: &Kernel) -> String {
     let wgsl = &kernel.wgsl;
     let binding = wgsl.matches("@binding(").count();
     let mut text = String::with_capacity(wgsl.len() * 2);
     let mut done = 0;
-    for (before, inside) in places(wgsl) {
+    for (before, inside) in positions(wgsl) {
         text += &wgsl[done..before];
-        // The turn in which a `loop` ends is inside.
+        // The iteration in which a `loop` ends is inside.
         if !wgsl[before..].starts_with("loop") {
-            text += "turns_taken++; atomicMax(&turns_counted[0], turns_taken); ";
+            text += "iterations_taken++; atomicMax(&iterations_counted[0], iterations_taken); ";
         }
         text += &wgsl[before..inside];
-        text += " turns_taken++; atomicMax(&turns_counted[0], turns_taken); ";
+        text += " iterations_taken++; atomicMax(&iterations_counted[0], iterations_taken); ";
         done = inside;
     }
     text += &wgsl[done..];
     // A string takes all that is written.
     let _ = write!(
         text,
-        "\n@group(0) @binding({binding}) var<storage, read_write> turns_counted: array<atomic<u32>>;\n\
-         var<private> turns_taken: u32;\n\
-         fn turns_bound() {{ atomicMax(&turns_counted[0], 0u); }}\n"
+        "\n@group(0) @binding({binding}) var<storage, read_write> iterations_counted: array<atomic<u32>>;\n\
+         var<private> iterations_taken: u32;\n\
+         fn count_bound() {{ atomicMax(&iterations_counted[0], 0u); }}\n"
     );
     // The binding must be used by the entry point, or it is not part of the layout.
     let entry =
         text.find(&format!("fn {}(", kernel.name)).and_then(|at| text[at..].find(") {").map(|b| at + b + 3));
     if let Some(entry) = entry {
-        text.insert_str(entry, " turns_bound(); ");
+        text.insert_str(entry, " count_bound(); ");
     }
     text
 }
@@ -193,10 +197,10 @@ mod tests {
         assert_eq!(loops("while (i < n) { meanwhile (x); }"), 1);
         let text = "fn f() {\n  // for (x) {\n  for (var i = 0u; i < min(3u, n); i++) {\n    for (;;) { break; } }\n  \
                     before (x);\n}\n";
-        let places = places(text);
-        assert_eq!(places.len(), 2);
-        assert!(text[places[0].1..].starts_with("\n    for (;;)"), "{places:?}");
-        assert!(text[places[1].1..].starts_with(" break;"));
+        let positions = positions(text);
+        assert_eq!(positions.len(), 2);
+        assert!(text[positions[0].1..].starts_with("\n    for (;;)"), "{positions:?}");
+        assert!(text[positions[1].1..].starts_with(" break;"));
         let text = "loop\n{ if (x) { break; } }  /* for (;;) { */ for(;;)\n{ break; } // while (true) {}";
         assert_eq!((loops(text), loops("let loops = forest(while_);")), (2, 0));
     }

@@ -1,4 +1,4 @@
-//! Kernels that differ in sizes alone, as one that is told its sizes at each launch: less for a driver to compile.
+//! Merges kernels that differ in sizes alone into one that gets its sizes at each launch: less for a driver to compile.
 //!
 //! What is written as a number of type `u32` and differs is read from `sizes`, memory of 4 bytes each that a launch
 //! sets; what is the same in all stays a constant.
@@ -8,61 +8,61 @@ use crate::kernels::Kernel;
 use std::collections::{BTreeMap, HashMap};
 use std::mem;
 
-/// Letters of WGSL from which a kernel takes long to compile. Shorter ones run slower when they are told what they
-/// could know, such as how often a loop turns.
+/// Letters of WGSL from which a kernel takes long to compile. Shorter ones run slower when they get at launch what they
+/// could know, such as how many iterations a loop takes.
 const LEAST_TEXT: usize = 8000;
 /// Numbers that a launch can set on every device that can set any: 64 bytes.
 const MOST_SIZES: usize = 16;
 
-/// Lets kernels of this plan be one where they can.
-pub(super) fn share(plan: &mut Plan) {
-    share_from(plan, LEAST_TEXT);
+/// Merges kernels of this plan that differ in sizes alone.
+pub(super) fn merge_kernels(plan: &mut Plan) {
+    merge_from(plan, LEAST_TEXT);
 }
 
-fn share_from(plan: &mut Plan, least_text: usize) {
+fn merge_from(plan: &mut Plan, least_text: usize) {
     let kernels = mem::take(&mut plan.kernels);
     // In order, so that the same graph always gives the same plan.
     let mut alike: BTreeMap<(&str, String), Vec<(usize, Text)>> = BTreeMap::new();
-    for (i, kernel) in kernels.iter().enumerate().filter(|(_, kernel)| may_share(kernel, least_text)) {
+    for (i, kernel) in kernels.iter().enumerate().filter(|(_, kernel)| may_merge(kernel, least_text)) {
         let text = Text::new(&kernel.wgsl);
         alike.entry((kernel.name, text.pattern())).or_default().push((i, text));
     }
-    // For each kernel the one that stands for it, and what that one is told.
-    let mut told: Vec<Option<(usize, Vec<u32>)>> = vec![None; kernels.len()];
-    let mut shared: BTreeMap<usize, Kernel> = BTreeMap::new();
+    // For each kernel the merged kernel, and the sizes it gets.
+    let mut merged: Vec<Option<(usize, Vec<u32>)>> = vec![None; kernels.len()];
+    let mut merged_kernels: BTreeMap<usize, Kernel> = BTreeMap::new();
     for members in alike.into_values().filter(|members| members.len() > 1) {
         let first = members[0].0;
         let group: Vec<&Text> = members.iter().map(|(_, text)| text).collect();
         if let Some((wgsl, sizes)) = joined(kernels[first].name, &group) {
             let count = sizes[0].len() as u32;
             let kernel = Kernel::new(kernels[first].name, wgsl);
-            shared.insert(first, Kernel { sizes: count, ..kernel });
+            merged_kernels.insert(first, Kernel { sizes: count, ..kernel });
             for ((member, _), sizes) in members.into_iter().zip(sizes) {
-                told[member] = Some((first, sizes));
+                merged[member] = Some((first, sizes));
             }
         }
     }
-    let kept = |i: usize| told[i].as_ref().is_none_or(|(first, _)| *first == i);
+    let kept = |i: usize| merged[i].as_ref().is_none_or(|(first, _)| *first == i);
     // The new number of each kernel that is kept.
-    let mut place = Vec::with_capacity(kernels.len());
+    let mut position = Vec::with_capacity(kernels.len());
     let mut next = 0;
     for i in 0..kernels.len() {
-        place.push(next);
+        position.push(next);
         next += usize::from(kept(i));
     }
     for step in &mut plan.steps {
         let Step::Dispatch(dispatch) = step else { continue };
-        if let Some((first, sizes)) = &told[dispatch.kernel] {
+        if let Some((first, sizes)) = &merged[dispatch.kernel] {
             (dispatch.kernel, dispatch.sizes) = (*first, sizes.clone());
         }
-        dispatch.kernel = place[dispatch.kernel];
+        dispatch.kernel = position[dispatch.kernel];
     }
     let left = (0..kernels.len()).filter(|i| kept(*i));
-    plan.kernels = left.map(|i| shared.remove(&i).unwrap_or_else(|| kernels[i].clone())).collect();
+    plan.kernels = left.map(|i| merged_kernels.remove(&i).unwrap_or_else(|| kernels[i].clone())).collect();
 }
 
 /// Whether a kernel is one of this crate's that takes long to compile.
-fn may_share(kernel: &Kernel, least_text: usize) -> bool {
+fn may_merge(kernel: &Kernel, least_text: usize) -> bool {
     kernel.wgsl.len() >= least_text && kernel.foreign.is_none()
 }
 
@@ -104,7 +104,7 @@ impl<'a> Text<'a> {
     }
 }
 
-/// One shader for several of the same pattern, and what each of them is told; `None` where there is nothing to tell, too
+/// One shader for several of the same pattern, and the sizes of each of them; `None` where no size differs, too
 /// much, or a number that differs must be a constant or is better one.
 fn joined(name: &str, texts: &[&Text]) -> Option<(String, Vec<Vec<u32>>)> {
     let words = &texts[0].0;
@@ -134,7 +134,7 @@ fn joined(name: &str, texts: &[&Text]) -> Option<(String, Vec<Vec<u32>>)> {
     let enabled = if directive { words.iter().position(|word| *word == "\n")? + 1 } else { 0 };
     let mut wgsl = words[..enabled].concat();
     wgsl += &format!(
-        "// Told its sizes at each launch.\nstruct Sizes {{ {fields}}}\nvar<immediate> sizes: Sizes;\nvar<private> told: Sizes;\n"
+        "// Gets its sizes at each launch.\nstruct Sizes {{ {fields}}}\nvar<immediate> sizes: Sizes;\nvar<private> launch_sizes: Sizes;\n"
     );
     // Where the entry point's statements begin.
     let entry = words.windows(3).position(|w| w == ["fn", " ", name])?;
@@ -143,15 +143,15 @@ fn joined(name: &str, texts: &[&Text]) -> Option<(String, Vec<Vec<u32>>)> {
     let mut at = enabled;
     while at < words.len() {
         let code = |at: usize, constants: &HashMap<&str, String>| {
-            let told = size_at.get(&at).map(|size| format!("told.n{size}"));
-            told.or_else(|| constants.get(words[at]).cloned())
+            let size = size_at.get(&at).map(|size| format!("launch_sizes.n{size}"));
+            size.or_else(|| constants.get(words[at]).cloned())
         };
         if words[at] == "const" {
             // `const NAME = expression;`: what depends on a size is written out wherever it is used.
             let end = at + words[at..].iter().position(|word| *word == ";")?;
             let equals = at + words[at..end].iter().position(|word| *word == "=")?;
-            let told = (equals..end).any(|i| code(i, &constants).is_some());
-            if told {
+            let depends = (equals..end).any(|i| code(i, &constants).is_some());
+            if depends {
                 let value: String = (equals + 1..end)
                     .map(|i| code(i, &constants).unwrap_or_else(|| words[i].to_owned()))
                     .collect();
@@ -161,12 +161,12 @@ fn joined(name: &str, texts: &[&Text]) -> Option<(String, Vec<Vec<u32>>)> {
             }
         }
         if at == body {
-            wgsl.push_str("{\n  told = sizes;");
+            wgsl.push_str("{\n  launch_sizes = sizes;");
             at += 1;
             continue;
         }
         match code(at, &constants) {
-            Some(told) => {
+            Some(size) => {
                 let before = words[..at].iter().rev().find(|word| !word.trim().is_empty());
                 let divides = before.is_some_and(|word| ["/", "%"].contains(word));
                 let of_type =
@@ -174,7 +174,7 @@ fn joined(name: &str, texts: &[&Text]) -> Option<(String, Vec<Vec<u32>>)> {
                 if of_type || divides && !may_divide {
                     return None;
                 }
-                wgsl.push_str(&told);
+                wgsl.push_str(&size);
             }
             None => wgsl.push_str(words[at]),
         }
@@ -194,15 +194,15 @@ mod tests {
     }
 
     /// A plan that runs each kernel once.
-    fn shared(kernels: &[Kernel]) -> Plan {
+    fn after_merge(kernels: &[Kernel]) -> Plan {
         let dispatch = |kernel| Step::Dispatch(Dispatch { kernel, ..Dispatch::default() });
         let steps = (0..kernels.len()).map(dispatch).collect();
         let mut plan = Plan { kernels: kernels.to_vec(), steps, ..Plan::default() };
-        share_from(&mut plan, 0);
+        merge_from(&mut plan, 0);
         plan
     }
 
-    fn told(plan: &Plan) -> Vec<(usize, Vec<u32>)> {
+    fn sizes(plan: &Plan) -> Vec<(usize, Vec<u32>)> {
         let dispatches = plan.steps.iter().filter_map(|step| match step {
             Step::Dispatch(dispatch) => Some((dispatch.kernel, dispatch.sizes.clone())),
             Step::Copy { .. } => None,
@@ -218,13 +218,16 @@ mod tests {
             )
         };
         let other = kernel("g", "fn g() {}");
-        let plan = shared(&[kernel("f", &text(3, 5)), other.clone(), kernel("f", &text(4, 5)), other]);
+        let plan = after_merge(&[kernel("f", &text(3, 5)), other.clone(), kernel("f", &text(4, 5)), other]);
         assert_eq!(plan.kernels.len(), 3);
-        assert_eq!(told(&plan), [(0, vec![3]), (1, vec![]), (0, vec![4]), (2, vec![])]);
+        assert_eq!(sizes(&plan), [(0, vec![3]), (1, vec![]), (0, vec![4]), (2, vec![])]);
         let wgsl = &plan.kernels[0].wgsl;
         assert_eq!(plan.kernels[0].sizes, 1);
         assert!(wgsl.contains("struct Sizes { n0: u32, }"), "{wgsl}");
-        assert!(wgsl.contains("let x = (told.n0) + ((told.n0) * 5u) + 7u + told.n0;"), "{wgsl}");
+        assert!(
+            wgsl.contains("let x = (launch_sizes.n0) + ((launch_sizes.n0) * 5u) + 7u + launch_sizes.n0;"),
+            "{wgsl}"
+        );
         assert!(!wgsl.contains("const") && !wgsl.contains("rows"), "{wgsl}");
     }
 
@@ -243,12 +246,12 @@ mod tests {
             [kernel("f", "fn f() { let x = y / 2u; }"), kernel("f", "fn f() { let x = y / 3u; }")],
         ];
         for pair in pairs {
-            assert_eq!(shared(&pair).kernels, pair);
+            assert_eq!(after_merge(&pair).kernels, pair);
         }
         let many = |n: u32| (0..17).map(|i| format!("let x{i} = {}u;", n + i)).collect::<String>();
         let pair = [kernel("f", &many(1)), kernel("f", &many(100))];
-        assert_eq!(shared(&pair).kernels, pair, "more sizes than can be told");
+        assert_eq!(after_merge(&pair).kernels, pair, "more sizes than a launch can set");
         let divides = |n: u32| format!("fn f() {{ let x = y / {n}u; for (var k = 0u; k < 9u; k++) {{}} }}");
-        assert_eq!(shared(&[kernel("f", &divides(2)), kernel("f", &divides(3))]).kernels.len(), 1);
+        assert_eq!(after_merge(&[kernel("f", &divides(2)), kernel("f", &divides(3))]).kernels.len(), 1);
     }
 }

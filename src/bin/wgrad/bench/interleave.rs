@@ -1,7 +1,7 @@
 //! What looks between the bursts of a benchmark: a reference kernel, or, where another build is measured side by
-//! side, whoever hands out the turns (`versus.rs`).
+//! side, whoever says whose turn it is (`versus.rs`).
 //!
-//! A process that measures in turns writes a line `@turn POSITION LABEL` and works on when a line comes back: `go`,
+//! A process that is measured interleaved writes a line `@turn POSITION LABEL` and works on when a line comes back: `go`,
 //! or `next` where the other side is done with this case.
 
 use super::session::Session;
@@ -21,14 +21,14 @@ pub enum Watcher {
     /// A reference kernel tells whether the device is as fast as it can be.
     Sentinel(Box<Sentinel>),
     /// The device may be busy, but it is as busy for both sides.
-    Turns(Turns),
+    Interleaved(Interleaved),
 }
 
 impl Watcher {
     /// For this session's device.
     pub fn new(session: &Session) -> anyhow::Result<Self> {
         Ok(match session.beside() {
-            Some(_) => Watcher::Turns(Turns::default()),
+            Some(_) => Watcher::Interleaved(Interleaved::default()),
             None => Watcher::Sentinel(Box::new(Sentinel::new(&session.device, &session.stopwatch)?)),
         })
     }
@@ -37,15 +37,15 @@ impl Watcher {
     pub fn levels(&self) -> [f64; 2] {
         match self {
             Watcher::Sentinel(sentinel) => sentinel.levels(),
-            Watcher::Turns(_) => [1.0; 2],
+            Watcher::Interleaved(_) => [1.0; 2],
         }
     }
 
     /// What follows belongs to another case.
     pub fn next(&mut self, label: String) {
-        if let Watcher::Turns(turns) = self {
-            (turns.position, turns.label) = (turns.position + 1, label);
-            turns.wait();
+        if let Watcher::Interleaved(other) = self {
+            (other.position, other.label) = (other.position + 1, label);
+            other.wait();
         }
     }
 }
@@ -54,21 +54,21 @@ impl Watch for Watcher {
     async fn look(&mut self, stopwatch: &Stopwatch) -> wgrad::Result<f64> {
         match self {
             Watcher::Sentinel(sentinel) => sentinel.look(stopwatch).await,
-            Watcher::Turns(turns) => {
-                turns.wait();
+            Watcher::Interleaved(other) => {
+                other.wait();
                 Ok(1.0)
             }
         }
     }
 
     fn hurries(&self) -> bool {
-        matches!(self, Watcher::Turns(turns) if turns.behind)
+        matches!(self, Watcher::Interleaved(other) if other.behind)
     }
 }
 
-/// The side of one that waits for its turns.
+/// One of two interleaved processes: it waits for its turn.
 #[derive(Default)]
-pub struct Turns {
+pub struct Interleaved {
     /// Cases begun.
     position: u64,
     label: String,
@@ -76,8 +76,8 @@ pub struct Turns {
     behind: bool,
 }
 
-impl Turns {
-    /// Waits for a turn. When nobody hands them out any more, the benchmark ends with what it has.
+impl Interleaved {
+    /// Waits for a turn. When nobody answers, the benchmark ends with what it has.
     pub fn wait(&mut self) {
         let mut line = String::new();
         let mut out = std::io::stdout().lock();

@@ -1,19 +1,19 @@
-//! Loops that are cut: drivers may end the loops of an invocation that turns too often, without a word.
+//! Loops that are cut: drivers may end the loops of an invocation that run too often, without a word.
 
 use super::Limits;
 use minijinja::{Value, context};
 use std::ops::Range;
 
-/// Turns of an invocation's loops, all added up, above which work is cut wherever it can be. The same on all adapters, so
+/// Iterations of an invocation's loops, all added up, above which work is cut wherever it can be. The same on all adapters, so
 /// that the order of sums does not follow from what a driver allows, as long as it allows that many.
 const LONGEST: u32 = 1 << 15;
 
 /// Pieces that one loop nest is cut into at most; what would need more is left whole, and refused.
 const MOST_PIECES: usize = 1 << 12;
 
-/// Turns of an invocation at most where work can be cut.
+/// Iterations of an invocation at most where work can be cut.
 pub(super) fn most(limits: &Limits) -> usize {
-    limits.max_turns.min(LONGEST) as usize
+    limits.max_iterations.min(LONGEST) as usize
 }
 
 /// A part of two nested loops, for a launch of its own. Launches follow each other and go on with what was stored.
@@ -24,11 +24,12 @@ pub(super) struct Piece {
     /// Whether it is the first, and the last, of all.
     pub(super) first: bool,
     pub(super) last: bool,
-    /// Turns of an invocation.
-    pub(super) turns: usize,
+    /// Iterations of an invocation.
+    pub(super) iterations: usize,
 }
 
-/// Turns of a loop that goes round so many times, with what a turn takes beside itself: the turn in which it ends is one, too.
+/// Iterations of a loop that goes round so many times, with what an iteration takes beside itself: the iteration in which it
+/// ends is one, too.
 pub(super) fn of_loop(count: usize, inside: usize) -> usize {
     count.saturating_mul(1 + inside).saturating_add(1)
 }
@@ -47,12 +48,12 @@ impl Piece {
     /// In words, where there are several.
     pub(super) fn why(&self) -> String {
         let Self { outer, inner, first, last, .. } = self;
-        if *first && *last { String::new() } else { format!(", turns {outer:?} of {inner:?}") }
+        if *first && *last { String::new() } else { format!(", iterations {outer:?} of {inner:?}") }
     }
 }
 
-/// The turns of two nested loops, in order, cut so that no piece takes more than [`most`]; whole where that cannot be.
-/// `more` is what an outer turn takes beside itself and the inner loop.
+/// The iterations of two nested loops, in order, cut so that no piece takes more than [`most`]; whole where that cannot be.
+/// `more` is what an outer iteration takes beside itself and the inner loop.
 pub(super) fn pieces([outer, inner]: [usize; 2], more: usize, limits: &Limits) -> Vec<Piece> {
     let most = most(limits);
     let inside = |inner: usize| more + of_loop(inner, 0);
@@ -68,7 +69,7 @@ pub(super) fn pieces([outer, inner]: [usize; 2], more: usize, limits: &Limits) -
     } else if outer_step > 0 && outer.div_ceil(outer_step) <= MOST_PIECES {
         cut(outer, outer_step).map(|run| (run, 0..inner)).collect()
     } else if inner_step > 0 && outer.saturating_mul(inner.div_ceil(inner_step)) <= MOST_PIECES {
-        (0..outer).flat_map(|turn| cut(inner, inner_step).map(move |run| (turn..turn + 1, run))).collect()
+        (0..outer).flat_map(|first| cut(inner, inner_step).map(move |run| (first..first + 1, run))).collect()
     } else {
         vec![whole]
     };
@@ -76,11 +77,11 @@ pub(super) fn pieces([outer, inner]: [usize; 2], more: usize, limits: &Limits) -
 }
 
 /// All of some loops that are not cut.
-pub(super) fn whole(turns: usize) -> Piece {
-    Piece { outer: 0..1, inner: 0..0, first: true, last: true, turns }
+pub(super) fn whole(iterations: usize) -> Piece {
+    Piece { outer: 0..1, inner: 0..0, first: true, last: true, iterations }
 }
 
-/// Runs of one loop of so many turns, cut likewise.
+/// Runs of one loop of so many iterations, cut likewise.
 pub(super) fn runs(count: usize, limits: &Limits) -> Vec<Piece> {
     let step = most(limits).saturating_sub(1).max(1);
     let step = if count.div_ceil(step) <= MOST_PIECES { step } else { count.max(1) };
@@ -89,17 +90,20 @@ pub(super) fn runs(count: usize, limits: &Limits) -> Vec<Piece> {
 }
 
 /// The pieces of these ranges, in order.
-fn numbered(ranges: Vec<(Range<usize>, Range<usize>)>, turns: impl Fn(usize, usize) -> usize) -> Vec<Piece> {
+fn numbered(
+    ranges: Vec<(Range<usize>, Range<usize>)>,
+    iterations: impl Fn(usize, usize) -> usize,
+) -> Vec<Piece> {
     let count = ranges.len();
     let piece = |(i, (outer, inner)): (usize, (Range<usize>, Range<usize>))| {
-        let turns = turns(outer.len(), inner.len());
-        Piece { outer, inner, first: i == 0, last: i + 1 == count, turns }
+        let iterations = iterations(outer.len(), inner.len());
+        Piece { outer, inner, first: i == 0, last: i + 1 == count, iterations }
     };
     ranges.into_iter().enumerate().map(piece).collect()
 }
 
 /// The fewest of so many lanes, doubled as often as the device has invocations for, with which `passes` over `length` elements
-/// are few enough turns.
+/// are few enough iterations.
 pub(super) fn lanes(fewest: usize, length: usize, passes: usize, limits: &Limits) -> usize {
     let doubled =
         |lanes: &usize| (lanes * 2 <= limits.max_workgroup_invocations as usize).then_some(lanes * 2);
@@ -112,36 +116,41 @@ pub(super) fn lanes(fewest: usize, length: usize, passes: usize, limits: &Limits
 mod tests {
     use super::*;
 
-    fn cut(outer: usize, inner: usize, more: usize, max_turns: u32) -> Vec<(Range<usize>, Range<usize>)> {
-        let pieces = pieces([outer, inner], more, &Limits { max_turns, ..Limits::default() });
+    fn cut(
+        outer: usize,
+        inner: usize,
+        more: usize,
+        max_iterations: u32,
+    ) -> Vec<(Range<usize>, Range<usize>)> {
+        let pieces = pieces([outer, inner], more, &Limits { max_iterations, ..Limits::default() });
         assert!(pieces[0].first && pieces[pieces.len() - 1].last);
         assert_eq!(pieces.iter().filter(|piece| piece.first || piece.last).count(), pieces.len().min(2));
         pieces.into_iter().map(|piece| (piece.outer, piece.inner)).collect()
     }
 
     #[test]
-    fn nested_loops_are_cut_by_outer_turns_then_by_inner_ones() {
-        // 3 outer turns of 1 and an inner loop of 9 and its end, and the end of the outer one.
+    fn nested_loops_are_cut_by_outer_iterations_then_by_inner_ones() {
+        // 3 outer iterations of 1 and an inner loop of 9 and its end, and the end of the outer one.
         assert_eq!(cut(3, 9, 0, 34), [(0..3, 0..9)]);
         assert_eq!(cut(3, 9, 0, 33), [(0..2, 0..9), (2..3, 0..9)]);
         assert_eq!(cut(2, 9, 0, 8), [(0..1, 0..5), (0..1, 5..9), (1..2, 0..5), (1..2, 5..9)]);
         assert_eq!(cut(2, 9, 3, 15), [(0..1, 0..9), (1..2, 0..9)]);
-        assert_eq!(cut(256, 256, 0, 65535).len(), 3, "on every adapter at the same number of turns");
+        assert_eq!(cut(256, 256, 0, 65535).len(), 3, "on every adapter at the same number of iterations");
         assert_eq!(cut(256, 256, 0, u32::MAX).len(), 3);
     }
 
     #[test]
-    fn no_piece_takes_more_turns_than_there_are() {
-        for max_turns in [8, 20, 100, 1000] {
-            let limits = Limits { max_turns, ..Limits::default() };
+    fn no_piece_takes_more_iterations_than_there_are() {
+        for max_iterations in [8, 20, 100, 1000] {
+            let limits = Limits { max_iterations, ..Limits::default() };
             for (outer, inner, more) in [(1, 1, 0), (7, 300, 2), (300, 7, 0), (90, 90, 1)] {
                 let pieces = pieces([outer, inner], more, &limits);
-                assert!(pieces.iter().all(|piece| piece.turns <= max_turns as usize), "{pieces:?}");
+                assert!(pieces.iter().all(|piece| piece.iterations <= max_iterations as usize), "{pieces:?}");
                 let done: usize = pieces.iter().map(|piece| piece.outer.len() * piece.inner.len()).sum();
                 assert_eq!(done, outer * inner);
             }
             let runs = runs(1234, &limits);
-            assert!(runs.iter().all(|run| run.turns <= max_turns as usize));
+            assert!(runs.iter().all(|run| run.iterations <= max_iterations as usize));
             assert_eq!(runs.iter().map(|run| run.outer.len()).sum::<usize>(), 1234);
         }
     }
@@ -154,7 +163,7 @@ mod tests {
 
     #[test]
     fn rows_have_lanes_enough() {
-        let with = |max_turns| Limits { max_turns, ..Limits::default() };
+        let with = |max_iterations| Limits { max_iterations, ..Limits::default() };
         assert_eq!(lanes(8, 1000, 3, &with(u32::MAX)), 8);
         assert_eq!(lanes(8, 200_000, 3, &with(65535)), 32);
         assert_eq!(lanes(8, 64, 3, &with(9)), 32);
