@@ -173,10 +173,11 @@ fn conv2d_workgroup(
 ) {
   {% if phases %}
   let phase = flat_group(workgroup) / (TILES_M * TILES_N) % PHASES;
-  vertical = VERTICAL[{{ div_u32("phase", phases.w.table | length) }}];
+  let phase_y = {{ div_u32("phase", phases.w.table | length) }};
+  vertical = VERTICAL[phase_y];
   horizontal = HORIZONTAL[phase % PHASES_W];
   // Not K: that a private variable is the same for all, which the barriers in the loop need, nobody can prove.
-  let terms = TERMS * u32(VERTICAL[phase / PHASES_W].z * HORIZONTAL[phase % PHASES_W].z);
+  let terms = TERMS * u32(VERTICAL[phase_y].z * HORIZONTAL[phase % PHASES_W].z);
   K = terms;
   {% endif %}
 {% if phases %}

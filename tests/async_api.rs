@@ -218,3 +218,35 @@ fn a_lost_device_ends_what_is_awaited() -> Result<()> {
     }
     Ok(())
 }
+
+/// A callback may run on another thread than the one that waits for it: both ask the device.
+#[test]
+fn threads_share_a_device() {
+    let device = Device::auto().expect("a device that opens");
+    if device.is_cpu() {
+        println!("SKIPPED: {}", device.notice().unwrap_or("no adapter"));
+        return;
+    }
+    let work = |thread: usize| -> Result<()> {
+        let (model, parameters) = (Model::new()?, Parameters::new(&device, 4));
+        let mut program = parameters.compile(&model.graph, &[&model.y])?;
+        for step in 0..600 {
+            program.run(&[(&model.x, &Model::input(step)?)])?;
+            let read = program.read_async(&model.y)?;
+            // Some wait on their thread, some have an executor.
+            if thread.is_multiple_of(2) {
+                read.wait()?
+            } else {
+                run(read).0?
+            };
+        }
+        Ok(())
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..8).map(|thread| scope.spawn(move || work(thread))).collect();
+        for (number, thread) in threads.into_iter().enumerate() {
+            let done = thread.join().expect("a thread that ends");
+            done.unwrap_or_else(|e| panic!("thread {number}: {e}"));
+        }
+    });
+}
