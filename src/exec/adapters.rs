@@ -30,6 +30,8 @@ pub struct AdapterReport {
     pub limits: Vec<(String, String)>,
     /// Name and presence of the features that matter to kernels.
     pub features: Vec<(String, bool)>,
+    /// What kernels need and this adapter has not, so that it cannot be opened.
+    pub lacks: Option<String>,
 }
 
 /// An adapter that was found, and by which backend.
@@ -102,7 +104,10 @@ fn rank(info: &wgpu::AdapterInfo) -> u32 {
     }
 }
 
-/// Kernels need compute shaders with eight storage buffers and workgroups of 64.
+/// What kernels need.
+const NEEDED: &str = "compute shaders with 8 storage buffers and workgroups of 64";
+
+/// Whether an adapter has what is [`NEEDED`].
 pub(super) fn usable(adapter: &wgpu::Adapter) -> bool {
     let limits = adapter.limits();
     limits.max_compute_invocations_per_workgroup >= 64 && limits.max_storage_buffers_per_shader_stage >= 8
@@ -141,10 +146,11 @@ fn report(index: usize, found: &Found) -> AdapterReport {
         ]
         .map(|(name, feature)| (name.to_owned(), features.contains(feature)))
         .to_vec(),
+        lacks: (!usable(&found.adapter)).then(|| NEEDED.to_owned()),
     }
 }
 
-/// Every adapter, or every adapter of one backend. Indices count over all backends. In a browser there seem to be none: see
+/// Every adapter, or every adapter of one backend. Indices count over all backends; those behind it are not asked. In a browser there seem to be none: see
 /// [`adapters_async`].
 pub fn adapters(backend: Option<Backend>) -> Vec<AdapterReport> {
     block_on("adapters_async", async { Ok(adapters_async(backend).await) }).unwrap_or_default()
@@ -152,7 +158,9 @@ pub fn adapters(backend: Option<Backend>) -> Vec<AdapterReport> {
 
 /// As [`adapters`], without waiting.
 pub async fn adapters_async(backend: Option<Backend>) -> Vec<AdapterReport> {
-    let all = find(Backend::ALL).await;
+    // An index counts the adapters of the backends before, and of none behind.
+    let last = Backend::ALL.iter().position(|found| backend == Some(*found));
+    let all = find(Backend::ALL.split_at(last.map_or(Backend::ALL.len(), |last| last + 1)).0).await;
     let reports = all.iter().enumerate().map(|(index, found)| report(index, found));
     reports.filter(|r| backend.is_none_or(|b| b == r.backend)).collect()
 }
@@ -185,7 +193,7 @@ pub(super) fn choose<'a>(
     match (best, backend, device) {
         (Some((_, found)), _, _) if usable(&found.adapter) => Ok(Some(found)),
         (Some((_, found)), _, _) => {
-            Err(Error::device("compute shaders with 8 storage buffers and workgroups of 64", name(found)))
+            Err(Error::device(NEEDED, name(found)))
         }
         (None, None, None) => Ok(None),
         (None, backend, device) => {

@@ -90,4 +90,7 @@ fn print(adapter: &AdapterReport) {
     };
     println!("   {:25} {}", "features", has(true));
     println!("   {:25} {}", "not available", has(false));
+    if let Some(lacks) = &adapter.lacks {
+        println!("   {:25} it has no {lacks}", "cannot be used");
+    }
 }

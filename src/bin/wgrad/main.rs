@@ -9,6 +9,7 @@ mod convert;
 mod csv;
 mod data;
 mod device;
+mod doctor;
 mod epochs;
 mod eval;
 mod explain;
@@ -30,11 +31,13 @@ mod parity;
 mod pictures;
 mod plot;
 mod predict;
+mod quiet;
 mod recovery;
 mod report;
 mod resume;
 mod run;
 mod run_onnx;
+mod shells;
 mod signals;
 mod summary;
 mod tables;
@@ -46,6 +49,7 @@ mod trained;
 mod training;
 mod tune;
 mod ways;
+mod welcome;
 mod write;
 
 use clap::{Parser, Subcommand};
@@ -56,7 +60,7 @@ use std::process::ExitCode;
 #[command(version, propagate_version = true)]
 struct Cli {
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -101,6 +105,12 @@ enum Command {
     Parity(parity::ParityArgs),
     /// List every adapter of every backend.
     Devices(device::DevicesArgs),
+    /// Find out what works here, how fast, and what is missing; with a text for bug reports.
+    Doctor(doctor::DoctorArgs),
+    /// Print the completions of a shell.
+    Completions(shells::CompletionsArgs),
+    /// Write the pages that `man` shows.
+    Man(shells::ManArgs),
 }
 
 /// Ends quietly when whoever reads the output has had enough, as `wgrad parity --list | head` does: `println!` panics
@@ -117,8 +127,14 @@ fn leave_when_nobody_reads() {
 }
 
 fn main() -> ExitCode {
+    quiet::drivers();
     leave_when_nobody_reads();
-    let result = match Cli::parse().command {
+    // Who gives no command asks what there is, and gets an answer: no error.
+    let Some(command) = Cli::parse().command else {
+        print!("{}", welcome::text());
+        return ExitCode::SUCCESS;
+    };
+    let result = match command {
         Command::Bench(args) => bench::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Eval(args) => eval::run(&args),
@@ -139,6 +155,9 @@ fn main() -> ExitCode {
         Command::Explain(args) => explain::run(&args),
         Command::Parity(args) => parity::run(&args),
         Command::Devices(args) => device::list(&args),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Completions(args) => shells::completions(&args),
+        Command::Man(args) => shells::man(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -148,7 +167,7 @@ fn main() -> ExitCode {
                 return ExitCode::from(128 + interrupted.signal);
             }
             eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+            error.downcast_ref::<doctor::NoAdapter>().map_or(ExitCode::FAILURE, doctor::NoAdapter::code)
         }
     }
 }

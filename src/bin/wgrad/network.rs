@@ -98,7 +98,7 @@ fn subject(options: &NetworkArgs, model: &dyn Trainable) -> anyhow::Result<Subje
 }
 
 /// A training step with SGD, its loss behind what the forward pass gives.
-fn step(model: &dyn Trainable, batch: usize) -> wgrad::Result<Network> {
+pub fn step(model: &dyn Trainable, batch: usize) -> wgrad::Result<Network> {
     let (forward, loss) = build_loss(model, batch)?;
     Sgd::new(0.01).momentum(0.9).minimize(&loss)?;
     let Forward { graph, outputs, data } = forward;

@@ -16,7 +16,7 @@ mod table;
 mod train;
 mod versus;
 
-pub use session::stop_on_ctrl_c;
+pub use session::{locked, stop_on_ctrl_c};
 
 use clap::{Args, Parser, Subcommand};
 

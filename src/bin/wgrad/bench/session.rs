@@ -154,7 +154,7 @@ fn command_line() -> String {
 }
 
 /// The version of a package in the lock file this command was built with.
-fn locked(package: &str) -> String {
+pub fn locked(package: &str) -> String {
     let lock = include_str!("../../../../Cargo.lock");
     let mut lines = lock.lines().skip_while(|l| *l != format!("name = \"{package}\""));
     let version = lines.nth(1).and_then(|l| l.strip_prefix("version = "));
