@@ -18,8 +18,12 @@ install_on_debian() {
     root=(sudo)
   fi
   echo "No Vulkan driver found: installing the software driver mesa-vulkan-drivers" >&2
-  "${root[@]}" apt-get update -qq >&2 &&
-    "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends mesa-vulkan-drivers >&2
+  # What apt says is shown if it fails.
+  local said
+  said=$({
+    "${root[@]}" apt-get update -qq &&
+      "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends mesa-vulkan-drivers
+  } 2>&1 </dev/null) || { echo "$said" >&2; return 1; }
 }
 
 command -v cargo >/dev/null || { echo "cargo not found: install Rust 1.95 or newer with rustup first" >&2; exit 1; }

@@ -3,6 +3,5 @@
 set -eu
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 "$root/scripts/driver.sh"
-# Mesa looks for a display's socket there and complains where there is no such folder.
-export XDG_RUNTIME_DIR="${XDG_RUNTIME_DIR:-/tmp}"
+[ -x "$root/target/release/wgrad" ] || echo "Building wgrad and what it needs: this once, it takes some minutes" >&2
 exec cargo run --quiet --release --features cli --manifest-path "$root/Cargo.toml" -- train "$@"

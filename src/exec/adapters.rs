@@ -192,9 +192,7 @@ pub(super) fn choose<'a>(
         .min_by_key(|(_, f)| (rank(&f.adapter.get_info()), f.backend == Backend::Gl));
     match (best, backend, device) {
         (Some((_, found)), _, _) if usable(&found.adapter) => Ok(Some(found)),
-        (Some((_, found)), _, _) => {
-            Err(Error::device(NEEDED, name(found)))
-        }
+        (Some((_, found)), _, _) => Err(Error::device(NEEDED, name(found))),
         (None, None, None) => Ok(None),
         (None, backend, device) => {
             let named = device.map_or(String::new(), |d| format!(" called '{d}'"));

@@ -47,7 +47,11 @@ pub fn man(args: &ManArgs) -> anyhow::Result<()> {
     let mut command = Cli::command().disable_help_subcommand(true);
     command.build();
     let count = pages(&command, folder)?;
-    println!("wrote {count} pages to {}; read one with `man -l {}`", folder.display(), folder.join("wgrad.1").display());
+    println!(
+        "wrote {count} pages to {}; read one with `man -l {}`",
+        folder.display(),
+        folder.join("wgrad.1").display()
+    );
     Ok(())
 }
 

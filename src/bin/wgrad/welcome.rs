@@ -4,7 +4,10 @@
 const FIRST: [(&str, &str); 4] = [
     ("wgrad train", "learns to read drawn digits in a minute; curves, mistakes and weights go to runs/"),
     ("wgrad explain lenet", "what a training step does: every kernel, what was fused, what memory holds"),
-    ("wgrad parity --quick conv2d", "is an op right on this adapter? Each case beside the exact CPU reference"),
+    (
+        "wgrad parity --quick conv2d",
+        "is an op right on this adapter? Each case beside the exact CPU reference",
+    ),
     ("wgrad bench peaks", "how fast the adapter is: arithmetic, memory, launches"),
 ];
 

@@ -163,11 +163,17 @@ fn no_vulkan(drivers: &Drivers) -> Advice {
         return advice("no loader of Vulkan, libvulkan.so.1", install(&LOADER));
     }
     if drivers.vulkan_drivers.is_empty() {
-        return advice("no driver of Vulkan", format!("{}: a software one, and AMD's and Intel's on most distributions", install(&MESA)));
+        return advice(
+            "no driver of Vulkan",
+            format!("{}: a software one, and AMD's and Intel's on most distributions", install(&MESA)),
+        );
     }
     advice(
         format!("drivers of Vulkan are there but find no card: {}", names(&drivers.vulkan_drivers)),
-        format!("{}, a software one that needs none; WGRAD_DRIVER_MESSAGES=1 VK_LOADER_DEBUG=all wgrad devices says more", install(&MESA)),
+        format!(
+            "{}, a software one that needs none; WGRAD_DRIVER_MESSAGES=1 VK_LOADER_DEBUG=all wgrad devices says more",
+            install(&MESA)
+        ),
     )
 }
 
@@ -180,10 +186,12 @@ fn slow_only(case: &Case) -> Option<Advice> {
     if !software || case.backend.is_some() {
         return None;
     }
-    let card = [Maker::Nvidia, Maker::Amd, Maker::Intel].into_iter().find(|maker| drivers.cards.contains(maker));
+    let card =
+        [Maker::Nvidia, Maker::Amd, Maker::Intel].into_iter().find(|maker| drivers.cards.contains(maker));
     let only = if case.adapters.is_empty() { "no adapter" } else { "only software adapters" };
     if drivers.on_windows {
-        let how = "install the newest driver of the card on Windows, and Mesa 23 or newer here (its driver `dzn`)";
+        let how =
+            "install the newest driver of the card on Windows, and Mesa 23 or newer here (its driver `dzn`)";
         return Some(advice(format!("{only}: Linux on Windows lends the card through Direct3D"), how));
     }
     if let Some(maker) = card {
@@ -206,7 +214,14 @@ fn slow_only(case: &Case) -> Option<Advice> {
         let how = "with a card: --gpus all -e NVIDIA_DRIVER_CAPABILITIES=all (NVIDIA), --device /dev/dri (AMD, Intel)";
         advice(format!("{only}: this is a container, which sees the cards that it is given"), how)
     });
-    let plain = || (!case.adapters.is_empty()).then(|| advice(format!("{only}, and no card is seen"), "nothing, if there is none: they are right, and slow"));
+    let plain = || {
+        (!case.adapters.is_empty()).then(|| {
+            advice(
+                format!("{only}, and no card is seen"),
+                "nothing, if there is none: they are right, and slow",
+            )
+        })
+    };
     container.or_else(plain)
 }
 
@@ -230,7 +245,11 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_named_with_the_package_that_has_it() {
-        let bare = |distribution: &str| Drivers { os: "linux".into(), distribution: distribution.into(), ..Drivers::default() };
+        let bare = |distribution: &str| Drivers {
+            os: "linux".into(),
+            distribution: distribution.into(),
+            ..Drivers::default()
+        };
         for (distribution, command) in [
             ("debian", "apt-get install mesa-vulkan-drivers"),
             ("linuxmint ubuntu debian", "apt-get install mesa-vulkan-drivers"),
@@ -247,7 +266,12 @@ mod tests {
         let icd = vec![PathBuf::from("/usr/share/vulkan/icd.d/lvp.json")];
         let without_loader = Drivers { vulkan_drivers: icd.clone(), ..bare("debian") };
         assert!(of(&without_loader, &[], &writable())[0].contains("apt-get install libvulkan1"));
-        let blind = Drivers { vulkan_loader: true, vulkan_drivers: icd.clone(), without_library: icd, ..bare("debian") };
+        let blind = Drivers {
+            vulkan_loader: true,
+            vulkan_drivers: icd.clone(),
+            without_library: icd,
+            ..bare("debian")
+        };
         let said = of(&blind, &[], &writable());
         assert!(said[0].contains("find no card: /usr/share/vulkan/icd.d/lvp.json"), "{said:?}");
         assert!(said[1].contains("named but not there"), "{said:?}");
@@ -266,13 +290,16 @@ mod tests {
             ..Drivers::default()
         };
         let said = |drivers: &Drivers| of(drivers, &software, &writable()).join("\n");
-        assert!(said(&with(vec![Maker::Nvidia], false, false)).contains("a card of NVIDIA: install its driver"));
+        assert!(
+            said(&with(vec![Maker::Nvidia], false, false)).contains("a card of NVIDIA: install its driver")
+        );
         assert!(said(&with(vec![Maker::Nvidia], true, false)).contains("--gpus all"));
         assert!(said(&with(vec![Maker::Amd], false, false)).contains("a card of AMD: apt-get install"));
         assert!(said(&with(vec![Maker::Other(0x1af4)], true, false)).contains("this is a container"));
         assert!(said(&with(vec![], false, true)).contains("`dzn`"));
         assert!(said(&with(vec![], false, false)).contains("no card is seen"));
-        let closed = Drivers { closed: vec!["/dev/dri/renderD128".into()], ..with(vec![Maker::Intel], false, false) };
+        let closed =
+            Drivers { closed: vec!["/dev/dri/renderD128".into()], ..with(vec![Maker::Intel], false, false) };
         assert!(said(&closed).contains("may not open /dev/dri/renderD128: as root: usermod"));
         let card = [adapter("discrete", "vulkan"), adapter("software", "vulkan")];
         assert_eq!(of(&with(vec![Maker::Nvidia], false, false), &card, &writable()), [""; 0]);
@@ -287,10 +314,20 @@ mod tests {
         assert!(of(&windows, &[], &writable())[0].contains("WARP"));
         let closed = Cache { problem: Some("Permission denied".into()), ..writable() };
         let said = of(&mac, &[adapter("integrated", "metal")], &closed);
-        assert!(said[0].contains("pipelines cannot be written (Permission denied)") && said[0].contains("WGRAD_PIPELINES"));
+        assert!(
+            said[0].contains("pipelines cannot be written (Permission denied)")
+                && said[0].contains("WGRAD_PIPELINES")
+        );
         let none = Cache { folder: None, problem: None };
         assert!(of(&mac, &[adapter("integrated", "metal")], &none)[0].contains("set HOME"));
-        let case = Case { drivers: &mac, adapters: &[], cache: &none, runtime_dir: false, debug: true, backend: None };
+        let case = Case {
+            drivers: &mac,
+            adapters: &[],
+            cache: &none,
+            runtime_dir: false,
+            debug: true,
+            backend: None,
+        };
         assert!(advice_for(&case).iter().any(|advice| advice.what.starts_with("a debug build")));
     }
 }

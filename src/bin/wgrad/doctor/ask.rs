@@ -105,7 +105,8 @@ fn how(status: ExitStatus) -> String {
     #[cfg(unix)]
     if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
         let name = [(4, "SIGILL"), (6, "SIGABRT"), (8, "SIGFPE"), (9, "SIGKILL"), (11, "SIGSEGV")];
-        let name = name.into_iter().find(|(number, _)| *number == signal).map(|(_, name)| format!(" ({name})"));
+        let name =
+            name.into_iter().find(|(number, _)| *number == signal).map(|(_, name)| format!(" ({name})"));
         return format!("signal {signal}{}", name.unwrap_or_default());
     }
     status.code().map_or_else(|| "no code".to_owned(), |code| format!("code {code}"))
@@ -124,7 +125,10 @@ mod tests {
         let heard = shell("echo began this; echo found it; echo 'a driver: hm' >&2");
         assert_eq!((heard.answer.as_deref(), heard.said), (Ok("it"), vec!["a driver: hm".to_owned()]));
         for (script, expected) in [
-            ("echo began conv2d; kill -SEGV $$", "its process ended with signal 11 (SIGSEGV), in conv2d: its driver crashed"),
+            (
+                "echo began conv2d; kill -SEGV $$",
+                "its process ended with signal 11 (SIGSEGV), in conv2d: its driver crashed",
+            ),
             ("exit 7", "its process ended with code 7: its driver crashed"),
             ("echo half a word", "its process ended with code 0: its driver crashed"),
             ("echo hm >&2; echo 'error: no such adapter' >&2; exit 1", "no such adapter"),

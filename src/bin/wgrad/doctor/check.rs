@@ -63,7 +63,8 @@ pub fn step(adapter: &Adapter, selector: &str, began: &dyn Fn(&str)) -> wgrad::R
     began(&format!("a training step of {name}"));
     let network = network::step(train::named(name)?, batch)?;
     let mut answers = Answers::default();
-    let rerun = |node| format!("wgrad parity --device {selector} --model {name} --batch-size {batch} --node {node}");
+    let rerun =
+        |node| format!("wgrad parity --device {selector} --model {name} --batch-size {batch} --node {node}");
     network.hold(&[adapter], Effort::quick(), u64::MAX, &mut |site, _, found| {
         answers.add(Row::node(0, site, found, &rerun(site.node)));
     })?;
@@ -132,7 +133,8 @@ mod tests {
             ..findings::Adapter::default()
         };
         let text = print::summary(&adapter).join("\n");
-        for part in ["WRONG", "matmul a=64x36", "expected", "wgrad parity --device 0 --case 'matmul a=64x36"] {
+        for part in ["WRONG", "matmul a=64x36", "expected", "wgrad parity --device 0 --case 'matmul a=64x36"]
+        {
             assert!(text.contains(part), "no '{part}' in:\n{text}");
         }
         assert_eq!(findings::verdict(&[adapter], &Default::default()), Verdict::Wrong);

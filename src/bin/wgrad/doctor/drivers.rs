@@ -71,7 +71,8 @@ fn paths(variable: &str) -> Vec<PathBuf> {
 /// Files of a folder with this extension, by name.
 fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
     let found = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    let mut found: Vec<PathBuf> = found.filter(|path| path.extension() == Some(OsStr::new(extension))).collect();
+    let mut found: Vec<PathBuf> =
+        found.filter(|path| path.extension() == Some(OsStr::new(extension))).collect();
     found.sort();
     found
 }
@@ -98,9 +99,18 @@ fn library(path: &Path) -> Option<String> {
 /// Folders in which the system looks for libraries.
 fn libraries() -> Vec<PathBuf> {
     let multiarch = format!("{}-linux-gnu", std::env::consts::ARCH);
-    let usual = ["/usr/lib", "/lib", "/usr/lib64", "/lib64", "/usr/local/lib", "/usr/lib/wsl/lib", "/run/opengl-driver/lib"];
+    let usual = [
+        "/usr/lib",
+        "/lib",
+        "/usr/lib64",
+        "/lib64",
+        "/usr/local/lib",
+        "/usr/lib/wsl/lib",
+        "/run/opengl-driver/lib",
+    ];
     let mut folders: Vec<PathBuf> = paths("LD_LIBRARY_PATH");
-    folders.extend(usual.iter().flat_map(|folder| [PathBuf::from(folder), Path::new(folder).join(&multiarch)]));
+    folders
+        .extend(usual.iter().flat_map(|folder| [PathBuf::from(folder), Path::new(folder).join(&multiarch)]));
     for list in files(Path::new("/etc/ld.so.conf.d"), "conf") {
         let text = fs::read_to_string(list).unwrap_or_default();
         folders.extend(text.lines().filter(|line| line.starts_with('/')).map(PathBuf::from));
@@ -143,7 +153,9 @@ fn closed() -> Vec<PathBuf> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         name.starts_with("renderD") || name.starts_with("nvidia")
     };
-    let all = ["/dev/dri", "/dev"].into_iter().flat_map(|folder| fs::read_dir(folder).into_iter().flatten().flatten());
+    let all = ["/dev/dri", "/dev"]
+        .into_iter()
+        .flat_map(|folder| fs::read_dir(folder).into_iter().flatten().flatten());
     let devices = all.map(|entry| entry.path()).filter(|path| renders(path) && !path.is_dir());
     let refused = |path: &PathBuf| {
         let opened = OpenOptions::new().read(true).write(true).open(path);
@@ -160,9 +172,11 @@ mod tests {
     fn cards_and_libraries_are_found_where_they_are() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
-        for (name, class, vendor) in
-            [("a", "0x030000\n", "0x10de\n"), ("b", "0x020000\n", "0x8086\n"), ("c", "0x120000\n", "0x1af4\n")]
-        {
+        for (name, class, vendor) in [
+            ("a", "0x030000\n", "0x10de\n"),
+            ("b", "0x020000\n", "0x8086\n"),
+            ("c", "0x120000\n", "0x1af4\n"),
+        ] {
             fs::create_dir_all(at("pci").join(name)).unwrap();
             fs::write(at("pci").join(name).join("class"), class).unwrap();
             fs::write(at("pci").join(name).join("vendor"), vendor).unwrap();
@@ -174,7 +188,9 @@ mod tests {
         fs::write(at("libdriver.so"), "").unwrap();
         fs::write(at("icd.json"), r#"{"ICD": {"library_path": "./libdriver.so"}}"#).unwrap();
         assert_eq!(library(&at("icd.json")).as_deref(), Some("./libdriver.so"));
-        assert!(there("./libdriver.so", &at("icd.json"), &[]) && !there("../libdriver.so", &at("icd.json"), &[]));
+        assert!(
+            there("./libdriver.so", &at("icd.json"), &[]) && !there("../libdriver.so", &at("icd.json"), &[])
+        );
         assert!(there("libdriver.so", Path::new(""), &[folder.path().to_owned()]));
         assert!(!there("libdriver.so", Path::new(""), &[]));
         assert_eq!((library(&at("libdriver.so")), files(folder.path(), "json").len()), (None, 1));

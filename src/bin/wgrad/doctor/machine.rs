@@ -81,10 +81,15 @@ impl Machine {
     pub fn lines(&self) -> [String; 2] {
         let kernel = self.kernel.as_ref().map_or_else(String::new, |kernel| format!(", kernel {kernel}"));
         let cpu = self.cpu.as_deref().unwrap_or("an unknown processor");
-        let threads = if self.threads == 1 { "1 thread".to_owned() } else { format!("{} threads", self.threads) };
-        let memory =
-            self.memory_bytes.map_or_else(String::new, |bytes| format!(", {:.1} GiB", bytes as f64 / (1u64 << 30) as f64));
-        [format!("{}, {} {}{kernel}", self.system, self.os, self.architecture), format!("{cpu}, {threads}{memory}")]
+        let threads =
+            if self.threads == 1 { "1 thread".to_owned() } else { format!("{} threads", self.threads) };
+        let memory = self
+            .memory_bytes
+            .map_or_else(String::new, |bytes| format!(", {:.1} GiB", bytes as f64 / (1u64 << 30) as f64));
+        [
+            format!("{}, {} {}{kernel}", self.system, self.os, self.architecture),
+            format!("{cpu}, {threads}{memory}"),
+        ]
     }
 }
 
@@ -128,7 +133,9 @@ fn kernel() -> Option<String> {
 fn cpu() -> Option<String> {
     match OS {
         // ARM's has no names of models, only numbers; then the name of the board.
-        "linux" => ["model name", "Model", "Hardware"].into_iter().find_map(|key| value("/proc/cpuinfo", key)),
+        "linux" => {
+            ["model name", "Model", "Hardware"].into_iter().find_map(|key| value("/proc/cpuinfo", key))
+        }
         "macos" => printed("sysctl", &["-n", "machdep.cpu.brand_string"]),
         "windows" => env::var("PROCESSOR_IDENTIFIER").ok(),
         _ => None,
@@ -156,7 +163,8 @@ const VARIABLES: [&str; 10] =
 
 /// Those of them that the user set, and where sockets of displays are looked for.
 pub fn variables() -> BTreeMap<String, String> {
-    let read = |name: &str| VARIABLES.iter().any(|start| name.starts_with(start)) || name == "XDG_RUNTIME_DIR";
+    let read =
+        |name: &str| VARIABLES.iter().any(|start| name.starts_with(start)) || name == "XDG_RUNTIME_DIR";
     let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
         Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
     };
@@ -183,7 +191,10 @@ mod tests {
     fn the_machine_is_known_on_linux() {
         let machine = Machine::found();
         if OS == "linux" {
-            assert!(machine.memory_bytes.is_some_and(|bytes| bytes > 1 << 26) && machine.kernel.is_some(), "{machine:?}");
+            assert!(
+                machine.memory_bytes.is_some_and(|bytes| bytes > 1 << 26) && machine.kernel.is_some(),
+                "{machine:?}"
+            );
         }
         assert!(machine.lines()[0].contains(ARCH) && machine.lines()[1].contains("thread"), "{machine:?}");
     }

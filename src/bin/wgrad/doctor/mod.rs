@@ -202,7 +202,8 @@ fn part(what: &str, of: &str) -> anyhow::Result<()> {
     let found = match what {
         "list" => {
             let backend: Backend = of.parse()?;
-            let adapters: Vec<Adapter> = wgrad::adapters(Some(backend)).into_iter().map(Adapter::from).collect();
+            let adapters: Vec<Adapter> =
+                wgrad::adapters(Some(backend)).into_iter().map(Adapter::from).collect();
             serde_json::to_string(&adapters)?
         }
         "try" => serde_json::to_string(&tried(of)?)?,

@@ -66,7 +66,8 @@ pub fn summary(adapter: &Adapter) -> Vec<String> {
 fn abilities(adapter: &Adapter) -> Vec<String> {
     let limit = |name: &str| adapter.limits.get(name).map_or("?", String::as_str);
     let features = |has: bool| {
-        let names: Vec<&str> = adapter.features.iter().filter(|f| *f.1 == has).map(|f| f.0.as_str()).collect();
+        let names: Vec<&str> =
+            adapter.features.iter().filter(|f| *f.1 == has).map(|f| f.0.as_str()).collect();
         if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
     };
     vec![
@@ -105,7 +106,8 @@ pub fn verdict(found: &Findings) -> String {
             false => format!("commands would take adapter {}, which failed: {other}", adapter.index),
         }
     };
-    let taken = best.map_or_else(|| "without one, commands use the CPU reference, right and slow".to_owned(), taken);
+    let taken =
+        best.map_or_else(|| "without one, commands use the CPU reference, right and slow".to_owned(), taken);
     match found.verdict {
         Verdict::Well => format!("All is well: {taken}."),
         Verdict::NoAdapter => format!("No adapter: {taken}."),

@@ -4,11 +4,11 @@ use super::findings::Speed;
 use anyhow::Context;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
+use wgrad::Device;
 use wgrad::bench::measure::{Policy, Unwatched, measure};
 use wgrad::bench::peaks::{self, Peak};
 use wgrad::bench::{Case, Dims, Line};
 use wgrad::exec::Stopwatch;
-use wgrad::Device;
 
 /// Of square matrices, on a GPU and on a CPU; and MiB that a copy reads and writes, more than caches hold.
 const SIZES: [(usize, u64); 2] = [(2048, 256), (512, 64)];
@@ -21,7 +21,8 @@ pub fn speed(device: &Device) -> anyhow::Result<Speed> {
     let stopwatch = Stopwatch::new(device, false)?;
     let (size, mib) = SIZES[usize::from(device.limits().software)];
     let nothing = "no time was measured";
-    let copies = peaks::measure_rows(device, &[Peak::Copy(mib)], &stopwatch, &AtomicBool::new(false), |_| {})?;
+    let copies =
+        peaks::measure_rows(device, &[Peak::Copy(mib)], &stopwatch, &AtomicBool::new(false), |_| {})?;
     let copy_gb_s = copies.first().and_then(|row| row.rate(row.bytes)).context(nothing)?;
     Ok(Speed {
         product_gflops: product(device, &stopwatch, size)?.context(nothing)?,
@@ -41,7 +42,8 @@ fn product(device: &Device, stopwatch: &Stopwatch, size: usize) -> anyhow::Resul
     let prepared = case.prepare(device, false)?;
     prepared.fill()?;
     let policy = Policy { budget: Duration::from_millis(300), ..Policy::default() };
-    let timing = measure(&mut prepared.workload(), stopwatch, &mut Unwatched, &policy, &AtomicBool::new(false))?;
+    let timing =
+        measure(&mut prepared.workload(), stopwatch, &mut Unwatched, &policy, &AtomicBool::new(false))?;
     let row = wgrad::bench::Row { timing, ..Default::default() };
     Ok(row.rate(prepared.flops))
 }
