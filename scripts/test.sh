@@ -11,7 +11,7 @@ export XDG_RUNTIME_DIR="${XDG_RUNTIME_DIR:-/tmp}"
 cargo fmt --all --check
 cargo clippy --all-targets --features cli -- -D warnings
 RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --features cli
-cargo test --features cli
+cargo test --features cli --no-fail-fast
 for example in examples/*.rs; do
   name=$(basename "$example" .rs)
   echo "example $name"
