@@ -228,7 +228,7 @@ fn products_and_indices_that_do_not_fit_are_refused() {
     refused(matrix.gather(1, &index), &["gather", "index"]);
     refused(matrix.movedim([0, 0], [0, 1]), &["movedim", "each dimension once", "0 twice"]);
     refused(matrix.movedim([0, -1], [1, 1]), &["movedim", "each dimension once", "1 twice"]);
-    refused(matrix.movedim([0, 1], [0]), &["movedim", "as many places as dimensions, 2", "1"]);
+    refused(matrix.movedim([0, 1], [0]), &["movedim", "as many positions as dimensions, 2", "1"]);
     refused(matrix.movedim(2, 0), &["movedim", "a dimension from -2 to 1", "2"]);
     refused(matrix.weight_norm(&matrix), &["weight_norm", "the size of one, else 1"]);
     refused(
