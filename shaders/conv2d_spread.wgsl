@@ -1,6 +1,6 @@
 // conv2d_spread: output[n,c,y,x] = pixels[n,c,y/{{ stride_h }},x/{{ stride_w }}] where both are whole, and zero elsewhere
 //
-// The last step of the input gradient of single pixels with strides, which also applies what is fused. An invocation
+// The last step of the input gradient of a 1x1 convolution with strides, computed at stride 1; applies the epilogue, too. An invocation
 // stores {{ "four neighbours" if fours else "one pixel" }}.
 //
 // pixels (N, C, {{ from_h }}, {{ from_w }}), output (N, C, {{ to_h }}, {{ to_w }})

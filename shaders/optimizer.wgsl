@@ -1,6 +1,6 @@
 // optimizer: {{ name }}: {{ what }}
 //
-// An invocation updates one vec4 in place, a workgroup 64; workgroups are dealt out to the parameters in order.
+// An invocation updates one vec4 in place, a workgroup 64; workgroups are distributed over the parameters in order.
 // 1 - b^t = -expm1(t ln(b)) keeps its digits at every step. Buffers are padded to whole vec4; lengths are the bindings',
 // so that one pipeline serves parameters of all sizes.
 //

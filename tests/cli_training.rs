@@ -40,7 +40,7 @@ fn a_part_is_held_back_and_averages_are_judged_and_saved() {
     let at = folder.path();
     let said = run(at, &format!("{OPTIONS} --validation 0.2 --average 0.9 --top-k 3 --max-norm 1 --out a"));
     for part in [
-        "200 training and 60 test images, 40 of the training ones held back",
+        "200 training and 60 test images, 40 of the training ones held out",
         "validation loss",
         "test     loss",
         "average.safetensors",
@@ -60,7 +60,7 @@ fn a_part_is_held_back_and_averages_are_judged_and_saved() {
     assert!(!run(at, "eval --run a --data data").contains(&format!("loss {loss}")), "the weights themselves");
     // What was asked for is known when the run goes on.
     let said = run(at, "train --resume a --epochs 4");
-    assert!(said.contains("40 of the training ones held back") && said.contains("epoch 4/4"), "{said}");
+    assert!(said.contains("40 of the training ones held out") && said.contains("epoch 4/4"), "{said}");
     assert_eq!(metrics(&at.join("a")).len(), 5);
 }
 

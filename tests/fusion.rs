@@ -163,7 +163,7 @@ const CHAINS: [Chain; 25] = [
     },
     Chain {
         name: "the gradient of what was broadcast before relu, a part of the error",
-        fused: "lanes an output, fused with relu_backward, fused with add",
+        fused: "lanes per output, fused with relu_backward, fused with add",
         outputs: |g| {
             let b = g.input("b", [5, 1])?;
             let y = b.broadcast_to([5, 33])?.relu()?;

@@ -154,7 +154,7 @@ pub fn prepare(device: &Device, wgsl: String, what: &Description, folder: &Path)
     if what.bindings.iter().any(|b| b.elements == 0) || what.grid.contains(&0) {
         return Err(Error::argument(
             "shader",
-            "at least 1 element a binding and 1 workgroup a dimension",
+            "at least 1 element per binding and 1 workgroup per dimension",
             "0",
         ));
     }

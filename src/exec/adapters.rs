@@ -130,10 +130,10 @@ fn report(index: usize, found: &Found) -> AdapterReport {
         limits: [
             ("largest buffer", mib(limits.max_buffer_size)),
             ("largest binding", mib(limits.max_storage_buffer_binding_size)),
-            ("storage buffers a shader", limits.max_storage_buffers_per_shader_stage.to_string()),
+            ("storage buffers per shader", limits.max_storage_buffers_per_shader_stage.to_string()),
             ("workgroup memory", format!("{} KiB", limits.max_compute_workgroup_storage_size >> 10)),
-            ("invocations a workgroup", limits.max_compute_invocations_per_workgroup.to_string()),
-            ("workgroups a dimension", limits.max_compute_workgroups_per_dimension.to_string()),
+            ("invocations per workgroup", limits.max_compute_invocations_per_workgroup.to_string()),
+            ("workgroups per dimension", limits.max_compute_workgroups_per_dimension.to_string()),
             ("subgroup size", subgroups),
         ]
         .map(|(name, value)| (name.to_owned(), value))

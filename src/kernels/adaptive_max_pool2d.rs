@@ -24,7 +24,7 @@ impl Lower for AdaptiveMaxPool2d {
             pieces: iterations::pieces([longest(oh, input[2]), longest(ow, input[3])], 0, site.limits),
             fused: &Chain::default(),
             vec4: false,
-            why: "a window an invocation".into(),
+            why: "one window per invocation".into(),
             values: context! {},
         };
         pool.lower(kernel, site.limits)

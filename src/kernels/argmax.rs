@@ -35,9 +35,9 @@ fn part(rows: &Rows, [outer, length, inner]: [usize; 3], limits: &Limits) -> Res
     let unit = [4, 2].into_iter().find(fits).unwrap_or(1);
     let count = outer * inner / unit;
     let (groups, how) = match unit {
-        _ if lanes > 1 => (count, "a row a workgroup".to_owned()),
-        1 => (count.div_ceil(64), "a row an invocation".to_owned()),
-        _ => (count.div_ceil(64), format!("{unit} rows an invocation")),
+        _ if lanes > 1 => (count, "one row per workgroup".to_owned()),
+        1 => (count.div_ceil(64), "one row per invocation".to_owned()),
+        _ => (count.div_ceil(64), format!("{unit} rows per invocation")),
     };
     let wide = limits.wide_loads;
     let values = context! { outer, length, inner, lanes, unit, wide, tree => tree(lanes), ..rows.values() };

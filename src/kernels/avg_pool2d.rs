@@ -82,7 +82,7 @@ fn forward(options: &AvgPool2d, input: &Shape, limits: &Limits) -> Result<Loweri
         pieces: iterations::pieces(whole.map(|along| along.kernel.min(along.input)), 0, limits),
         fused: &Chain::default(),
         vec4: false,
-        why: "an element an invocation".into(),
+        why: "one element per invocation".into(),
         values: values(options, whole),
     };
     pool.lower(kernel, limits)
@@ -103,7 +103,7 @@ fn backward(options: &AvgPool2d, input: &Shape, limits: &Limits) -> Result<Lower
     let (from, to) = (Operand::Input(0), Operand::Output(0));
     let bindings = [(Binding::read(from), pool.output), (Binding::write(to), pool.input)];
     let values = context! { unit, wide => limits.wide_loads, ..values(options, whole) };
-    let what = if unit > 1 { format!("{unit} elements") } else { "an element".into() };
+    let what = if unit > 1 { format!("{unit} elements") } else { "one element".into() };
     let kernel = PoolKernel {
         name: "avg_pool2d_backward",
         per_plane: pool.input / unit,
@@ -111,7 +111,7 @@ fn backward(options: &AvgPool2d, input: &Shape, limits: &Limits) -> Result<Lower
         pieces: iterations::pieces(whole.each_ref().map(around), 0, limits),
         fused: &Chain::default(),
         vec4: false,
-        why: format!("{what} an invocation"),
+        why: format!("{what} per invocation"),
         values,
     };
     pool.lower(kernel, limits)

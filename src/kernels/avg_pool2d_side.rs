@@ -178,7 +178,7 @@ fn pass(
         let run = |b: Binding, bytes: u64| b.range(first as u64 * bytes, planes as u64 * bytes);
         let bindings = vec![run(Binding::read(from), read), run(Binding::write(to), written)];
         let name = if down { "height" } else { "width" };
-        let why = format!("sums along the {name}, {many} an invocation{}", piece.why());
+        let why = format!("sums along the {name}, {many} per invocation{}", piece.why());
         launch(limits, "avg_pool2d_side", invocations.div_ceil(64), piece.iterations, bindings, why, values)
     };
     let launches = planes.into_iter().flat_map(|run| pieces.iter().map(move |piece| (run, piece)));

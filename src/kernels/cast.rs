@@ -27,7 +27,7 @@ pub(super) fn cast(
         let bindings = vec![run(Binding::read(from)), run(Binding::write(to))];
         let [from, to] = types.map(DType::wgsl);
         let values = context! { vec4s, from, to, wide => limits.wide_loads };
-        launch(limits, "cast_", vec4s.div_ceil(64), 0, bindings, "one vec4 a lane", values)
+        launch(limits, "cast_", vec4s.div_ceil(64), 0, bindings, "one vec4 per lane", values)
     };
     let parts = chunks(elements.div_ceil(4), &[(from, 16), (to, 16)], limits)?.into_iter().map(part);
     Ok(parts.collect::<Result<_, Mismatch>>()?)

@@ -73,7 +73,7 @@ impl ChannelsLast {
         let bindings = vec![from, Binding::write(to).range(0, self.bytes())];
         let zeros = if self.zeros { self.quarters() } else { 0 };
         let groups = (self.elements() / run + zeros).div_ceil(64);
-        let why = if run == 4 { "four channels a vec4, of four pixels" } else { "four channels a vec4" };
+        let why = if run == 4 { "four channels per vec4, of four pixels" } else { "four channels per vec4" };
         launch(limits, "channels_last", groups, 0, bindings, why, values)
     }
 }

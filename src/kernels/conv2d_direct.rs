@@ -120,8 +120,10 @@ impl Pieces {
             wide => limits.wide_loads,
             ..context! { ..sum.values(), ..window(g) }
         };
-        let why =
-            format!("direct, {tall}x{columns} pixels of {} channels an iteration, loads of {unit}", sum.rows);
+        let why = format!(
+            "direct, {tall}x{columns} pixels of {} channels per iteration, loads of {unit}",
+            sum.rows
+        );
         Self { sum, many, ragged, runs, strips, values, why }
     }
 }

@@ -168,8 +168,8 @@ fn narrow_backward(
         let unit = if (size * inner).is_multiple_of(4) { 4 } else { 1 };
         let wide = limits.wide_loads;
         let values = context! { outer, size, inner, start, length, first_grad, first, unit, together, wide };
-        let what = if unit > 1 { "four elements" } else { "an element" };
-        let why = format!("{what} an invocation{}", part.why());
+        let what = if unit > 1 { "four elements" } else { "one element" };
+        let why = format!("{what} per invocation{}", part.why());
         let groups = (outer * size * inner / unit).div_ceil(64);
         launch(limits, "narrow_backward", groups, 0, vec![grad, output], why, values)
     };

@@ -1,6 +1,6 @@
 //! Cross entropy: `shaders/cross_entropy.wgsl`, `shaders/cross_entropy_backward.wgsl`.
 
-use super::softmax::{Rows, dealt, rows};
+use super::softmax::{Rows, row_plan, rows};
 use super::template::literal;
 use super::{Access, Binding, Limits, Lower, Lowering, Operand, Refusal, Site, launch};
 use crate::error::Mismatch;
@@ -40,10 +40,10 @@ fn forward(o: &CrossEntropy, inputs: &[&TensorType], limits: &Limits) -> Result<
         bindings.push(rows.pairs(Operand::Output(1), Access::Write));
         bindings.push(rows.short(Operand::Output(2), Access::Write));
         bindings.push(Binding::write(Operand::Check));
-        let dealt = dealt(rows.sizes(), all, 2, limits);
-        let values = context! { ..options(o, all[1]), ..context! { ..dealt.values, ..rows.values() } };
-        let why = format!("{}{}", dealt.why, rows.why());
-        launch(limits, "cross_entropy", dealt.groups, dealt.iterations, bindings, why, values)
+        let plan = row_plan(rows.sizes(), all, 2, limits);
+        let values = context! { ..options(o, all[1]), ..context! { ..plan.values, ..rows.values() } };
+        let why = format!("{}{}", plan.why, rows.why());
+        launch(limits, "cross_entropy", plan.groups, plan.iterations, bindings, why, values)
     };
     let launches = rows(all, Operand::Input(0), &[Operand::Input(1)], &[Operand::Output(1)], limits)?
         .into_iter()
@@ -64,7 +64,7 @@ fn backward(o: &CrossEntropy, inputs: &[&TensorType], limits: &Limits) -> Result
         let sizes = rows.sizes();
         let [outer, length, inner] = sizes;
         let values = context! { outer, length, inner, ..context! { ..options(o, length), ..rows.values() } };
-        let why = format!("a logit an invocation{}", rows.why());
+        let why = format!("one logit per invocation{}", rows.why());
         let groups = sizes.iter().product::<usize>().div_ceil(64);
         launch(limits, "cross_entropy_backward", groups, 0, bindings, why, values)
     };

@@ -24,7 +24,7 @@ fn by_steps(
     let pieces = iterations::pieces([sizes.steps, states.div_ceil(lanes)], 0, limits);
     let piece = |piece: iterations::Piece| {
         let values = context! { lanes, ..context! { ..values(op, sizes), ..piece.values() } };
-        let why = format!("a sample a workgroup of {lanes}{}", piece.why());
+        let why = format!("one sample per workgroup of {lanes}{}", piece.why());
         launch(limits, name, sizes.batch, piece.iterations, bindings.to_vec(), why, values)
     };
     pieces.into_iter().map(piece).collect()
@@ -41,7 +41,7 @@ impl Lower for CtcLoss {
         let written = [Operand::Output(0), Operand::Output(2)].map(Binding::write);
         bindings.push(Binding::read(alpha));
         bindings.extend(written);
-        let (groups, why) = (sizes.batch.div_ceil(64), "a sample an invocation");
+        let (groups, why) = (sizes.batch.div_ceil(64), "one sample per invocation");
         launches.push(launch(site.limits, "ctc_loss", groups, 0, bindings, why, values(self, &sizes))?);
         Ok(Lowering { launches, ..Lowering::default() })
     }
@@ -57,7 +57,7 @@ impl Lower for CtcLossBackward {
         let read = [0, 2, 3, 4, 5].map(|i| Binding::read(Operand::Input(i)));
         let bindings = [&read[..], &[Binding::read(beta), Binding::write(Operand::Output(0))]].concat();
         let groups = site.outputs[0].shape.elements().div_ceil(64);
-        let (iterations, why) = (iterations::of_loop(sizes.labels + 1, 0), "an element an invocation");
+        let (iterations, why) = (iterations::of_loop(sizes.labels + 1, 0), "one element per invocation");
         let values = values(&self.0, &sizes);
         launches.push(launch(site.limits, "ctc_loss_backward", groups, iterations, bindings, why, values)?);
         Ok(Lowering { launches, workspaces: vec![site.inputs[5].bytes()], ..Lowering::default() })

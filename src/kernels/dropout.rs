@@ -22,7 +22,7 @@ fn forward(o: &Dropout, inputs: &[&TensorType], limits: &Limits) -> Result<Lower
         // Random bits are those of an element's position in the whole tensor.
         let (seed, scale, threshold) = (o.seed, literal(o.scale()), o.threshold());
         let values = context! { first, vec4s => count, seed, scale, threshold };
-        launch(limits, "dropout", count.div_ceil(64), 0, bindings, "a vec4 an invocation", values)
+        launch(limits, "dropout", count.div_ceil(64), 0, bindings, "one vec4 per invocation", values)
     };
     let parts = chunks(vec4s, &[(Operand::Output(0), 16)], limits)?.into_iter();
     Ok(Lowering { launches: parts.map(part).collect::<Result<_, Mismatch>>()?, ..Lowering::default() })

@@ -58,7 +58,7 @@ fn chain(
         let values = context! {
             per_lane, load => load.expression, element => load.element, ..epilogue.values(2, true, &bindings)
         };
-        let why = format!("{per_lane} vec4 a lane{}", fused.why());
+        let why = format!("{per_lane} vec4 per lane{}", fused.why());
         launch(limits, "elementwise", count.div_ceil(64 * per_lane), 1 + per_lane, bindings, why, values)
     };
     let launches = chunks(vec4s, &[(Operand::Output(0), 16)], limits)?.into_iter().map(part);

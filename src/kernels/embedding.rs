@@ -63,7 +63,7 @@ fn forward(inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Refusal>
             first_weight => first_weight / unit, first_index, first_output => first_output / unit,
             unit, width, many, tiles, rows,
         };
-        let why = format!("by index, {} columns an invocation{}", many * unit, part.why());
+        let why = format!("by index, {} columns per invocation{}", many * unit, part.why());
         let groups = (positions * tiles).div_ceil(64);
         launch(
             limits,

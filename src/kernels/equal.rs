@@ -25,7 +25,7 @@ fn equal(inputs: &[&TensorType], limits: &Limits) -> Result<Lowering, Refusal> {
             ("output", flat(Operand::Output(0))),
         ],
         unit: 1,
-        why: "an element an invocation",
+        why: "one element per invocation",
         values: context! {},
     };
     work.lower(limits)

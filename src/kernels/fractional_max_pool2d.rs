@@ -26,7 +26,7 @@ impl Lower for FractionalMaxPool2d {
             pieces: iterations::pieces([kernel.h, kernel.w], 0, site.limits),
             fused: &Chain::default(),
             vec4: false,
-            why: "a window an invocation".into(),
+            why: "one window per invocation".into(),
             values: context! {
                 kernel_h => kernel.h, kernel_w => kernel.w,
                 apart_h => apart(input[2], kernel.h, oh), apart_w => apart(input[3], kernel.w, ow),

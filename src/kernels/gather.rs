@@ -81,7 +81,7 @@ fn by_index(site: &Site<'_>, dim: usize, size: usize, last_one: bool) -> Result<
                 by_row, last_one, work, size, inner, count, first_source, first_index, first_output, before,
                 first => range.start, last => range.end, carried => !piece.first,
             };
-            let how = if by_row { "a row an invocation" } else { "an element an invocation" };
+            let how = if by_row { "one row per invocation" } else { "one element per invocation" };
             let why = format!("{how}{}{}", part.why(), piece.why());
             let bindings = vec![read, positions, written, Binding::write(Operand::Check)];
             launches.push(launch(
@@ -120,7 +120,7 @@ impl Lower for Argsort {
             let values = context! {
                 rows, length, inner, k, padded, lanes, first_input, first_output, descending => self.descending,
             };
-            let why = format!("a row a workgroup of {lanes}{}", part.why());
+            let why = format!("one row per workgroup of {lanes}{}", part.why());
             launch(limits, "argsort", rows, iterations, vec![read, written], why, values)
         };
         let cut = parts(&[outer], &[1], &[input.clone(), output.clone()], limits)?;

@@ -82,7 +82,7 @@ impl Lower for GridSample {
                 ..values(self, &sizes)
             };
             let groups = (images * tiles * points).div_ceil(64);
-            let why = format!("a point of {many} channels an invocation{}", part.why());
+            let why = format!("one point of {many} channels per invocation{}", part.why());
             let iterations = iterations::of_loop(many, 0);
             launch(limits, "grid_sample", groups, iterations, vec![read, positions, written], why, values)
         };
@@ -120,7 +120,7 @@ impl Lower for GridSampleBackwardGrid {
                     (part.positions() * points).div_ceil(64),
                     piece.iterations,
                     vec![errors, read, positions, written],
-                    format!("a point an invocation{}{}", part.why(), piece.why()),
+                    format!("one point per invocation{}{}", part.why(), piece.why()),
                     values,
                 )?);
             }

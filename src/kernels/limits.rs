@@ -78,8 +78,8 @@ impl Limits {
         let small = Self { max_binding_bytes: bytes, offset_alignment: aligned, ..self.clone() };
         let mut variants = vec![
             ("bindings of 16 KiB".to_owned(), small),
-            ("100 workgroups a dimension".to_owned(), Self { max_workgroups: 100, ..self.clone() }),
-            ("100 iterations an invocation".to_owned(), Self { max_iterations: 100, ..self.clone() }),
+            ("100 workgroups per dimension".to_owned(), Self { max_workgroups: 100, ..self.clone() }),
+            ("100 iterations per invocation".to_owned(), Self { max_iterations: 100, ..self.clone() }),
             ("short launches".to_owned(), Self { max_launch_work: 1 << 22, ..self.clone() }),
         ];
         let forced = variant::all(self).into_iter();

@@ -32,7 +32,7 @@ impl Lower for NllLoss {
                 weighted => self.weight, ignore => self.ignore_index,
                 before => part.ranges[0].start * inner,
             };
-            let why = format!("a row an invocation{}", part.why());
+            let why = format!("one row per invocation{}", part.why());
             launch(limits, "nll_loss", rows.div_ceil(64), 0, bindings, why, values)
         };
         let cut = parts(&[outer], &[1], &[input.clone(), labels.clone()], limits)?;
@@ -58,7 +58,7 @@ impl Lower for NllLossBackward {
                 elements, length, inner, first_grad, first_label, first_output,
                 weighted => self.forward.weight, ignore => self.forward.ignore_index,
             };
-            let why = format!("an element an invocation{}", part.why());
+            let why = format!("one element per invocation{}", part.why());
             launch(limits, "nll_loss_backward", elements.div_ceil(64), 0, bindings, why, values)
         };
         let cut = parts(&[outer], &[1], &[grad.clone(), labels.clone(), output.clone()], limits)?;

@@ -149,7 +149,7 @@ impl Packed {
     pub(super) fn why(&self) -> String {
         let Self { rows, columns, parts, .. } = self;
         let cut = if *parts > 1 { format!(" of one of {parts} slices of the terms") } else { String::new() };
-        format!("a tile {rows}x{columns}{cut} an invocation")
+        format!("one tile {rows}x{columns}{cut} per invocation")
     }
 }
 

@@ -37,7 +37,7 @@ fn taps(along: &Window, window: usize) -> impl Iterator<Item = i64> {
 }
 
 fn counted(windows: usize) -> String {
-    if windows == 1 { "a window".into() } else { format!("{windows} windows") }
+    if windows == 1 { "one window".into() } else { format!("{windows} windows") }
 }
 
 fn forward(options: &MaxPool2d, shape: &Shape, limits: &Limits) -> Result<Lowering, Refusal> {
@@ -83,7 +83,7 @@ fn forward(options: &MaxPool2d, shape: &Shape, limits: &Limits) -> Result<Loweri
         },
         fused: &Chain::default(),
         vec4: false,
-        why: format!("{} an invocation, loads of {unit}", counted(windows)),
+        why: format!("{} per invocation, loads of {unit}", counted(windows)),
         values,
     };
     pool.lower(kernel, limits)
@@ -153,8 +153,8 @@ fn backward(options: &MaxPool2d, input: &Shape, fused: &Chain, limits: &Limits) 
         (Binding::write(Operand::Output(0)), pool.input),
     ];
     let why = match unroll {
-        true => format!("{} an invocation, stores of {unit}", counted(windows)),
-        false => "an element an invocation".into(),
+        true => format!("{} per invocation, stores of {unit}", counted(windows)),
+        false => "one element per invocation".into(),
     };
     let pieces = if unroll {
         vec![iterations::whole(0)]

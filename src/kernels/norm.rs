@@ -222,7 +222,7 @@ impl Walk<'_> {
         let number = bindings.len();
         bindings.extend(self.fused.bindings(|b| Binding { range: output.0.range, ..b }));
         let values = context! { ..values, ..self.fused.values(number, true, &bindings) };
-        let why = format!("{row_lanes} lanes a row, four terms a load{}{}", part.why(), self.fused.why());
+        let why = format!("{row_lanes} lanes per row, four terms per load{}{}", part.why(), self.fused.why());
         let groups = rows.div_ceil(64 / row_lanes) * stretches;
         let iterations = iterations::of_loop(stretch.div_ceil(row_lanes), 0);
         launch(limits, self.name, groups, iterations, bindings, why, values)
@@ -257,7 +257,7 @@ impl Walk<'_> {
         let number = bindings.len();
         bindings.extend(self.fused.bindings(run));
         let values = context! { ..values, ..self.fused.values(number, true, &bindings) };
-        let why = format!("a vec4 a lane, rows of {l}{}", self.fused.why());
+        let why = format!("one vec4 per lane, rows of {l}{}", self.fused.why());
         launch(limits, self.name, width.div_ceil(64), 0, bindings, why, values)
     }
 }

@@ -1,4 +1,4 @@
-//! How sums over A and B of a tensor (A, M, B) are dealt out: to lanes, and to runs whose results a second pass joins.
+//! How sums over A and B of a tensor (A, M, B) are distributed: to lanes, and to runs whose results a second pass joins.
 
 use super::ranges::{self, Lies, Part};
 use super::{Access, Binding, Limits, Operand, Refusal, iterations, lanes, partials};
@@ -180,9 +180,9 @@ impl Runs {
     pub(super) fn why(&self) -> String {
         let sums = partials::why(self.parts());
         match self.unit {
-            0 => format!("{} lanes a sum{sums}", self.lanes),
-            1 => format!("a column a lane{sums}"),
-            unit => format!("{unit} columns a lane{sums}"),
+            0 => format!("{} lanes per sum{sums}", self.lanes),
+            1 => format!("one column per lane{sums}"),
+            unit => format!("{unit} columns per lane{sums}"),
         }
     }
 }
@@ -240,7 +240,7 @@ impl Join {
     }
 
     pub(super) fn why(&self) -> String {
-        format!("{} partial sums, {} lanes a sum", self.parts, self.lanes)
+        format!("{} partial sums, {} lanes per sum", self.parts, self.lanes)
     }
 }
 

@@ -142,7 +142,7 @@ impl Layout<'_> {
             groups += vec4s.div_ceil(64);
         }
         let together = if steps.len() > 1 { format!(", {} parameters", steps.len()) } else { String::new() };
-        let why = format!("in place, a vec4 an invocation{together}");
+        let why = format!("in place, one vec4 per invocation{together}");
         let values = context! { count => steps.len(), ..values.clone() };
         launch(limits, "optimizer", groups, 0, bindings, why, values)
     }

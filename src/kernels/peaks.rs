@@ -55,7 +55,7 @@ pub(crate) fn fma(
     let Chains { accumulators, unroll, width } = chains;
     let values = context! { accumulators, unroll, width, iterations, half };
     let number = if half { "f16" } else { "f32" };
-    let why = format!("{accumulators} sums of {width} x {number}, {unroll} terms an iteration");
+    let why = format!("{accumulators} sums of {width} x {number}, {unroll} terms per iteration");
     let launch = launch(limits, "bench_fma", groups, 1 + iterations, vec![read(0), write(1)], why, values)?;
     let flops = (groups * 64 * iterations * unroll * accumulators * width * 2) as u64;
     Ok(MicroKernel { launch, buffers: vec![32, groups as u64 * 16], flops, bytes: 0 })

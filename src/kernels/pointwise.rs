@@ -1,5 +1,5 @@
-//! Convolutions of single pixels: matrix products of the weight and whole images, and input gradients with strides,
-//! which are those without, spread out: `shaders/conv2d_spread.wgsl`.
+//! 1x1 convolutions: matrix products of the weight and whole images. Their input gradients with strides are computed at
+//! stride 1, then the pixels are stored `stride` apart with zeros between them: `shaders/conv2d_spread.wgsl`.
 
 use super::{Binding, Chain, Launch, Limits, Lowering, Operand, Refusal, chunks, launch, matmul, tile};
 use crate::error::Mismatch;
@@ -55,8 +55,8 @@ pub(super) fn product(
     Ok(lowering)
 }
 
-/// The geometry of an input gradient of which only pixels `stride` apart are not zero, without the others; `None` for
-/// any other.
+/// The geometry of a 1x1 convolution's input gradient at stride 1, where it has strides; `None` for any other: of the
+/// gradient with strides only pixels `stride` apart are not zero.
 pub(super) fn dense(g: &ConvGeometry) -> Option<ConvGeometry> {
     let Conv2d { stride, padding, groups, .. } = g.options;
     let alone = g.r * g.s == 1 && stride.h * stride.w > 1 && padding == Conv2d::default().padding;
@@ -152,7 +152,7 @@ mod tests {
         // The gradient without the stride, and where its pixels belong.
         assert_eq!(kernels([4, 64, 16, 64, 2], true, &cpu), ["matmul", "conv2d_spread"]);
         assert_eq!(kernels([4, 64, 16, 64, 2], true, &Limits::default()).last(), Some(&"conv2d_spread"));
-        // As many images at a time as fit a binding: two of the spread ones, all of the others.
+        // As many images at a time as fit a binding: two of those with zeros between pixels, all of the others.
         let small = Limits { max_binding_bytes: 128 << 10, ..cpu };
         let split = ["matmul", "conv2d_spread", "conv2d_spread"];
         assert_eq!(kernels([4, 64, 16, 64, 2], true, &small), split);

@@ -67,7 +67,7 @@ impl Held {
             let bindings = named.iter().map(bind).collect();
             let iterations = iterations::of_loop(rows, iterations::of_loop(run.outer.len(), 0));
             let why = format!(
-                "whole sequence; weights of {own} units a lane in registers, {rows} rows{}",
+                "whole sequence; weights of {own} units per lane in registers, {rows} rows{}",
                 run.why()
             );
             launch(limits, name, groups, iterations, bindings, why, values)

@@ -25,7 +25,7 @@ pub(super) const WORKGROUP_BYTES: usize = 16 << 10;
 /// The subgroup size for which rows are passed round by shuffles.
 pub(super) const SUBGROUP: usize = 8;
 
-/// How the rows and units of a step are dealt out.
+/// How the rows and units of a step are distributed.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Tiling {
     pub(super) sizes: RecurrentSizes,
@@ -84,7 +84,7 @@ impl Tiling {
         Self { sizes, whole, rows, fours, lanes, slices: 1, shuffle, spread, wide: limits.wide_loads }
     }
 
-    /// A GPU hides the latency of its memory behind other invocations: the terms of a unit are dealt out to slices of
+    /// A GPU hides the latency of its memory behind other invocations: the terms of a unit are distributed to slices of
     /// the workgroup, as many as there is workgroup memory to add their sums in.
     pub(super) fn on_gpu(kind: RecurrentKind, sizes: RecurrentSizes, limits: &Limits) -> Self {
         let vec4s = sizes.hidden.div_ceil(4);
@@ -213,7 +213,7 @@ impl Tiling {
 
     pub(super) fn why(&self) -> String {
         let Self { whole, rows, fours, lanes, slices, shuffle, .. } = self;
-        let scope = if *whole { "whole sequence" } else { "a launch a step" };
+        let scope = if *whole { "whole sequence" } else { "one launch per step" };
         let how = match slices {
             _ if *shuffle => "subgroup shuffles, subgroups of 8".to_owned(),
             1 => "no shuffles".to_owned(),

@@ -124,7 +124,7 @@ fn columns(reducer: &Reducer<'_>, site: &Site<'_>) -> Result<Option<Lowering>, R
             ..context! { ..own.values(number, true, true, &bindings), ..reducer.values.clone() }
         };
         let why = format!(
-            "leading dimensions, 4 columns a lane{}{}{}",
+            "leading dimensions, 4 columns per lane{}{}{}",
             partials::why(parts),
             part.why(),
             own.why()
@@ -369,10 +369,10 @@ impl Run {
             first_of_row, first_term => self.first_term, second => pass.second, partial => pass.parts.end > 1,
             ..context! { ..own.values(number, vec4, false, &bindings), ..pass.reducer.values.clone() }
         };
-        let four = if vec4 { ", four terms a load" } else { "" };
+        let four = if vec4 { ", four terms per load" } else { "" };
         let joins = if pass.second { ", adds partial results" } else { "" };
         let why = format!(
-            "{lanes} lanes an output{}{four}{joins}{}{}",
+            "{lanes} lanes per output{}{four}{joins}{}{}",
             partials::why(parts),
             part.why(),
             own.why()

@@ -20,7 +20,7 @@ fn mask(max_length: usize, inputs: &[&TensorType], limits: &Limits) -> Result<Lo
         let (output, first) = part.bind(&written, Access::Write, limits);
         let (steps, first_step) = (part.positions(), part.ranges[0].start);
         let bindings = vec![Binding::read(Operand::Input(0)), output, Binding::write(Operand::Check)];
-        let why = format!("an element an invocation{}", part.why());
+        let why = format!("one element per invocation{}", part.why());
         let values = context! { steps, first_step, first, max_length, batch };
         launch(limits, "sequence_mask", (steps * batch).div_ceil(64), 0, bindings, why, values)
     };

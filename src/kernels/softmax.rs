@@ -27,8 +27,8 @@ const SHORT: usize = 64;
 const ROWS: usize = 8;
 const MANY_ROWS: usize = 4 * ROWS;
 
-/// How rows are dealt out to workgroups that go through them.
-pub(super) struct Dealt {
+/// How rows are distributed to workgroups that go through them.
+pub(super) struct RowPlan {
     /// As `common/row.wgsl` names it.
     pub(super) values: Value,
     /// Workgroups.
@@ -41,21 +41,21 @@ pub(super) struct Dealt {
 
 /// Rows of these sizes that are gone through so many times; how follows from those of all launches, so that the order of
 /// sums does not change where rows are cut.
-pub(super) fn dealt(
+pub(super) fn row_plan(
     [outer, length, inner]: [usize; 3],
     all: [usize; 3],
     passes: usize,
     limits: &Limits,
-) -> Dealt {
+) -> RowPlan {
     let short = tile::shuffles(limits) && length <= SHORT && all[0] * all[2] >= MANY_ROWS;
     let fewest = if short { 1 } else { lanes(length, limits) };
     let lanes = iterations::lanes(fewest, length, passes, limits);
     let rows = if lanes == 1 { ROWS } else { 1 };
-    Dealt {
+    RowPlan {
         values: context! { outer, length, inner, lanes, rows, tree => tree(lanes) },
         groups: (outer * inner).div_ceil(rows),
         iterations: passes * iterations::of_loop(length.div_ceil(lanes), 0),
-        why: if lanes == 1 { "a row an invocation" } else { "a row a workgroup" },
+        why: if lanes == 1 { "one row per invocation" } else { "one row per workgroup" },
     }
 }
 
@@ -154,10 +154,10 @@ fn build(
         let read = |i| rows.long(Operand::Input(i), Access::Read);
         let mut bindings: Vec<_> = (0..inputs.len()).map(read).collect();
         bindings.push(rows.long(Operand::Output(0), Access::Write));
-        let dealt = dealt(rows.sizes(), sizes, passes, limits);
-        let values = context! { log => options.log, ..context! { ..dealt.values, ..rows.values() } };
-        let why = format!("{}{}", dealt.why, rows.why());
-        launch(limits, name, dealt.groups, dealt.iterations, bindings, why, values)
+        let plan = row_plan(rows.sizes(), sizes, passes, limits);
+        let values = context! { log => options.log, ..context! { ..plan.values, ..rows.values() } };
+        let why = format!("{}{}", plan.why, rows.why());
+        launch(limits, name, plan.groups, plan.iterations, bindings, why, values)
     };
     let launches = rows(sizes, Operand::Input(0), &[], &[], limits)?.into_iter().map(part);
     Ok(Lowering { launches: launches.collect::<Result<_, Mismatch>>()?, ..Lowering::default() })

@@ -175,7 +175,7 @@ impl WorkgroupTile {
         let [down, across] = self.lanes();
         let sliced = if *slices > 1 { format!(", {slices} slices of the terms") } else { String::new() };
         format!(
-            "workgroup tile {size}x{size}, {terms} terms an iteration, workgroup {down}x{across} of {rows}x{columns}{sliced}"
+            "workgroup tile {size}x{size}, {terms} terms per iteration, workgroup {down}x{across} of {rows}x{columns}{sliced}"
         )
     }
 }

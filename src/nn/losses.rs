@@ -103,7 +103,7 @@ losses! {
         weight: Vec<f32> = vec![];
         /// Sets the target of rows that do not count; none.
         ignore_index: Option<u32> = None;
-        /// Sets the fraction of the target spread over all classes, 0 to 1; 0.
+        /// Sets the fraction of the target distributed over all classes, 0 to 1; 0.
         label_smoothing: f32 = 0.0;
     }
 

@@ -19,7 +19,7 @@ use std::fmt;
 pub struct CrossEntropy {
     /// Rows with this target count neither in the loss nor in the mean; none.
     pub ignore_index: Option<u32>,
-    /// The fraction of the target spread over all classes, 0 to 1; 0.
+    /// The fraction of the target distributed over all classes, 0 to 1; 0.
     pub label_smoothing: f32,
 }
 

@@ -1,6 +1,6 @@
 //! The connectionist temporal classification loss (Graves and others, 2006), in log space.
 //!
-//! With the labels of a sample spread out as `blank, l1, blank, l2, .., blank`, `alpha[t][s]` is the logarithm of the
+//! With the labels of a sample interleaved with blanks as `blank, l1, blank, l2, .., blank`, `alpha[t][s]` is the logarithm of the
 //! probability of all ways to have come to state `s` after step `t`. A state follows from itself, from the one before, and,
 //! where its label is neither a blank nor that of two before, from that one.
 

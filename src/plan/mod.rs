@@ -5,6 +5,7 @@
 
 mod batch;
 mod build;
+mod builder;
 mod check;
 mod common;
 mod divide;

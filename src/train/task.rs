@@ -174,7 +174,7 @@ impl Classification {
         Self { model: Box::new(model), loss: CrossEntropy::default(), weights: Vec::new(), top_k: None }
     }
 
-    /// Sets the fraction of the target that is spread over all classes; 0.
+    /// Sets the fraction of the target that is distributed over all classes; 0.
     #[must_use]
     pub fn label_smoothing(mut self, fraction: f32) -> Self {
         self.loss.label_smoothing = fraction;

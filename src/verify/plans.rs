@@ -64,14 +64,14 @@ impl Trial<'_> {
                     let joins = |name: &str| JOINS.contains(&name);
                     let splits = |plan: &Plan| plan.kernels.iter().any(|k| joins(k.name));
                     let split_sum = splits(&plan) || plans.first().is_some_and(|first| splits(&first.plan));
-                    // A device that allows few iterations has rows dealt to more lanes: their sums are joined otherwise.
-                    let dealt = plans.first().is_none_or(|first| lanes(&first.plan) == lanes(&plan));
+                    // A device that allows few iterations has rows distributed over more lanes: their sums are joined otherwise.
+                    let same_lanes = plans.first().is_none_or(|first| lanes(&first.plan) == lanes(&plan));
                     let expected = self.expected_of(case, &limits, &mut known)?;
                     let as_first = plans.first().is_none_or(|first| match (&first.expected, &expected) {
                         (Some(a), Some(b)) => Rc::ptr_eq(a, b),
                         (a, b) => a.is_none() && b.is_none(),
                     });
-                    let same_bits = plans.is_empty() || (tiled && !split_sum && dealt && as_first);
+                    let same_bits = plans.is_empty() || (tiled && !split_sum && same_lanes && as_first);
                     plans.push(Variant { name, plan, same_bits, expected });
                 }
                 // Only what is too large for a smaller device, or for Winograd's memory, may be left out.
@@ -143,8 +143,8 @@ mod tests {
             .collect();
         let names = [
             "bindings of 16 KiB",
-            "100 workgroups a dimension",
-            "100 iterations an invocation",
+            "100 workgroups per dimension",
+            "100 iterations per invocation",
             "2x2-winograd tiles",
             "4x4-winograd tiles",
         ];

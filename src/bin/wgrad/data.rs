@@ -152,7 +152,7 @@ impl Sets {
                 "--validation: expected data without a part for it, got one"
             );
             let (train, held) = data::split(&self.train, share, seed).context("--validation")?;
-            self.about += &format!(", {} of the training ones held back", held.len());
+            self.about += &format!(", {} of the training ones held out", held.len());
             self.train = Arc::new(train);
             self.held = Some(Arc::new(held));
         }

@@ -80,17 +80,17 @@ pub fn list(args: &DevicesArgs) -> anyhow::Result<()> {
 
 fn print(adapter: &AdapterReport) {
     println!("{}: {} ({}, {})", adapter.index, adapter.name, adapter.kind, adapter.backend);
-    println!("   driver                    {}", adapter.driver);
+    println!("   driver                      {}", adapter.driver);
     for (name, value) in &adapter.limits {
-        println!("   {name:25} {value}");
+        println!("   {name:27} {value}");
     }
     let has = |wanted: bool| {
         let names: Vec<_> = adapter.features.iter().filter(|f| f.1 == wanted).map(|f| f.0.as_str()).collect();
         if names.is_empty() { "none".to_owned() } else { names.join(", ") }
     };
-    println!("   {:25} {}", "features", has(true));
-    println!("   {:25} {}", "not available", has(false));
+    println!("   {:27} {}", "features", has(true));
+    println!("   {:27} {}", "not available", has(false));
     if let Some(lacks) = &adapter.lacks {
-        println!("   {:25} it has no {lacks}", "cannot be used");
+        println!("   {:27} it has no {lacks}", "cannot be used");
     }
 }

@@ -22,7 +22,7 @@ pub struct EvalArgs {
     /// Images in a batch.
     #[arg(long, default_value_t = 64)]
     batch_size: usize,
-    /// Write a picture of which classes are taken for which.
+    /// Write a picture of the confusion matrix.
     #[arg(long, value_name = "FILE.svg")]
     confusion: Option<PathBuf>,
 }
@@ -59,7 +59,7 @@ pub fn run(args: &EvalArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A line a class: how many were recognised, and what the others were mostly taken for.
+/// A line a class: how many were recognised, and what the others were mostly predicted as.
 fn by_class(confusion: &Confusion, names: &[String]) -> String {
     let widest = names.iter().map(String::len).max().unwrap_or(0).max(2);
     let line = |(class, name): (usize, &String)| {
@@ -67,7 +67,11 @@ fn by_class(confusion: &Confusion, names: &[String]) -> String {
         let mistaken = (0..confusion.classes()).filter(|&p| p != class && confusion.count(class, p) > 0);
         let worst = mistaken.max_by_key(|&p| confusion.count(class, p));
         let worst = worst.map_or(String::new(), |p| {
-            format!(", {} taken for {}", confusion.count(class, p), names.get(p).map_or("", String::as_str))
+            format!(
+                ", {} predicted as {}",
+                confusion.count(class, p),
+                names.get(p).map_or("", String::as_str)
+            )
         });
         let [recall, precision, f1] =
             [confusion.recall(class), confusion.precision(class), confusion.f1(class)]

@@ -44,12 +44,12 @@ const PROFILED: std::ops::Range<usize> = 2..7;
 /// The kernels that are listed at most.
 const KERNELS: usize = 15;
 
-/// An image that was taken for another class.
+/// An image that was predicted as another class.
 struct Mistake {
     index: usize,
     label: usize,
     predicted: usize,
-    /// The probability of what it was taken for.
+    /// The probability of the predicted class.
     sure: f32,
     /// That of its class.
     right: f32,

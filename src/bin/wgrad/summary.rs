@@ -112,7 +112,7 @@ fn print(head: &str, inference: Costs, step: Option<&Costs>) {
     println!("{head}\n");
     print!("{}", inference.summary);
     let Summary { parameters, buffers, .. } = inference.summary;
-    println!("\nweights  {:.2} MiB: {parameters} parameters and {buffers} numbers of running statistics", {
+    println!("\nweights  {:.2} MiB: {parameters} parameters and {buffers} values of running statistics", {
         mib(4 * (parameters + buffers))
     });
     let both = [("forward", Some(&inference)), ("step", step)];

@@ -266,7 +266,7 @@ impl<'a> Run<'a> {
         Ok(first <= epochs)
     }
 
-    /// Judges what was learned on the test examples once more where others were held back, and writes the curves and the
+    /// Evaluates on the test examples where every epoch was evaluated on others, and writes the curves and the
     /// averaged weights: how it was evaluated, and the files.
     ///
     /// # Errors
