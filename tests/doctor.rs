@@ -57,6 +57,8 @@ fn the_doctor_says_what_there_is_and_whether_it_is_right() {
         let cases = adapter["tried"]["cases"].to_string();
         assert!(cases.contains("passed") || cases.contains("pass"), "{cases}");
     }
+    let limits: Vec<&str> = text.lines().filter(|line| line.trim_start().starts_with("limits: ")).collect();
+    assert!(limits.len() == adapters.len() && limits.iter().all(|line| !line.contains('?')), "{limits:?}");
     assert!(text.matches("right: ").count() >= 2 * adapters.len() && text.contains("GFLOP/s"), "{text}");
 }
 
