@@ -71,7 +71,7 @@ enum Command {
     Train(train_args::TrainArgs),
     /// Evaluate a trained network on test examples.
     Eval(eval::EvalArgs),
-    /// Tell images, recordings, sequences or rows apart with a trained network.
+    /// Classify images, recordings, sequences or rows with a trained network.
     Predict(predict::PredictArgs),
     /// Compare runs: what differs between them, and their curves.
     Compare(compare::CompareArgs),
@@ -101,7 +101,7 @@ enum Command {
     Summary(summary::SummaryArgs),
     /// Print what a training step of a network does: kernels, fusion, memory.
     Explain(explain::ExplainArgs),
-    /// Hold the kernels of adapters to the CPU reference, case by case.
+    /// Compare the kernels of adapters with the CPU reference, case by case.
     Parity(parity::ParityArgs),
     /// List every adapter of every backend.
     Devices(device::DevicesArgs),
