@@ -54,8 +54,8 @@ fn the_doctor_says_what_there_is_and_whether_it_is_right() {
     for adapter in adapters {
         let name = adapter["name"].as_str().expect("a name");
         assert!(text.contains(name), "no {name} in:\n{text}");
-        let cases = adapter["tried"]["cases"].to_string();
-        assert!(cases.contains("passed") || cases.contains("pass"), "{cases}");
+        let cases = &adapter["tried"]["cases"];
+        assert!(cases["right"].as_u64() > Some(10) && cases["wrong"] == Value::Array(Vec::new()), "{cases}");
     }
     let limits: Vec<&str> = text.lines().filter(|line| line.trim_start().starts_with("limits: ")).collect();
     assert!(limits.len() == adapters.len() && limits.iter().all(|line| !line.contains('?')), "{limits:?}");

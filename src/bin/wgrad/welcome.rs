@@ -2,7 +2,7 @@
 
 /// A command to try first, and what one will see.
 const FIRST: [(&str, &str); 4] = [
-    ("wgrad train", "learns to read drawn digits in a minute; curves, mistakes and weights go to runs/"),
+    ("wgrad train", "learns drawn digits in a minute; curves, mistakes and weights go to runs/"),
     ("wgrad explain lenet", "what a training step does: every kernel, what was fused, what memory holds"),
     (
         "wgrad parity --quick conv2d",

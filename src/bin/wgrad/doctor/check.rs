@@ -3,7 +3,7 @@
 use super::findings::Answers;
 use crate::network;
 use wgrad::bench::train;
-use wgrad::verify::report::Row;
+use wgrad::verify::report::{Row, rerun};
 use wgrad::verify::{self, Adapter, Case, Effort, Line, Runner};
 
 /// Each kind of kernel once, where results can be exact with small integers.
@@ -43,10 +43,10 @@ pub fn cases(runner: &dyn Runner, selector: &str, began: &dyn Fn(&str)) -> wgrad
         let line: Line = text.parse()?;
         let case = Case::build(&line)?;
         match verify::run_on(&case, runner, EFFORT) {
-            Ok(outcome) => answers.add(Row::new(0, &line, outcome, selector)),
+            Ok(outcome) => answers.add(Row::new(0, &line, outcome, &rerun(&line, selector))),
             Err(error) => {
                 // A device that failed says nothing about the next case.
-                answers.add(Row::failed(0, &line, &error.to_string(), selector));
+                answers.add(Row::failed(0, &line, &error.to_string(), &rerun(&line, selector)));
                 break;
             }
         }
