@@ -70,7 +70,7 @@ const REASONS: [&str; 10] = [
     "a mask made of lengths",
     "windows at random distances",
     "a loss over alignments",
-    "the places of its maxima",
+    "the positions of its maxima",
     "opset 16 or later",
 ];
 
