@@ -2,7 +2,8 @@
 # Draws the pictures of the guide anew, each by the program itself: curves, confusion and filters of a run, the memory of a
 # step, a roofline, graphs. Needs Graphviz (`dot`) and Python for what lies within pages.
 set -eu
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$root"
 export XDG_RUNTIME_DIR="${XDG_RUNTIME_DIR:-/tmp}"
 profile="${PROFILE:-release}"
 cargo build --quiet --profile "$profile" --features cli --bin wgrad --example draw_graphs
@@ -34,6 +35,10 @@ bench = pathlib.Path("bench.html").read_text()
 roofline = re.search(r"<h2>Roofline</h2>.*?(<svg.*?</svg>)", bench, re.S)
 (pictures / "roofline.svg").write_text(roofline[1] + "\n")
 PYTHON
+# The page in the browser, which its tests look at.
+shot="$root/target/browser/shots/page.jpg"
+[ -e "$shot" ] || "$root/scripts/web_test.sh" --test-name-pattern 'trains to over' || true
+if [ -e "$shot" ]; then cp "$shot" "$pictures/page.jpg"; else echo "page.jpg stays as it is: no browser" >&2; fi
 for picture in "$pictures"/*; do
   bytes=$(wc -c <"$picture")
   echo "$(basename "$picture"): $bytes bytes"

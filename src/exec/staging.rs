@@ -117,6 +117,9 @@ pub(super) fn keep(gpu: &Gpu, buffer: wgpu::Buffer) {
     if buffer.size() <= MOST_KEPT.0 && kept.len() < MOST_KEPT.1 {
         buffer.unmap();
         kept.push(buffer);
+    } else if BROWSER {
+        // There its memory would stay until JavaScript's collector comes by, which does not know how large it is.
+        buffer.destroy();
     }
 }
 
