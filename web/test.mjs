@@ -90,7 +90,7 @@ test("the page trains to over 90 % and tells drawn digits", async (t) => {
   await page.screenshot({ path: join(shots, "train.png"), fullPage: true });
   // The picture of the guide: scripts/pictures.sh takes it from here.
   await page.setViewportSize({ width: 760, height: 900 });
-  await page.screenshot({ path: join(shots, "page.jpg"), type: "jpeg", quality: 45, clip: { x: 0, y: 0, width: 760, height: 860 } });
+  await page.screenshot({ path: join(shots, "page.jpg"), type: "jpeg", quality: 30, clip: { x: 0, y: 0, width: 760, height: 860 } });
   await page.setViewportSize({ width: 1200, height: 900 });
 
   // The same by keyboard: a line downwards.
