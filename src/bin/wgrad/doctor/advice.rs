@@ -159,6 +159,13 @@ fn linux(case: &Case) -> Vec<Advice> {
 
 fn no_vulkan(drivers: &Drivers) -> Advice {
     let install = |what| package(&drivers.distribution, what);
+    if drivers.vulkan_drivers.is_empty() && !drivers.not_there.is_empty() {
+        let what = format!(
+            "VK_DRIVER_FILES or VK_ICD_FILENAMES names what is not there: {}",
+            names(&drivers.not_there)
+        );
+        return advice(what, "unset it: the drivers that are installed are then found");
+    }
     if !drivers.vulkan_loader && !drivers.vulkan_drivers.is_empty() {
         return advice("no loader of Vulkan, libvulkan.so.1", install(&LOADER));
     }
@@ -266,6 +273,11 @@ mod tests {
         let icd = vec![PathBuf::from("/usr/share/vulkan/icd.d/lvp.json")];
         let without_loader = Drivers { vulkan_drivers: icd.clone(), ..bare("debian") };
         assert!(of(&without_loader, &[], &writable())[0].contains("apt-get install libvulkan1"));
+        let misled = Drivers { not_there: icd.clone(), ..bare("debian") };
+        assert!(
+            of(&misled, &[], &writable())[0]
+                .contains("names what is not there: /usr/share/vulkan/icd.d/lvp.json: unset it")
+        );
         let blind = Drivers {
             vulkan_loader: true,
             vulkan_drivers: icd.clone(),

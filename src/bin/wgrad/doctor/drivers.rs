@@ -19,6 +19,8 @@ pub struct Drivers {
     /// The files that name drivers of Vulkan, and those of them whose driver is not there.
     pub vulkan_drivers: Vec<PathBuf>,
     pub without_library: Vec<PathBuf>,
+    /// What variables name in place of them and is not there.
+    pub not_there: Vec<PathBuf>,
     /// The makers of the graphics cards that the system sees.
     pub cards: Vec<Maker>,
     /// Devices of cards that this user may not open.
@@ -47,6 +49,8 @@ impl Drivers {
         }
         let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().to_lowercase();
         let (vulkan_drivers, libraries) = (vulkan_drivers(), libraries());
+        let (vulkan_drivers, not_there): (Vec<_>, Vec<_>) =
+            vulkan_drivers.into_iter().partition(|path| path.exists());
         let lacks = |path: &&PathBuf| library(path).is_some_and(|name| !there(&name, path, &libraries));
         Self {
             distribution: super::machine::distribution(),
@@ -54,6 +58,7 @@ impl Drivers {
             egl: there("libEGL.so.1", Path::new(""), &libraries),
             without_library: vulkan_drivers.iter().filter(lacks).cloned().collect(),
             vulkan_drivers,
+            not_there,
             cards: cards(Path::new("/sys/bus/pci/devices")),
             closed: closed(),
             container: Path::new("/.dockerenv").exists() || Path::new("/run/.containerenv").exists(),
