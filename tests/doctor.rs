@@ -77,7 +77,7 @@ fn without_adapters_it_still_answers() {
 }
 
 #[test]
-fn an_adapter_that_does_not_answer_in_time_is_named() {
+fn options_that_are_none_are_refused() {
     refused(Path::new(HERE), &["doctor", "--patience", "0"], &["--patience"]);
     refused(Path::new(HERE), &["doctor", "--backend", "glide"], &["glide", "vulkan"]);
 }
