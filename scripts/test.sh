@@ -9,6 +9,7 @@ export XDG_RUNTIME_DIR="${XDG_RUNTIME_DIR:-/tmp}"
 ./scripts/onnx_tests.sh
 [ -x target/onnx-tests/venv/bin/python ] && export WGRAD_PYTHON="${WGRAD_PYTHON:-$PWD/target/onnx-tests/venv/bin/python}"
 cargo fmt --all --check
+cargo fmt --manifest-path web/Cargo.toml --all --check
 cargo clippy --all-targets --features cli -- -D warnings
 RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --features cli
 cargo test --features cli --no-fail-fast

@@ -47,6 +47,14 @@ async function parity(page, set, out, only = "") {
   return failed.length === 0;
 }
 
+/** Roofs or the smoke set; false if a result is wrong. */
+async function bench(page, start, out) {
+  await results(page, start, "#bench-json", out);
+  const wrong = await page.locator("#rows tr:has(.fail)").allTextContents();
+  for (const row of wrong) console.log(`FAIL ${row}`);
+  return wrong.length === 0;
+}
+
 /** What the processes of this browser hold, in MiB: their own pages, and their share of those that they have in common. */
 function memory() {
   let kib = 0;
@@ -68,6 +76,7 @@ async function flat(page, minutes) {
       steps: window.wgrad.use.now.total,
     }));
     last = memory();
+    if (!(last > 0)) throw new Error(`no process of ${executablePath} is found: its memory is not known`);
     if (minute === Math.min(SETTLED, minutes)) first = last;
     console.log(`minute ${minute}: step ${steps}, ${last.toFixed(0)} MiB in all processes, ${heap.toFixed(1)} MiB of the page's JavaScript`);
     // After the last epoch it waits for a word.
@@ -81,8 +90,8 @@ async function flat(page, minutes) {
 
 const runs = {
   parity: ["parity.html", ([set, out]) => ["one", "quick", "full"].includes(set) && out, (page) => parity(page, ...args)],
-  peaks: ["parity.html", ([out]) => out, async (page) => !!(await results(page, "#peaks-start", "#bench-json", args[0]))],
-  smoke: ["parity.html", ([out]) => out, async (page) => !!(await results(page, "#smoke-start", "#bench-json", args[0]))],
+  peaks: ["parity.html", ([out]) => out, (page) => bench(page, "#peaks-start", args[0])],
+  smoke: ["parity.html", ([out]) => out, (page) => bench(page, "#smoke-start", args[0])],
   memory: ["", ([minutes]) => Number(minutes) > 0, (page) => flat(page, Number(args[0]))],
 };
 const [path, fits, run] = runs[what] ?? usage();

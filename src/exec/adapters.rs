@@ -150,8 +150,8 @@ fn report(index: usize, found: &Found) -> AdapterReport {
     }
 }
 
-/// Every adapter, or every adapter of one backend. Indices count over all backends; those behind it are not asked. In a browser there seem to be none: see
-/// [`adapters_async`].
+/// Every adapter, or every adapter of one backend. Indices count over all backends; those behind it are not asked. In a browser
+/// there seem to be none: see [`adapters_async`].
 pub fn adapters(backend: Option<Backend>) -> Vec<AdapterReport> {
     block_on("adapters_async", async { Ok(adapters_async(backend).await) }).unwrap_or_default()
 }
