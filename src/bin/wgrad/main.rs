@@ -20,6 +20,7 @@ mod image;
 mod import;
 mod inspect;
 mod log;
+mod machine;
 mod merge;
 mod models;
 mod network;

@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use wgrad::verify::Effort;
 use wgrad::verify::report::{Column, Kind, KnownDifferences, Report, Row};
 
+use crate::machine;
 use crate::parity::Opened;
 
 /// The differences of drivers and compilers that are known, with their reasons.
@@ -17,22 +18,16 @@ pub fn columns(adapters: &[Opened], effort: Effort) -> Vec<Column> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     // Scripts that run a checkout know its commit; a program does not.
     let commit = std::env::var("WGRAD_COMMIT").unwrap_or_default();
+    let system = machine::system();
     let column = |opened: &Opened| {
         let column = match &opened.adapter {
             Ok(adapter) => Column::of(adapter, effort),
             Err(_) => Column::named(&opened.name, effort),
         };
-        let os = system().map_or_else(|| column.os.clone(), |name| format!("{name}, {}", column.os));
+        let os = system.as_ref().map_or_else(|| column.os.clone(), |name| format!("{name}, {}", column.os));
         Column { os, date: rfc3339(now), commit: commit.clone(), ..column }
     };
     adapters.iter().map(column).collect()
-}
-
-/// The name of a Linux distribution.
-fn system() -> Option<String> {
-    let text = std::fs::read_to_string("/etc/os-release").ok()?;
-    let name = text.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="))?;
-    Some(name.trim_matches('"').to_owned())
 }
 
 /// Seconds since 1970 as a date and time of UTC.

@@ -53,7 +53,7 @@ impl Drivers {
             vulkan_drivers.into_iter().partition(|path| path.exists());
         let lacks = |path: &&PathBuf| library(path).is_some_and(|name| !there(&name, path, &libraries));
         Self {
-            distribution: super::machine::distribution(),
+            distribution: crate::machine::distribution(),
             vulkan_loader: there("libvulkan.so.1", Path::new(""), &libraries),
             egl: there("libEGL.so.1", Path::new(""), &libraries),
             without_library: vulkan_drivers.iter().filter(lacks).cloned().collect(),

@@ -1,7 +1,7 @@
 //! What was found, as data: printed, written as JSON, and what one process tells another.
 
 use super::advice::Advice;
-use super::machine::{Machine, Program};
+use crate::machine::{Machine, Program};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;

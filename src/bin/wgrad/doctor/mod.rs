@@ -8,11 +8,10 @@ mod ask;
 mod check;
 mod drivers;
 mod findings;
-mod machine;
 mod print;
 mod speed;
 
-use crate::{output, quiet};
+use crate::{machine, output, quiet};
 use advice::{Case, advice_for};
 use anyhow::{Context, bail};
 use clap::Args;

@@ -107,7 +107,8 @@ fn value(path: &str, key: &str) -> Option<String> {
     Some(line.trim().trim_matches('"').to_owned()).filter(|value| !value.is_empty())
 }
 
-fn system() -> Option<String> {
+/// The system's name and version.
+pub fn system() -> Option<String> {
     match OS {
         "linux" => value("/etc/os-release", "PRETTY_NAME"),
         "macos" => printed("sw_vers", &["-productVersion"]).map(|version| format!("macOS {version}")),
